@@ -1,0 +1,220 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The chain. Each entry is kept as the exact bytes of its JSON form, which
+// holds seq and prev but not hash, and
+//
+//	hash = SHA-256("exeat-entry-1\n" || body)
+//
+// in hex. prev is the hash of the entry before, or 64 zeros for the first. An
+// entry that is changed, moved, removed or put in between breaks the chain;
+// only the loss of its end does not, which is why heads are worth remembering.
+const chainDomain = "exeat-entry-1\n"
+
+// genesis is the prev of the first entry.
+const genesis = "0000000000000000000000000000000000000000000000000000000000000000"
+
+func hashEntry(body []byte) string {
+	h := sha256.New()
+	h.Write([]byte(chainDomain))
+	h.Write(body)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Head is the last entry's sequence number and hash.
+type Head struct {
+	Seq  int64  `json:"seq"`
+	Hash string `json:"hash"`
+}
+
+func (tx *Tx) head() (Head, error) {
+	h := Head{Hash: genesis}
+	err := tx.tx.QueryRowContext(tx.ctx, "SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").Scan(&h.Seq, &h.Hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return h, err
+}
+
+// Append adds an entry to the chain in this transaction. Seq, Prev and Hash are
+// set here; Time is set to now if it is zero.
+func (tx *Tx) Append(e Entry) error {
+	head, err := tx.head()
+	if err != nil {
+		return err
+	}
+	_, err = tx.appendAfter(head, e)
+	return err
+}
+
+func (tx *Tx) appendAfter(head Head, e Entry) (Head, error) {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	e.Time = e.Time.UTC().Truncate(time.Microsecond)
+	e.Seq, e.Prev, e.Hash = head.Seq+1, head.Hash, ""
+	body, err := json.Marshal(e)
+	if err != nil {
+		return head, err
+	}
+	hash := hashEntry(body)
+	_, err = tx.tx.ExecContext(tx.ctx, "INSERT INTO entries (seq, at, kind, principal, api, tool, body, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+		e.Seq, micros(e.Time), e.Kind, e.Principal, e.API, e.Tool, body, hash)
+	return Head{Seq: e.Seq, Hash: hash}, err
+}
+
+// Entries calls fn for each entry with a sequence number above after, in
+// order, until fn returns an error.
+func (s *Store) Entries(ctx context.Context, after int64, fn func(Entry) error) error {
+	return s.rows(ctx, after, func(r row) error {
+		e, err := r.entry()
+		if err != nil {
+			return err
+		}
+		return fn(e)
+	})
+}
+
+// row is an entry as stored.
+type row struct {
+	seq             int64
+	at              int64
+	kind, principal string
+	api, tool       string
+	body            []byte
+	hash            string
+}
+
+func (r row) entry() (Entry, error) {
+	var e Entry
+	dec := json.NewDecoder(bytes.NewReader(r.body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&e); err != nil {
+		return e, fmt.Errorf("entry %d is damaged: %v", r.seq, err)
+	}
+	e.Hash = r.hash
+	return e, nil
+}
+
+// rows reads in one snapshot, so that a chain that grows meanwhile stays whole.
+func (s *Store) rows(ctx context.Context, after int64, fn func(row) error) error {
+	return s.View(ctx, func(tx *Tx) error {
+		rows, err := tx.tx.QueryContext(ctx, "SELECT seq, at, kind, principal, api, tool, body, hash FROM entries WHERE seq > $1 ORDER BY seq", after)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var r row
+			if err := rows.Scan(&r.seq, &r.at, &r.kind, &r.principal, &r.api, &r.tool, &r.body, &r.hash); err != nil {
+				return err
+			}
+			if err := fn(r); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
+// ChainError is a place where the audit log is not what was written.
+type ChainError struct {
+	Seq     int64
+	Problem string
+}
+
+func (e *ChainError) Error() string { return fmt.Sprintf("entry %d: %s", e.Seq, e.Problem) }
+
+// Verify walks the whole chain and returns its head. A *ChainError names the
+// first entry that does not fit and says in which way.
+func (s *Store) Verify(ctx context.Context) (Head, error) {
+	head := Head{Hash: genesis}
+	err := s.rows(ctx, -1<<62, func(r row) error {
+		var err error
+		head, err = r.follows(head)
+		return err
+	})
+	return head, err
+}
+
+// follows checks that r is the entry after head and returns the new head.
+func (r row) follows(head Head) (Head, error) {
+	bad := func(format string, args ...any) (Head, error) {
+		return head, &ChainError{Seq: r.seq, Problem: fmt.Sprintf(format, args...)}
+	}
+	if r.seq != head.Seq+1 {
+		if r.seq > head.Seq+1 {
+			return bad("%d entries before it are missing", r.seq-head.Seq-1)
+		}
+		return bad("its number is out of order")
+	}
+	if got := hashEntry(r.body); got != r.hash {
+		return bad("its content was changed after it was written")
+	}
+	e, err := r.entry()
+	switch {
+	case err != nil:
+		return bad("its content cannot be read: %v", err)
+	case e.Seq != r.seq:
+		return bad("its content belongs to entry %d", e.Seq)
+	case e.Prev != head.Hash:
+		return bad("it does not follow the entry before it")
+	case micros(e.Time) != r.at || e.Kind != r.kind || e.Principal != r.principal || e.API != r.api || e.Tool != r.tool:
+		return bad("its index columns were changed")
+	}
+	return Head{Seq: r.seq, Hash: r.hash}, nil
+}
+
+// Contains reports, as an error if not, that the chain still holds a head that
+// was remembered: the one way to notice that its end was cut off.
+func (s *Store) Contains(ctx context.Context, h Head) error {
+	return s.View(ctx, func(tx *Tx) error {
+		var hash string
+		err := tx.tx.QueryRowContext(ctx, "SELECT hash FROM entries WHERE seq = $1", h.Seq).Scan(&hash)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return &ChainError{Seq: h.Seq, Problem: "it is remembered, but the log ends before it"}
+		case err != nil:
+			return err
+		case hash != h.Hash:
+			return &ChainError{Seq: h.Seq, Problem: "it is not the entry that is remembered"}
+		}
+		return nil
+	})
+}
+
+// Usage counts, for each time, what a principal did with a tool since then:
+// calls that were decided at once and held calls that were sent.
+func (s *Store) Usage(ctx context.Context, principal, api, tool string, since ...time.Time) ([]int64, error) {
+	out := make([]int64, len(since))
+	err := s.View(ctx, func(tx *Tx) error {
+		for i, t := range since {
+			err := tx.tx.QueryRowContext(ctx,
+				"SELECT count(*) FROM entries WHERE principal = $1 AND api = $2 AND tool = $3 AND kind IN ('call', 'send') AND at >= $4",
+				principal, api, tool, micros(t)).Scan(&out[i])
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func fromMicros(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}

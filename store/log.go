@@ -1,0 +1,150 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// errClosed is what an entry gets that comes too late.
+var errClosed = errors.New("the store is closed")
+
+// batchMost bounds the entries of one group commit, queueMost those that wait.
+const (
+	batchMost = 256
+	queueMost = 4096
+)
+
+// job is one change that waits for the next group commit.
+type job struct {
+	entry *Entry // or
+	spend *spend
+	done  chan error
+}
+
+type spend struct {
+	iss, jti   string
+	now, until int64
+	fresh      bool
+}
+
+// committer commits what many callers want on disk in one transaction, so that
+// they share its flush.
+type committer struct {
+	store *Store
+	queue chan *job
+	mu    sync.RWMutex // held for reading while a job is queued
+	over  bool
+	ended chan struct{}
+}
+
+func newCommitter(s *Store) *committer {
+	c := &committer{store: s, queue: make(chan *job, queueMost), ended: make(chan struct{})}
+	go c.run()
+	return c
+}
+
+func (c *committer) add(j *job) {
+	j.done = make(chan error, 1)
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.over {
+		j.done <- errClosed
+		return
+	}
+	c.queue <- j
+}
+
+func (c *committer) run() {
+	defer close(c.ended)
+	for j := range c.queue {
+		batch := []*job{j}
+	more:
+		for len(batch) < batchMost {
+			select {
+			case j, ok := <-c.queue:
+				if !ok {
+					break more
+				}
+				batch = append(batch, j)
+			default:
+				break more
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		err := c.store.Update(ctx, func(tx *Tx) error { return tx.commitAll(batch) })
+		cancel()
+		for _, j := range batch {
+			j.done <- err
+		}
+	}
+}
+
+func (tx *Tx) commitAll(batch []*job) error {
+	head, err := tx.head()
+	if err != nil {
+		return err
+	}
+	for _, j := range batch {
+		if j.entry != nil {
+			head, err = tx.appendAfter(head, *j.entry)
+		} else {
+			err = tx.spend(j.spend)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *committer) close() {
+	c.mu.Lock()
+	if !c.over {
+		c.over = true
+		close(c.queue)
+	}
+	c.mu.Unlock()
+	<-c.ended
+}
+
+// Log queues an entry for the next group commit. The returned function waits
+// until it is on disk and reports the error if it could not be put there; it
+// may be called more than once.
+func (s *Store) Log(e Entry) (wait func() error) {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	j := &job{entry: &e}
+	s.log.add(j)
+	return sync.OnceValue(func() error { return <-j.done })
+}
+
+// Spend remembers (iss, jti) until exp and reports false if it was there.
+func (s *Store) Spend(ctx context.Context, iss, jti string, exp time.Time) (bool, error) {
+	j := &job{spend: &spend{iss: iss, jti: jti, now: micros(time.Now()), until: micros(exp)}}
+	s.log.add(j)
+	select {
+	case err := <-j.done:
+		return err == nil && j.spend.fresh, err
+	case <-ctx.Done():
+		// It may still be spent; the token is lost either way.
+		return false, ctx.Err()
+	}
+}
+
+// spend records one token id and forgets a few that are over.
+func (tx *Tx) spend(s *spend) error {
+	if _, err := tx.tx.ExecContext(tx.ctx,
+		"DELETE FROM spent WHERE (iss, jti) IN (SELECT iss, jti FROM spent WHERE until < $1 ORDER BY until LIMIT 16)", s.now); err != nil {
+		return err
+	}
+	res, err := tx.tx.ExecContext(tx.ctx, "INSERT INTO spent (iss, jti, until) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", s.iss, s.jti, s.until)
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	s.fresh = n == 1
+	return err
+}

@@ -1,0 +1,109 @@
+package store
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// State is where a hold stands; package approval owns the transitions.
+type State string
+
+// The states of a hold.
+const (
+	Pending   State = "pending"
+	Approved  State = "approved"
+	Sending   State = "sending"
+	Done      State = "done"
+	Refused   State = "refused"
+	Unknown   State = "unknown"
+	Denied    State = "denied"
+	Expired   State = "expired"
+	Cancelled State = "cancelled"
+)
+
+// Request is a stored HTTP request, byte for byte, without credentials.
+type Request struct {
+	Method      string              `json:"method"`
+	Origin      string              `json:"origin"`
+	Target      string              `json:"target"`
+	Path        string              `json:"path"`
+	ContentType string              `json:"content_type,omitempty"`
+	Header      map[string][]string `json:"header,omitempty"`
+	Body        []byte              `json:"body,omitempty"`
+}
+
+// Approval is what a person said of a hold, and the proof of who said it.
+type Approval struct {
+	By      json.RawMessage `json:"by"`      // authz.Principal
+	ByName  string          `json:"by_name"` // for people
+	Once    bool            `json:"once"`
+	At      time.Time       `json:"at"`
+	Expires time.Time       `json:"expires"`
+	AMR     []string        `json:"amr"`
+	// Proof is a MAC over the hold's id, digest and the fields above, made with
+	// a key that is not in the database.
+	Proof []byte `json:"proof"`
+}
+
+// Hold is a call kept until a person decides.
+type Hold struct {
+	ID        string // handle: "hold_" and 128 random bits
+	Version   int64  // counts changes; what compare-and-swap compares
+	State     State
+	API       string
+	Tool      string
+	Effect    string
+	Summary   string          // one sentence from the document and the request
+	Principal json.RawMessage // authz.Principal
+	Subject   string          // "User::alice": whose hold it is
+	Agent     json.RawMessage // authz.Agent
+	Session   json.RawMessage // authz.Session
+	Args      json.RawMessage // canonical arguments
+	Request   Request
+	Details   json.RawMessage // token.Details, as bound
+	Digest    string          // of Details: 64 hex digits
+	Dedupe    string          // equal for equal calls of one principal
+	Policies  []string        // that held it
+	Reason    string          // why it was held
+	PolicySet string          // digest of the policies that held it
+	Choices   json.RawMessage // authz.Choices
+	Txn       string
+	Created   time.Time
+	Expires   time.Time
+	Approval  *Approval
+	Denial    string // the person's reason, told to the agent
+	DeniedBy  string
+	Owner     string    // process that claimed the send
+	Lease     time.Time // until when the claim holds
+	Result    []byte    // what the handle yields, once final
+	Changed   time.Time
+}
+
+// Entry is one line of the audit log.
+type Entry struct {
+	Seq       int64     `json:"seq"`
+	Time      time.Time `json:"time"`
+	Kind      string    `json:"kind"` // call, outcome, hold, approve, deny, expire, cancel, send, refuse, unknown, login
+	Txn       string    `json:"txn,omitempty"`
+	Principal string    `json:"principal,omitempty"`
+	Agent     string    `json:"agent,omitempty"`
+	Session   string    `json:"session,omitempty"`
+	API       string    `json:"api,omitempty"`
+	Tool      string    `json:"tool,omitempty"`
+	Method    string    `json:"method,omitempty"`
+	Path      string    `json:"path,omitempty"` // without the query: it may hold secrets
+	Digest    string    `json:"digest,omitempty"`
+	Decision  string    `json:"decision,omitempty"` // allow, deny, hold
+	Policies  []string  `json:"policies,omitempty"`
+	PolicySet string    `json:"policy_set,omitempty"`
+	Hold      string    `json:"hold,omitempty"`
+	By        string    `json:"by,omitempty"` // the person who decided
+	Code      string    `json:"code,omitempty"`
+	Status    int       `json:"http_status,omitempty"`
+	Strategy  string    `json:"strategy,omitempty"` // of the credential
+	JTI       string    `json:"jti,omitempty"`
+	Standing  bool      `json:"standing,omitempty"` // the credential outlives the call
+	Note      string    `json:"note,omitempty"`
+	Prev      string    `json:"prev"` // hash of the entry before
+	Hash      string    `json:"hash"`
+}

@@ -1,0 +1,239 @@
+// Package store keeps what must outlive a process: holds, spent token ids and
+// the audit log, in SQLite. Every state change is a compare-and-swap, and the
+// entry of a change commits in the same transaction as the change.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// ErrNotFound is a record that is not there.
+var ErrNotFound = errors.New("not found")
+
+// ErrConflict is a compare-and-swap that lost: the record has changed since it
+// was read, or an equal one is there already.
+var ErrConflict = errors.New("changed by somebody else")
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Store is an open database. It is safe for concurrent use, and several
+// processes may have the same file open.
+type Store struct {
+	write *sql.DB // one connection: SQLite has one writer
+	read  *sql.DB
+	log   *committer
+	watch *watcher
+}
+
+// Open opens the SQLite file at path, creating it (mode 0600) if it does not
+// exist. Its directory must exist.
+func Open(ctx context.Context, path string) (*Store, error) {
+	created, err := prepareFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{}
+	s.write, err = connect(path, "immediate", 1)
+	if err == nil {
+		s.read, err = connect(path, "deferred", 8)
+	}
+	if err == nil {
+		err = s.migrate(ctx)
+	}
+	if err != nil {
+		if s.write != nil {
+			s.write.Close()
+		}
+		if s.read != nil {
+			s.read.Close()
+		}
+		if created {
+			for _, suffix := range []string{"", "-wal", "-shm"} {
+				os.Remove(path + suffix)
+			}
+		}
+		return nil, fmt.Errorf("open the database %s: %w", path, explain(err))
+	}
+	s.log = newCommitter(s)
+	s.watch = newWatcher(s)
+	return s, nil
+}
+
+// prepareFile makes an empty file that only its owner can read, since SQLite
+// gives its journal files the mode of the database.
+func prepareFile(path string) (created bool, err error) {
+	dir := filepath.Dir(path)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return false, fmt.Errorf("the folder %s of the database does not exist: make it first (mkdir -p %s)", dir, dir)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return false, fmt.Errorf("make the database %s: %v", path, errors.Unwrap(err))
+		}
+		return true, f.Close()
+	case err != nil:
+		return false, fmt.Errorf("open the database: %w", err)
+	case info.IsDir():
+		return false, fmt.Errorf("the database path %s is a folder: name a file in it", path)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return false, fmt.Errorf("the database %s cannot be written: %v", path, errors.Unwrap(err))
+	}
+	return false, f.Close()
+}
+
+// connect opens a pool. Every write is flushed before its commit returns.
+func connect(path, txlock string, conns int) (*sql.DB, error) {
+	q := url.Values{"_txlock": {txlock}, "_pragma": {
+		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)", "cell_size_check(1)"}}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db, nil
+}
+
+// schemaVersion is the number of migrations that this program knows.
+func (s *Store) migrate(ctx context.Context) error {
+	files, err := migrations.ReadDir("migrations")
+	if err != nil {
+		return err
+	}
+	return retryBusy(ctx, func() error {
+		tx, err := s.write.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		var have int
+		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+			return err
+		}
+		if have > len(files) {
+			return fmt.Errorf("it was written by a newer exeat (schema %d, this one knows %d): use that version", have, len(files))
+		}
+		for i, f := range files[have:] {
+			text, err := migrations.ReadFile("migrations/" + f.Name())
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, string(text)); err != nil {
+				return fmt.Errorf("migration %s: %w", f.Name(), err)
+			}
+			if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", have+i+1)); err != nil {
+				return err
+			}
+		}
+		return tx.Commit()
+	})
+}
+
+// Close waits for queued entries and closes the database.
+func (s *Store) Close() error {
+	s.log.close()
+	s.watch.close()
+	return errors.Join(s.read.Close(), s.write.Close())
+}
+
+// Update runs fn in one write transaction. fn may run more than once and must
+// not touch anything but tx. Whatever fn returns as an error rolls back.
+func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+	err := retryBusy(ctx, func() error { return s.transact(ctx, s.write, fn) })
+	if err == nil {
+		s.watch.changed()
+	}
+	return err
+}
+
+// View runs fn in a read transaction.
+func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
+	return retryBusy(ctx, func() error { return s.transact(ctx, s.read, fn) })
+}
+
+func (s *Store) transact(ctx context.Context, db *sql.DB, fn func(*Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := fn(&Tx{tx: tx, ctx: ctx}); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// busyTries bounds how often a transaction is begun again; each try waits for
+// the busy_timeout of five seconds.
+const busyTries = 5
+
+// retryBusy repeats f while another process holds the lock.
+func retryBusy(ctx context.Context, f func() error) error {
+	var err error
+	for range busyTries {
+		if err = f(); !isBusy(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return err
+}
+
+func isBusy(err error) bool {
+	code := sqliteCode(err)
+	return code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_LOCKED
+}
+
+// sqliteCode is the primary result code of a SQLite error, or 0.
+func sqliteCode(err error) int {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		return e.Code() & 0xff
+	}
+	return 0
+}
+
+// explain adds what to do to the errors that people meet.
+func explain(err error) error {
+	switch sqliteCode(err) {
+	case sqlite3.SQLITE_NOTADB:
+		return fmt.Errorf("it is no SQLite database: choose another path (%v)", err)
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
+		return fmt.Errorf("it or its folder cannot be written: check the permissions (%v)", err)
+	case sqlite3.SQLITE_BUSY:
+		return fmt.Errorf("another program keeps it locked (%v)", err)
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("the disk is full (%v)", err)
+	}
+	return err
+}
+
+// Tx is a transaction.
+type Tx struct {
+	tx  *sql.Tx
+	ctx context.Context
+}
+
+// micros is how times are stored; the zero time is 0.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
