@@ -1,0 +1,186 @@
+package token
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gowebpki/jcs"
+)
+
+// Claims are the verified claims of a signed token.
+type Claims struct {
+	Issuer   string
+	Subject  string
+	ClientID string
+	Audience string
+	ID       string // jti
+	Txn      string
+	IssuedAt time.Time
+	Expires  time.Time
+	Scope    string
+	Details  Details
+	Approval *Approval
+	Raw      map[string]any // all of them; numbers are json.Number
+}
+
+// claimNames are the claims that exeat gives a meaning. Others are passed over
+// (RFC 7519 §4), unless they look like one of these.
+var claimNames = []string{
+	"iss", "aud", "sub", "client_id", "act", "iat", "exp", "nbf", "jti", "txn", "scope", "auth_time", "acr", "amr",
+	"authorization_details", "urn:exeat:approval", "urn:exeat:decision",
+}
+
+// maxName bounds the strings that name something: they become keys of a store.
+const maxName = 512
+
+// maxDepth bounds how deep claims may nest.
+const maxDepth = 16
+
+// claimSet is the payload of a token before its claims are believed.
+type claimSet map[string]json.RawMessage
+
+// parseClaims reads a payload that can be read in only one way: UTF-8, one
+// object, no two names that are equal or differ only in case (decoders disagree
+// on which of them counts), and none that differs from a known one in case.
+func parseClaims(payload []byte) (claimSet, error) {
+	if !utf8.Valid(payload) {
+		return nil, errors.New("the claims are not UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(payload))
+	dec.UseNumber()
+	if err := distinct(dec, maxDepth); err != nil {
+		return nil, err
+	}
+	var set claimSet
+	if err := json.Unmarshal(payload, &set); err != nil || set == nil {
+		return nil, errors.New("the claims are not one JSON object")
+	}
+	for name := range set {
+		for _, known := range claimNames {
+			if name != known && fold(name) == fold(known) {
+				return nil, fmt.Errorf("the claim %s is not spelled %q", brief(name), known)
+			}
+		}
+	}
+	return set, nil
+}
+
+// distinct reads one JSON value and refuses objects with two like names.
+func distinct(dec *json.Decoder, depth int) error {
+	t, err := dec.Token()
+	if err != nil {
+		return errors.New("the claims are not JSON")
+	}
+	open, nested := t.(json.Delim)
+	if !nested {
+		return nil
+	}
+	if depth == 0 {
+		return errors.New("the claims nest too deep")
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		if open == '{' {
+			t, err := dec.Token()
+			name, ok := t.(string)
+			if err != nil || !ok {
+				return errors.New("the claims are not JSON")
+			}
+			if seen[fold(name)] {
+				return fmt.Errorf("the name %s is there twice, or in two spellings", brief(name))
+			}
+			seen[fold(name)] = true
+		}
+		if err := distinct(dec, depth-1); err != nil {
+			return err
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return errors.New("the claims are not JSON")
+	}
+	return nil
+}
+
+// fold maps names that a decoder could take for each other to one. Upper before
+// lower, for the long s and the Kelvin sign.
+func fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
+
+// text is the string claim called name. Empty ones count as absent.
+func (s claimSet) text(name string) (string, bool) {
+	raw := s[name]
+	var v string
+	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &v) != nil {
+		return "", false
+	}
+	return v, v != "" && len(v) <= maxName
+}
+
+// seconds is the NumericDate called name, which must be a whole number.
+func (s claimSet) seconds(name string) (time.Time, bool) {
+	n, err := strconv.ParseInt(string(s[name]), 10, 64)
+	const lastYear = 253402300799 // the end of 9999, the last that time formats
+	if err != nil || n < 0 || n > lastYear {
+		return time.Time{}, false
+	}
+	return time.Unix(n, 0).UTC(), true
+}
+
+// details are the one authorization_details object.
+func (s claimSet) details(audience string) (Details, error) {
+	var list []json.RawMessage
+	if json.Unmarshal(s["authorization_details"], &list) != nil || len(list) != 1 {
+		return Details{}, errors.New("the token does not have exactly one authorization_details object")
+	}
+	var d Details
+	if !exact(list[0], &d) {
+		return Details{}, errors.New("the authorization_details object has members that this verifier does not know")
+	}
+	return d, d.check(audience)
+}
+
+// approval is the claim urn:exeat:approval, or nil if it is absent.
+func (s claimSet) approval() (*Approval, error) {
+	raw, there := s["urn:exeat:approval"]
+	if !there {
+		return nil, nil
+	}
+	a := new(Approval)
+	if !exact(raw, a) {
+		return nil, errors.New("the approval claim has members that this verifier does not know")
+	}
+	return a, nil
+}
+
+// raw are the claims as plain values.
+func (s claimSet) raw() map[string]any {
+	values := make(map[string]any, len(s))
+	for name, raw := range s {
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.UseNumber()
+		var v any
+		if dec.Decode(&v) == nil {
+			values[name] = v
+		}
+	}
+	return values
+}
+
+// exact decodes raw into v and reports whether v holds all of it: the same RFC
+// 8785 form, so no member was passed over, missing or misspelled.
+func exact(raw json.RawMessage, v any) bool {
+	if json.Unmarshal(raw, v) != nil {
+		return false
+	}
+	want, err := jcs.Transform(raw)
+	if err != nil {
+		return false
+	}
+	got, err := canonical(v)
+	return err == nil && bytes.Equal(got, want)
+}

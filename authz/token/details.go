@@ -1,0 +1,164 @@
+package token
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gowebpki/jcs"
+)
+
+// DetailsType is the RFC 9396 type of the authorization details object.
+const DetailsType = "urn:exeat:call:1"
+
+// Details is the one authorization_details object of a token: it names one
+// exact request. Field order is irrelevant: comparison is by RFC 8785 form.
+type Details struct {
+	Type       string         `json:"type"`
+	Locations  []string       `json:"locations"`  // the API's resource identifier, once
+	Actions    []string       `json:"actions"`    // the HTTP method, once
+	Identifier string         `json:"identifier"` // the operation
+	Request    RequestDetails `json:"request"`
+	Document   string         `json:"document,omitempty"` // digest of the OpenAPI document
+}
+
+// RequestDetails bind the request's bytes.
+type RequestDetails struct {
+	Target        string            `json:"target"` // raw request-target
+	ContentType   string            `json:"content_type,omitempty"`
+	ContentDigest string            `json:"content_digest"`    // RFC 9530: sha-256=:…: (of nothing, if there is no body)
+	Headers       map[string]string `json:"headers,omitempty"` // lower-case names: if-match, idempotency-key
+}
+
+// boundHeaders are the headers that change what a request means, so a token
+// names their values: present or not, and which.
+var boundHeaders = []string{"If-Match", "Idempotency-Key"}
+
+// Bind makes the details of a request that is about to be sent to audience.
+// The guard recomputes the same from the request that it receives.
+func Bind(audience, method, target, contentType string, header http.Header, body []byte, operation, document string) Details {
+	return bind(audience, method, target, contentType, header, contentDigest(body), operation, document)
+}
+
+func bind(audience, method, target, contentType string, header http.Header, digest, operation, document string) Details {
+	var bound map[string]string
+	for _, name := range boundHeaders {
+		if values := header.Values(name); len(values) > 0 {
+			if bound == nil {
+				bound = make(map[string]string, len(boundHeaders))
+			}
+			bound[strings.ToLower(name)] = strings.Join(values, ", ")
+		}
+	}
+	return Details{
+		Type:       DetailsType,
+		Locations:  []string{audience},
+		Actions:    []string{method},
+		Identifier: operation,
+		Request: RequestDetails{
+			Target:        target,
+			ContentType:   contentType,
+			ContentDigest: digest,
+			Headers:       bound,
+		},
+		Document: document,
+	}
+}
+
+// contentDigest is the value of an RFC 9530 Content-Digest field.
+func contentDigest(body []byte) string {
+	sum := sha256.Sum256(body)
+	return "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
+}
+
+// Digest names the details, and with them the request: 64 hex digits of
+// SHA-256 over their RFC 8785 form.
+func (d Details) Digest() string {
+	form, err := canonical(d)
+	if err != nil {
+		// Strings, slices and maps of strings always have a canonical form.
+		panic("token: details without a canonical form: " + err.Error())
+	}
+	sum := sha256.Sum256(form)
+	return hex.EncodeToString(sum[:])
+}
+
+// canonical is the RFC 8785 form of v.
+func canonical(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return jcs.Transform(b)
+}
+
+// check tells whether d has the shape that a token may carry for audience.
+func (d Details) check(audience string) error {
+	switch {
+	case d.Type != DetailsType:
+		return fmt.Errorf("the details have the type %s, not %q", brief(d.Type), DetailsType)
+	case len(d.Locations) != 1 || d.Locations[0] != audience:
+		return errors.New("the details do not name the audience as their only location")
+	case len(d.Actions) != 1 || d.Actions[0] == "":
+		return errors.New("the details do not name exactly one method")
+	case !strings.HasPrefix(d.Request.Target, "/"):
+		return fmt.Errorf("the details name the target %s, which is not a path with an optional query", brief(d.Request.Target))
+	case d.Request.ContentDigest == "":
+		return errors.New("the details name no content digest")
+	}
+	// JSON replaces bytes that are not UTF-8, so that two requests would share
+	// one digest.
+	texts := []string{d.Actions[0], d.Identifier, d.Document, d.Request.Target, d.Request.ContentType, d.Request.ContentDigest}
+	for name, value := range d.Request.Headers {
+		texts = append(texts, name, value)
+	}
+	if slices.ContainsFunc(texts, func(s string) bool { return !utf8.ValidString(s) }) {
+		return errors.New("the details hold bytes that are not UTF-8")
+	}
+	return nil
+}
+
+// differs says how the request that was bound as got differs from the one that
+// d allows, or nil if it does not.
+func (d Details) differs(got Details) *Refusal {
+	was, is := d.Request, got.Request
+	for _, c := range []struct{ code, what, was, is string }{
+		{"wrong_method", "method", d.Actions[0], got.Actions[0]},
+		{"wrong_target", "target", was.Target, is.Target},
+		{"wrong_content_type", "content type", was.ContentType, is.ContentType},
+		{"wrong_digest", "content digest", was.ContentDigest, is.ContentDigest},
+	} {
+		if c.was != c.is {
+			return refuse(http.StatusForbidden, c.code, "the token is for the %s %s, the request has %s", c.what, brief(c.was), brief(c.is))
+		}
+	}
+	for _, name := range boundHeaders {
+		name = strings.ToLower(name)
+		wasValue, wasThere := was.Headers[name]
+		isValue, isThere := is.Headers[name]
+		if wasThere != isThere || wasValue != isValue {
+			return refuse(http.StatusForbidden, "wrong_header", "the request's %s is not the one that the token is for", name)
+		}
+	}
+	if !reflect.DeepEqual(d, got) {
+		return refuse(http.StatusForbidden, "wrong_details", "the token is for another request")
+	}
+	return nil
+}
+
+// brief quotes foreign text for a message, cut to a length a person reads.
+func brief(s string) string {
+	const limit = 120
+	if len(s) > limit {
+		return fmt.Sprintf("%.*q… (%d bytes)", limit, s, len(s))
+	}
+	return fmt.Sprintf("%q", s)
+}

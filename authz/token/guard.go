@@ -1,0 +1,177 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+)
+
+// Guard is a reverse proxy that lets through only requests with a token for
+// exactly that request, and adds the API's own credential to them.
+type Guard struct {
+	Verifier  *Verifier
+	Upstream  string  // base URL of the API
+	Inject    *Static // the API's own credential; nil for none
+	Transport http.RoundTripper
+	// OnDecision, if not nil, is told of every request: claims are nil unless
+	// it was let through.
+	OnDecision func(r *http.Request, c *Claims, refused *Refusal)
+}
+
+// Handler checks the configuration and returns the proxy.
+//
+// The upstream receives the path of the base URL followed by the request-target
+// byte for byte, except for a query parameter that the injected credential
+// replaces. A request whose target cannot be forwarded unchanged is refused
+// before its token is spent. Redirects are passed back, not followed, and no
+// proxy from the environment is used unless Transport does so.
+func (g *Guard) Handler() (http.Handler, error) {
+	v := g.Verifier
+	if v == nil || v.Issuer == "" || v.Audience == "" || v.Keys == nil || v.Spend == nil {
+		return nil, errors.New("the guard needs a verifier with an issuer, an audience, keys and a place to spend tokens")
+	}
+	base, err := url.Parse(g.Upstream)
+	switch {
+	case err != nil:
+		return nil, errors.New("the guard's upstream is not a URL")
+	case base.Scheme != "http" && base.Scheme != "https", base.Host == "":
+		return nil, fmt.Errorf("the guard's upstream %q is not an http or https URL with a host", base.Redacted())
+	case base.User != nil:
+		return nil, errors.New("the guard's upstream must not hold a user or password; inject them instead")
+	case base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
+		return nil, fmt.Errorf("the guard's upstream %q must not have a query or fragment", g.Upstream)
+	}
+	if g.Inject != nil {
+		if err := g.Inject.Check(); err != nil {
+			return nil, fmt.Errorf("the guard cannot inject its credential: %w", err)
+		}
+	}
+	p := &proxy{Guard: *g, base: base}
+	if p.Transport == nil {
+		p.Transport = directTransport()
+	}
+	return p, nil
+}
+
+// proxy is a Guard whose configuration was checked.
+type proxy struct {
+	Guard
+	base *url.URL
+}
+
+// ServeHTTP lets r through or refuses it.
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	target, ref := p.admit(r)
+	var claims *Claims
+	if ref == nil {
+		claims, ref = p.Verifier.Check(r)
+	}
+	if p.OnDecision != nil {
+		p.OnDecision(r, claims, ref)
+	}
+	if ref != nil {
+		ref.ServeHTTP(w, r)
+		return
+	}
+	forward := httputil.ReverseProxy{
+		Rewrite:      func(pr *httputil.ProxyRequest) { p.rewrite(pr.Out, target) },
+		Transport:    p.Transport,
+		ErrorHandler: upstreamFailed,
+	}
+	forward.ServeHTTP(w, r)
+}
+
+// overrides are headers that some servers obey instead of the method or target,
+// which a token binds.
+var overrides = []string{
+	"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-Method",
+	"X-Original-URL", "X-Original-URI", "X-Rewrite-URL", "X-Forwarded-Method", "X-Forwarded-URI",
+}
+
+// admit refuses what no token could make safe to forward, and returns the URL
+// to forward to.
+func (p *proxy) admit(r *http.Request) (*url.URL, *Refusal) {
+	if r.Method == http.MethodConnect || len(r.Header["Upgrade"]) > 0 {
+		return nil, refuse(http.StatusBadRequest, "upgrade", "the guard does not forward CONNECT or upgrades")
+	}
+	// Whatever Connection names is removed on the way: If-Match, say, after it
+	// was checked.
+	for option := range strings.SplitSeq(strings.Join(r.Header["Connection"], ","), ",") {
+		switch strings.ToLower(strings.TrimSpace(option)) {
+		case "", "close", "keep-alive", "te":
+		default:
+			return nil, refuse(http.StatusBadRequest, "connection_header", "the Connection header names %s", brief(option))
+		}
+	}
+	for name := range r.Header {
+		for _, override := range overrides {
+			if sameField(name, override) {
+				return nil, refuse(http.StatusBadRequest, "override_header", "the request has the header %s, which could change what the API does", override)
+			}
+		}
+	}
+	target, err := p.upstream(r.RequestURI)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "bad_target", "the request-target %s %v", brief(r.RequestURI), err)
+	}
+	return target, nil
+}
+
+// upstream is the URL whose request-target is that of the base followed by
+// target, byte for byte.
+func (p *proxy) upstream(target string) (*url.URL, error) {
+	if !strings.HasPrefix(target, "/") {
+		return nil, errors.New("is not a path with an optional query")
+	}
+	raw, query, forced := strings.Cut(target, "?")
+	raw = strings.TrimSuffix(p.base.EscapedPath(), "/") + raw
+	path, err := url.PathUnescape(raw)
+	if err != nil {
+		return nil, errors.New("has an incomplete percent-encoding")
+	}
+	for segment := range strings.SplitSeq(strings.ReplaceAll(path, `\`, "/"), "/") {
+		if segment == "." || segment == ".." {
+			return nil, errors.New("has a dot segment")
+		}
+	}
+	u := &url.URL{Scheme: p.base.Scheme, Host: p.base.Host, Path: path, RawPath: raw, RawQuery: query, ForceQuery: forced && query == ""}
+	if want := strings.TrimSuffix(p.base.EscapedPath(), "/") + target; u.RequestURI() != want {
+		return nil, errors.New("cannot be forwarded byte for byte")
+	}
+	return u, nil
+}
+
+// rewrite makes the request for the API out of the one that was checked.
+// ReverseProxy has removed the hop-by-hop headers before, so that nothing the
+// client says can remove what is added here.
+func (p *proxy) rewrite(out *http.Request, target *url.URL) {
+	out.URL, out.Host = target, ""
+	for name := range out.Header {
+		plain := strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+		switch {
+		case plain == "authorization", plain == "forwarded", plain == "expect", plain == "te",
+			strings.HasPrefix(plain, "x-forwarded-"), plain == "x-real-ip":
+			delete(out.Header, name)
+		}
+	}
+	if p.Inject != nil {
+		p.Inject.remove(out)
+		p.Inject.place(out)
+	}
+}
+
+// upstreamFailed answers for an API that did not. The reason stays here: it
+// would tell the agent how the network behind the guard looks.
+func upstreamFailed(w http.ResponseWriter, r *http.Request, err error) {
+	var timeout net.Error
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
+		refuse(http.StatusGatewayTimeout, "upstream_timeout", "the API did not answer in time; the request may have reached it").ServeHTTP(w, r)
+		return
+	}
+	refuse(http.StatusBadGateway, "upstream_failed", "the API could not be reached or broke off; the request may have reached it").ServeHTTP(w, r)
+}

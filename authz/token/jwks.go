@@ -1,0 +1,321 @@
+package token
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// How a KeySource behaves.
+const (
+	fetchTimeout = 5 * time.Second
+	refreshAfter = 5 * time.Minute  // older keys are read again, to notice removed ones
+	refuseAfter  = 15 * time.Minute // older keys that cannot be read again are not believed
+	refreshEvery = 10 * time.Second // between two reads, whatever asks for them
+	firstEvery   = time.Second      // the same, until the first read succeeds
+	unknownFor   = time.Minute      // a key id that was not found asks for no other read
+	maxUnknown   = 1024             // of those that are remembered
+)
+
+// kidSyntax keeps a key id a name: nothing that a path, a query or a log could
+// read differently.
+var kidSyntax = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+var (
+	errUnknownKey = errors.New("unknown key")
+	errTooSoon    = errors.New("too soon to read the keys again")
+)
+
+// KeySource is a JWK Set from a URL or a file: fetched with bounds, refreshed
+// for an unknown key id at most every ten seconds, negative answers cached. It
+// is read again after five minutes, so that a removed key stops working, and
+// when it could not be read for fifteen, no key does. Safe for concurrent use.
+type KeySource struct {
+	location string
+	read     func(context.Context) ([]byte, error)
+	now      func() time.Time
+
+	mu      sync.Mutex
+	keys    map[string]jose.JSONWebKey
+	unknown map[string]time.Time // key ids that were not found, and until when that holds
+	fetched time.Time            // last success
+	tried   time.Time            // last attempt
+	flight  *flight              // the attempt under way; nil if there is none
+}
+
+// flight is one reading of the set, which many may wait for.
+type flight struct {
+	done chan struct{} // closed when it ends
+	err  error         // read after done
+}
+
+// NewKeySource returns a source for location: an https URL, an http URL of a
+// loopback address, or a file path. A file is read at once, and one that is no
+// JWK Set is an error; a URL is read when the first token comes.
+func NewKeySource(location string) (*KeySource, error) {
+	s := &KeySource{location: location, now: time.Now, unknown: map[string]time.Time{}}
+	if !strings.Contains(location, "://") {
+		s.read = s.readFile
+		if err := s.fetch(context.Background()); err != nil {
+			return nil, fmt.Errorf("cannot use the keys of %s: %w", location, err)
+		}
+		return s, nil
+	}
+	if err := checkURL(location); err != nil {
+		return nil, fmt.Errorf("cannot use the keys of %s: %w", location, err)
+	}
+	s.read = s.readURL
+	return s, nil
+}
+
+// checkURL admits https, and http where no network is between.
+func checkURL(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return errors.New("not a URL")
+	case u.Host == "" || u.User != nil || u.Fragment != "":
+		return errors.New("the URL must have a host, and no user or fragment")
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme == "http" && loopback(u.Hostname()):
+		return nil
+	}
+	return errors.New("the URL must be https, or http on a loopback address")
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// directClient follows no redirects and uses no proxy from the environment.
+var directClient = &http.Client{
+	Transport:     directTransport(),
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// directTransport is the default transport without a proxy from the
+// environment, and without compression of its own.
+func directTransport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.Proxy = nil
+	t.DisableCompression = true
+	t.ResponseHeaderTimeout = time.Minute
+	return t
+}
+
+func (s *KeySource) readURL(ctx context.Context) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.location, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Accept", "application/jwk-set+json, application/json")
+	res, err := directClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the server answered %d", res.StatusCode)
+	}
+	return readBounded(res.Body)
+}
+
+func (s *KeySource) readFile(context.Context) ([]byte, error) {
+	f, err := os.Open(s.location)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readBounded(f)
+}
+
+func readBounded(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxKeyFile+1))
+	if err == nil && len(b) > maxKeyFile {
+		err = fmt.Errorf("the JWK Set is larger than %d bytes", maxKeyFile)
+	}
+	return b, err
+}
+
+// key returns the public key called kid. errUnknownKey says that the set does
+// not have it; other errors, that the set is not known well enough to say.
+func (s *KeySource) key(ctx context.Context, kid string) (jose.JSONWebKey, error) {
+	key, found, stale := s.lookup(kid)
+	if found && !stale {
+		return key, nil
+	}
+	if !found && !stale && s.isUnknown(kid) {
+		return jose.JSONWebKey{}, errUnknownKey
+	}
+	err := s.refresh(ctx)
+	key, found, _ = s.lookup(kid)
+	switch {
+	case s.expired():
+		return jose.JSONWebKey{}, fmt.Errorf("cannot read the keys of %s: %w", s.location, err)
+	case found:
+		return key, nil
+	case err == nil:
+		s.remember(kid)
+	}
+	return jose.JSONWebKey{}, errUnknownKey
+}
+
+// lookup finds kid among the keys as they are, and says if they are old.
+func (s *KeySource) lookup(kid string) (key jose.JSONWebKey, found, stale bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key, found = s.keys[kid]
+	return key, found, s.fetched.IsZero() || s.now().Sub(s.fetched) > refreshAfter
+}
+
+func (s *KeySource) isUnknown(kid string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now().Before(s.unknown[kid])
+}
+
+// expired reports whether the keys are too old to be believed.
+func (s *KeySource) expired() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fetched.IsZero() || s.now().Sub(s.fetched) > refuseAfter
+}
+
+// remember notes that a fresh set does not have kid.
+func (s *KeySource) remember(kid string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.unknown) >= maxUnknown {
+		clear(s.unknown) // the limit between two reads still holds
+	}
+	s.unknown[kid] = s.now().Add(unknownFor)
+}
+
+// refresh reads the keys again, or waits for a read that is under way, or
+// returns errTooSoon.
+func (s *KeySource) refresh(ctx context.Context) error {
+	f, err := s.takeOff()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// takeOff returns the read under way, or starts one.
+func (s *KeySource) takeOff() (*flight, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flight != nil {
+		return s.flight, nil
+	}
+	every := refreshEvery
+	if s.fetched.IsZero() {
+		every = firstEvery
+	}
+	if !s.tried.IsZero() && s.now().Sub(s.tried) < every {
+		return nil, errTooSoon
+	}
+	s.tried = s.now()
+	f := &flight{done: make(chan struct{})}
+	s.flight = f
+	// Without the context of the request: the others that wait must not fail
+	// with it.
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
+		defer cancel()
+		f.err = s.fetch(ctx)
+		s.mu.Lock()
+		s.flight = nil
+		s.mu.Unlock()
+		close(f.done)
+	}()
+	return f, nil
+}
+
+// fetch reads the set and replaces the keys by it.
+func (s *KeySource) fetch(ctx context.Context) error {
+	b, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	keys, err := parseJWKS(b)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys, s.fetched = keys, s.now()
+	return nil
+}
+
+// parseJWKS returns the keys of a JWK Set that can verify tokens, by id. Keys
+// of other kinds are passed over (RFC 7517 §5).
+func parseJWKS(b []byte) (map[string]jose.JSONWebKey, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(b, &set); err != nil {
+		return nil, fmt.Errorf("not a JWK Set: %v", err)
+	}
+	if set.Keys == nil {
+		return nil, errors.New("not a JWK Set: it has no keys")
+	}
+	keys := make(map[string]jose.JSONWebKey, len(set.Keys))
+	for _, raw := range set.Keys {
+		var key jose.JSONWebKey
+		if json.Unmarshal(raw, &key) != nil || usable(key) != nil {
+			continue
+		}
+		if _, twice := keys[key.KeyID]; twice {
+			return nil, fmt.Errorf("the JWK Set has two keys called %s", key.KeyID)
+		}
+		keys[key.KeyID] = key
+	}
+	return keys, nil
+}
+
+// usable says why key cannot verify tokens: an algorithm belongs to one kind of
+// key, and both must be ours.
+func usable(key jose.JSONWebKey) error {
+	switch {
+	case !kidSyntax.MatchString(key.KeyID):
+		return errors.New("its kid is missing or not a plain name")
+	case key.Use != "sig":
+		return errors.New("its use is not sig")
+	case !key.Valid():
+		return errors.New("its numbers are not a key")
+	}
+	switch public := key.Key.(type) {
+	case ed25519.PublicKey:
+		if key.Algorithm == string(jose.EdDSA) {
+			return nil
+		}
+	case *ecdsa.PublicKey:
+		if key.Algorithm == string(jose.ES256) && public.Curve == elliptic.P256() {
+			return nil
+		}
+	}
+	return fmt.Errorf("its algorithm %q does not fit the key", key.Algorithm)
+}

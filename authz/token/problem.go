@@ -1,0 +1,70 @@
+package token
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// Refusal is why a request was not let through. Code is a stable word for
+// machines, Detail a sentence; both are safe to send.
+//
+// The codes, by status:
+//
+//   - 400: bad_target, body_unreadable, connection_header, override_header,
+//     repeated_header, trailers, transfer_encoding, upgrade
+//   - 401: no_token, many_tokens, token_too_long, not_bearer, malformed_token,
+//     bad_header, wrong_alg, wrong_typ, bad_kid, unknown_kid, bad_signature,
+//     not_canonical, ambiguous_claims, bad_claims, wrong_issuer,
+//     wrong_audience, bad_times, issued_in_future, expired, lives_too_long,
+//     bad_details, spent
+//   - 403: wrong_method, wrong_target, wrong_content_type, wrong_digest,
+//     wrong_header, wrong_details, approval_required, approval_expired,
+//     approval_mismatch
+//   - 413 body_too_large, 415 content_encoding
+//   - 500 not_configured, 502 upstream_failed, 504 upstream_timeout
+//   - 503 keys_unavailable, spend_unavailable
+type Refusal struct {
+	Status int // HTTP
+	Code   string
+	Detail string
+}
+
+func (r *Refusal) Error() string { return r.Code + ": " + r.Detail }
+
+func refuse(status int, code, format string, args ...any) *Refusal {
+	return &Refusal{Status: status, Code: code, Detail: fmt.Sprintf(format, args...)}
+}
+
+// unauthorized refuses the token itself, whatever the request.
+func unauthorized(code, format string, args ...any) *Refusal {
+	return refuse(http.StatusUnauthorized, code, format, args...)
+}
+
+// ServeHTTP answers with the refusal as RFC 9457 problem details, and on 401
+// with the challenge of RFC 6750 §3.
+func (r *Refusal) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	body, err := json.Marshal(map[string]any{
+		"type":   "urn:exeat:guard:" + r.Code,
+		"title":  strings.ReplaceAll(r.Code, "_", " "),
+		"status": r.Status,
+		"detail": r.Detail,
+	})
+	if err != nil {
+		panic("token: a refusal that is not JSON: " + err.Error())
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if r.Status == http.StatusUnauthorized {
+		challenge := `Bearer`
+		if r.Code != "no_token" { // RFC 6750 §3.1: no error code for a request without credentials
+			challenge = `Bearer error="invalid_token", error_description="` + r.Code + `"`
+		}
+		h.Set("WWW-Authenticate", challenge)
+	}
+	w.WriteHeader(r.Status)
+	w.Write(append(body, '\n'))
+}

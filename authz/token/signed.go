@@ -1,0 +1,194 @@
+package token
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// tokenType is the JOSE typ of an RFC 9068 access token.
+const tokenType = "at+jwt"
+
+// maxAuthorization bounds the Authorization header: servers refuse longer ones.
+const maxAuthorization = 8 << 10
+
+// Signed mints a token for each call and puts it into Authorization.
+type Signed struct {
+	Issuer string
+	Keys   *Keys
+	Now    func() time.Time // nil means time.Now
+}
+
+// actor is the claim act: who acts for the subject (RFC 8693 §4.1).
+type actor struct {
+	Subject string `json:"sub"`
+	Profile string `json:"sub_profile"`
+}
+
+// decision is the claim urn:exeat:decision.
+type decision struct {
+	ID       string `json:"id"`
+	Policies string `json:"policies"`
+}
+
+// minted are the claims of a token, in the order that a person reads them.
+type minted struct {
+	Issuer   string    `json:"iss"`
+	Audience string    `json:"aud"`
+	Subject  string    `json:"sub"`
+	ClientID string    `json:"client_id"`
+	Actor    actor     `json:"act"`
+	IssuedAt int64     `json:"iat"`
+	Expires  int64     `json:"exp"`
+	ID       string    `json:"jti"`
+	Txn      string    `json:"txn"`
+	Scope    string    `json:"scope,omitempty"`
+	AuthTime int64     `json:"auth_time,omitempty"`
+	ACR      string    `json:"acr,omitempty"`
+	AMR      []string  `json:"amr,omitempty"`
+	Details  []Details `json:"authorization_details"`
+	Approval *Approval `json:"urn:exeat:approval,omitempty"`
+	Decision decision  `json:"urn:exeat:decision"`
+}
+
+// Mint returns the compact token for c. It ends after the TTL, or with the
+// approval if that is sooner.
+func (s *Signed) Mint(c Call) (string, Receipt, error) {
+	claims, err := s.claims(c)
+	if err != nil {
+		return "", Receipt{}, fmt.Errorf("cannot mint a token: %w", err)
+	}
+	var payload bytes.Buffer
+	enc := json.NewEncoder(&payload)
+	enc.SetEscapeHTML(false) // an & in a target would take six bytes
+	if err := enc.Encode(claims); err != nil {
+		return "", Receipt{}, fmt.Errorf("cannot mint a token: %w", err)
+	}
+	keys, err := s.Keys.load()
+	if err != nil {
+		return "", Receipt{}, fmt.Errorf("cannot mint a token: %w", err)
+	}
+	signed, err := keys.signer.Sign(bytes.TrimSuffix(payload.Bytes(), []byte("\n")))
+	if err != nil {
+		return "", Receipt{}, fmt.Errorf("cannot mint a token: %w", err)
+	}
+	compact, err := signed.CompactSerialize()
+	if err != nil {
+		return "", Receipt{}, fmt.Errorf("cannot mint a token: %w", err)
+	}
+	if n := len("Bearer ") + len(compact); n > maxAuthorization {
+		return "", Receipt{}, fmt.Errorf("cannot mint a token: it would take %d bytes of the %d that a header may have; shorten the request-target (%d bytes)",
+			n, maxAuthorization, len(c.Details.Request.Target))
+	}
+	return compact, Receipt{Strategy: "signed", JTI: claims.ID, Expires: time.Unix(claims.Expires, 0).UTC()}, nil
+}
+
+// claims checks c and fills in the claims of its token.
+func (s *Signed) claims(c Call) (*minted, error) {
+	now := time.Now()
+	if s.Now != nil {
+		now = s.Now()
+	}
+	ttl := c.TTL
+	if ttl == 0 {
+		ttl = DefaultTTL
+	}
+	if ttl < time.Second || ttl > MaxTTL {
+		return nil, fmt.Errorf("a life of %s is not between %s and %s", ttl, time.Second, MaxTTL)
+	}
+	for _, required := range []struct{ what, value string }{
+		{"issuer", s.Issuer}, {"audience", c.Audience}, {"subject", c.Subject}, {"agent", c.Agent}, {"txn", c.Txn},
+	} {
+		if required.value == "" {
+			return nil, fmt.Errorf("the call has no %s", required.what)
+		}
+	}
+	if err := c.Details.check(c.Audience); err != nil {
+		return nil, err
+	}
+	claims := &minted{
+		Issuer:   s.Issuer,
+		Audience: c.Audience,
+		Subject:  c.Subject,
+		ClientID: c.Agent,
+		Actor:    actor{Subject: c.Agent, Profile: "ai_agent"},
+		IssuedAt: now.Unix(),
+		Expires:  now.Unix() + int64(ttl/time.Second),
+		ID:       rand.Text(),
+		Txn:      c.Txn,
+		Scope:    strings.Join(c.Scopes, " "),
+		ACR:      c.ACR,
+		AMR:      c.AMR,
+		Details:  []Details{c.Details},
+		Approval: c.Approval,
+		Decision: decision{ID: c.DecisionID, Policies: c.PolicySet},
+	}
+	if !c.AuthTime.IsZero() {
+		claims.AuthTime = c.AuthTime.Unix()
+	}
+	if a := c.Approval; a != nil {
+		if a.Details != c.Details.Digest() {
+			return nil, errors.New("the approval is for another request")
+		}
+		claims.Expires = min(claims.Expires, a.Until)
+		if claims.Expires <= claims.IssuedAt {
+			return nil, errors.New("the approval has ended")
+		}
+	}
+	return claims, nil
+}
+
+// Attach mints a token for c and sets it on r. It refuses a request that
+// already has an Authorization header, or that is not the one that c's details
+// name: a token must not leave with another request than its own.
+func (s *Signed) Attach(_ context.Context, c Call, r *http.Request) (Receipt, error) {
+	for name := range r.Header {
+		if strings.EqualFold(name, "Authorization") {
+			return Receipt{}, errors.New("the request already has an Authorization header, where the token goes")
+		}
+	}
+	if err := c.Details.check(c.Audience); err != nil {
+		return Receipt{}, err
+	}
+	digest, err := bodyDigest(r)
+	if err != nil {
+		return Receipt{}, err
+	}
+	got := bind(c.Audience, r.Method, r.URL.RequestURI(), r.Header.Get("Content-Type"), r.Header, digest, c.Details.Identifier, c.Details.Document)
+	if ref := c.Details.differs(got); ref != nil {
+		return Receipt{}, fmt.Errorf("the request is not the one that was decided: %s", ref.Detail)
+	}
+	compact, receipt, err := s.Mint(c)
+	if err != nil {
+		return Receipt{}, err
+	}
+	r.Header.Set("Authorization", "Bearer "+compact)
+	return receipt, nil
+}
+
+// bodyDigest is the content digest of a request that has yet to be sent.
+func bodyDigest(r *http.Request) (string, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return contentDigest(nil), nil
+	}
+	if r.GetBody == nil {
+		return "", errors.New("the body of the request can be read only once, so it cannot be checked")
+	}
+	body, err := r.GetBody()
+	if err != nil {
+		return "", fmt.Errorf("cannot read the body of the request: %w", err)
+	}
+	defer body.Close()
+	b, err := io.ReadAll(body)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the body of the request: %w", err)
+	}
+	return contentDigest(b), nil
+}

@@ -1,0 +1,56 @@
+// Package token makes and checks the credential of one request.
+//
+// The way of a credential: Bind names the exact request in one RFC 9396
+// authorization_details object; Signed mints an RFC 9068 access token around it
+// (or Static or ClientCredentials attach what an API of today understands);
+// Verifier recomputes the same object from the request that arrives, and spends
+// the token; Guard does so in front of an API that cannot, and adds the API's
+// own credential, which the process that talks to agents then never holds.
+package token
+
+import "time"
+
+// DefaultTTL and MaxTTL bound the life of a signed token.
+const (
+	DefaultTTL = 30 * time.Second
+	MaxTTL     = 60 * time.Second
+)
+
+// leeway is how far the clocks of minter and verifier may differ.
+const leeway = 5 * time.Second
+
+// Call is what a credential is made for.
+type Call struct {
+	Txn        string // the call's id
+	Subject    string // the principal
+	Agent      string // the agent's client id or name
+	Audience   string
+	Scopes     []string
+	AuthTime   time.Time
+	ACR        string
+	AMR        []string
+	Details    Details
+	TTL        time.Duration // whole seconds, rounded down; 0 means DefaultTTL, more than MaxTTL is an error
+	Approval   *Approval
+	DecisionID string
+	PolicySet  string // digest
+}
+
+// Approval is the claim urn:exeat:approval.
+type Approval struct {
+	ID      string   `json:"id"` // the hold's handle
+	By      string   `json:"by"`
+	At      int64    `json:"at"`    // Unix seconds
+	Until   int64    `json:"until"` // Unix seconds
+	Once    bool     `json:"once"`
+	AMR     []string `json:"amr,omitempty"`
+	Details string   `json:"details"` // digest of what the person saw
+}
+
+// Receipt says which credential a request left with. It holds no secret.
+type Receipt struct {
+	Strategy string    // signed, static, client_credentials
+	JTI      string    // signed only
+	Expires  time.Time // zero for a standing key
+	Standing bool      // a key that outlives the call
+}

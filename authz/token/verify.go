@@ -1,0 +1,282 @@
+package token
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+// SpendFunc spends a token id once, atomically: it returns false if (iss, jti)
+// was spent before, and remembers it until exp. An error refuses the request.
+type SpendFunc func(ctx context.Context, iss, jti string, exp time.Time) (fresh bool, err error)
+
+// Verifier checks requests that carry a signed token.
+type Verifier struct {
+	Issuer   string
+	Audience string
+	Keys     *KeySource
+	Spend    SpendFunc
+	// RequireApproval refuses the methods other than GET, HEAD and OPTIONS
+	// without an approval claim for exactly this request.
+	RequireApproval bool
+	BodyLimit       int64            // 0 means 1 MiB
+	MaxTTL          time.Duration    // 0 means MaxTTL
+	Now             func() time.Time // nil means time.Now
+}
+
+// Check verifies r in the order of design.md §12 and spends its token last. On
+// success r.Body is replaced with the bytes that were checked.
+//
+// It needs r as the server received it: RequestURI in origin form, and nothing
+// read of the body.
+func (v *Verifier) Check(r *http.Request) (*Claims, *Refusal) {
+	if v.Issuer == "" || v.Audience == "" || v.Keys == nil || v.Spend == nil {
+		return nil, refuse(http.StatusInternalServerError, "not_configured", "the verifier lacks an issuer, an audience, keys or a place to spend tokens")
+	}
+	compact, ref := bearer(r.Header)
+	if ref != nil {
+		return nil, ref
+	}
+	payload, ref := v.open(r.Context(), compact)
+	if ref != nil {
+		return nil, ref
+	}
+	set, err := parseClaims(payload)
+	if err != nil {
+		return nil, unauthorized("ambiguous_claims", "%v", err)
+	}
+	c, ref := v.believe(set)
+	if ref != nil {
+		return nil, ref
+	}
+	body, ref := v.readBody(r)
+	if ref != nil {
+		return nil, ref
+	}
+	bound, ref := v.bound(r, c, body)
+	if ref != nil {
+		return nil, ref
+	}
+	if ref := c.Details.differs(bound); ref != nil {
+		return nil, ref
+	}
+	if ref := v.approved(c, bound); ref != nil {
+		return nil, ref
+	}
+	if ref := v.spend(r.Context(), c); ref != nil {
+		return nil, ref
+	}
+	replaceBody(r, body)
+	return c, nil
+}
+
+func (v *Verifier) now() time.Time {
+	if v.Now != nil {
+		return v.Now()
+	}
+	return time.Now()
+}
+
+// compactSyntax is a JWS in compact serialization, and no other characters.
+var compactSyntax = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
+
+// bearer takes the token out of the one Authorization header.
+func bearer(h http.Header) (string, *Refusal) {
+	lines := h["Authorization"]
+	switch {
+	case len(lines) == 0:
+		return "", unauthorized("no_token", "the request has no Authorization header")
+	case len(lines) > 1:
+		return "", unauthorized("many_tokens", "the request has %d Authorization headers", len(lines))
+	case len(lines[0]) > maxAuthorization:
+		return "", unauthorized("token_too_long", "the Authorization header is longer than %d bytes", maxAuthorization)
+	}
+	scheme, compact, _ := strings.Cut(lines[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", unauthorized("not_bearer", "the Authorization header is not of the scheme Bearer")
+	}
+	if !compactSyntax.MatchString(compact) {
+		return "", unauthorized("malformed_token", "the token is not a JWS in compact form")
+	}
+	return compact, nil
+}
+
+// open checks the signature of a token, and what leads to it, and returns its
+// payload. Of the JOSE header only alg, typ and kid are there to be honoured.
+func (v *Verifier) open(ctx context.Context, compact string) ([]byte, *Refusal) {
+	alg, kid, ref := joseHeader(compact)
+	if ref != nil {
+		return nil, ref
+	}
+	key, err := v.Keys.key(ctx, kid)
+	switch {
+	case errors.Is(err, errUnknownKey):
+		return nil, unauthorized("unknown_kid", "no published key has the kid %q", kid)
+	case err != nil:
+		return nil, refuse(http.StatusServiceUnavailable, "keys_unavailable", "the issuer's keys cannot be read")
+	case key.Algorithm != alg:
+		return nil, unauthorized("wrong_alg", "the key %q is not for alg %s", kid, alg)
+	}
+	signed, err := jwt.ParseSigned(compact, algorithms)
+	if err != nil {
+		return nil, unauthorized("malformed_token", "the token cannot be parsed")
+	}
+	var payload json.RawMessage
+	if err := signed.Claims(key.Key, &payload); err != nil {
+		return nil, unauthorized("bad_signature", "the signature does not verify, or what it signs is not JSON")
+	}
+	// Base64 has spellings of the same bytes that differ in the last
+	// character; only the one that encodes to itself is the token.
+	for segment := range strings.SplitSeq(compact, ".") {
+		b, err := base64.RawURLEncoding.DecodeString(segment)
+		if err != nil || base64.RawURLEncoding.EncodeToString(b) != segment {
+			return nil, unauthorized("not_canonical", "the token is not in its one canonical encoding")
+		}
+	}
+	return payload, nil
+}
+
+// joseHeader reads the header strictly: {alg, kid, typ}, each once, a string.
+func joseHeader(compact string) (alg, kid string, ref *Refusal) {
+	segment, _, _ := strings.Cut(compact, ".")
+	b, err := base64.RawURLEncoding.DecodeString(segment)
+	if err != nil {
+		return "", "", unauthorized("malformed_token", "the header is not base64url")
+	}
+	header, err := parseClaims(b)
+	if err != nil {
+		return "", "", unauthorized("bad_header", "the JOSE header is not one JSON object with distinct names")
+	}
+	for name := range header {
+		if name != "alg" && name != "kid" && name != "typ" {
+			return "", "", unauthorized("bad_header", "the JOSE header has the member %s; only alg, kid and typ are allowed", brief(name))
+		}
+	}
+	if alg, _ = header.text("alg"); !slices.Contains(algorithms, jose.SignatureAlgorithm(alg)) {
+		return "", "", unauthorized("wrong_alg", "alg is not one of %v", algorithms)
+	}
+	if typ, _ := header.text("typ"); typ != tokenType {
+		return "", "", unauthorized("wrong_typ", "typ is not %s", tokenType)
+	}
+	if kid, _ = header.text("kid"); !kidSyntax.MatchString(kid) {
+		return "", "", unauthorized("bad_kid", "kid is missing or not a plain name")
+	}
+	return alg, kid, nil
+}
+
+// believe checks the claims that say who made the token, for whom, for when and
+// for what.
+func (v *Verifier) believe(set claimSet) (*Claims, *Refusal) {
+	c := new(Claims)
+	var ok bool
+	if c.Issuer, ok = set.text("iss"); !ok || c.Issuer != v.Issuer {
+		return nil, unauthorized("wrong_issuer", "iss is not %q", v.Issuer)
+	}
+	if c.Audience, ok = set.text("aud"); !ok || c.Audience != v.Audience {
+		return nil, unauthorized("wrong_audience", "aud is not the one string %q", v.Audience)
+	}
+	if ref := v.times(set, c); ref != nil {
+		return nil, ref
+	}
+	for _, required := range []struct {
+		name string
+		to   *string
+	}{{"sub", &c.Subject}, {"client_id", &c.ClientID}, {"jti", &c.ID}, {"txn", &c.Txn}} {
+		if *required.to, ok = set.text(required.name); !ok {
+			return nil, unauthorized("bad_claims", "%s is missing or not a plain string", required.name)
+		}
+	}
+	if _, there := set["scope"]; there {
+		if c.Scope, ok = set.text("scope"); !ok {
+			return nil, unauthorized("bad_claims", "scope is not a plain string")
+		}
+	}
+	var err error
+	if c.Details, err = set.details(v.Audience); err != nil {
+		return nil, unauthorized("bad_details", "%v", err)
+	}
+	if c.Approval, err = set.approval(); err != nil {
+		return nil, unauthorized("bad_claims", "%v", err)
+	}
+	c.Raw = set.raw()
+	return c, nil
+}
+
+// times checks when the token may be used. The leeway is for clocks that
+// differ; it does not lengthen what exp-iat may be.
+func (v *Verifier) times(set claimSet, c *Claims) *Refusal {
+	var iat, exp bool
+	c.IssuedAt, iat = set.seconds("iat")
+	c.Expires, exp = set.seconds("exp")
+	notBefore, nbf := set.seconds("nbf")
+	if _, there := set["nbf"]; there && !nbf || !iat || !exp || !c.Expires.After(c.IssuedAt) {
+		return unauthorized("bad_times", "iat and exp are not two whole numbers of seconds in that order")
+	}
+	now, longest := v.now(), v.MaxTTL
+	if longest == 0 {
+		longest = MaxTTL
+	}
+	switch {
+	case c.IssuedAt.After(now.Add(leeway)) || notBefore.After(now.Add(leeway)):
+		return unauthorized("issued_in_future", "the token is not valid yet; compare the clocks")
+	case !now.Before(c.Expires.Add(leeway)):
+		return unauthorized("expired", "the token has expired")
+	case c.Expires.Sub(c.IssuedAt) > longest:
+		return unauthorized("lives_too_long", "the token lives for %s, more than %s", c.Expires.Sub(c.IssuedAt), longest)
+	}
+	return nil
+}
+
+// bound makes the details of the request that arrived, as the gateway made
+// those of the one that it sent.
+func (v *Verifier) bound(r *http.Request, c *Claims, body []byte) (Details, *Refusal) {
+	if !strings.HasPrefix(r.RequestURI, "/") {
+		return Details{}, refuse(http.StatusBadRequest, "bad_target", "the request-target %s is not a path with an optional query", brief(r.RequestURI))
+	}
+	for _, name := range append([]string{"Content-Type"}, boundHeaders...) {
+		if n := len(r.Header[name]); n > 1 {
+			return Details{}, refuse(http.StatusBadRequest, "repeated_header", "the request has %d %s headers", n, name)
+		}
+	}
+	return Bind(v.Audience, r.Method, r.RequestURI, r.Header.Get("Content-Type"), r.Header, body, c.Details.Identifier, c.Details.Document), nil
+}
+
+// approved checks the approval, if there is one or must be one.
+func (v *Verifier) approved(c *Claims, bound Details) *Refusal {
+	if c.Approval == nil {
+		switch r := c.Details.Actions[0]; {
+		case !v.RequireApproval, r == http.MethodGet, r == http.MethodHead, r == http.MethodOptions:
+			return nil
+		}
+		return refuse(http.StatusForbidden, "approval_required", "a request that changes something needs a token with an approval")
+	}
+	if c.Approval.Until < v.now().Unix() {
+		return refuse(http.StatusForbidden, "approval_expired", "the approval in the token has ended")
+	}
+	if c.Approval.Details != bound.Digest() {
+		return refuse(http.StatusForbidden, "approval_mismatch", "the approval in the token is for another request")
+	}
+	return nil
+}
+
+// spend uses the token up. It is the last check, so a request that is refused
+// for another reason does not cost its token.
+func (v *Verifier) spend(ctx context.Context, c *Claims) *Refusal {
+	fresh, err := v.Spend(ctx, c.Issuer, c.ID, c.Expires.Add(leeway))
+	if err != nil {
+		return refuse(http.StatusServiceUnavailable, "spend_unavailable", "whether the token was used before cannot be found out")
+	}
+	if !fresh {
+		return unauthorized("spent", "the token was used before; each is good for one request")
+	}
+	return nil
+}
