@@ -1,0 +1,180 @@
+// Package authz decides calls with Cedar. It is pure: policies and schema are
+// compiled by [New], after which a decision does no I/O.
+//
+// One vocabulary is shared by all APIs, in the empty namespace: entity types
+// User, Workload, Group, Agent, Api, Hold and the actions call_tool, read,
+// write, delete and approve. What belongs to one API lives in its namespace
+// (the API's name in CamelCase): Petstore::Action::"delete_pet",
+// Petstore::Action::"tag:pets" and Petstore::Path::"/pets/42".
+package authz
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// API is what the policies may know of one document.
+type API struct {
+	Name    string // openapi.API.Name, e.g. "petstore"
+	Actions []Action
+}
+
+// Action is one operation as policies see it.
+type Action struct {
+	Name   string          // tool name
+	Effect string          // read, write or delete
+	Tags   []string        // the document's tags, as written
+	Path   string          // path template, for error texts
+	Input  json.RawMessage // input schema, JSON Schema 2020-12
+}
+
+// PolicyFile is one file of Cedar policies.
+type PolicyFile struct {
+	Name string
+	Text []byte
+}
+
+// Problem is one thing wrong with a policy file.
+type Problem struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Policy  string `json:"policy,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// LoadError lists everything wrong with a policy set.
+type LoadError struct{ Problems []Problem }
+
+// Principal is the verified identity a call is made for.
+type Principal struct {
+	Type     string    `json:"type"` // User or Workload
+	ID       string    `json:"id"`
+	Groups   []string  `json:"groups,omitempty"`
+	Email    string    `json:"email,omitempty"`
+	Roles    []string  `json:"roles,omitempty"`
+	Scopes   []string  `json:"scopes,omitempty"`
+	ACR      string    `json:"acr,omitempty"`
+	AuthTime time.Time `json:"auth_time,omitzero"`
+}
+
+// Agent is the program that calls. ID is what it calls itself unless Verified.
+type Agent struct {
+	ID       string `json:"id"`
+	Verified bool   `json:"verified"`
+}
+
+// Session is the conversation a call belongs to.
+type Session struct {
+	ID        string   `json:"id"`
+	Transport string   `json:"transport"` // stdio or http
+	Labels    []string `json:"labels,omitempty"`
+}
+
+// Usage counts earlier calls of the same action by the same principal.
+type Usage struct{ Minute, Hour, Day int64 }
+
+// Approval is what a person said of a call, with the proof of who said it.
+type Approval struct {
+	By                Principal `json:"by"`
+	Once              bool      `json:"once"`
+	At                time.Time `json:"at"`
+	Expires           time.Time `json:"expires"`
+	AMR               []string  `json:"amr"` // RFC 8176
+	PhishingResistant bool      `json:"phishing_resistant"`
+}
+
+// Request is one call to decide.
+type Request struct {
+	API       string
+	Action    string
+	Principal Principal
+	Agent     Agent
+	Session   Session
+	Usage     Usage
+	Now       time.Time
+	Path      string         // the real path below the base URL, e.g. /pets/42
+	Input     map[string]any // arguments: nil, bool, string, json.Number, []any, map[string]any
+	Approval  *Approval
+}
+
+// Outcome is allow, deny or hold.
+type Outcome string
+
+// The outcomes of a decision.
+const (
+	Allow Outcome = "allow"
+	Deny  Outcome = "deny"
+	Hold  Outcome = "hold"
+)
+
+// Remediation says whether asking would help.
+type Remediation string
+
+// The remediations.
+const (
+	RemedyNone     Remediation = "none"
+	RemedyApproval Remediation = "approval"
+	RemedyStepUp   Remediation = "step_up"
+	RemedyArgs     Remediation = "change_arguments"
+)
+
+// Decision is what the policies say of a call.
+type Decision struct {
+	Outcome     Outcome     `json:"outcome"`
+	Policies    []string    `json:"policies"` // ids that decided, sorted
+	Reason      string      `json:"reason"`   // one sentence, safe for the agent
+	Remediation Remediation `json:"remediation"`
+	Errors      []string    `json:"errors,omitempty"` // for the operator only
+	Obligations Obligations `json:"obligations,omitzero"`
+	// Choices are what an approval may say for the policies to accept it; only
+	// set for hold.
+	Choices Choices `json:"choices,omitzero"`
+}
+
+// Obligations are annotations on the permits that decided.
+type Obligations struct {
+	TokenTTL time.Duration `json:"token_ttl,omitempty"` // shortest; 0 if none
+	GrantMax time.Duration `json:"grant_max,omitempty"` // longest time of a grant; 0 if none
+	Redact   []string      `json:"redact,omitempty"`    // JSON Pointers cut from the response
+}
+
+// Choices say which approvals the policies would accept.
+type Choices struct {
+	Once  bool `json:"once"`  // approve only this call
+	Grant bool `json:"grant"` // a grant for a time
+}
+
+// HoldFacts are what the approve action knows of a hold.
+type HoldFacts struct {
+	ID        string
+	API       string
+	Action    string
+	Effect    string
+	Requester Principal
+	Agent     Agent
+	Approval  Approval // the choice and its proof
+	Now       time.Time
+}
+
+// Explanation is a decision with what a policy author wants to know of it.
+type Explanation struct {
+	Decision Decision `json:"decision"`
+	// Considered lists every policy that the index offered for the action, with
+	// how it came out.
+	Considered []PolicyOutcome `json:"considered"`
+	// Changes says in sentences what would change the decision.
+	Changes []string `json:"changes"`
+	// Request is the Cedar request: principal, action, resource, context.
+	Request json.RawMessage `json:"request"`
+}
+
+// PolicyOutcome is how one policy came out for one request.
+type PolicyOutcome struct {
+	ID      string `json:"id"`
+	Effect  string `json:"effect"` // permit or forbid
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Outcome string `json:"outcome"` // satisfied, not satisfied, needs approval, error
+}

@@ -1,0 +1,169 @@
+package authz
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/types"
+)
+
+// denied is a deny that no policy was asked about.
+func denied(reason string, remedy Remediation, err error) Decision {
+	d := Decision{Outcome: Deny, Policies: []string{}, Reason: reason, Remediation: remedy}
+	if err != nil {
+		d.Errors = []string{err.Error()}
+	}
+	return d
+}
+
+// Decide decides a call. Any doubt (unknown action, arguments that do not
+// convert, an error in any policy) is a deny.
+func (e *Engine) Decide(r Request) Decision {
+	a := e.byUID[actionUID(r.API, r.Action)]
+	if a == nil {
+		return denied("the policies do not know this tool", RemedyNone, fmt.Errorf("unknown action %s of %s", r.Action, r.API))
+	}
+	req, context, ents, err := e.request(a, r)
+	if err != nil {
+		if bad := (*convertError)(nil); errors.As(err, &bad) {
+			return denied("the policies cannot judge the argument "+bad.Error(), RemedyArgs, err)
+		}
+		return denied("the call could not be put to the policies", RemedyNone, err)
+	}
+	if r.Approval != nil {
+		if !r.Approval.Expires.After(r.Now) {
+			return denied("the approval has expired", RemedyApproval, nil)
+		}
+		approval, err := ents.approval(*r.Approval)
+		if err != nil {
+			return denied("the approval could not be put to the policies", RemedyNone, err)
+		}
+		context["approval"] = approval
+	}
+	req.Context = types.NewRecord(context)
+	d, final := evaluate(a.candidates, ents, req)
+	if final || r.Approval != nil {
+		return d
+	}
+	return e.withoutApproval(a, req, context, ents, r.Now, d)
+}
+
+// evaluate asks Cedar. It is final unless the answer is a deny that something
+// else, such as an approval, might turn.
+func evaluate(c candidates, ents entities, req cedar.Request) (d Decision, final bool) {
+	outcome, diag := cedar.Authorize(c, ents, req)
+	d = Decision{Policies: []string{}, Remediation: RemedyNone}
+	if len(diag.Errors) > 0 {
+		d.Outcome = Deny
+		for _, x := range diag.Errors {
+			d.Policies = append(d.Policies, string(x.PolicyID))
+			d.Errors = append(d.Errors, fmt.Sprintf("policy %s: %s", x.PolicyID, x.Message))
+		}
+		d.Policies = sorted(d.Policies)
+		slices.Sort(d.Errors)
+		d.Reason = "a policy could not be evaluated, so the call is refused (" + list(d.Policies) + ")"
+		return d, true
+	}
+	for _, x := range diag.Reasons {
+		d.Policies = append(d.Policies, string(x.PolicyID))
+	}
+	d.Policies = sorted(d.Policies)
+	if outcome == cedar.Allow {
+		d.Outcome = Allow
+		d.Reason = "allowed by " + list(d.Policies)
+		d.Obligations = c.obligations(d.Policies)
+		return d, true
+	}
+	d.Outcome = Deny
+	d.Reason = "no policy permits this call"
+	if len(d.Policies) > 0 {
+		d.Reason = "forbidden by " + list(d.Policies)
+	}
+	return d, false
+}
+
+// withoutApproval decides what a plain evaluation did not allow: hold, if an
+// approval could turn it, else deny with a word on what else could.
+func (e *Engine) withoutApproval(a *action, req cedar.Request, context types.RecordMap, ents entities, now time.Time, d Decision) Decision {
+	open := a.partial(req, with(context, "approval", unknown("approval")), ents)
+	if open.possible() {
+		h := Decision{Outcome: Hold, Policies: open.permits(), Remediation: RemedyApproval}
+		h.Reason = "a person has to approve this call (" + list(h.Policies) + ")"
+		h.Obligations = a.candidates.obligations(h.Policies)
+		h.Choices = Choices{Once: a.accepts(req, context, ents, now, true), Grant: a.accepts(req, context, ents, now, false)}
+		return h
+	}
+	switch anyApproval := with(context, "approval", unknown("approval")); {
+	case a.partial(req, anyApproval, ents.freshLogin(req.Principal)).possible():
+		d.Remediation = RemedyStepUp
+		d.Reason += "; a fresh or stronger login could change that"
+	case a.partial(cedar.Request{Principal: req.Principal, Action: req.Action, Resource: unknownUID("resource")},
+		with(anyApproval, "input", unknown("input")), ents).possible():
+		d.Remediation = RemedyArgs
+		d.Reason += "; other arguments could be permitted"
+	}
+	return d
+}
+
+// accepts reports whether some approval with the given choice would be enough.
+func (a *action) accepts(req cedar.Request, context types.RecordMap, ents entities, now time.Time, once bool) bool {
+	approval := types.NewRecord(types.RecordMap{
+		"by": unknown("by"), "once": types.Boolean(once), "at": types.NewDatetime(now), "expires": unknown("expires"),
+		"amr": unknown("amr"), "phishing_resistant": unknown("phishing_resistant"),
+	})
+	return a.partial(req, with(context, "approval", approval), ents).possible()
+}
+
+// obligations joins those of the policies that decided: the strictest wins.
+func (c candidates) obligations(ids []string) Obligations {
+	var o Obligations
+	for _, p := range c {
+		if !p.permit || !slices.Contains(ids, p.id) {
+			continue
+		}
+		o.TokenTTL = shortest(o.TokenTTL, p.obligations.TokenTTL)
+		o.GrantMax = shortest(o.GrantMax, p.obligations.GrantMax)
+		o.Redact = append(o.Redact, p.obligations.Redact...)
+	}
+	o.Redact = sorted(o.Redact)
+	return o
+}
+
+func shortest(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// sorted orders a list and drops repetitions.
+func sorted(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// list names policies in a sentence.
+func list(ids []string) string {
+	switch len(ids) {
+	case 0:
+		return "no policy"
+	case 1:
+		return "policy " + ids[0]
+	}
+	return "policies " + strings.Join(ids, ", ")
+}
+
+// MayApprove decides whether a person may decide a hold: the action approve,
+// principal h.Approval.By, resource the Hold.
+func (e *Engine) MayApprove(h HoldFacts) Decision {
+	req, ents, err := e.holdRequest(h)
+	if err != nil {
+		return denied("the policies cannot judge this person", RemedyNone, err)
+	}
+	d, _ := evaluate(e.approve, ents, req)
+	return d
+}

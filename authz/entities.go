@@ -1,0 +1,174 @@
+package authz
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/types"
+)
+
+// entities are those of one request over the engine's own.
+type entities struct {
+	own    types.EntityMap
+	shared types.EntityMap
+}
+
+func (e entities) Get(uid types.EntityUID) (types.Entity, bool) {
+	if x, ok := e.own[uid]; ok {
+		return x, true
+	}
+	x, ok := e.shared[uid]
+	return x, ok
+}
+
+// maxPath bounds the segments of a path that become entities.
+const maxPath = 100
+
+// request is the Cedar form of a call, without its approval.
+func (e *Engine) request(a *action, r Request) (cedar.Request, types.RecordMap, entities, error) {
+	ents := entities{own: types.EntityMap{}, shared: e.entities}
+	input, err := a.input.convertRecord(r.Input, "")
+	if err != nil {
+		return cedar.Request{}, nil, ents, err
+	}
+	principal, err := ents.principal(r.Principal)
+	if err != nil {
+		return cedar.Request{}, nil, ents, err
+	}
+	resource, err := ents.path(a.api, r.Path)
+	if err != nil {
+		return cedar.Request{}, nil, ents, err
+	}
+	context := types.RecordMap{
+		"input":   input,
+		"agent":   ents.agent(r.Agent),
+		"session": sessionRecord(r.Session),
+		"usage": types.NewRecord(types.RecordMap{"minute": types.Long(r.Usage.Minute), "hour": types.Long(r.Usage.Hour),
+			"day": types.Long(r.Usage.Day)}),
+		"now": types.NewDatetime(r.Now),
+	}
+	return cedar.Request{Principal: principal, Action: a.uid, Resource: resource}, context, ents, nil
+}
+
+func sessionRecord(s Session) types.Record {
+	return types.NewRecord(types.RecordMap{"id": types.String(s.ID), "transport": types.String(s.Transport), "labels": stringSet(s.Labels)})
+}
+
+func stringSet(list []string) types.Set {
+	values := make([]types.Value, len(list))
+	for i, s := range list {
+		values[i] = types.String(s)
+	}
+	return types.NewSet(values...)
+}
+
+// principal adds a principal and its groups.
+func (e entities) principal(p Principal) (types.EntityUID, error) {
+	typ := types.EntityType(p.Type)
+	if (typ != userType && typ != workloadType) || p.ID == "" {
+		return types.EntityUID{}, fmt.Errorf("the principal %q::%q is neither a User nor a Workload", p.Type, p.ID)
+	}
+	uid := types.NewEntityUID(typ, types.String(p.ID))
+	var groups []types.EntityUID
+	for _, g := range p.Groups {
+		group := types.NewEntityUID(groupType, types.String(g))
+		groups = append(groups, group)
+		e.own[group] = types.Entity{UID: group}
+	}
+	attrs := types.RecordMap{"roles": stringSet(p.Roles), "scopes": stringSet(p.Scopes)}
+	if p.Email != "" {
+		attrs["email"] = types.String(p.Email)
+	}
+	if p.ACR != "" {
+		attrs["acr"] = types.String(p.ACR)
+	}
+	if !p.AuthTime.IsZero() {
+		attrs["auth_time"] = types.NewDatetime(p.AuthTime)
+	}
+	e.own[uid] = types.Entity{UID: uid, Parents: types.NewEntityUIDSet(groups...), Attributes: types.NewRecord(attrs)}
+	return uid, nil
+}
+
+func (e entities) agent(a Agent) types.EntityUID {
+	uid := types.NewEntityUID(agentType, types.String(a.ID))
+	e.own[uid] = types.Entity{UID: uid, Attributes: types.NewRecord(types.RecordMap{"verified": types.Boolean(a.Verified)})}
+	return uid
+}
+
+// path adds the path of a request and all paths above it, up to the API.
+func (e entities) path(api, path string) (types.EntityUID, error) {
+	if !strings.HasPrefix(path, "/") {
+		return types.EntityUID{}, fmt.Errorf("the path %q does not begin with /", path)
+	}
+	typ := pathType(api)
+	apiUID := types.NewEntityUID(apiType, types.String(api))
+	e.own[apiUID] = types.Entity{UID: apiUID}
+	parent := types.NewEntityUID(typ, "/")
+	e.own[parent] = types.Entity{UID: parent, Parents: types.NewEntityUIDSet(apiUID)}
+	segments := strings.Split(strings.Trim(path, "/"), "/")
+	if len(segments) > maxPath {
+		return types.EntityUID{}, fmt.Errorf("the path has more than %d segments", maxPath)
+	}
+	at := ""
+	for _, s := range segments {
+		if s == "" && at == "" {
+			break
+		}
+		at += "/" + s
+		uid := types.NewEntityUID(typ, types.String(at))
+		e.own[uid] = types.Entity{UID: uid, Parents: types.NewEntityUIDSet(parent)}
+		parent = uid
+	}
+	return parent, nil
+}
+
+// approvalRecord is what a person said, for the context.
+func (e entities) approval(a Approval) (types.Record, error) {
+	if a.By.Type != string(userType) {
+		return types.Record{}, fmt.Errorf("an approval is by a User, not by a %q", a.By.Type)
+	}
+	by := types.NewEntityUID(userType, types.String(a.By.ID))
+	if _, known := e.own[by]; !known {
+		if _, err := e.principal(a.By); err != nil {
+			return types.Record{}, err
+		}
+	}
+	return types.NewRecord(types.RecordMap{
+		"by": by, "once": types.Boolean(a.Once), "at": types.NewDatetime(a.At), "expires": types.NewDatetime(a.Expires),
+		"amr": stringSet(a.AMR), "phishing_resistant": types.Boolean(a.PhishingResistant),
+	}), nil
+}
+
+// holdRequest is the Cedar form of a person's wish to decide a hold.
+func (e *Engine) holdRequest(h HoldFacts) (cedar.Request, entities, error) {
+	ents := entities{own: types.EntityMap{}, shared: e.entities}
+	requester, err := ents.principal(h.Requester)
+	if err != nil {
+		return cedar.Request{}, ents, err
+	}
+	// The person's own attributes win over those of an equal requester.
+	person, err := ents.principal(h.Approval.By)
+	if err != nil {
+		return cedar.Request{}, ents, err
+	}
+	approval, err := ents.approval(h.Approval)
+	if err != nil {
+		return cedar.Request{}, ents, err
+	}
+	hold := types.NewEntityUID(holdType, types.String(h.ID))
+	ents.own[hold] = types.Entity{UID: hold, Attributes: types.NewRecord(types.RecordMap{
+		"requester": requester, "agent": ents.agent(h.Agent), "api": types.String(h.API),
+		"action": types.String(h.Action), "effect": types.String(h.Effect),
+	})}
+	return cedar.Request{Principal: person, Action: approveAction, Resource: hold,
+		Context: types.NewRecord(types.RecordMap{"approval": approval, "now": types.NewDatetime(orNow(h.Now))})}, ents, nil
+}
+
+func orNow(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Now()
+	}
+	return t
+}

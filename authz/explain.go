@@ -1,0 +1,107 @@
+package authz
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/types"
+)
+
+// Explain decides a call and says why.
+func (e *Engine) Explain(r Request) Explanation {
+	x := Explanation{Decision: e.Decide(r), Considered: []PolicyOutcome{}, Changes: []string{}}
+	a := e.byUID[actionUID(r.API, r.Action)]
+	if a == nil {
+		return x
+	}
+	req, context, ents, err := e.request(a, r)
+	if err != nil {
+		x.Changes = append(x.Changes, "arguments that Cedar can hold: "+err.Error())
+		return x
+	}
+	if r.Approval != nil {
+		if approval, err := ents.approval(*r.Approval); err == nil {
+			context["approval"] = approval
+		}
+	}
+	req.Context = types.NewRecord(context)
+	x.Request = requestJSON(req)
+	for _, p := range a.candidates {
+		x.Considered = append(x.Considered, PolicyOutcome{ID: p.id, Effect: effectName(p), File: p.file, Line: p.line,
+			Outcome: a.outcomeOf(p, req, context, ents, r.Approval == nil)})
+	}
+	x.Changes = append(x.Changes, x.changes(a)...)
+	return x
+}
+
+func effectName(p *policy) string {
+	if p.permit {
+		return "permit"
+	}
+	return "forbid"
+}
+
+// outcomeOf is how one policy alone comes out.
+func (a *action) outcomeOf(p *policy, req cedar.Request, context types.RecordMap, ents entities, open bool) string {
+	outcome, diag := cedar.Authorize(candidates{p}, ents, req)
+	alone := &action{uid: a.uid, candidates: candidates{p}}
+	switch {
+	case len(diag.Errors) > 0:
+		return "error: " + diag.Errors[0].Message
+	case outcome == cedar.Allow || !p.permit && len(diag.Reasons) > 0:
+		return "satisfied"
+	case open && p.permit && alone.partial(req, with(context, "approval", unknown("approval")), ents).possible():
+		return "needs approval"
+	}
+	return "not satisfied"
+}
+
+// changes says what would change the decision.
+func (x Explanation) changes(a *action) []string {
+	var out []string
+	d := x.Decision
+	switch d.Outcome {
+	case Allow:
+		for _, id := range d.Policies {
+			out = append(out, fmt.Sprintf("without policy %s it might not be allowed", id))
+		}
+	case Hold:
+		switch {
+		case d.Choices.Once && d.Choices.Grant:
+			out = append(out, "an approval, for this call only or for a time")
+		case d.Choices.Once:
+			out = append(out, "an approval for this call only; the policies take no grant")
+		case d.Choices.Grant:
+			out = append(out, "a grant for a time; the policies take no single approval")
+		}
+	case Deny:
+		for _, p := range x.Considered {
+			if p.Effect == "forbid" && p.Outcome == "satisfied" {
+				out = append(out, fmt.Sprintf("a call that policy %s (%s:%d) does not forbid", p.ID, p.File, p.Line))
+			}
+		}
+		switch d.Remediation {
+		case RemedyArgs:
+			out = append(out, "other arguments")
+		case RemedyStepUp:
+			out = append(out, "a fresh or stronger login")
+		case RemedyNone:
+			if len(out) == 0 {
+				out = append(out, fmt.Sprintf("a policy that permits %s", quoteUID(a.uid)))
+			}
+		}
+	}
+	return out
+}
+
+// requestJSON is the Cedar request in Cedar's JSON form.
+func requestJSON(r cedar.Request) json.RawMessage {
+	b, err := json.Marshal(map[string]any{
+		"principal": quoteUID(r.Principal), "action": quoteUID(r.Action), "resource": quoteUID(r.Resource), "context": r.Context,
+	})
+	if err != nil {
+		return nil
+	}
+	return b
+}

@@ -1,0 +1,242 @@
+package authz
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/types"
+	"github.com/cedar-policy/cedar-go/x/exp/schema"
+	"github.com/google/go-cmp/cmp"
+)
+
+// The printed schema must mean what policies are validated against.
+func TestSchemaText(t *testing.T) {
+	e := engine(t, "")
+	text := e.Schema()
+	var s schema.Schema
+	if err := s.UnmarshalCedar(text); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	got, err := s.Resolve()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	want := e.schemaFor(e.actions, true)
+	for uid, a := range want.Actions {
+		g, ok := got.Actions[uid]
+		if !ok {
+			t.Errorf("%s is not in the text", uid)
+			continue
+		}
+		if !g.Entity.Parents.Equal(a.Entity.Parents) {
+			t.Errorf("%s is in %v, want %v", uid, g.Entity.Parents, a.Entity.Parents)
+		}
+		if a.AppliesTo != nil {
+			if diff := cmp.Diff(a.AppliesTo.Context, g.AppliesTo.Context); diff != "" {
+				t.Errorf("%s: %s", uid, diff)
+			}
+		}
+	}
+	if len(got.Actions) != len(want.Actions) || len(got.Entities) != len(want.Entities) {
+		t.Errorf("%d actions and %d entities, want %d and %d", len(got.Actions), len(got.Entities), len(want.Actions), len(want.Entities))
+	}
+	for _, note := range []string{"// not typed: /body/parent: a type that contains itself", "// not typed: /body/any: several or no types", "// not typed: /body/meta: an object without declared properties"} {
+		if !strings.Contains(string(text), note) {
+			t.Errorf("the schema does not say %q", note)
+		}
+	}
+}
+
+// A decision by the index is the decision of a full scan.
+func TestIndexIsAFullScan(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	scopes := []string{`action`, `action == Petstore::Action::"get_pet"`, `action in Action::"read"`, `action in [Action::"write", Action::"delete"]`,
+		`action in Petstore::Action::"tag:pets"`, `action in [Petstore::Action::"create_pet", Petstore::Action::"get_pet"]`,
+		`action in Action::"call_tool"`, `action == Action::"approve"`, `action == Action::"read"`, `action in [Action::"read", Petstore::Action::"get_pet"]`}
+	principals := []string{`principal`, `principal == User::"alice"`, `principal in Group::"keepers"`, `principal == User::"bob"`}
+	whens := []string{``, ` when { principal.roles.contains("x") }`, ` when { context has approval }`, ` unless { context.now > datetime("2030-01-01") }`}
+	for range 300 {
+		var text strings.Builder
+		for i := range 1 + rng.IntN(8) {
+			effect := "permit"
+			if rng.IntN(3) == 0 {
+				effect = "forbid"
+			}
+			fmt.Fprintf(&text, "@id(\"p%d\") %s (%s, %s, resource)%s;\n", i, effect, principals[rng.IntN(len(principals))], scopes[rng.IntN(len(scopes))], whens[rng.IntN(len(whens))])
+		}
+		e, err := New([]API{pets()}, []PolicyFile{{Name: "t", Text: []byte(text.String())}})
+		if err != nil {
+			continue // some combinations can never apply and are refused
+		}
+		for _, r := range []Request{ask(t, "get_pet", `{"petId":1}`), approved(ask(t, "delete_pet", `{"petId":1}`), true), ask(t, "create_pet", `{"body":{"name":"x"}}`)} {
+			a := e.byUID[actionUID(r.API, r.Action)]
+			req, context, ents, err := e.request(a, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Approval != nil {
+				if context["approval"], err = ents.approval(*r.Approval); err != nil {
+					t.Fatal(err)
+				}
+			}
+			req.Context = types.NewRecord(context)
+			got, _ := evaluate(a.candidates, ents, req)
+			want, _ := evaluate(e.policies, ents, req)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("%s\n%s %s: %s", text.String(), r.Action, r.Path, diff)
+			}
+		}
+	}
+}
+
+func TestConvertBounds(t *testing.T) {
+	typ, _, err := typeInput(json.RawMessage(`{"type":"object","properties":{"i":{"type":"integer"},"d":{"type":"number"},"t":{"type":"string","format":"date-time"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		in   string
+		want string // "" for a refusal
+	}{
+		{`{"i": 9007199254740993}`, `{"i":9007199254740993}`},
+		{`{"i": 1e2}`, `{"i":100}`},
+		{`{"i": 1.5}`, ""},
+		{`{"i": 1e999999999}`, ""},
+		{`{"i": 9223372036854775808}`, ""},
+		{`{"i": "1"}`, ""},
+		{`{"d": 1.0001}`, `{"d":{"__extn":{"fn":"decimal","arg":"1.0001"}}}`},
+		{`{"d": 1.00001}`, ""},
+		{`{"d": 922337203685478}`, ""},
+		{`{"d": 1e-400}`, ""},
+		{`{"t": "2026-11-23T12:00:00+01:00"}`, `{"t":{"__extn":{"fn":"datetime","arg":"2026-11-23T11:00:00.000Z"}}}`},
+		{`{"t": "yesterday"}`, ""},
+		{`{"other": 1}`, `{}`},
+		{`{"i": null}`, `{}`},
+	}
+	for _, tt := range tests {
+		v, err := typ.convert(input(t, tt.in), "")
+		got := ""
+		if err == nil {
+			b, err := json.Marshal(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = string(b)
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %s (%v), want %s", tt.in, got, err, tt.want)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	e := engine(t, DefaultPolicy+`@id("keep") forbid (principal, action == Petstore::Action::"delete_pet", resource == Petstore::Path::"/pets/42");`)
+	x := e.Explain(ask(t, "delete_pet", `{"petId":42}`))
+	want := []PolicyOutcome{
+		{ID: "writes-wait-for-a-person", Effect: "permit", File: "test.cedar", Line: 4, Outcome: "needs approval"},
+		{ID: "keep", Effect: "forbid", File: "test.cedar", Line: 9, Outcome: "satisfied"},
+	}
+	if diff := cmp.Diff(want, x.Considered); diff != "" {
+		t.Error(diff)
+	}
+	if x.Decision.Outcome != Deny || len(x.Changes) == 0 || !json.Valid(x.Request) {
+		t.Errorf("%+v", x)
+	}
+}
+
+func TestDigestCoversPoliciesAndSchema(t *testing.T) {
+	a, b := engine(t, ""), engine(t, DefaultPolicy+"// a comment\n")
+	smaller := pets()
+	smaller.Actions = smaller.Actions[:1]
+	c, err := New([]API{smaller}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Digest() == b.Digest() || a.Digest() == c.Digest() || len(a.Digest()) != 64 || a.Digest() != engine(t, "").Digest() {
+		t.Error(a.Digest(), b.Digest(), c.Digest())
+	}
+}
+
+func FuzzPolicies(f *testing.F) {
+	f.Add(DefaultPolicy)
+	f.Add(`@id("x") @redact("/a") permit (principal is User in Group::"g", action in [Action::"read"], resource is Petstore::Path) when { context.input has a.b };`)
+	f.Add(`forbid (principal, action, resource) unless { [1,{"a":ip("::1")}].contains(principal) };`)
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := New([]API{pets()}, []PolicyFile{{Name: "f", Text: []byte(text)}})
+		if err == nil {
+			e.Decide(ask(t, "delete_pet", `{"petId":1}`))
+			e.Visible("petstore", "get_pet", alice(), Agent{}, Session{}, noon)
+		}
+	})
+}
+
+func FuzzConvert(f *testing.F) {
+	f.Add(`{"body":{"name":"x","price":1.5,"tags":["a"],"owner":{"__entity":{"type":"User","id":"admin"}}}}`)
+	f.Fuzz(func(t *testing.T, args string) {
+		var m map[string]any
+		dec := json.NewDecoder(strings.NewReader(args))
+		dec.UseNumber()
+		if dec.Decode(&m) != nil {
+			return
+		}
+		e := engine(t, "")
+		d := e.Decide(Request{API: "petstore", Action: "create_pet", Principal: alice(), Now: noon, Path: "/pets", Input: m})
+		if d.Outcome == Allow {
+			t.Errorf("%s was allowed", args)
+		}
+	})
+}
+
+// manyPolicies is n policies that each name another action, as facts/perf.md
+// measured them, over 100 actions.
+func manyPolicies(b *testing.B, n int) *Engine {
+	api := API{Name: "petstore"}
+	for i := range 100 {
+		a := pets().Actions[1]
+		a.Name = fmt.Sprintf("op_%d", i)
+		api.Actions = append(api.Actions, a)
+	}
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, "@id(\"p%d\") permit (principal in Group::\"keepers\", action == Petstore::Action::\"op_%d\", resource) when { context.input.petId == %d };\n", i, i%100, i/100)
+	}
+	e, err := New([]API{api}, []PolicyFile{{Name: "bench", Text: []byte(text.String())}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return e
+}
+
+func BenchmarkDecide(b *testing.B) {
+	for _, n := range []int{10, 1000, 10000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			e := manyPolicies(b, n)
+			r := ask(b, "get_pet", `{"petId": 0}`)
+			r.Action = "op_1"
+			b.ReportAllocs()
+			for b.Loop() {
+				if d := e.Decide(r); d.Outcome != Allow {
+					b.Fatal(d)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkVisible(b *testing.B) {
+	e := manyPolicies(b, 100)
+	for b.Loop() {
+		for _, a := range e.actions {
+			if !e.Visible("petstore", a.Name, alice(), Agent{ID: "x"}, Session{}, time.Now()) {
+				b.Fatal(a.Name)
+			}
+		}
+	}
+}
+
+var _ cedar.PolicyIterator = candidates(nil)

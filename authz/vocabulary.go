@@ -1,0 +1,127 @@
+package authz
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/cedar-policy/cedar-go/types"
+	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
+)
+
+// DefaultPolicy is the policy set used when none is given.
+const DefaultPolicy = `@id("reads")
+permit (principal, action in Action::"read", resource);
+
+@id("writes-wait-for-a-person")
+permit (principal, action in [Action::"write", Action::"delete"], resource) when { context has approval };
+
+@id("people-decide-for-their-own-agents")
+permit (principal, action == Action::"approve", resource) when { resource.requester == principal };
+`
+
+// The entity types of the shared vocabulary.
+const (
+	userType     types.EntityType = "User"
+	workloadType types.EntityType = "Workload"
+	groupType    types.EntityType = "Group"
+	agentType    types.EntityType = "Agent"
+	apiType      types.EntityType = "Api"
+	holdType     types.EntityType = "Hold"
+	actionType   types.EntityType = "Action"
+)
+
+// approveAction is what a person needs to decide a hold.
+var approveAction = types.NewEntityUID(actionType, "approve")
+
+// groupActions are the action groups of the shared vocabulary.
+var groupActions = []types.String{"call_tool", "read", "write", "delete"}
+
+// namespace is an API's Cedar namespace: pet_store becomes PetStore.
+func namespace(api string) string {
+	var b strings.Builder
+	for part := range strings.SplitSeq(api, "_") {
+		if part != "" {
+			b.WriteString(strings.ToUpper(part[:1]) + part[1:])
+		}
+	}
+	return b.String()
+}
+
+func actionUID(api, name string) types.EntityUID {
+	return types.NewEntityUID(types.EntityType(namespace(api)+"::Action"), types.String(name))
+}
+
+func pathType(api string) types.EntityType { return types.EntityType(namespace(api) + "::Path") }
+
+// actionParents are the groups an action is in.
+func actionParents(api string, a Action) []types.EntityUID {
+	parents := []types.EntityUID{
+		types.NewEntityUID(actionType, "call_tool"),
+		types.NewEntityUID(actionType, types.String(a.Effect)),
+	}
+	for _, tag := range a.Tags {
+		parents = append(parents, tagUID(api, tag))
+	}
+	return parents
+}
+
+func tagUID(api, tag string) types.EntityUID { return actionUID(api, "tag:"+tag) }
+
+func required(t resolved.IsType) resolved.Attribute { return resolved.Attribute{Type: t} }
+func optional(t resolved.IsType) resolved.Attribute {
+	return resolved.Attribute{Type: t, Optional: true}
+}
+
+// Types of the vocabulary that are used more than once.
+var (
+	stringT   = resolved.StringType{}
+	longT     = resolved.LongType{}
+	boolT     = resolved.BoolType{}
+	datetimeT = resolved.ExtensionType("datetime")
+	decimalT  = resolved.ExtensionType("decimal")
+	stringsT  = resolved.SetType{Element: stringT}
+	userT     = resolved.EntityType(userType)
+	agentT    = resolved.EntityType(agentType)
+
+	approvalT = resolved.RecordType{
+		"by": required(userT), "once": required(boolT), "at": required(datetimeT), "expires": required(datetimeT),
+		"amr": required(stringsT), "phishing_resistant": required(boolT),
+	}
+	sessionT = resolved.RecordType{"id": required(stringT), "transport": required(stringT), "labels": required(stringsT)}
+	usageT   = resolved.RecordType{"minute": required(longT), "hour": required(longT), "day": required(longT)}
+)
+
+// identityShape is what policies know of a principal.
+var identityShape = resolved.RecordType{
+	"email": optional(stringT), "roles": required(stringsT), "scopes": required(stringsT),
+	"acr": optional(stringT), "auth_time": optional(datetimeT),
+}
+
+// sharedEntities are the entity types of the empty namespace.
+func sharedEntities() map[types.EntityType]resolved.Entity {
+	return map[types.EntityType]resolved.Entity{
+		userType:     {Name: userType, ParentTypes: []types.EntityType{groupType}, Shape: identityShape},
+		workloadType: {Name: workloadType, ParentTypes: []types.EntityType{groupType}, Shape: identityShape},
+		groupType:    {Name: groupType, ParentTypes: []types.EntityType{groupType}},
+		agentType:    {Name: agentType, Shape: resolved.RecordType{"verified": required(boolT)}},
+		apiType:      {Name: apiType},
+		holdType: {Name: holdType, Shape: resolved.RecordType{
+			"requester": required(userT), "agent": required(agentT), "api": required(stringT),
+			"action": required(stringT), "effect": required(stringT),
+		}},
+	}
+}
+
+// callContext is the context of a call with the given input.
+func callContext(input resolved.RecordType) resolved.RecordType {
+	return resolved.RecordType{
+		"input": required(input), "agent": required(agentT), "session": required(sessionT),
+		"usage": required(usageT), "now": required(datetimeT), "approval": optional(approvalT),
+	}
+}
+
+// approveContext is the context of the approve action.
+var approveContext = resolved.RecordType{"approval": required(approvalT), "now": required(datetimeT)}
+
+// quoteUID writes an entity as policies write it.
+func quoteUID(uid types.EntityUID) string { return fmt.Sprintf("%s::%q", uid.Type, string(uid.ID)) }
