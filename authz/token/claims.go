@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -29,87 +30,76 @@ type Claims struct {
 	Raw      map[string]any // all of them; numbers are json.Number
 }
 
-// claimNames are the claims that exeat gives a meaning. Others are passed over
-// (RFC 7519 §4), unless they look like one of these.
-var claimNames = []string{
-	"iss", "aud", "sub", "client_id", "act", "iat", "exp", "nbf", "jti", "txn", "scope", "auth_time", "acr", "amr",
-	"authorization_details", "urn:exeat:approval", "urn:exeat:decision",
+// claimNames are the claims that exeat gives a meaning, under their folded
+// names. Others are passed over (RFC 7519 §4), unless they look like these.
+var claimNames = map[string]string{}
+
+func init() {
+	for _, name := range []string{
+		"iss", "aud", "sub", "client_id", "act", "iat", "exp", "nbf", "jti", "txn", "scope", "auth_time", "acr", "amr",
+		"authorization_details", "urn:exeat:approval", "urn:exeat:decision",
+	} {
+		claimNames[fold(name)] = name
+	}
 }
 
 // maxName bounds the strings that name something: they become keys of a store.
 const maxName = 512
 
-// maxDepth bounds how deep claims may nest.
-const maxDepth = 16
-
 // claimSet is the payload of a token before its claims are believed.
 type claimSet map[string]json.RawMessage
 
-// parseClaims reads a payload that can be read in only one way: UTF-8, one
-// object, no two names that are equal or differ only in case (decoders disagree
-// on which of them counts), and none that differs from a known one in case.
+// parseClaims reads an object that can be read in only one way: UTF-8, no two
+// names that are equal or differ only in case (decoders disagree on which of
+// them counts), and none that differs from a known claim in case. What is
+// nested is read by exact, which is stricter.
 func parseClaims(payload []byte) (claimSet, error) {
+	errNotObject := errors.New("the claims are not one JSON object")
 	if !utf8.Valid(payload) {
 		return nil, errors.New("the claims are not UTF-8")
 	}
 	dec := json.NewDecoder(bytes.NewReader(payload))
-	dec.UseNumber()
-	if err := distinct(dec, maxDepth); err != nil {
-		return nil, err
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil, errNotObject
 	}
-	var set claimSet
-	if err := json.Unmarshal(payload, &set); err != nil || set == nil {
-		return nil, errors.New("the claims are not one JSON object")
-	}
-	for name := range set {
-		for _, known := range claimNames {
-			if name != known && fold(name) == fold(known) {
-				return nil, fmt.Errorf("the claim %s is not spelled %q", brief(name), known)
-			}
+	set, seen := claimSet{}, map[string]bool{}
+	for dec.More() {
+		t, err := dec.Token()
+		name, ok := t.(string)
+		if err != nil || !ok {
+			return nil, errNotObject
 		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, errNotObject
+		}
+		folded := fold(name)
+		if seen[folded] {
+			return nil, fmt.Errorf("the claim %s is there twice, or in two spellings", brief(name))
+		}
+		if known, ok := claimNames[folded]; ok && name != known {
+			return nil, fmt.Errorf("the claim %s is not spelled %q", brief(name), known)
+		}
+		set[name], seen[folded] = value, true
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, errNotObject
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, errNotObject
 	}
 	return set, nil
 }
 
-// distinct reads one JSON value and refuses objects with two like names.
-func distinct(dec *json.Decoder, depth int) error {
-	t, err := dec.Token()
-	if err != nil {
-		return errors.New("the claims are not JSON")
-	}
-	open, nested := t.(json.Delim)
-	if !nested {
-		return nil
-	}
-	if depth == 0 {
-		return errors.New("the claims nest too deep")
-	}
-	seen := map[string]bool{}
-	for dec.More() {
-		if open == '{' {
-			t, err := dec.Token()
-			name, ok := t.(string)
-			if err != nil || !ok {
-				return errors.New("the claims are not JSON")
-			}
-			if seen[fold(name)] {
-				return fmt.Errorf("the name %s is there twice, or in two spellings", brief(name))
-			}
-			seen[fold(name)] = true
-		}
-		if err := distinct(dec, depth-1); err != nil {
-			return err
-		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return errors.New("the claims are not JSON")
-	}
-	return nil
-}
-
 // fold maps names that a decoder could take for each other to one. Upper before
 // lower, for the long s and the Kelvin sign.
-func fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
+func fold(name string) string {
+	plain := func(r rune) bool { return 'a' <= r && r <= 'z' || r == '_' || r == ':' }
+	if !strings.ContainsFunc(name, func(r rune) bool { return !plain(r) }) {
+		return name
+	}
+	return strings.ToLower(strings.ToUpper(name))
+}
 
 // text is the string claim called name. Empty ones count as absent.
 func (s claimSet) text(name string) (string, bool) {
@@ -155,20 +145,6 @@ func (s claimSet) approval() (*Approval, error) {
 		return nil, errors.New("the approval claim has members that this verifier does not know")
 	}
 	return a, nil
-}
-
-// raw are the claims as plain values.
-func (s claimSet) raw() map[string]any {
-	values := make(map[string]any, len(s))
-	for name, raw := range s {
-		dec := json.NewDecoder(bytes.NewReader(raw))
-		dec.UseNumber()
-		var v any
-		if dec.Decode(&v) == nil {
-			values[name] = v
-		}
-	}
-	return values
 }
 
 // exact decodes raw into v and reports whether v holds all of it: the same RFC

@@ -110,14 +110,18 @@ var directClient = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// directTransport is the default transport without a proxy from the
-// environment, and without compression of its own.
+// directTransport uses no proxy from the environment and no compression of its
+// own, and bounds every wait.
 func directTransport() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.Proxy = nil
-	t.DisableCompression = true
-	t.ResponseHeaderTimeout = time.Minute
-	return t
+	return &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: time.Minute,
+		IdleConnTimeout:       90 * time.Second,
+		MaxIdleConnsPerHost:   64, // there is one host
+		ForceAttemptHTTP2:     true,
+		DisableCompression:    true,
+	}
 }
 
 func (s *KeySource) readURL(ctx context.Context) ([]byte, error) {

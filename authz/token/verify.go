@@ -1,12 +1,12 @@
 package token
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -50,11 +50,7 @@ func (v *Verifier) Check(r *http.Request) (*Claims, *Refusal) {
 	if ref != nil {
 		return nil, ref
 	}
-	set, err := parseClaims(payload)
-	if err != nil {
-		return nil, unauthorized("ambiguous_claims", "%v", err)
-	}
-	c, ref := v.believe(set)
+	c, ref := v.believe(payload)
 	if ref != nil {
 		return nil, ref
 	}
@@ -86,8 +82,21 @@ func (v *Verifier) now() time.Time {
 	return time.Now()
 }
 
-// compactSyntax is a JWS in compact serialization, and no other characters.
-var compactSyntax = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
+// isCompact tells whether s has three parts of base64url characters.
+func isCompact(s string) bool {
+	parts, length := 0, 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
+			length++
+		case c == '.' && length > 0:
+			parts, length = parts+1, 0
+		default:
+			return false
+		}
+	}
+	return parts == 2 && length > 0
+}
 
 // bearer takes the token out of the one Authorization header.
 func bearer(h http.Header) (string, *Refusal) {
@@ -104,7 +113,7 @@ func bearer(h http.Header) (string, *Refusal) {
 	if !strings.EqualFold(scheme, "Bearer") {
 		return "", unauthorized("not_bearer", "the Authorization header is not of the scheme Bearer")
 	}
-	if !compactSyntax.MatchString(compact) {
+	if !isCompact(compact) {
 		return "", unauthorized("malformed_token", "the token is not a JWS in compact form")
 	}
 	return compact, nil
@@ -175,7 +184,11 @@ func joseHeader(compact string) (alg, kid string, ref *Refusal) {
 
 // believe checks the claims that say who made the token, for whom, for when and
 // for what.
-func (v *Verifier) believe(set claimSet) (*Claims, *Refusal) {
+func (v *Verifier) believe(payload []byte) (*Claims, *Refusal) {
+	set, err := parseClaims(payload)
+	if err != nil {
+		return nil, unauthorized("ambiguous_claims", "%v", err)
+	}
 	c := new(Claims)
 	var ok bool
 	if c.Issuer, ok = set.text("iss"); !ok || c.Issuer != v.Issuer {
@@ -200,14 +213,17 @@ func (v *Verifier) believe(set claimSet) (*Claims, *Refusal) {
 			return nil, unauthorized("bad_claims", "scope is not a plain string")
 		}
 	}
-	var err error
 	if c.Details, err = set.details(v.Audience); err != nil {
 		return nil, unauthorized("bad_details", "%v", err)
 	}
 	if c.Approval, err = set.approval(); err != nil {
 		return nil, unauthorized("bad_claims", "%v", err)
 	}
-	c.Raw = set.raw()
+	dec := json.NewDecoder(bytes.NewReader(payload))
+	dec.UseNumber()
+	if err := dec.Decode(&c.Raw); err != nil {
+		return nil, unauthorized("bad_claims", "the claims cannot be read")
+	}
 	return c, nil
 }
 

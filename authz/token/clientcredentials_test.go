@@ -1,0 +1,116 @@
+package token
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/oauth2"
+)
+
+func TestClientCredentials(t *testing.T) {
+	var mu sync.Mutex
+	var forms []url.Values
+	as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		if err := r.ParseForm(); err != nil {
+			t.Error(err)
+		}
+		form := r.Form
+		form.Set("user", user+":"+password)
+		mu.Lock()
+		forms = append(forms, form)
+		mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		w.Write([]byte(`{"access_token":"at-1","token_type":"bearer","expires_in":60,"scope":"pets:read"}`))
+	}))
+	defer as.Close()
+	cc := &ClientCredentials{TokenURL: as.URL, ClientID: "gateway", Secret: NewSecret("s3")}
+	c := testCall()
+	c.Scopes = []string{"pets:read", "pets:write"}
+	for range 2 { // a fresh token each time
+		r := outgoing(t, newTestRequest(), "http://127.0.0.1")
+		receipt, err := cc.Attach(t.Context(), c, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left := time.Until(receipt.Expires); receipt.Strategy != "client_credentials" || receipt.Standing || left < 50*time.Second || left > time.Minute {
+			t.Errorf("receipt %+v", receipt)
+		}
+		if got := r.Header.Get("Authorization"); got != "Bearer at-1" {
+			t.Errorf("Authorization %q", got)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	want := url.Values{"grant_type": {"client_credentials"}, "scope": {"pets:read pets:write"}, "resource": {testAudience}, "user": {"gateway:s3"}}
+	if diff := cmp.Diff([]url.Values{want, want}, forms); diff != "" {
+		t.Errorf("token requests (-want +got):\n%s", diff)
+	}
+}
+
+func TestClientCredentialsRefuses(t *testing.T) {
+	const canary = "canary-4711"
+	for name, c := range map[string]struct {
+		answer func(http.ResponseWriter)
+		want   string
+	}{
+		"refused":        {jsonAnswer(400, `{"error":"invalid_scope","error_description":"`+canary+`"}`), "the authorization server refuses: invalid_scope"},
+		"odd error code": {jsonAnswer(400, `{"error":"`+canary+`"}`), "answered 400"},
+		"odd body":       {jsonAnswer(500, canary), "answered 500"},
+		"error with 200": {jsonAnswer(200, `{"error":"`+canary+`"}`), "answered 200"},
+		"redirect":       {func(w http.ResponseWriter) { w.Header().Set("Location", "/"); w.WriteHeader(307) }, "answered 307"},
+		"not JSON":       {jsonAnswer(200, canary), "not a token"},
+		"no token":       {jsonAnswer(200, `{"token_type":"Bearer"}`), "not a token"},
+		"other type":     {jsonAnswer(200, `{"access_token":"`+canary+`","token_type":"DPoP"}`), "not Bearer"},
+		"line break":     {jsonAnswer(200, `{"access_token":"`+canary+`\r\nX: y","token_type":"Bearer"}`), "characters"},
+		"wider scope":    {jsonAnswer(200, `{"access_token":"`+canary+`","token_type":"Bearer","scope":"pets:read admin"}`), `"admin", which was not asked for`},
+		"hangs up":       {func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, "cannot be reached"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var requests atomic.Int64
+			as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { requests.Add(1); c.answer(w) }))
+			defer as.Close()
+			cc := &ClientCredentials{TokenURL: as.URL, ClientID: "gateway", Secret: NewSecret(canary), AuthStyle: oauth2.AuthStyleInParams, Client: directClient}
+			r := outgoing(t, newTestRequest(), "http://127.0.0.1")
+			call := testCall()
+			call.Scopes = []string{"pets:read"}
+			_, err := cc.Attach(t.Context(), call, r)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got error %v, want it to say %q", err, c.want)
+			}
+			if strings.Contains(err.Error(), canary) {
+				t.Errorf("the error repeats what the server said: %v", err)
+			}
+			if r.Header.Get("Authorization") != "" {
+				t.Error("a credential was attached")
+			}
+			if n := requests.Load(); n > 1 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	}
+	r := outgoing(t, newTestRequest(), "http://127.0.0.1")
+	if _, err := (&ClientCredentials{TokenURL: "http://as.example/token"}).Attach(context.Background(), testCall(), r); err == nil || !strings.Contains(err.Error(), "https") {
+		t.Errorf("a token endpoint in clear text: %v", err)
+	}
+	r.Header.Set("Authorization", "x")
+	if _, err := (&ClientCredentials{}).Attach(context.Background(), testCall(), r); err == nil || !strings.Contains(err.Error(), "already has") {
+		t.Errorf("a request with a credential: %v", err)
+	}
+}
+
+func jsonAnswer(status int, body string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		w.Write([]byte(body))
+	}
+}
