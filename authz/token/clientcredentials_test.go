@@ -35,7 +35,7 @@ func TestClientCredentials(t *testing.T) {
 	cc := &ClientCredentials{TokenURL: as.URL, ClientID: "gateway", Secret: NewSecret("s3")}
 	c := testCall()
 	c.Scopes = []string{"pets:read", "pets:write"}
-	for range 2 { // a fresh token each time
+	for _, cc.AuthStyle = range []oauth2.AuthStyle{0, oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams} { // a fresh token each time
 		r := outgoing(t, newTestRequest(), "http://127.0.0.1")
 		receipt, err := cc.Attach(t.Context(), c, r)
 		if err != nil {
@@ -51,7 +51,11 @@ func TestClientCredentials(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	want := url.Values{"grant_type": {"client_credentials"}, "scope": {"pets:read pets:write"}, "resource": {testAudience}, "user": {"gateway:s3"}}
-	if diff := cmp.Diff([]url.Values{want, want}, forms); diff != "" {
+	inParams := url.Values{"client_id": {"gateway"}, "client_secret": {"s3"}, "user": {":"}}
+	for _, name := range []string{"grant_type", "scope", "resource"} {
+		inParams[name] = want[name]
+	}
+	if diff := cmp.Diff([]url.Values{want, want, inParams}, forms); diff != "" {
 		t.Errorf("token requests (-want +got):\n%s", diff)
 	}
 }
@@ -78,7 +82,7 @@ func TestClientCredentialsRefuses(t *testing.T) {
 			var requests atomic.Int64
 			as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { requests.Add(1); c.answer(w) }))
 			defer as.Close()
-			cc := &ClientCredentials{TokenURL: as.URL, ClientID: "gateway", Secret: NewSecret(canary), AuthStyle: oauth2.AuthStyleInParams, Client: directClient}
+			cc := &ClientCredentials{TokenURL: as.URL, ClientID: "gateway", Secret: NewSecret(canary), Client: directClient}
 			r := outgoing(t, newTestRequest(), "http://127.0.0.1")
 			call := testCall()
 			call.Scopes = []string{"pets:read"}
