@@ -1,0 +1,346 @@
+package openapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// builder compiles one operation.
+type builder struct {
+	c      *compiler
+	name   string // METHOD /path
+	at     place  // of the operation
+	itemAt place  // of its path item
+	item   map[string]any
+	v      map[string]any
+	op     *Operation
+
+	props    map[string]json.RawMessage
+	required []string
+	refs     []place
+}
+
+func (b *builder) build() error {
+	op, v := b.op, b.v
+	var err error
+	if op.Effect, err = effect(op.Method, v); err != nil {
+		return err
+	}
+	if op.ID = str(v["operationId"]); op.ID == "" {
+		op.ID = op.Method + " " + op.Path
+	}
+	op.Summary = strings.Join(strings.Fields(clean(str(v["summary"]), 200)), " ")
+	op.Description = clean(str(v["description"]), maxDescription)
+	op.Deprecated = v["deprecated"] == true
+	tags, _ := v["tags"].([]any)
+	for _, t := range tags {
+		if t, ok := t.(string); ok && clean(t, 100) != "" && !slices.Contains(op.Tags, clean(t, 100)) {
+			op.Tags = append(op.Tags, clean(t, 100))
+		}
+	}
+	if security, ok := v["security"]; ok {
+		op.Security = needs(security)
+	} else {
+		op.Security = needs(b.c.doc["security"])
+	}
+	if err := b.servers(); err != nil {
+		return err
+	}
+	b.props = map[string]json.RawMessage{}
+	b.c.patterns = 0
+	if err := b.parameters(); err != nil {
+		return err
+	}
+	if op.body != nil {
+		// Swagger 2.0: parameters have made it.
+	} else if err := b.requestBody(); err != nil {
+		return err
+	}
+	return b.finish()
+}
+
+// finish writes the input schema and compiles its validator.
+func (b *builder) finish() error {
+	op := b.op
+	var err error
+	op.Input, err = b.c.inputSchema(b.props, b.required, b.refs)
+	if errors.Is(err, errTooLarge) && op.body != nil && b.props["body"] != nil {
+		b.c.finding(b.at, b.name, false, err.Error()+"; the body is offered as any object instead")
+		b.props["body"] = json.RawMessage(`{"type":"object","description":"too large to describe; see the API's documentation"}`)
+		b.refs = nil
+		op.Input, err = b.c.inputSchema(b.props, b.required, nil)
+	}
+	if err != nil {
+		return err
+	}
+	if b.c.patterns > 0 {
+		b.c.finding(b.at, b.name, false, fmt.Sprintf("%d patterns are no RE2 regular expressions and are not checked", b.c.patterns))
+	}
+	op.input, err = newValidator(op.Input)
+	return err
+}
+
+// servers takes the operation's own server or its path item's.
+func (b *builder) servers() error {
+	if b.c.opts.BaseURL != "" || b.c.swagger2 {
+		return nil
+	}
+	for _, from := range []struct {
+		at place
+		v  any
+	}{{b.at.to("servers"), b.v["servers"]}, {b.itemAt.to("servers"), b.item["servers"]}} {
+		if from.v == nil {
+			continue
+		}
+		s, err := b.c.server(from.at, from.v)
+		b.op.baseURL = s
+		return err
+	}
+	return nil
+}
+
+// parameter is one Parameter Object and where it stands.
+type parameter struct {
+	at   place
+	v    map[string]any
+	name string
+	in   string
+}
+
+// collect merges the path item's parameters with the operation's, which win.
+func (b *builder) collect() ([]parameter, error) {
+	var all []parameter
+	for _, from := range []struct {
+		at place
+		v  any
+	}{{b.itemAt.to("parameters"), b.item["parameters"]}, {b.at.to("parameters"), b.v["parameters"]}} {
+		list, _ := from.v.([]any)
+		for i, x := range list {
+			at, v, err := b.c.loader.follow(from.at.to(fmt.Sprint(i)), x)
+			if err != nil {
+				return nil, &placedError{from.at.to(fmt.Sprint(i)), err}
+			}
+			p := parameter{at: at, v: v, name: str(v["name"]), in: str(v["in"])}
+			if p.name == "" || p.in == "" {
+				return nil, &placedError{at, errors.New("a parameter needs a name and a place (in)")}
+			}
+			same := func(o parameter) bool { return o.name == p.name && o.in == p.in }
+			if i := slices.IndexFunc(all, same); i >= 0 {
+				all[i] = p
+			} else {
+				all = append(all, p)
+			}
+		}
+	}
+	return all, nil
+}
+
+// placeOrder is who keeps a plain name when names meet.
+var placeOrder = []string{"path", "query", "header", "cookie"}
+
+func (b *builder) parameters() error {
+	all, err := b.collect()
+	if err != nil {
+		return err
+	}
+	var plain []parameter
+	var form []parameter
+	for _, p := range all {
+		switch {
+		case p.in == "body" && b.c.swagger2:
+			if err := b.swaggerBody(p); err != nil {
+				return err
+			}
+		case p.in == "formData" && b.c.swagger2:
+			form = append(form, p)
+		case p.in == "header" && ownHeader(p.name):
+			b.c.finding(p.at, b.name, false, fmt.Sprintf("the header parameter %s is left out: exeat or HTTP itself sets it", p.name))
+		case slices.Contains(placeOrder, p.in):
+			plain = append(plain, p)
+		case p.in == "querystring":
+			return &placedError{p.at, errors.New("parameters in querystring are not supported yet")}
+		default:
+			return &placedError{p.at, fmt.Errorf("there is no parameter place %q", p.in)}
+		}
+	}
+	if len(form) > 0 {
+		if err := b.swaggerForm(form); err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(plain, func(x, y parameter) int {
+		return slices.Index(placeOrder, x.in) - slices.Index(placeOrder, y.in)
+	})
+	hasBody := b.op.body != nil || b.v["requestBody"] != nil
+	for _, p := range plain {
+		if err := b.parameter(p, hasBody); err != nil {
+			return &placedError{p.at, fmt.Errorf("the parameter %s: %w", p.name, err)}
+		}
+	}
+	return b.templateNames()
+}
+
+// ownHeader names the headers that no argument may set.
+func ownHeader(name string) bool {
+	switch strings.ToLower(name) {
+	case "accept", "content-type", "authorization", "host", "content-length", "cookie", "connection", "transfer-encoding", "te",
+		"upgrade", "trailer", "keep-alive", "proxy-authorization", "proxy-connection", "expect", "user-agent", "accept-encoding":
+		return true
+	}
+	return false
+}
+
+var templateName = regexp.MustCompile(`\{([^{}]+)\}`)
+
+// templateNames checks that the path's variables and parameters agree.
+func (b *builder) templateNames() error {
+	for _, m := range templateName.FindAllStringSubmatch(b.op.Path, -1) {
+		if !slices.ContainsFunc(b.op.params, func(p param) bool { return p.In == "path" && p.Name == m[1] }) {
+			return fmt.Errorf("the path has the variable {%s}, and no parameter describes it", m[1])
+		}
+	}
+	b.op.params = slices.DeleteFunc(b.op.params, func(p param) bool {
+		if p.In != "path" || strings.Contains(b.op.Path, "{"+p.Name+"}") {
+			return false
+		}
+		b.c.finding(b.at, b.name, false, fmt.Sprintf("the path parameter %s is left out: the path has no such variable", p.Name))
+		delete(b.props, p.Property)
+		b.required = slices.DeleteFunc(b.required, func(s string) bool { return s == p.Property })
+		return true
+	})
+	return nil
+}
+
+var legalProperty = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`)
+var propertyChars = regexp.MustCompile(`[^a-zA-Z0-9_.-]+`)
+
+// property is a legal, free argument name for a parameter.
+func (b *builder) property(name, in string, hasBody bool) string {
+	s := name
+	if !legalProperty.MatchString(s) {
+		s = cut(strings.Trim(propertyChars.ReplaceAllString(s, "_"), "_"), 50)
+		if s == "" {
+			s = in
+		}
+	}
+	taken := func(s string) bool {
+		_, ok := b.props[s]
+		return ok || s == "body" && hasBody
+	}
+	if taken(s) {
+		s = cut(s, 50) + "_" + in
+	}
+	for base, n := s, 2; taken(s); n++ {
+		s = fmt.Sprintf("%s_%d", base, n)
+	}
+	return s
+}
+
+func defaultStyle(in string) string {
+	if in == "query" || in == "cookie" || in == "formData" {
+		return "form"
+	}
+	return "simple"
+}
+
+// styles are what each place allows (OpenAPI 3.2 §4.12.2).
+var styles = map[string][]string{
+	"path": {"simple", "label", "matrix"}, "query": {"form", "spaceDelimited", "pipeDelimited", "deepObject"},
+	"header": {"simple"}, "cookie": {"form", "cookie"},
+}
+
+func (b *builder) parameter(p parameter, hasBody bool) error {
+	x := param{Name: p.name, In: p.in, Style: defaultStyle(p.in), Required: p.v["required"] == true || p.in == "path",
+		AllowReserved: p.v["allowReserved"] == true}
+	schemaAt, schema := p.at.to("schema"), p.v["schema"]
+	if b.c.swagger2 {
+		var ok bool
+		if x.Style, x.Explode, ok = collection(p.v, p.in); !ok {
+			return fmt.Errorf("the collectionFormat %q cannot be written", str(p.v["collectionFormat"]))
+		}
+		schemaAt, schema = p.at, withoutParameterKeys(p.v)
+	} else {
+		if s := str(p.v["style"]); s != "" {
+			x.Style = s
+		}
+		if !slices.Contains(styles[p.in], x.Style) {
+			return fmt.Errorf("the style %q does not exist in %s", x.Style, p.in)
+		}
+		x.Explode = x.Style == "form"
+		if e, ok := p.v["explode"].(bool); ok {
+			x.Explode = e
+		}
+		if content, ok := p.v["content"].(map[string]any); ok && schema == nil {
+			media := sortedKeys(content)
+			if len(media) == 0 || !isJSON(essence(media[0])) {
+				return errors.New("only JSON content can be written into a parameter")
+			}
+			m, _ := content[media[0]].(map[string]any)
+			x.ContentType = media[0]
+			schemaAt, schema = p.at.to("content", media[0], "schema"), m["schema"]
+		}
+	}
+	t := translator{c: b.c}
+	out, err := t.schema(schemaAt, schema, 0)
+	if err != nil {
+		return err
+	}
+	x.Type = b.typeOf(schemaAt, schema)
+	x.Property = b.property(p.name, p.in, hasBody)
+	b.refs = append(b.refs, t.refs...)
+	return b.add(x, out, clean(str(p.v["description"]), maxDescription))
+}
+
+// add puts a parameter into the input schema.
+func (b *builder) add(x param, schema any, description string) error {
+	if m, ok := schema.(map[string]any); ok && description != "" {
+		m["description"] = description
+	}
+	raw, err := json.Marshal(schema)
+	if err != nil {
+		return err
+	}
+	b.props[x.Property] = raw
+	if x.Required {
+		b.required = append(b.required, x.Property)
+	}
+	b.op.params = append(b.op.params, x)
+	return nil
+}
+
+// typeOf is the one type of a schema besides null, or "".
+func (b *builder) typeOf(p place, v any) string {
+	_, m, err := b.c.loader.follow(p, v)
+	if err != nil {
+		return ""
+	}
+	switch t := m["type"].(type) {
+	case string:
+		return t
+	case []any:
+		rest := slices.DeleteFunc(slices.Clone(t), func(x any) bool { return x == "null" })
+		if len(rest) == 1 {
+			return str(rest[0])
+		}
+	}
+	if m["properties"] != nil {
+		return "object"
+	}
+	return ""
+}
+
+// withoutParameterKeys is the schema part of a Swagger 2.0 parameter.
+func withoutParameterKeys(v map[string]any) map[string]any {
+	s := maps.Clone(v)
+	for _, k := range []string{"name", "in", "required", "description", "collectionFormat", "allowEmptyValue"} {
+		delete(s, k)
+	}
+	return s
+}
+
+func sortedKeys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }

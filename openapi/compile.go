@@ -1,0 +1,327 @@
+package openapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// compiler turns one document into an API.
+type compiler struct {
+	loader   *loader
+	root     *document
+	opts     Options
+	location string
+	doc      map[string]any
+	swagger2 bool
+	api      *API
+	schemas  map[place]*compiled
+	patterns int // that were dropped from the schemas of the current operation
+}
+
+// maxFindings bounds what is reported.
+const maxFindings = 10_000
+
+var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace", "query"}
+
+func (c *compiler) fail(p place, message, hint string) *Error {
+	line, column := p.doc.position(p.pointer)
+	return &Error{File: p.doc.name, Line: line, Column: column, Pointer: p.pointer, Message: message, Hint: hint}
+}
+
+func (c *compiler) compile() (*API, *Error) {
+	top := place{doc: c.root}
+	var ok bool
+	if c.doc, ok = c.root.root.(map[string]any); !ok {
+		return nil, c.fail(top, "it is no OpenAPI document: an object is expected", "name an OpenAPI or Swagger file")
+	}
+	if bad := c.version(top); bad != nil {
+		return nil, bad
+	}
+	c.schemas = map[place]*compiled{}
+	info, _ := c.doc["info"].(map[string]any)
+	c.api = &API{Location: c.location, Title: clean(str(info["title"]), 200), Version: clean(str(info["version"]), 100),
+		Description: clean(str(info["description"]), 4096), Security: c.securitySchemes()}
+	var err error
+	if c.api.Name, err = nameAPI(c.opts.Name, c.api.Title, c.location); err != nil {
+		return nil, &Error{File: c.location, Message: err.Error()}
+	}
+	if bad := c.baseURL(top); bad != nil {
+		return nil, bad
+	}
+	ops, bad := c.operations(top)
+	if bad != nil {
+		return nil, bad
+	}
+	nameOperations(ops)
+	if bad := c.effects(ops); bad != nil {
+		return nil, bad
+	}
+	if c.api.Operations, err = filter(ops, c.opts.Include, c.opts.Exclude); err != nil {
+		return nil, &Error{File: c.location, Message: err.Error()}
+	}
+	for _, d := range c.loader.docs {
+		c.duplicates(d)
+	}
+	if len(c.loader.docs) == 0 {
+		c.duplicates(c.root)
+	}
+	return c.api, nil
+}
+
+func (c *compiler) duplicates(d *document) {
+	for _, x := range d.dupes {
+		if len(c.api.Findings) < maxFindings {
+			c.api.Findings = append(c.api.Findings, Finding{File: d.name, Line: x.line, Column: x.column, Pointer: x.pointer,
+				Message: "the key stands here for the second time; the first one counts"})
+		}
+	}
+}
+
+var version3 = regexp.MustCompile(`^3\.[0-2](\.|$)`)
+
+func (c *compiler) version(top place) *Error {
+	text := func(v any) string {
+		if n, ok := v.(json.Number); ok {
+			return n.String()
+		}
+		return str(v)
+	}
+	v3, v2 := text(c.doc["openapi"]), text(c.doc["swagger"])
+	switch {
+	case version3.MatchString(v3):
+		return nil
+	case v3 == "" && v2 == "2.0" || v2 == "2":
+		c.swagger2 = true
+		return nil
+	case v3 == "" && v2 == "":
+		return c.fail(top, "it is no OpenAPI document: it has neither openapi nor swagger at its top", "name an OpenAPI or Swagger file")
+	}
+	return c.fail(top, fmt.Sprintf("its version %q is not known", v3+v2), "OpenAPI 3.0, 3.1, 3.2 and Swagger 2.0 are read")
+}
+
+func str(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+// finding notes something about the operation op, or the document if op is "".
+func (c *compiler) finding(p place, op string, leftOut bool, message string) {
+	if len(c.api.Findings) >= maxFindings {
+		return
+	}
+	line, column := p.doc.position(p.pointer)
+	c.api.Findings = append(c.api.Findings, Finding{File: p.doc.name, Line: line, Column: column, Pointer: p.pointer,
+		Operation: op, LeftOut: leftOut, Message: message})
+}
+
+// operations compiles every path item. What is wrong with one stays with it.
+func (c *compiler) operations(top place) ([]*Operation, *Error) {
+	paths, ok := c.doc["paths"].(map[string]any)
+	if !ok {
+		if c.doc["paths"] == nil && (c.doc["webhooks"] != nil || c.doc["components"] != nil) {
+			return nil, nil // 3.1 allows documents without paths
+		}
+		return nil, c.fail(top, "it has no paths", "name the document that describes the operations")
+	}
+	var ops []*Operation
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		if !strings.HasPrefix(path, "/") {
+			continue // x-… and the like
+		}
+		at := top.to("paths", path)
+		at, item, err := c.loader.follow(at, paths[path])
+		if err != nil {
+			c.finding(top.to("paths", path), path, true, err.Error())
+			continue
+		}
+		ops = append(ops, c.pathItem(at, path, item)...)
+	}
+	return ops, nil
+}
+
+func (c *compiler) pathItem(at place, path string, item map[string]any) []*Operation {
+	type entry struct {
+		method string
+		at     place
+		value  any
+	}
+	var entries []entry
+	for _, m := range methods {
+		if v, ok := item[m]; ok {
+			entries = append(entries, entry{strings.ToUpper(m), at.to(m), v})
+		}
+	}
+	more, _ := item["additionalOperations"].(map[string]any)
+	for _, m := range slices.Sorted(maps.Keys(more)) {
+		entries = append(entries, entry{m, at.to("additionalOperations", m), more[m]})
+	}
+	var ops []*Operation
+	for _, e := range entries {
+		name := e.method + " " + path
+		if !methodToken.MatchString(e.method) {
+			c.finding(e.at, name, true, "the method is no HTTP token in capitals")
+			continue
+		}
+		where, v, err := c.loader.follow(e.at, e.value)
+		if err != nil {
+			c.finding(e.at, name, true, err.Error())
+			continue
+		}
+		b := builder{c: c, name: name, at: where, itemAt: at, item: item, v: v,
+			op: &Operation{API: c.api, Method: e.method, Path: path}}
+		if err := b.build(); err != nil {
+			p := where
+			if pe := (*placedError)(nil); errors.As(err, &pe) {
+				p = pe.at
+			}
+			c.finding(p, name, true, err.Error())
+			continue
+		}
+		ops = append(ops, b.op)
+	}
+	return ops
+}
+
+var methodToken = regexp.MustCompile(`^[A-Z][A-Z0-9-]{0,31}$`)
+
+// placedError is an error at another place than where it is noticed.
+type placedError struct {
+	at  place
+	err error
+}
+
+func (e *placedError) Error() string { return e.err.Error() }
+
+// effects applies the overrides of Options.
+func (c *compiler) effects(ops []*Operation) *Error {
+	for key, effect := range c.opts.Effects {
+		found := false
+		for _, op := range ops {
+			if op.ID == key || op.Name == key {
+				op.Effect, found = effect, true
+			}
+		}
+		if !found {
+			return &Error{File: c.location, Message: fmt.Sprintf("the effect for %q matches no operation%s", key, suggestion(key, ops))}
+		}
+	}
+	return nil
+}
+
+// effect is what an operation does, as far as its method tells.
+func effect(method string, v map[string]any) (Effect, error) {
+	if x, ok := v["x-exeat-effect"]; ok {
+		switch e := Effect(str(x)); e {
+		case Read, Write, Delete:
+			return e, nil
+		}
+		return "", errors.New("x-exeat-effect is read, write or delete")
+	}
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, "QUERY":
+		return Read, nil
+	case http.MethodDelete:
+		return Delete, nil
+	}
+	return Write, nil
+}
+
+// baseURL finds where requests go.
+func (c *compiler) baseURL(top place) *Error {
+	if c.opts.BaseURL != "" {
+		u, err := absolute(c.opts.BaseURL)
+		if err != nil {
+			return &Error{File: c.location, Message: fmt.Sprintf("the base URL %q %v", c.opts.BaseURL, err), Hint: "write it as https://host/prefix"}
+		}
+		c.api.BaseURL = u
+		return nil
+	}
+	if c.swagger2 {
+		c.api.BaseURL = c.swaggerBase()
+		return nil
+	}
+	if s, err := c.server(top, c.doc["servers"]); err != nil {
+		c.finding(top.to("servers"), "", false, err.Error()+"; --base-url names another server")
+	} else {
+		c.api.BaseURL = s
+	}
+	if _, listed := c.doc["servers"]; !listed && strings.Contains(c.location, "://") {
+		c.api.BaseURL = c.againstLocation("/")
+	}
+	return nil
+}
+
+// server is the first server of a list, with its variables' defaults. It is ""
+// if there is none or it is relative to a file.
+func (c *compiler) server(p place, v any) (string, error) {
+	list, _ := v.([]any)
+	if len(list) == 0 {
+		return "", nil
+	}
+	s, _ := list[0].(map[string]any)
+	text := str(s["url"])
+	vars, _ := s["variables"].(map[string]any)
+	text = serverVariable.ReplaceAllStringFunc(text, func(name string) string {
+		x, _ := vars[name[1:len(name)-1]].(map[string]any)
+		switch d := x["default"].(type) {
+		case string:
+			return d
+		case json.Number:
+			return d.String()
+		}
+		return name
+	})
+	if strings.Contains(text, "{") {
+		return "", fmt.Errorf("the server %q has a variable without default", text)
+	}
+	if !strings.Contains(text, "://") {
+		return c.againstLocation(text), nil
+	}
+	u, err := absolute(text)
+	if err != nil {
+		return "", fmt.Errorf("the server %q %v", text, err)
+	}
+	return u, nil
+}
+
+var serverVariable = regexp.MustCompile(`\{[^{}]*\}`)
+
+// againstLocation resolves a relative server against where the document is.
+func (c *compiler) againstLocation(ref string) string {
+	base, err := url.Parse(c.location)
+	if err != nil || base.Host == "" {
+		return ""
+	}
+	u, err := base.Parse(ref)
+	if err != nil {
+		return ""
+	}
+	s, err := absolute(u.String())
+	if err != nil {
+		return ""
+	}
+	return s
+}
+
+// absolute checks a server URL and drops its trailing slash.
+func absolute(s string) (string, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "":
+		return "", errors.New("is no absolute URL")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return "", errors.New("is neither https nor http")
+	case u.User != nil:
+		return "", errors.New("holds a user name")
+	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return "", errors.New("holds a query or a fragment")
+	}
+	return strings.ToLower(u.Scheme) + "://" + strings.ToLower(u.Host) + strings.TrimRight(u.EscapedPath(), "/"), nil
+}

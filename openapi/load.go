@@ -1,0 +1,326 @@
+package openapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Error is a document that could not be loaded.
+type Error struct {
+	File    string
+	Line    int
+	Column  int
+	Pointer string
+	Message string // what is wrong
+	Hint    string // what to do next
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.File)
+	if e.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
+	}
+	b.WriteString(": " + e.Message)
+	if e.Pointer != "" {
+		fmt.Fprintf(&b, " (%s)", e.Pointer)
+	}
+	if e.Hint != "" {
+		b.WriteString("; " + e.Hint)
+	}
+	return b.String()
+}
+
+// Load reads and compiles the document at location: a file, a folder that
+// holds one, or an https URL (http only for loopback hosts). An operation that
+// cannot be served is left out and named in Findings; a document that cannot be
+// read at all is an *Error.
+func Load(ctx context.Context, location string, opts Options) (*API, error) {
+	l := &loader{docs: map[string]*document{}, sum: sha256.New()}
+	root, err := l.open(ctx, location, opts)
+	if err != nil {
+		return nil, err
+	}
+	if l.dir != nil {
+		defer l.dir.Close()
+	}
+	c := &compiler{loader: l, root: root, opts: opts, location: location}
+	api, bad := c.compile()
+	if bad != nil {
+		return nil, bad
+	}
+	api.Digest = "sha-256=:" + base64.StdEncoding.EncodeToString(l.sum.Sum(nil)) + ":"
+	return api, nil
+}
+
+// loader reads the files of one document.
+type loader struct {
+	dir   *os.Root // the folder that references must stay in; nil for a URL
+	docs  map[string]*document
+	bytes int
+	sum   interface {
+		io.Writer
+		Sum([]byte) []byte
+	}
+}
+
+func (l *loader) open(ctx context.Context, location string, opts Options) (*document, error) {
+	if strings.Contains(location, "://") {
+		return l.fetch(ctx, location, opts.Client)
+	}
+	info, err := os.Stat(location)
+	if err != nil {
+		hint := "check the path"
+		if errors.Is(err, fs.ErrPermission) {
+			hint = "check its permissions"
+		}
+		return nil, &Error{File: location, Message: reason(err), Hint: hint}
+	}
+	file := location
+	if info.IsDir() {
+		if file, err = findDocument(location); err != nil {
+			return nil, err
+		}
+	}
+	if l.dir, err = os.OpenRoot(filepath.Dir(file)); err != nil {
+		return nil, &Error{File: location, Message: reason(err)}
+	}
+	d, bad := l.file(filepath.Base(file), file)
+	if bad != nil {
+		return nil, bad
+	}
+	return d, nil
+}
+
+// reason is what an operating system error says, without the path.
+func reason(err error) string {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return err.Error()
+}
+
+// findDocument finds the one OpenAPI document in a folder.
+func findDocument(dir string) (string, error) {
+	var found []string
+	for _, base := range []string{"openapi", "swagger"} {
+		for _, ext := range []string{".yaml", ".yml", ".json"} {
+			if info, err := os.Stat(filepath.Join(dir, base+ext)); err == nil && info.Mode().IsRegular() {
+				return filepath.Join(dir, base+ext), nil
+			}
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", &Error{File: dir, Message: reason(err)}
+	}
+	for _, e := range entries {
+		if !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(e.Name())) {
+			continue
+		}
+		if head, err := readHead(filepath.Join(dir, e.Name())); err == nil && looksLikeOpenAPI(head) {
+			found = append(found, filepath.Join(dir, e.Name()))
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return "", &Error{File: dir, Message: "the folder holds no OpenAPI document", Hint: "name the file"}
+	}
+	return "", &Error{File: dir, Message: fmt.Sprintf("the folder holds %d OpenAPI documents", len(found)), Hint: "name one: " + strings.Join(found, ", ")}
+}
+
+func readHead(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	head := make([]byte, 4096)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	return head[:n], nil
+}
+
+func looksLikeOpenAPI(head []byte) bool {
+	for line := range bytes.Lines(head) {
+		line = bytes.TrimLeft(line, " \t{")
+		for _, key := range []string{`openapi:`, `"openapi"`, `swagger:`, `"swagger"`} {
+			if bytes.HasPrefix(line, []byte(key)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// file reads a file below the root folder, once.
+func (l *loader) file(name, shown string) (*document, *Error) {
+	if d, ok := l.docs[name]; ok {
+		return d, nil
+	}
+	f, err := l.dir.Open(name)
+	if err != nil {
+		return nil, &Error{File: shown, Message: reason(err), Hint: "check the path; references cannot leave the document's folder"}
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err != nil {
+		return nil, &Error{File: shown, Message: reason(err)}
+	}
+	d, bad := l.add(shown, data)
+	if bad != nil {
+		return nil, bad
+	}
+	d.file = name
+	l.docs[name] = d
+	return d, nil
+}
+
+func (l *loader) add(name string, data []byte) (*document, *Error) {
+	if l.bytes += len(data); l.bytes > maxBytes {
+		return nil, &Error{File: name, Message: "the document is larger than 64 MiB", Hint: "split it, or serve less of it"}
+	}
+	l.sum.Write(data)
+	return parseDocument(name, data)
+}
+
+// fetch reads a document from a URL, within bounds, without leaving its host.
+func (l *loader) fetch(ctx context.Context, location string, client *http.Client) (*document, error) {
+	u, err := url.Parse(location)
+	if err != nil || u.Host == "" || u.User != nil {
+		return nil, &Error{File: location, Message: "it is no URL that can be fetched", Hint: "write it as https://host/path"}
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+		return nil, &Error{File: location, Message: "documents are fetched by https only", Hint: "use https, or download the file"}
+	}
+	if client == nil {
+		client = &http.Client{Timeout: time.Minute, CheckRedirect: func(r *http.Request, via []*http.Request) error {
+			if len(via) > 5 || r.URL.Host != u.Host || r.URL.Scheme != u.Scheme {
+				return errors.New("it redirects to another place")
+			}
+			return nil
+		}}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, location, nil)
+	if err != nil {
+		return nil, &Error{File: location, Message: err.Error()}
+	}
+	req.Header.Set("Accept", "application/yaml, application/json, */*")
+	resp, err := client.Do(req)
+	if err != nil {
+		if ue := (*url.Error)(nil); errors.As(err, &ue) {
+			err = ue.Err
+		}
+		return nil, &Error{File: location, Message: "it could not be fetched: " + err.Error(), Hint: "check the address, or download the file"}
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, &Error{File: location, Message: "the server answered " + resp.Status, Hint: "check the address"}
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBytes+1))
+	if err != nil {
+		return nil, &Error{File: location, Message: "it could not be read to its end: " + err.Error(), Hint: "try again"}
+	}
+	d, bad := l.add(location, data)
+	if bad != nil {
+		return nil, bad
+	}
+	return d, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// place is a value in a document.
+type place struct {
+	doc     *document
+	pointer string
+}
+
+func (p place) to(steps ...string) place {
+	for _, s := range steps {
+		p.pointer += "/" + escape(s)
+	}
+	return p
+}
+
+// maxRefs bounds a chain of references.
+const maxRefs = 50
+
+// resolve follows a reference from one place to another. References may lead
+// into files below the root document's folder, never elsewhere.
+func (l *loader) resolve(from place, ref string) (place, any, error) {
+	file, fragment, _ := strings.Cut(ref, "#")
+	target := place{doc: from.doc}
+	if file != "" {
+		if strings.Contains(file, "://") || strings.HasPrefix(file, "//") || strings.HasPrefix(file, "file:") {
+			return place{}, nil, fmt.Errorf("the reference %q leads to a URL; only files beside the document are read", ref)
+		}
+		if l.dir == nil {
+			return place{}, nil, fmt.Errorf("the reference %q leads to a file, and the document is a URL", ref)
+		}
+		name, err := url.PathUnescape(file)
+		if err != nil {
+			return place{}, nil, fmt.Errorf("the reference %q is malformed", ref)
+		}
+		name = path.Join(path.Dir(from.doc.file), name)
+		d, bad := l.file(name, filepath.Join(filepath.Dir(l.shown()), name))
+		if bad != nil {
+			return place{}, nil, fmt.Errorf("the reference %q cannot be read: %s", ref, bad.Message)
+		}
+		target.doc = d
+	}
+	pointer, err := url.PathUnescape(fragment)
+	if err != nil || pointer != "" && !strings.HasPrefix(pointer, "/") {
+		return place{}, nil, fmt.Errorf("the reference %q is malformed", ref)
+	}
+	target.pointer = pointer
+	v, ok := target.doc.at(pointer)
+	if !ok {
+		return place{}, nil, fmt.Errorf("the reference %q leads nowhere", ref)
+	}
+	return target, v, nil
+}
+
+// shown is the root document's path as it was given.
+func (l *loader) shown() string { return filepath.Join(l.dir.Name(), "x") }
+
+// follow returns the object at p after references, and where it stands.
+func (l *loader) follow(p place, v any) (place, map[string]any, error) {
+	for range maxRefs {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return p, nil, errors.New("an object is expected here")
+		}
+		ref, ok := m["$ref"].(string)
+		if !ok {
+			return p, m, nil
+		}
+		var err error
+		if p, v, err = l.resolve(p, ref); err != nil {
+			return p, nil, err
+		}
+	}
+	return p, nil, errors.New("the references go in a circle")
+}

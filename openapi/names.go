@@ -1,0 +1,179 @@
+package openapi
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// maxName is the longest tool name that hosts accept with their own prefix.
+const maxName = 40
+
+// reserved are names that the policies' vocabulary has.
+var reserved = []string{"call_tool", "read", "write", "delete", "approve"}
+
+// snake turns any name into [a-z0-9_], with _ between words.
+func snake(s string) string {
+	var b strings.Builder
+	runes := []rune(s)
+	for i, r := range runes {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			b.WriteRune(r)
+		case r >= 'A' && r <= 'Z':
+			// A capital begins a word after a small letter, or before one: getHTMLPage.
+			if i > 0 && (isLowerOrDigit(runes[i-1]) || i+1 < len(runes) && unicode.IsLower(runes[i+1]) && unicode.IsUpper(runes[i-1])) {
+				b.WriteByte('_')
+			}
+			b.WriteRune(unicode.ToLower(r))
+		default:
+			b.WriteByte('_')
+		}
+	}
+	return strings.Trim(underscores.ReplaceAllString(b.String(), "_"), "_")
+}
+
+var underscores = regexp.MustCompile(`_+`)
+
+func isLowerOrDigit(r rune) bool { return unicode.IsLower(r) || unicode.IsDigit(r) }
+
+// nameOperations gives every operation a legal name that depends on nothing but
+// itself and on whether others would have the same.
+func nameOperations(ops []*Operation) {
+	count := map[string]int{}
+	for _, op := range ops {
+		op.Name = snake(op.ID)
+		count[op.Name]++
+	}
+	for _, op := range ops {
+		if op.Name == "" || len(op.Name) > maxName || count[op.Name] > 1 || slices.Contains(reserved, op.Name) {
+			sum := sha256.Sum256([]byte(op.Method + " " + op.Path))
+			suffix := hex.EncodeToString(sum[:4])
+			op.Name = strings.Trim(strings.TrimRight(cut(op.Name, maxName-9), "_")+"_"+suffix, "_")
+		}
+	}
+	slices.SortFunc(ops, func(a, b *Operation) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}
+
+var legalAPIName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+
+// nameAPI checks a name that was given or makes one from the title.
+func nameAPI(given, title, location string) (string, error) {
+	if given != "" {
+		if !legalAPIName.MatchString(given) {
+			return "", fmt.Errorf("the name %q is not legal: use a small letter, then small letters, digits and _, at most 40 in all", given)
+		}
+		return given, nil
+	}
+	name := snake(title)
+	if name == "" {
+		base := path.Base(location)
+		name = snake(strings.TrimSuffix(base, path.Ext(base)))
+	}
+	if name == "" || name[0] < 'a' || name[0] > 'z' {
+		name = "api_" + name
+	}
+	return strings.TrimRight(cut(name, maxName), "_"), nil
+}
+
+// filter keeps the operations that Include and Exclude ask for.
+func filter(ops []*Operation, include, exclude []string) ([]*Operation, error) {
+	used := map[string]bool{}
+	match := func(op *Operation, patterns []string) bool {
+		hit := false
+		for _, p := range patterns {
+			if matches(op, p) {
+				used[p], hit = true, true
+			}
+		}
+		return hit
+	}
+	var kept []*Operation
+	for _, op := range ops {
+		in := len(include) == 0 || match(op, include)
+		out := match(op, exclude)
+		if in && !out {
+			kept = append(kept, op)
+		}
+	}
+	for _, p := range slices.Concat(include, exclude) {
+		if !used[p] {
+			return nil, fmt.Errorf("the pattern %q matches no operation%s", p, suggestion(p, ops))
+		}
+	}
+	return kept, nil
+}
+
+func matches(op *Operation, pattern string) bool {
+	switch {
+	case strings.HasPrefix(pattern, "tag:"):
+		return slices.Contains(op.Tags, pattern[4:])
+	case strings.HasPrefix(pattern, "/"):
+		return glob(pattern).MatchString(op.Path)
+	case pattern == op.Method:
+		return true
+	}
+	return pattern == op.ID || pattern == op.Name
+}
+
+// glob makes * stay within a path segment and ** cross them.
+func glob(pattern string) *regexp.Regexp {
+	re := regexp.QuoteMeta(pattern)
+	re = strings.ReplaceAll(re, `\*\*`, `.*`)
+	re = strings.ReplaceAll(re, `\*`, `[^/]*`)
+	return regexp.MustCompile(`^` + re + `$`)
+}
+
+// suggestion names what a pattern probably means.
+func suggestion(pattern string, ops []*Operation) string {
+	var known []string
+	for _, op := range ops {
+		known = append(known, op.ID, op.Name, op.Path)
+		for _, t := range op.Tags {
+			known = append(known, "tag:"+t)
+		}
+	}
+	slices.Sort(known)
+	best, at := "", 1+len(pattern)/3
+	for _, k := range slices.Compact(known) {
+		if d := distance(strings.ToLower(pattern), strings.ToLower(k)); d <= at && (best == "" || d < at) {
+			best, at = k, d
+		}
+	}
+	if best == "" {
+		return "; exeat tools lists them"
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// distance is the Levenshtein distance of two short words.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diag, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diag+cost)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,145 @@
+// Package openapi turns OpenAPI documents into operations: what a tool needs
+// to check arguments, encode them into one exact HTTP request, and read the
+// response. A document is compiled once by [Load] and then dropped; what stays
+// is the table of operations.
+package openapi
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// Effect says what an operation does to the API behind it.
+type Effect string
+
+// The effects. An operation whose effect is not known is a write.
+const (
+	Read   Effect = "read"
+	Write  Effect = "write"
+	Delete Effect = "delete"
+)
+
+// Options steer [Load].
+type Options struct {
+	// Name is the API's name in tool prefixes and Cedar namespaces. Empty means
+	// one derived from the document's title.
+	Name string
+	// BaseURL replaces the document's servers.
+	BaseURL string
+	// Include keeps only the operations that match one of its patterns; Exclude
+	// drops the ones that match. A pattern is an operation id or tool name,
+	// "tag:NAME", an HTTP method in capitals, or a path glob that starts with /
+	// (where * stays within a segment and ** does not).
+	Include, Exclude []string
+	// Effects overrides the effect of operations, by operation id or tool name.
+	Effects map[string]Effect
+	// Client fetches documents given as URLs. Nil means a client with bounds.
+	Client *http.Client
+}
+
+// API is one compiled document.
+type API struct {
+	Name        string // ^[a-z][a-z0-9_]{0,39}$
+	Title       string
+	Version     string
+	Description string
+	Location    string // as given to Load
+	// BaseURL is where requests go: scheme, host and path prefix without a
+	// trailing slash. Empty if neither the document nor Options name an
+	// absolute server; such an API can be listed but not called.
+	BaseURL string
+	// Digest names the document: "sha-256=:<base64>:" over the bytes read.
+	Digest string
+	// Operations are ordered by tool name.
+	Operations []*Operation
+	// Findings name what was left out or changed, in document order.
+	Findings []Finding
+	// Security are the document's security schemes by name.
+	Security map[string]SecurityScheme
+}
+
+// Finding is one thing in a document that a person may want to mend.
+type Finding struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`   // from 1; 0 if unknown
+	Column  int    `json:"column"` // from 1; 0 if unknown
+	Pointer string `json:"pointer"`
+	// Operation is "METHOD /path" if the finding belongs to one.
+	Operation string `json:"operation,omitempty"`
+	// LeftOut is true if the operation is not served because of it.
+	LeftOut bool   `json:"left_out"`
+	Message string `json:"message"`
+}
+
+// SecurityScheme is an OpenAPI Security Scheme Object, as far as placing a
+// credential needs it.
+type SecurityScheme struct {
+	Type   string // apiKey, http, oauth2, openIdConnect, mutualTLS
+	In     string // header, query, cookie (apiKey)
+	Name   string // parameter name (apiKey)
+	Scheme string // bearer, basic, … (http), lower case
+}
+
+// SecurityNeed is one scheme that a request must satisfy, with the scopes that
+// the operation names.
+type SecurityNeed struct {
+	Scheme string
+	Scopes []string
+}
+
+// Operation is one method and path of a document, compiled.
+type Operation struct {
+	API         *API
+	Name        string // tool name: ^[a-z0-9_]{1,40}$, unique in the API
+	ID          string // operationId, or "METHOD /path" if the document has none
+	Method      string // upper case
+	Path        string // template, e.g. /pets/{petId}
+	Summary     string
+	Description string
+	Tags        []string
+	Deprecated  bool
+	Effect      Effect
+	// Security lists alternatives; each alternative lists schemes that are
+	// needed together. Empty means none is needed.
+	Security [][]SecurityNeed
+	// Input is the tool's input schema: one self-contained JSON Schema 2020-12
+	// object with root type object. Property names are argument names.
+	Input   json.RawMessage
+	baseURL string // the operation's own server, or ""
+	params  []param
+	body    *body
+	input   *validator // compiled from Input at load
+}
+
+// param is one parameter and how it is written into a request. Property is its
+// name in the arguments, Name its name on the wire.
+type param struct {
+	Property      string
+	Name          string
+	In            string // path, query, header, cookie
+	Style         string // always set
+	Explode       bool
+	AllowReserved bool
+	Required      bool
+	ContentType   string // for content parameters: the value is serialised so
+	Type          string // string, integer, number, boolean, array, object, or "" if unknown
+}
+
+// body is a request body under the argument "body".
+type body struct {
+	Required bool
+	// Media is the chosen media type; Essence its lower-case type/subtype.
+	Media   string
+	Essence string
+	// Fields are the properties of a form or multipart body with an encoding.
+	Fields map[string]field
+}
+
+// field is how one property of a form or multipart body is written.
+type field struct {
+	Style         string
+	Explode       bool
+	AllowReserved bool
+	ContentType   string // for multipart parts and JSON-in-form values
+	Binary        bool   // the argument is base64 text or {filename, content_type, data}
+}

@@ -1,0 +1,432 @@
+package openapi
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// maxSchema bounds a tool's input schema. Beyond it the body becomes a generic
+// one: no model reads more, and some hosts refuse more.
+const maxSchema = 256 << 10
+
+// maxDescription bounds a description, in bytes.
+const maxDescription = 1024
+
+// compiled is a shared schema, translated once for all tools that reach it.
+type compiled struct {
+	name string
+	raw  json.RawMessage
+	refs []place // shared schemas that it refers to
+	err  error
+}
+
+// shared returns the shared schema at p, translated. Its references are
+// followed only when a tool needs them, so cycles are no trouble.
+func (c *compiler) shared(p place) *compiled {
+	if s, ok := c.schemas[p]; ok {
+		return s
+	}
+	s := &compiled{name: c.defName(p)}
+	c.schemas[p] = s
+	v, _ := p.doc.at(p.pointer)
+	t := translator{c: c}
+	out, err := t.schema(p, v, 0)
+	if err != nil {
+		s.err = err
+		return s
+	}
+	s.raw, s.err = json.Marshal(out)
+	s.refs = t.refs
+	return s
+}
+
+var defChars = regexp.MustCompile(`[^a-zA-Z0-9_.-]`)
+
+// defName names a shared schema in $defs: by its own name if it is a component,
+// else with a hash of its place.
+func (c *compiler) defName(p place) string {
+	parent, last := "", p.pointer
+	if i := strings.LastIndex(p.pointer, "/"); i >= 0 {
+		parent, last = p.pointer[:i], unescape(p.pointer[i+1:])
+	}
+	name := defChars.ReplaceAllString(last, "_")
+	if p.doc == c.root && name == last && name != "" && (parent == "/components/schemas" || parent == "/definitions") {
+		return name
+	}
+	sum := sha256.Sum256([]byte(p.doc.file + "#" + p.pointer))
+	return strings.TrimLeft(cut(name, 40)+"_"+hex.EncodeToString(sum[:4]), "_")
+}
+
+// translator turns OpenAPI schemas of any version into JSON Schema 2020-12 for
+// inputs: without what only answers hold, and without what hosts trip over.
+type translator struct {
+	c    *compiler
+	refs []place
+}
+
+// kept are the keywords that pass as they are.
+var kept = []string{"enum", "const", "format", "default", "minimum", "maximum", "multipleOf", "minLength", "maxLength",
+	"minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "minContains", "maxContains",
+	"dependentRequired", "contentEncoding", "contentMediaType"}
+
+var jsonTypes = []string{"null", "boolean", "object", "array", "number", "string", "integer"}
+
+// schema translates one schema at p.
+func (t *translator) schema(p place, v any, depth int) (any, error) {
+	if depth > 100 {
+		return nil, errors.New("the schema is nested too deeply")
+	}
+	switch v := v.(type) {
+	case bool:
+		return v, nil
+	case map[string]any:
+		return t.object(p, v, depth)
+	case nil:
+		return map[string]any{}, nil
+	}
+	return nil, fmt.Errorf("a schema is an object or a boolean (%s)", p.pointer)
+}
+
+func (t *translator) object(p place, v map[string]any, depth int) (any, error) {
+	if ref, ok := v["$ref"].(string); ok {
+		return t.reference(p, v, ref)
+	}
+	out := map[string]any{}
+	t.types(v, out)
+	if d, ok := v["description"].(string); ok {
+		if d = clean(d, maxDescription); d != "" {
+			out["description"] = d
+		}
+	}
+	for _, k := range kept {
+		if x, ok := v[k]; ok {
+			out[k] = x
+		}
+	}
+	if _, ok := out["enum"].([]any); !ok {
+		delete(out, "enum")
+	}
+	t.bounds(v, out)
+	if err := t.nested(p, v, out, depth); err != nil {
+		return nil, err
+	}
+	if isArray(out["type"]) && out["items"] == nil && out["prefixItems"] == nil {
+		out["items"] = map[string]any{} // hosts refuse arrays without items
+	}
+	if v["nullable"] == true {
+		return nullable(out), nil
+	}
+	return out, nil
+}
+
+func isArray(typ any) bool {
+	list, _ := typ.([]any)
+	return typ == "array" || slices.Contains(list, any("array"))
+}
+
+// reference keeps a reference, now into $defs.
+func (t *translator) reference(p place, v map[string]any, ref string) (any, error) {
+	target, _, err := t.c.loader.resolve(p, ref)
+	if err != nil {
+		return nil, err
+	}
+	t.refs = append(t.refs, target)
+	out := map[string]any{"$ref": "#/$defs/" + escape(t.c.defName(target))}
+	if d, ok := v["description"].(string); ok {
+		if d = clean(d, maxDescription); d != "" {
+			out["description"] = d
+		}
+	}
+	if v["nullable"] == true {
+		return nullable(out), nil
+	}
+	return out, nil
+}
+
+// types translates type, which was "file" and could be wrong in many ways.
+func (t *translator) types(v, out map[string]any) {
+	switch typ := v["type"].(type) {
+	case string:
+		if typ == "file" {
+			out["type"], out["contentEncoding"] = "string", "base64"
+		} else if slices.Contains(jsonTypes, typ) {
+			out["type"] = typ
+		}
+	case []any:
+		var list []any
+		for _, x := range typ {
+			if s, ok := x.(string); ok && slices.Contains(jsonTypes, s) && !slices.Contains(list, x) {
+				list = append(list, x)
+			}
+		}
+		if len(list) == 1 {
+			out["type"] = list[0]
+		} else if len(list) > 1 {
+			out["type"] = list
+		}
+	}
+	if _, ok := out["type"]; !ok && v["properties"] != nil && v["allOf"] == nil && v["oneOf"] == nil && v["anyOf"] == nil {
+		out["type"] = "object"
+	}
+	if v["format"] == "binary" {
+		out["contentEncoding"] = "base64"
+	}
+}
+
+// bounds translates what changed between versions: exclusive bounds that were
+// booleans, required that was one, patterns that are not RE2.
+func (t *translator) bounds(v, out map[string]any) {
+	for exclusive, bound := range map[string]string{"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"} {
+		switch x := v[exclusive].(type) {
+		case bool:
+			if b, ok := v[bound]; ok && x {
+				out[exclusive] = b
+				delete(out, bound)
+			}
+		case nil:
+		default:
+			out[exclusive] = x
+		}
+	}
+	if s, ok := v["pattern"].(string); ok {
+		if _, err := regexp.Compile(s); err == nil && len(s) <= maxDescription {
+			out["pattern"] = s
+		} else {
+			t.c.patterns++
+		}
+	}
+	if out["format"] == "binary" {
+		delete(out, "format")
+	}
+}
+
+// nested translates the schemas within a schema.
+func (t *translator) nested(p place, v, out map[string]any, depth int) error {
+	sub := func(key string, x any, steps ...string) (any, error) {
+		return t.schema(p.to(append([]string{key}, steps...)...), x, depth+1)
+	}
+	for _, key := range []string{"additionalProperties", "propertyNames", "contains", "not", "if", "then", "else", "unevaluatedProperties", "unevaluatedItems"} {
+		if x, ok := v[key]; ok {
+			y, err := sub(key, x)
+			if err != nil {
+				return err
+			}
+			out[key] = y
+		}
+	}
+	for _, key := range []string{"allOf", "anyOf", "oneOf", "prefixItems"} {
+		list, ok := v[key].([]any)
+		if !ok || len(list) == 0 {
+			continue
+		}
+		translated, err := t.list(p.to(key), list, depth)
+		if err != nil {
+			return err
+		}
+		out[key] = translated
+	}
+	switch items := v["items"].(type) {
+	case nil:
+	case []any: // tuples, as drafts before 2020-12 wrote them
+		list, err := t.list(p.to("items"), items, depth)
+		if err != nil {
+			return err
+		}
+		if len(list) > 0 {
+			out["prefixItems"] = list
+		}
+	default:
+		y, err := sub("items", items)
+		if err != nil {
+			return err
+		}
+		out["items"] = y
+	}
+	return t.properties(p, v, out, depth)
+}
+
+func (t *translator) list(p place, list []any, depth int) ([]any, error) {
+	var out []any
+	for i, x := range list {
+		y, err := t.schema(p.to(fmt.Sprint(i)), x, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, y)
+	}
+	return out, nil
+}
+
+// properties translates an object's properties and leaves out those that only
+// answers have.
+func (t *translator) properties(p place, v, out map[string]any, depth int) error {
+	for _, key := range []string{"properties", "patternProperties", "dependentSchemas"} {
+		props, ok := v[key].(map[string]any)
+		if !ok {
+			continue
+		}
+		list := map[string]any{}
+		for _, name := range slices.Sorted(maps.Keys(props)) {
+			at := p.to(key, name)
+			if key == "properties" && t.readOnly(at, props[name]) {
+				continue
+			}
+			if _, err := regexp.Compile(name); key == "patternProperties" && err != nil {
+				t.c.patterns++
+				continue
+			}
+			y, err := t.schema(at, props[name], depth+1)
+			if err != nil {
+				return err
+			}
+			list[name] = y
+		}
+		out[key] = list
+	}
+	required, _ := v["required"].([]any)
+	props, _ := v["properties"].(map[string]any)
+	var names []any
+	for _, r := range required {
+		name, ok := r.(string)
+		if !ok || slices.Contains(names, r) {
+			continue
+		}
+		if x, has := props[name]; has && t.readOnly(p.to("properties", name), x) {
+			continue
+		}
+		names = append(names, r)
+	}
+	if len(names) > 0 {
+		out["required"] = names
+	}
+	return nil
+}
+
+func (t *translator) readOnly(p place, v any) bool {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return false
+	}
+	if m["readOnly"] == true {
+		return true
+	}
+	if _, target, err := t.c.loader.follow(p, v); err == nil {
+		return target["readOnly"] == true
+	}
+	return false
+}
+
+// nullable adds null to what a schema admits.
+func nullable(s map[string]any) map[string]any {
+	typ, ok := s["type"].(string)
+	if !ok || s["const"] != nil {
+		if _, listed := s["type"].([]any); listed && slices.Contains(s["type"].([]any), any("null")) {
+			return s
+		}
+		if len(s) == 0 {
+			return s
+		}
+		return map[string]any{"anyOf": []any{s, map[string]any{"type": "null"}}}
+	}
+	s["type"] = []any{typ, "null"}
+	if enum, ok := s["enum"].([]any); ok && !slices.Contains(enum, nil) {
+		s["enum"] = append(slices.Clone(enum), nil)
+	}
+	return s
+}
+
+// clean bounds a text from a document and takes out what could hide something
+// from a reader: control, bidi and other invisible characters.
+func clean(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return r
+		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Co, r), r == '\u2028', r == '\u2029', r == unicode.ReplacementChar:
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.TrimSpace(s)
+	if len(s) <= most {
+		return s
+	}
+	s = s[:most-3]
+	for len(s) > 0 && s[len(s)-1]&0xC0 == 0x80 {
+		s = s[:len(s)-1]
+	}
+	if len(s) > 0 && s[len(s)-1] >= 0xC0 {
+		s = s[:len(s)-1]
+	}
+	return s + "…"
+}
+
+// inputSchema writes the schema of a tool: its properties, and in $defs exactly
+// the shared schemas that they reach.
+func (c *compiler) inputSchema(props map[string]json.RawMessage, required []string, refs []place) (json.RawMessage, error) {
+	var b bytes.Buffer
+	b.WriteString(`{"type":"object","properties":{`)
+	writeMembers(&b, props)
+	b.WriteString(`}`)
+	if len(required) > 0 {
+		slices.Sort(required)
+		list, err := json.Marshal(required)
+		if err != nil {
+			return nil, err
+		}
+		b.WriteString(`,"required":`)
+		b.Write(list)
+	}
+	b.WriteString(`,"additionalProperties":false`)
+	defs := map[string]json.RawMessage{}
+	size := b.Len()
+	for len(refs) > 0 {
+		s := c.shared(refs[len(refs)-1])
+		refs = refs[:len(refs)-1]
+		if s.err != nil {
+			return nil, s.err
+		}
+		if _, ok := defs[s.name]; ok {
+			continue
+		}
+		defs[s.name] = s.raw
+		if size += len(s.raw); size > maxSchema {
+			return nil, errTooLarge
+		}
+		refs = append(refs, s.refs...)
+	}
+	if len(defs) > 0 {
+		b.WriteString(`,"$defs":{`)
+		writeMembers(&b, defs)
+		b.WriteString(`}`)
+	}
+	b.WriteString(`}`)
+	return b.Bytes(), nil
+}
+
+// errTooLarge is an input schema beyond maxSchema.
+var errTooLarge = errors.New("the input schema is larger than 256 KiB")
+
+func writeMembers(b *bytes.Buffer, members map[string]json.RawMessage) {
+	for i, name := range slices.Sorted(maps.Keys(members)) {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		key, err := json.Marshal(name)
+		if err != nil {
+			key = []byte(`""`) // cannot happen: a string always marshals
+		}
+		b.Write(key)
+		b.WriteByte(':')
+		b.Write(members[name])
+	}
+}

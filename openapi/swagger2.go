@@ -1,0 +1,90 @@
+package openapi
+
+import (
+	"strings"
+)
+
+// swaggerBase is the server of a Swagger 2.0 document, or "".
+func (c *compiler) swaggerBase() string {
+	host := str(c.doc["host"])
+	base := str(c.doc["basePath"])
+	if host == "" {
+		return c.againstLocation("/" + strings.TrimPrefix(base, "/"))
+	}
+	scheme := "https"
+	if list, _ := c.doc["schemes"].([]any); len(list) > 0 {
+		scheme = "http"
+		for _, s := range list {
+			if s == "https" {
+				scheme = "https"
+			}
+		}
+	}
+	u, err := absolute(scheme + "://" + host + "/" + strings.TrimPrefix(base, "/"))
+	if err != nil {
+		return ""
+	}
+	return u
+}
+
+// securitySchemes reads the document's security schemes, of either version.
+func (c *compiler) securitySchemes() map[string]SecurityScheme {
+	components, _ := c.doc["components"].(map[string]any)
+	list, _ := components["securitySchemes"].(map[string]any)
+	at := place{doc: c.root, pointer: "/components/securitySchemes"}
+	if c.swagger2 {
+		list, _ = c.doc["securityDefinitions"].(map[string]any)
+		at.pointer = "/securityDefinitions"
+	}
+	out := map[string]SecurityScheme{}
+	for name, v := range list {
+		_, s, err := c.loader.follow(at.to(name), v)
+		if err != nil {
+			continue
+		}
+		x := SecurityScheme{Type: str(s["type"]), In: str(s["in"]), Name: str(s["name"]), Scheme: strings.ToLower(str(s["scheme"]))}
+		if x.Type == "basic" {
+			x.Type, x.Scheme = "http", "basic"
+		}
+		out[name] = x
+	}
+	return out
+}
+
+// needs reads security requirements: alternatives of schemes needed together.
+func needs(v any) [][]SecurityNeed {
+	list, _ := v.([]any)
+	var out [][]SecurityNeed
+	for _, alt := range list {
+		m, _ := alt.(map[string]any)
+		var all []SecurityNeed
+		for _, name := range sortedKeys(m) {
+			n := SecurityNeed{Scheme: name}
+			scopes, _ := m[name].([]any)
+			for _, s := range scopes {
+				if s, ok := s.(string); ok {
+					n.Scopes = append(n.Scopes, s)
+				}
+			}
+			all = append(all, n)
+		}
+		out = append(out, all)
+	}
+	return out
+}
+
+// collection maps Swagger 2.0's collectionFormat to a style.
+func collection(v map[string]any, in string) (style string, explode, ok bool) {
+	style = defaultStyle(in)
+	switch str(v["collectionFormat"]) {
+	case "", "csv":
+		return style, false, true
+	case "multi":
+		return "form", true, in == "query" || in == "formData"
+	case "ssv":
+		return "spaceDelimited", false, in == "query"
+	case "pipes":
+		return "pipeDelimited", false, in == "query"
+	}
+	return "", false, false
+}
