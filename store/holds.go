@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -31,14 +32,24 @@ type changing struct {
 }
 
 func split(h Hold) (f, c []byte, err error) {
-	f, err = json.Marshal(fixed{Tool: h.Tool, Effect: h.Effect, Summary: h.Summary, Principal: h.Principal, Agent: h.Agent,
+	f, err = exactJSON(fixed{Tool: h.Tool, Effect: h.Effect, Summary: h.Summary, Principal: h.Principal, Agent: h.Agent,
 		Session: h.Session, Args: h.Args, Request: h.Request, Details: h.Details, Digest: h.Digest, Reason: h.Reason,
 		PolicySet: h.PolicySet, Txn: h.Txn, Policies: h.Policies, Choices: h.Choices})
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err = json.Marshal(changing{Approval: h.Approval, Denial: h.Denial, DeniedBy: h.DeniedBy, Owner: h.Owner, Result: h.Result})
+	c, err = exactJSON(changing{Approval: h.Approval, Denial: h.Denial, DeniedBy: h.DeniedBy, Owner: h.Owner, Result: h.Result})
 	return f, c, err
+}
+
+// exactJSON encodes v without rewriting the JSON that v holds already, as
+// json.Marshal does for the sake of HTML.
+func exactJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
 }
 
 const holdColumns = "id, version, state, subject, api, dedupe, created, expires, lease, changed, fixed, changing"
