@@ -1,0 +1,181 @@
+// Package mcpserver serves tools over MCP, by stdio and streamable HTTP, in
+// both eras of the protocol (2025-11-25 and 2026-07-28). It decides who is
+// calling and nothing else: every call goes to tools.Runner.
+package mcpserver
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/tools"
+)
+
+// dispositionMeta is where SEP-2848 puts what became of a held call.
+const dispositionMeta = "io.modelcontextprotocol/tool-approval-disposition"
+
+const instructions = `Every call is checked by policy. Some calls wait for a person: the answer then has status "approval_pending" and a handle, and NOTHING has been executed. Tell the user to decide at approval_url, then call exeat_resume with the handle. Making the same call again returns the same handle. You cannot approve a call yourself. If the status is "denied" or "failed", read code, reason and remediation before you try anything else.`
+
+// Config is what a Server works with.
+type Config struct {
+	Runner  *tools.Runner
+	Version string
+	// Local is the principal of stdio, where the operating system says who
+	// calls.
+	Local authz.Principal
+	// Panicked, if not nil, is told of a panic while a call was answered.
+	Panicked func(tool string, value any)
+}
+
+// Server serves one runner's tools.
+type Server struct {
+	Config
+	mcp *server.MCPServer
+}
+
+// New returns a server with all tools registered.
+func New(cfg Config) *Server {
+	s := &Server{Config: cfg}
+	s.mcp = server.NewMCPServer("exeat", cfg.Version,
+		server.WithToolCapabilities(false),
+		server.WithInstructions(instructions),
+		server.WithToolFilter(s.visible),
+		// What a principal may see can change with the policies.
+		server.WithMethodCacheHints(mcp.MethodToolsList, 60_000, mcp.CacheScopePrivate),
+	)
+	var list []server.ServerTool
+	for _, t := range cfg.Runner.Tools() {
+		list = append(list, server.ServerTool{Tool: Describe(t), Handler: s.guarded(t.Name, s.call)})
+	}
+	for _, t := range ownTools(s) {
+		list = append(list, server.ServerTool{Tool: t.tool, Handler: s.guarded(t.tool.Name, t.handle)})
+	}
+	s.mcp.AddTools(list...)
+	return s
+}
+
+// Describe is a tool as tools/list gives it.
+func Describe(t *tools.Tool) mcp.Tool {
+	m := mcp.NewToolWithRawSchema(t.Name, t.Description, t.InputSchema)
+	m.Title = t.Title
+	m.RawOutputSchema = t.OutputSchema
+	a := t.Annotations
+	m.Annotations = mcp.ToolAnnotation{Title: a.Title, ReadOnlyHint: &a.ReadOnlyHint, DestructiveHint: &a.DestructiveHint,
+		IdempotentHint: &a.IdempotentHint, OpenWorldHint: &a.OpenWorldHint}
+	return m
+}
+
+// visible keeps the tools that the caller could ever use.
+func (s *Server) visible(ctx context.Context, list []mcp.Tool) []mcp.Tool {
+	caller := s.caller(ctx)
+	kept := make([]mcp.Tool, 0, len(list))
+	for _, m := range list {
+		if t, ok := s.Runner.Tool(m.Name); !ok || s.Runner.Visible(caller, t) {
+			kept = append(kept, m)
+		}
+	}
+	return kept
+}
+
+// call hands a tool call to the runner: the raw bytes of the arguments, never
+// their decoded form, which has lost digits and duplicate keys.
+func (s *Server) call(ctx context.Context, req mcp.CallToolRequest) tools.Result {
+	return s.Runner.Call(ctx, s.caller(ctx), req.Params.Name, req.Params.RawArguments)
+}
+
+// guarded turns a result into MCP's and a panic into a safe sentence. It never
+// returns a Go error: mcp-go would show its text to the agent.
+func (s *Server) guarded(name string, f func(context.Context, mcp.CallToolRequest) tools.Result) server.ToolHandlerFunc {
+	return func(ctx context.Context, req mcp.CallToolRequest) (out *mcp.CallToolResult, _ error) {
+		defer func() {
+			if v := recover(); v != nil {
+				if s.Panicked != nil {
+					s.Panicked(name, v)
+				}
+				out = result(tools.Result{Envelope: tools.Envelope{Status: tools.Failed, Code: tools.Internal,
+					Reason: "something went wrong inside exeat; if the call was a write, it may have been executed"}})
+			}
+		}()
+		return result(f(ctx, req)), nil
+	}
+}
+
+// result is an answer in MCP's form.
+func result(r tools.Result) *mcp.CallToolResult {
+	envelope := r.JSON()
+	out := &mcp.CallToolResult{
+		Content:           []mcp.Content{mcp.NewTextContent(string(envelope))},
+		StructuredContent: envelope,
+		IsError:           r.IsError(),
+	}
+	for _, b := range r.Blocks {
+		out.Content = append(out.Content, block(b))
+	}
+	if r.Disposition != "" {
+		out.Meta = mcp.NewMetaFromMap(map[string]any{dispositionMeta: r.Disposition})
+	}
+	return out
+}
+
+func block(b tools.Block) mcp.Content {
+	data := base64.StdEncoding.EncodeToString(b.Data)
+	switch {
+	case strings.HasPrefix(b.MediaType, "image/"):
+		return mcp.NewImageContent(data, b.MediaType)
+	case strings.HasPrefix(b.MediaType, "audio/"):
+		return mcp.NewAudioContent(data, b.MediaType)
+	}
+	return mcp.NewEmbeddedResource(mcp.BlobResourceContents{URI: "exeat:response", MIMEType: b.MediaType, Blob: data})
+}
+
+// caller is who stands behind a request: the principal from the transport, the
+// agent by the name it gives itself.
+func (s *Server) caller(ctx context.Context) tools.Caller {
+	c := tools.Caller{Principal: s.Local, Session: authz.Session{Transport: "stdio"}}
+	if p, ok := ctx.Value(principalKey{}).(authz.Principal); ok {
+		c.Principal = p
+		c.Session.Transport = "http"
+	}
+	info := server.RequestProtocolInfoFromContext(ctx)
+	session := server.ClientSessionFromContext(ctx)
+	if session != nil {
+		c.Session.ID = session.SessionID()
+	}
+	switch known, ok := session.(server.SessionWithClientInfo); {
+	case info != nil && info.ClientInfo != nil:
+		c.Agent.ID = info.ClientInfo.Name
+	case ok && (info == nil || !info.Modern):
+		c.Agent.ID = known.GetClientInfo().Name
+	}
+	c.Agent.ID = agentName(c.Agent.ID)
+	return c
+}
+
+// agentName bounds what a client calls itself.
+func agentName(s string) string {
+	const most = 100
+	if s == "" {
+		return "unknown"
+	}
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most])
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+type principalKey struct{}
+
+// ListJSON is tools as tools/list would give them to a caller who may see all
+// of them: {"tools": […]}.
+func ListJSON(list []*tools.Tool) ([]byte, error) {
+	out := []mcp.Tool{}
+	for _, t := range list {
+		out = append(out, Describe(t))
+	}
+	return json.MarshalIndent(map[string]any{"tools": out}, "", "  ")
+}

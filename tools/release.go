@@ -1,0 +1,196 @@
+package tools
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/store"
+)
+
+// releases bounds how many approved calls one process sends at a time.
+const releases = 8
+
+// sweep is how often holds whose time is over are looked for.
+const sweep = 5 * time.Second
+
+// Run releases approved calls of the runner's APIs until ctx ends, then waits
+// for those being sent. Whichever process claims a hold first sends it.
+func (r *Runner) Run(ctx context.Context) error {
+	var apis []string
+	for _, a := range r.APIs {
+		apis = append(apis, a.Document.Name)
+	}
+	changed, stop := r.Store.Watch()
+	defer stop()
+	tick := time.NewTicker(sweep)
+	defer tick.Stop()
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	slots := make(chan struct{}, releases)
+	for {
+		for ctx.Err() == nil {
+			slots <- struct{}{}
+			h, err := r.Holds.Claim(ctx, apis, r.owner, r.lease())
+			if err != nil {
+				<-slots
+				if errors.Is(err, approval.ErrTampered) {
+					continue // refused and recorded; there may be others
+				}
+				if !errors.Is(err, approval.ErrNotFound) && ctx.Err() == nil {
+					r.trouble(fmt.Errorf("look for approved calls: %w", err))
+				}
+				break
+			}
+			sending.Go(func() {
+				defer func() { <-slots }()
+				r.release(context.WithoutCancel(ctx), h)
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-tick.C:
+			if err := r.Holds.Sweep(ctx); err != nil && ctx.Err() == nil {
+				r.trouble(fmt.Errorf("expire holds: %w", err))
+			}
+		}
+	}
+}
+
+// lease is how long a claim holds: the whole time that a send may take, and
+// some for the disk.
+func (r *Runner) lease() time.Duration { return r.Timeout + 30*time.Second }
+
+// trouble tells the operator of something that belongs to no call.
+func (r *Runner) trouble(err error) {
+	if r.Observe != nil {
+		r.Observe(Event{Time: r.Now(), Status: Failed, Code: Internal, Err: err})
+	}
+}
+
+// release sends a claimed hold, if it still is what was approved and the
+// policies still allow it, and records what came of it.
+func (r *Runner) release(ctx context.Context, h store.Hold) {
+	c, err := r.revive(h)
+	if err != nil {
+		c = &call{tool: &Tool{api: &API{}}, txn: h.Txn, handle: h.ID, start: r.Now(), err: err}
+		r.finish(ctx, h, approval.Refuse{}, store.Entry{Kind: "refuse", Txn: h.Txn, Principal: h.Subject, API: h.API, Tool: h.Tool,
+			Hold: h.ID, Digest: h.Digest, Code: string(PolicyChanged), Note: err.Error()})
+		r.trouble(fmt.Errorf("release %s: %w", h.ID, err))
+		return
+	}
+	res := r.released(ctx, c, h)
+	r.observe(c, res)
+}
+
+// revive rebuilds a call from its hold. The request is the stored one; encoding
+// the stored arguments again only proves that the two still belong together.
+func (r *Runner) revive(h store.Hold) (*call, error) {
+	t, ok := r.byOp[[2]string{h.API, h.Tool}]
+	if !ok {
+		return nil, fmt.Errorf("the operation %s of %s is not served any more", h.Tool, h.API)
+	}
+	c := &call{tool: t, txn: h.Txn, policies: r.Engine.Digest(), start: r.Now(), request: h.Request, handle: h.ID}
+	for _, f := range []struct {
+		from json.RawMessage
+		to   any
+	}{{h.Principal, &c.caller.Principal}, {h.Agent, &c.caller.Agent}, {h.Session, &c.caller.Session}} {
+		if err := json.Unmarshal(f.from, f.to); err != nil {
+			return nil, fmt.Errorf("read who asked: %v", err)
+		}
+	}
+	if c.caller.Subject() != h.Subject {
+		return nil, errors.New("the stored principal is not the one who asked")
+	}
+	var err error
+	if c.args, err = t.op.Parse(h.Args); err != nil {
+		return nil, fmt.Errorf("the stored arguments do not fit any more: %v", err)
+	}
+	again, err := t.op.Encode(c.args)
+	if err != nil {
+		return nil, fmt.Errorf("the stored arguments do not encode any more: %v", err)
+	}
+	q := store.Request{Method: again.Method, Origin: again.Origin, Target: again.Target, Path: again.Path,
+		ContentType: again.ContentType, Header: again.Header, Body: again.Body}
+	if !sameRequest(q, h.Request) {
+		return nil, errors.New("the stored request is not what its arguments stand for")
+	}
+	c.details = c.bind()
+	if c.digest = c.details.Digest(); c.digest != h.Digest {
+		return nil, errors.New("the stored request does not have the digest that was approved")
+	}
+	if c.approval, err = approval.ApprovalOf(h); err != nil {
+		return nil, fmt.Errorf("read the approval: %v", err)
+	}
+	return c, nil
+}
+
+// sameRequest compares requests byte for byte, taking nil and empty as equal.
+func sameRequest(a, b store.Request) bool {
+	if len(a.Header) == 0 && len(b.Header) == 0 {
+		a.Header, b.Header = nil, nil
+	}
+	if len(a.Body) == 0 && len(b.Body) == 0 {
+		a.Body, b.Body = nil, nil
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+// released takes a revived call from the second decision to its answer.
+func (r *Runner) released(ctx context.Context, c *call, h store.Hold) Result {
+	if r.decide(ctx, c); c.decision.Outcome != authz.Allow {
+		d := c.decision
+		res := deny(PolicyChanged, "approved, but refused when it was to be sent: "+d.Reason+"; nothing was executed", d.Policies, d.Remediation)
+		return r.unsent(ctx, c, h, res, DeniedNotExecuted)
+	}
+	req, receipt, err := r.mint(ctx, c)
+	if err != nil {
+		c.err = err
+		return r.unsent(ctx, c, h, fail(CredentialFailed, "approved, but no credential could be had; nothing was executed"), ExecutionError)
+	}
+	e := c.entry("send", "")
+	e.By = c.approval.By.Type + "::" + c.approval.By.ID
+	receipted(&e, receipt)
+	if err := r.Store.Log(e)(); err != nil {
+		c.err = err
+		return r.unsent(ctx, c, h, fail(Internal, "approved, but the send could not be recorded; nothing was executed"), ExecutionError)
+	}
+	res, sure := r.send(c, req)
+	switch sure {
+	case notSent:
+		return r.unsent(ctx, c, h, res, ExecutionError)
+	case lost:
+		res = final(h, res, UnknownOutcome)
+		r.finish(ctx, h, approval.Lose{Result: mustJSON(res)}, c.outcome("unknown", res))
+		return res
+	}
+	res = final(h, res, ApprovedExecuted)
+	if res.IsError() {
+		res.Disposition = ExecutionError
+	}
+	r.finish(ctx, h, approval.Finish{Result: mustJSON(res)}, c.outcome("outcome", res))
+	return res
+}
+
+// unsent records that an approved call was not sent.
+func (r *Runner) unsent(ctx context.Context, c *call, h store.Hold, res Result, disposition string) Result {
+	res = final(h, res, disposition)
+	r.finish(ctx, h, approval.Refuse{Result: mustJSON(res)}, c.outcome("refuse", res))
+	return res
+}
+
+// finish records the end of a claimed hold. If even that fails, the claim's
+// lease runs out and the hold becomes unknown: never sent again.
+func (r *Runner) finish(ctx context.Context, h store.Hold, ev approval.Event, e store.Entry) {
+	if _, err := r.Holds.Finish(ctx, h, ev, e); err != nil {
+		r.trouble(fmt.Errorf("record the end of %s: %w", h.ID, err))
+	}
+}

@@ -1,0 +1,108 @@
+package tools
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/exeat/exeat/openapi"
+)
+
+// respond turns what the API answered into what the agent gets. Fields that a
+// policy's @redact names are cut; an answer in which they cannot be found and
+// cut is withheld.
+func (c *call) respond(a *openapi.Response) Result {
+	res := Result{Envelope: Envelope{Status: Done, HTTPStatus: a.Status, Note: a.Note}}
+	cut := c.decision.Obligations.Redact
+	switch {
+	case len(cut) > 0 && (a.Text != "" || a.Binary != nil):
+		res.Envelope.Note = join(a.Note, "the answer is withheld: the policy cuts fields from it, and it is not JSON")
+	case a.JSON != nil:
+		body, err := redact(a.JSON, cut)
+		if err != nil {
+			res.Envelope.Note = join(a.Note, "the answer is withheld: fields could not be cut from it")
+			break
+		}
+		res.Envelope.Response = body
+	case a.Binary != nil:
+		res.Blocks = []Block{{MediaType: a.MediaType, Data: a.Binary}}
+		res.Envelope.Response = mustJSON(map[string]any{"media_type": a.MediaType, "bytes": len(a.Binary)})
+	case a.Text != "":
+		res.Envelope.Response = mustJSON(a.Text)
+	}
+	return res
+}
+
+func join(note, more string) string {
+	if note == "" {
+		return more
+	}
+	return note + "; " + more
+}
+
+// mustJSON encodes plain values, for which encoding cannot fail.
+func mustJSON(v any) json.RawMessage {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(fmt.Sprintf("encode %T: %v", v, err))
+	}
+	return bytes.TrimSpace(b.Bytes())
+}
+
+// redact cuts the values at JSON Pointers (RFC 6901) out of a JSON value. Where
+// a pointer meets an array at a step that is no index, it goes into every
+// element, so that /ssn also works on a list of people.
+func redact(body []byte, pointers []string) (json.RawMessage, error) {
+	if len(pointers) == 0 {
+		return body, nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return nil, err
+	}
+	for _, p := range pointers {
+		if p == "" {
+			return json.RawMessage("null"), nil
+		}
+		steps := strings.Split(p, "/")[1:]
+		for i, s := range steps {
+			steps[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(s)
+		}
+		cutOut(v, steps)
+	}
+	return mustJSON(v), nil
+}
+
+func cutOut(v any, steps []string) {
+	switch v := v.(type) {
+	case map[string]any:
+		if len(steps) == 1 {
+			delete(v, steps[0])
+			return
+		}
+		cutOut(v[steps[0]], steps[1:])
+	case []any:
+		for i, item := range v {
+			if steps[0] != fmt.Sprint(i) {
+				if !isIndex(steps[0]) {
+					cutOut(item, steps)
+				}
+				continue
+			}
+			if len(steps) == 1 {
+				v[i] = nil // an element keeps its place
+				continue
+			}
+			cutOut(item, steps[1:])
+		}
+	}
+}
+
+func isIndex(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}

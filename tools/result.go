@@ -1,0 +1,134 @@
+package tools
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"github.com/exeat/exeat/authz"
+)
+
+// Status is the first thing an agent reads of an answer.
+type Status string
+
+// The statuses of an answer.
+const (
+	Done      Status = "done"             // the API answered; see http_status
+	Pending   Status = "approval_pending" // not executed; waits for a person
+	Denied    Status = "denied"           // a policy or a person said no
+	Failed    Status = "failed"           // nothing to blame on permission; see code
+	Cancelled Status = "cancelled"        // the agent withdrew the call
+)
+
+// Code says why an answer is not done. The set is closed.
+type Code string
+
+// The codes of design.md §8.
+const (
+	InvalidArguments    Code = "invalid_arguments"
+	PolicyDenied        Code = "policy_denied"
+	ApprovalDenied      Code = "approval_denied"
+	ApprovalExpired     Code = "approval_expired"
+	PolicyChanged       Code = "policy_changed"
+	StateChanged        Code = "state_changed"
+	RateLimited         Code = "rate_limited"
+	CredentialFailed    Code = "credential_failed"
+	UpstreamUnreachable Code = "upstream_unreachable"
+	UpstreamTimeout     Code = "upstream_timeout"
+	OutcomeUnknown      Code = "outcome_unknown"
+	ResponseTooLarge    Code = "response_too_large"
+	HandleNotFound      Code = "handle_not_found"
+	Internal            Code = "internal"
+)
+
+// Codes lists the closed set, for the output schema and the documentation.
+var Codes = []Code{InvalidArguments, PolicyDenied, ApprovalDenied, ApprovalExpired, PolicyChanged, StateChanged,
+	RateLimited, CredentialFailed, UpstreamUnreachable, UpstreamTimeout, OutcomeUnknown, ResponseTooLarge, HandleNotFound, Internal}
+
+// Dispositions of a held call (SEP-2848).
+const (
+	ApprovedExecuted  = "approved-executed"
+	DeniedNotExecuted = "denied-not-executed"
+	ExecutionError    = "execution-error"
+	UnknownOutcome    = "outcome-unknown"
+)
+
+// Problem is one thing wrong with arguments.
+type Problem struct {
+	Pointer string `json:"pointer"`
+	Message string `json:"message"`
+}
+
+// Envelope is what every tool answers with, as structured content and as text.
+type Envelope struct {
+	Status      Status            `json:"status"`
+	HTTPStatus  int               `json:"http_status,omitempty"`
+	Response    json.RawMessage   `json:"response,omitempty"`
+	Note        string            `json:"note,omitempty"`
+	Code        Code              `json:"code,omitempty"`
+	Reason      string            `json:"reason,omitempty"`
+	Problems    []Problem         `json:"problems,omitempty"`
+	Policies    []string          `json:"policies,omitempty"`
+	Remediation authz.Remediation `json:"remediation,omitempty"`
+	Handle      string            `json:"handle,omitempty"`
+	Summary     string            `json:"summary,omitempty"`
+	ApprovalURL string            `json:"approval_url,omitempty"`
+	ExpiresAt   string            `json:"expires_at,omitempty"`
+	PollAfterMS int               `json:"poll_after_ms,omitempty"`
+	Next        string            `json:"next,omitempty"`
+	Holds       []Waiting         `json:"holds,omitempty"` // exeat_holds only
+}
+
+// Waiting is one open hold as its requester may see it.
+type Waiting struct {
+	Handle      string `json:"handle"`
+	Tool        string `json:"tool"`
+	State       string `json:"state"`
+	Summary     string `json:"summary"`
+	ApprovalURL string `json:"approval_url"`
+	ExpiresAt   string `json:"expires_at"`
+}
+
+// Block is content that does not fit into JSON.
+type Block struct {
+	MediaType string `json:"media_type"`
+	Data      []byte `json:"data"`
+}
+
+// Result is the answer to one call.
+type Result struct {
+	Envelope    Envelope `json:"envelope"`
+	Blocks      []Block  `json:"blocks,omitempty"`
+	Disposition string   `json:"disposition,omitempty"` // of a held call that is final
+}
+
+// IsError reports whether the model should act differently.
+func (r Result) IsError() bool {
+	e := r.Envelope
+	return e.Status == Denied || e.Status == Failed || e.HTTPStatus >= 400
+}
+
+// JSON is the envelope as the agent gets it, without HTML escapes.
+func (r Result) JSON() json.RawMessage {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(r.Envelope); err != nil {
+		// Only a response that is not JSON can do this, and Decode checked it.
+		return json.RawMessage(`{"status":"failed","code":"internal","reason":"the answer could not be written"}`)
+	}
+	return bytes.TrimSpace(b.Bytes())
+}
+
+// fail is an answer that is no answer of the API.
+func fail(code Code, reason string) Result {
+	return Result{Envelope: Envelope{Status: Failed, Code: code, Reason: reason, Remediation: authz.RemedyNone}}
+}
+
+// deny is a no of a policy or a person.
+func deny(code Code, reason string, policies []string, remedy authz.Remediation) Result {
+	return Result{Envelope: Envelope{Status: Denied, Code: code, Reason: reason, Policies: policies, Remediation: remedy}}
+}
+
+// stamp is how times are written for agents.
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,0 +1,129 @@
+package tools
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/store"
+)
+
+// MaxWait is the longest that [Runner.Resume] waits: below the 60 s after which
+// common hosts give a call up.
+const MaxWait = 50 * time.Second
+
+// poll is how soon an agent may ask again.
+const poll = 5 * time.Second
+
+// Resume answers what has become of a held call, after waiting for at most wait
+// (no longer than MaxWait) while it is open.
+func (r *Runner) Resume(ctx context.Context, caller Caller, handle string, wait time.Duration) Result {
+	h, err := r.Holds.Get(ctx, caller.Subject(), handle)
+	if err == nil && wait > 0 {
+		wctx, cancel := context.WithTimeout(ctx, min(wait, MaxWait))
+		defer cancel()
+		h, err = r.Holds.Wait(wctx, caller.Subject(), handle)
+	}
+	if err != nil {
+		return noHold(err)
+	}
+	return r.answer(h)
+}
+
+// Cancel withdraws a call that still waits for a person.
+func (r *Runner) Cancel(ctx context.Context, caller Caller, handle string) Result {
+	h, err := r.Holds.Cancel(ctx, caller.Subject(), handle)
+	if errors.Is(err, approval.ErrDecided) || errors.Is(err, approval.ErrExpired) {
+		h, err = r.Holds.Get(ctx, caller.Subject(), handle)
+	}
+	if err != nil {
+		return noHold(err)
+	}
+	return r.answer(h)
+}
+
+// Open lists the caller's open holds.
+func (r *Runner) Open(ctx context.Context, caller Caller) Result {
+	holds, err := r.Holds.List(ctx, caller.Subject())
+	if err != nil {
+		return noHold(err)
+	}
+	list := []Waiting{}
+	for _, h := range holds {
+		name := h.Tool
+		if t, ok := r.byOp[[2]string{h.API, h.Tool}]; ok {
+			name = t.Name
+		}
+		list = append(list, Waiting{Handle: h.ID, Tool: name, State: string(h.State), Summary: h.Summary,
+			ApprovalURL: r.HoldURL(h.ID), ExpiresAt: stamp(h.Expires)})
+	}
+	return Result{Envelope: Envelope{Status: Done, Holds: list}}
+}
+
+// noHold is the answer to a handle that is not the caller's, whether it exists
+// or not.
+func noHold(err error) Result {
+	if errors.Is(err, approval.ErrNotFound) {
+		return fail(HandleNotFound, "there is no held call with this handle; exeat_holds lists the open ones")
+	}
+	return fail(Internal, "the held call could not be read; try again")
+}
+
+// answer is a hold as its requester sees it.
+func (r *Runner) answer(h store.Hold) Result {
+	switch h.State {
+	case store.Pending, store.Approved, store.Sending:
+		return r.pending(h)
+	case store.Denied:
+		reason := "a person denied this call"
+		if h.Denial != "" {
+			reason += ", saying: " + h.Denial
+		}
+		return final(h, deny(ApprovalDenied, reason, nil, authz.RemedyNone), DeniedNotExecuted)
+	case store.Expired:
+		return final(h, deny(ApprovalExpired, "nobody decided in time; nothing was executed. Making the call again asks again", nil, authz.RemedyApproval), DeniedNotExecuted)
+	case store.Cancelled:
+		return final(h, Result{Envelope: Envelope{Status: Cancelled, Reason: "you withdrew this call; nothing was executed"}}, "")
+	}
+	var res Result
+	if h.Result != nil && json.Unmarshal(h.Result, &res) == nil {
+		res.Envelope.Handle = h.ID
+		return res
+	}
+	switch h.State {
+	case store.Unknown:
+		return final(h, fail(OutcomeUnknown, "the request was being sent when exeat stopped; it may have been executed. Do not repeat it blindly: look first"), UnknownOutcome)
+	case store.Refused:
+		return final(h, deny(PolicyChanged, "what was approved is no longer what would be sent; nothing was executed", nil, authz.RemedyApproval), DeniedNotExecuted)
+	}
+	return final(h, fail(Internal, "the result of this call was not kept"), UnknownOutcome)
+}
+
+func final(h store.Hold, res Result, disposition string) Result {
+	res.Envelope.Handle = h.ID
+	res.Disposition = disposition
+	return res
+}
+
+// pending tells the agent that nothing was executed and what to do meanwhile.
+func (r *Runner) pending(h store.Hold) Result {
+	e := Envelope{
+		Status:      Pending,
+		Handle:      h.ID,
+		Summary:     h.Request.Method + " " + h.Request.Path,
+		ApprovalURL: r.HoldURL(h.ID),
+		ExpiresAt:   stamp(h.Expires),
+		PollAfterMS: int(poll.Milliseconds()),
+		Policies:    h.Policies,
+		Reason:      h.Reason,
+		Next:        "NOT executed. Tell the user that it waits for their approval at approval_url, then call exeat_resume with this handle.",
+	}
+	if h.State != store.Pending {
+		e.Next = "Approved and being sent. Call exeat_resume with this handle for the result."
+		e.PollAfterMS = 1000
+	}
+	return Result{Envelope: e}
+}

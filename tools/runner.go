@@ -1,0 +1,175 @@
+// Package tools offers operations as tools and takes every call along the one
+// way there is: [Runner.Call] looks up the tool, checks the arguments, encodes
+// the request, asks the policies, and then refuses, holds or sends. A held call
+// goes on in [Runner.Run] once a person has decided.
+package tools
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/token"
+	"github.com/exeat/exeat/openapi"
+	"github.com/exeat/exeat/store"
+)
+
+// ownPrefix begins the names of exeat's own tools; no operation may take it.
+const ownPrefix = "exeat_"
+
+// Credentials attaches the credential of one call to its request, which is
+// otherwise complete and must not be changed. It is called once for each
+// request, after the decision and before the send. The receipt holds no secret.
+type Credentials interface {
+	Attach(ctx context.Context, c token.Call, r *http.Request) (token.Receipt, error)
+}
+
+// API is a document as it is served.
+type API struct {
+	Document *openapi.API
+	// Audience is the API's resource identifier (RFC 8707).
+	Audience    string
+	Credentials Credentials
+}
+
+// Caller is who calls: taken from the transport, never from arguments.
+type Caller struct {
+	Principal authz.Principal
+	Agent     authz.Agent
+	Session   authz.Session
+}
+
+// Subject names the principal in holds, entries and logs.
+func (c Caller) Subject() string { return c.Principal.Type + "::" + c.Principal.ID }
+
+// Config is what a Runner works with. All fields without a default are needed.
+type Config struct {
+	APIs    []*API
+	Engine  *authz.Engine
+	Store   *store.Store // nil only for Preview
+	Holds   *approval.Service
+	HoldURL func(handle string) string // where a person decides
+	// Transport sends to the APIs; nil means one with bounds that uses no proxy.
+	Transport http.RoundTripper
+	// ResponseLimit bounds what is read of an answer, in bytes; 0 means 1 MiB.
+	ResponseLimit int64
+	// Timeout bounds one request to an API; 0 means 30 s.
+	Timeout time.Duration
+	// Observe, if not nil, is told of every call once it has an answer.
+	Observe func(Event)
+	Now     func() time.Time // nil means time.Now
+}
+
+// Event tells of one call, for logs and metrics.
+type Event struct {
+	Time     time.Time
+	Duration time.Duration
+	Txn      string
+	Subject  string
+	Agent    string
+	API      string
+	Tool     string
+	Decision authz.Outcome
+	Policies []string
+	Status   Status
+	Code     Code
+	HTTP     int
+	Handle   string
+	Err      error // the operator's chain; the agent never sees it
+}
+
+// Runner takes calls. It is safe for concurrent use.
+type Runner struct {
+	Config
+	tools  []*Tool
+	byName map[string]*Tool
+	byOp   map[[2]string]*Tool // API and operation name: how a hold names its tool
+	client *http.Client
+	owner  string // names this process in claims
+}
+
+// New returns a runner for the tools of cfg.APIs.
+func New(cfg Config) (*Runner, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.ResponseLimit == 0 {
+		cfg.ResponseLimit = 1 << 20
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 30 * time.Second
+	}
+	if cfg.Transport == nil {
+		cfg.Transport = newTransport()
+	}
+	r := &Runner{
+		Config: cfg,
+		tools:  FromAPIs(cfg.APIs),
+		byName: map[string]*Tool{},
+		byOp:   map[[2]string]*Tool{},
+		owner:  rand.Text(),
+		client: &http.Client{
+			Transport: cfg.Transport,
+			// A redirect would send what was decided for one place to another.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+	for _, t := range r.tools {
+		if _, ok := r.byName[t.Name]; ok {
+			return nil, fmt.Errorf("two tools are named %s: give their documents different names (--name)", t.Name)
+		}
+		r.byName[t.Name] = t
+		r.byOp[[2]string{t.api.Document.Name, t.op.Name}] = t
+	}
+	return r, nil
+}
+
+// newTransport bounds every phase of a request. It asks no proxy: what was
+// decided for an API goes to that API.
+func newTransport() *http.Transport {
+	return &http.Transport{
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    10 * time.Second,
+		MaxIdleConns:           100,
+		MaxIdleConnsPerHost:    32,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		ForceAttemptHTTP2:      true,
+	}
+}
+
+// Tools returns all tools, ordered by name.
+func (r *Runner) Tools() []*Tool { return r.tools }
+
+// Tool returns the tool with the name.
+func (r *Runner) Tool(name string) (*Tool, bool) {
+	t, ok := r.byName[name]
+	return t, ok
+}
+
+// Visible reports whether caller could ever use the tool.
+func (r *Runner) Visible(caller Caller, t *Tool) bool {
+	return r.Engine.Visible(t.api.Document.Name, t.op.Name, caller.Principal, caller.Agent, caller.Session, r.Now())
+}
+
+// usage counts what the policies of the action want counted.
+func (r *Runner) usage(ctx context.Context, t *Tool, subject string, now time.Time) (authz.Usage, error) {
+	api := t.api.Document.Name
+	if r.Store == nil || !r.Engine.UsesUsage(api, t.op.Name) {
+		return authz.Usage{}, nil
+	}
+	n, err := r.Store.Usage(ctx, subject, api, t.op.Name, now.Add(-time.Minute), now.Add(-time.Hour), now.Add(-24*time.Hour))
+	if err != nil {
+		return authz.Usage{}, fmt.Errorf("count earlier calls: %v", err)
+	}
+	if len(n) != 3 {
+		return authz.Usage{}, errors.New("count earlier calls: incomplete answer")
+	}
+	return authz.Usage{Minute: n[0], Hour: n[1], Day: n[2]}, nil
+}

@@ -1,0 +1,156 @@
+package tools
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/exeat/exeat/openapi"
+)
+
+// Tool is an operation as an agent sees it.
+type Tool struct {
+	Name        string          `json:"name"`
+	Title       string          `json:"title,omitempty"`
+	Description string          `json:"description,omitempty"`
+	InputSchema json.RawMessage `json:"inputSchema"`
+	// OutputSchema admits every form of the envelope; the API's own answer is
+	// unconstrained in it, because an API that strays from its document must
+	// not make hosts throw the answer away.
+	OutputSchema json.RawMessage `json:"outputSchema"`
+	Annotations  Annotations     `json:"annotations"`
+
+	api *API
+	op  *openapi.Operation
+}
+
+// Annotations are MCP's hints of what a tool does.
+type Annotations struct {
+	Title           string `json:"title,omitempty"`
+	ReadOnlyHint    bool   `json:"readOnlyHint"`
+	DestructiveHint bool   `json:"destructiveHint"`
+	IdempotentHint  bool   `json:"idempotentHint"`
+	OpenWorldHint   bool   `json:"openWorldHint"`
+}
+
+// maxName is the longest tool name that hosts accept once they have put their
+// own prefix before it.
+const maxName = 40
+
+// FromAPIs makes the tools of all operations. A name that two documents share
+// gets its API's name as prefix in each.
+func FromAPIs(apis []*API) []*Tool {
+	count := map[string]int{}
+	for _, api := range apis {
+		for _, op := range api.Document.Operations {
+			count[op.Name]++
+		}
+	}
+	var tools []*Tool
+	for _, api := range apis {
+		for _, op := range api.Document.Operations {
+			name := op.Name
+			if count[name] > 1 || strings.HasPrefix(name, ownPrefix) {
+				name = prefixed(api.Document.Name, name)
+			}
+			tools = append(tools, newTool(name, api, op))
+		}
+	}
+	slices.SortFunc(tools, func(a, b *Tool) int { return strings.Compare(a.Name, b.Name) })
+	return tools
+}
+
+// prefixed joins an API's name and a tool's within maxName.
+func prefixed(api, name string) string {
+	full := api + "_" + name
+	if len(full) <= maxName {
+		return full
+	}
+	sum := sha256.Sum256([]byte(full))
+	return full[:maxName-9] + "_" + hex.EncodeToString(sum[:4])
+}
+
+func newTool(name string, api *API, op *openapi.Operation) *Tool {
+	title := op.Summary
+	if title == "" {
+		title = op.Method + " " + op.Path
+	}
+	return &Tool{
+		Name:         name,
+		Title:        title,
+		Description:  describe(op),
+		InputSchema:  op.Input,
+		OutputSchema: outputSchema,
+		Annotations: Annotations{
+			Title:           title,
+			ReadOnlyHint:    op.Effect == openapi.Read,
+			DestructiveHint: op.Effect == openapi.Delete || op.Effect == openapi.Write && op.Method == http.MethodPut,
+			IdempotentHint:  idempotent(op.Method) || op.Effect == openapi.Read,
+			OpenWorldHint:   true,
+		},
+		api: api,
+		op:  op,
+	}
+}
+
+// API is the API that the tool belongs to.
+func (t *Tool) API() *API { return t.api }
+
+// Operation is what the tool calls.
+func (t *Tool) Operation() *openapi.Operation { return t.op }
+
+// idempotent reports whether a method may be repeated (RFC 9110 §9.2.2).
+func idempotent(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, "QUERY":
+		return true
+	}
+	return false
+}
+
+// describe is what a model reads before it chooses a tool.
+func describe(op *openapi.Operation) string {
+	var b strings.Builder
+	text := op.Description
+	if text == "" {
+		text = op.Summary
+	} else if op.Summary != "" && !strings.HasPrefix(text, op.Summary) {
+		text = op.Summary + "\n\n" + text
+	}
+	if text != "" {
+		b.WriteString(text + "\n\n")
+	}
+	fmt.Fprintf(&b, "%s %s", op.Method, op.Path)
+	if op.Deprecated {
+		b.WriteString(" (deprecated)")
+	}
+	if op.Effect != openapi.Read {
+		b.WriteString("\nA person may have to approve this call: if the answer is approval_pending, nothing was executed; tell the user, then call exeat_resume with the handle.")
+	}
+	return b.String()
+}
+
+// outputSchema is the envelope as JSON Schema. It is one object without oneOf:
+// hosts validate against it, and some read only the root.
+var outputSchema = func() json.RawMessage {
+	codes, err := json.Marshal(Codes)
+	if err != nil {
+		panic(err)
+	}
+	return json.RawMessage(`{"type":"object","required":["status"],"properties":{` +
+		`"status":{"type":"string","enum":["done","approval_pending","denied","failed","cancelled"]},` +
+		`"http_status":{"type":"integer"},"response":{"description":"what the API answered"},"note":{"type":"string"},` +
+		`"code":{"type":"string","enum":` + string(codes) + `},"reason":{"type":"string"},` +
+		`"problems":{"type":"array","items":{"type":"object","properties":{"pointer":{"type":"string"},"message":{"type":"string"}}}},` +
+		`"policies":{"type":"array","items":{"type":"string"}},` +
+		`"remediation":{"type":"string","enum":["none","approval","step_up","change_arguments"]},` +
+		`"handle":{"type":"string"},"summary":{"type":"string"},"approval_url":{"type":"string"},"expires_at":{"type":"string"},` +
+		`"poll_after_ms":{"type":"integer"},"next":{"type":"string"},"holds":{"type":"array","items":{"type":"object"}}}}`)
+}()
+
+// OutputSchema is the envelope's JSON Schema, which every tool shares.
+func OutputSchema() json.RawMessage { return outputSchema }
