@@ -3,7 +3,6 @@ package openapi
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -22,26 +21,33 @@ func (op *Operation) Decode(resp *http.Response, limit int64) (*Response, error)
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
+		return nil, fmt.Errorf("read the response: %w", err)
 	}
-	over := int64(len(data)) > limit
-	if over {
+	d := decoder{op: op, limit: limit, size: resp.ContentLength}
+	if d.over = int64(len(data)) > limit; d.over {
 		data = data[:limit]
 	}
 	header := resp.Header.Get("Content-Type")
 	media, params, err := mime.ParseMediaType(header)
 	if err != nil {
-		media, params = essence(header), nil
+		media = essence(header)
 	}
-	r := &Response{Status: resp.StatusCode, MediaType: media}
+	r := &Response{Status: resp.StatusCode, MediaType: shorten(media, 100)}
+	d.charset = params["charset"]
 	switch {
-	case len(data) == 0:
-	case isJSON(media), media == "" && json.Valid(data):
-		op.decodeJSON(r, data, over)
-	case isText(media), media == "" && utf8.Valid(data):
-		op.decodeText(r, data, params["charset"], over)
-	case over:
-		r.Note = fmt.Sprintf("the answer is more than %d bytes of %s and is left out%s", limit, orUnknown(media), op.narrower())
+	case len(data) == 0 && !d.over:
+	case isJSON(media):
+		d.json(r, data)
+	case isText(media):
+		d.text(r, data)
+	case media == "" && d.looksLikeJSON(data):
+		r.MediaType = "application/json"
+		d.json(r, data)
+	case media == "" && looksLikeText(data, d.over):
+		r.MediaType = "text/plain"
+		d.text(r, data)
+	case d.over:
+		r.Note = fmt.Sprintf("the response is %s%s and is left out, since it is over the limit of %d bytes%s", d.bytes(), ofType(r.MediaType), limit, op.narrowing())
 	default:
 		if media == "" {
 			r.MediaType = "application/octet-stream"
@@ -51,66 +57,149 @@ func (op *Operation) Decode(resp *http.Response, limit int64) (*Response, error)
 	return r, nil
 }
 
-func orUnknown(media string) string {
+func ofType(media string) string {
 	if media == "" {
-		return "an unknown type"
+		return ""
 	}
-	return media
+	return " of " + media
 }
 
+// decoder reads one response. over says that more than limit bytes came.
+type decoder struct {
+	op      *Operation
+	limit   int64
+	size    int64 // as announced; -1 if it was not
+	over    bool
+	charset string
+}
+
+// bytes says how long the response is, as far as that is known.
+func (d *decoder) bytes() string {
+	if d.size > d.limit {
+		return fmt.Sprintf("%d bytes", d.size)
+	}
+	return fmt.Sprintf("more than %d bytes", d.limit)
+}
+
+func (d *decoder) looksLikeJSON(data []byte) bool {
+	if !d.over {
+		return json.Valid(data)
+	}
+	first := skipSpace(data, 0)
+	return first < len(data) && (data[first] == '{' || data[first] == '[')
+}
+
+func looksLikeText(data []byte, over bool) bool {
+	if over {
+		data = wholeRunes(data)
+	}
+	return utf8.Valid(data) && bytes.IndexByte(data, 0) < 0
+}
+
+// isText reports whether bytes of a media type are characters.
 func isText(media string) bool {
 	switch media {
-	case "application/x-ndjson", "application/javascript", "application/yaml", "application/x-yaml", "application/graphql", formType, "image/svg+xml":
+	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-seq", "application/javascript", "application/ecmascript",
+		"application/yaml", "application/x-yaml", "application/toml", "application/graphql", "application/sql", "application/x-sh",
+		"application/x-pem-file", "application/csv", formType:
 		return true
 	}
-	return strings.HasPrefix(media, "text/") || isXML(media)
+	return strings.HasPrefix(media, "text/") || isXML(media) || strings.HasSuffix(media, "+yaml")
 }
 
-func (op *Operation) decodeJSON(r *Response, data []byte, over bool) {
+// json reads a JSON response, or as much of it as came.
+func (d *decoder) json(r *Response, data []byte) {
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
-	switch {
-	case !over && json.Valid(data) && utf8.Valid(data):
-		r.JSON = bytes.TrimSpace(data)
-	case over:
-		if whole, dropped, ok := truncateJSON(data); ok {
-			r.JSON = whole
-			r.Note = fmt.Sprintf("the answer was cut after %d bytes: %s%s", len(data), dropped, op.narrower())
+	if !d.over {
+		if !json.Valid(data) {
+			d.text(r, data)
+			r.Note = both("the API said that this is JSON, but it is not", r.Note)
 			return
 		}
-		fallthrough
-	default:
-		r.Text = strings.ToValidUTF8(string(data), "\uFFFD")
-		r.Note = "the API said that this is JSON, and it is not"
+		r.JSON = bytes.TrimSpace(data)
+	} else {
+		kept, where, ok := truncateJSON(data)
+		if !ok {
+			d.text(r, data)
+			r.Note = both("the API said that this is JSON, but it is not, or it is one long text", r.Note)
+			return
+		}
+		r.JSON = kept
+		r.Note = fmt.Sprintf("the response is %s and was cut to %d: %s%s", d.bytes(), len(kept), where, d.op.narrowing())
+	}
+	if !utf8.Valid(r.JSON) {
+		r.JSON = bytes.ToValidUTF8(r.JSON, []byte("\uFFFD"))
+		r.Note = both(r.Note, "bytes that are not UTF-8 were replaced")
 	}
 }
 
-func (op *Operation) decodeText(r *Response, data []byte, charset string, over bool) {
-	if charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "us-ascii") {
-		enc, err := htmlindex.Get(charset)
+// text reads text in its character set, or as much of it as came.
+func (d *decoder) text(r *Response, data []byte) {
+	switch charset := strings.ToLower(d.charset); charset {
+	case "", "utf-8", "utf8", "us-ascii":
+		if d.over {
+			data = wholeRunes(data)
+		}
+		data = bytes.TrimPrefix(data, []byte("\uFEFF"))
+	default:
+		encoding, err := htmlindex.Get(charset)
 		if err == nil {
-			if converted, err := enc.NewDecoder().Bytes(data); err == nil {
-				data = converted
+			var decoded []byte
+			if decoded, err = encoding.NewDecoder().Bytes(data); err == nil {
+				data = decoded
 			}
-		} else {
-			r.Note = fmt.Sprintf("the character set %.40q is not known; what is not UTF-8 was replaced", charset)
+		}
+		if err != nil {
+			r.Note = fmt.Sprintf("the character set %q is not known, so the text was read as UTF-8", shorten(charset, 40))
+		}
+		if int64(len(data)) > d.limit { // UTF-8 may be longer
+			data, d.over = wholeRunes(data[:d.limit]), true
 		}
 	}
-	r.Text = strings.ToValidUTF8(string(data), "\uFFFD")
-	if over {
-		r.Text = strings.TrimRight(r.Text, "\uFFFD")
-		r.Note = fmt.Sprintf("the answer was cut after %d bytes%s", len(data), op.narrower())
+	if !utf8.Valid(data) {
+		data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
+		r.Note = both(r.Note, "bytes that are not UTF-8 were replaced")
+	}
+	r.Text = string(data)
+	if d.over {
+		r.Note = both(r.Note, fmt.Sprintf("the response is %s and was cut to %d%s", d.bytes(), len(data), d.op.narrowing()))
 	}
 }
 
-// narrowing are words in the names of arguments that make answers smaller.
-var narrowing = []string{"limit", "per_page", "perpage", "page_size", "pagesize", "max", "count", "fields", "select", "filter", "query", "first", "top", "since"}
+// wholeRunes drops a rune that was cut at the end.
+func wholeRunes(data []byte) []byte {
+	for back := 1; back < utf8.UTFMax && back <= len(data); back++ {
+		if c := data[len(data)-back]; utf8.RuneStart(c) {
+			if !utf8.FullRune(data[len(data)-back:]) {
+				return data[:len(data)-back]
+			}
+			break
+		}
+	}
+	return data
+}
 
-// narrower names the arguments of the operation that could narrow the answer.
-func (op *Operation) narrower() string {
+func both(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
+}
+
+// narrowingNames are names, without marks and capitals, of arguments that make
+// answers smaller.
+var narrowingNames = []string{
+	"limit", "page", "perpage", "pagesize", "pagelimit", "size", "first", "last", "count", "top", "max", "maxresults", "maxitems", "offset", "cursor", "skip",
+	"startingafter", "endingbefore", "after", "before", "fields", "select", "include", "expand", "filter", "q", "query", "search", "since", "until",
+}
+
+// narrowing names the operation's arguments that look as if they could make the
+// answer smaller, as the end of a note.
+func (op *Operation) narrowing() string {
 	var names []string
 	for _, p := range op.params {
-		low := strings.ToLower(p.Property)
-		if p.In == "query" && (low == "q" || slices.ContainsFunc(narrowing, func(w string) bool { return strings.Contains(low, w) })) {
+		name := strings.Trim(bare(p.Property), "$")
+		if p.In == "query" && len(names) < 6 && (slices.Contains(narrowingNames, name) || strings.HasPrefix(name, "filter")) {
 			names = append(names, p.Property)
 		}
 	}
@@ -118,83 +207,4 @@ func (op *Operation) narrower() string {
 		return ""
 	}
 	return "; these arguments may narrow it: " + strings.Join(names, ", ")
-}
-
-// truncateJSON makes a valid value of the beginning of one: it keeps the whole
-// items and members that are there and closes what is open.
-func truncateJSON(data []byte) (whole []byte, dropped string, ok bool) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	type frame struct {
-		object bool
-		values int
-		key    bool // an object's key was read and its value was not
-	}
-	var stack []frame
-	cut := -1          // behind the last whole value
-	var closers []byte // that are open there
-	note := func() {
-		cut = int(dec.InputOffset())
-		closers = closers[:0]
-		for i := len(stack) - 1; i >= 0; i-- {
-			if stack[i].object {
-				closers = append(closers, '}')
-			} else {
-				closers = append(closers, ']')
-			}
-		}
-	}
-	value := func() {
-		if n := len(stack); n > 0 {
-			stack[n-1].values++
-			stack[n-1].key = false
-		}
-	}
-	top := 0
-	for {
-		tok, err := dec.Token()
-		if err != nil {
-			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-				var syntax *json.SyntaxError
-				if !errors.As(err, &syntax) || syntax.Offset < int64(len(data)) {
-					return nil, "", false
-				}
-			}
-			break
-		}
-		switch d, _ := tok.(json.Delim); d {
-		case '{', '[':
-			stack = append(stack, frame{object: d == '{'})
-			note() // an empty one is whole
-			continue
-		case '}', ']':
-			stack = stack[:len(stack)-1]
-			value()
-		default:
-			if n := len(stack); n > 0 && stack[n-1].object && !stack[n-1].key {
-				stack[n-1].key = true
-				continue
-			}
-			if _, number := tok.(json.Number); number && dec.InputOffset() == int64(len(data)) {
-				continue // its digits may go on
-			}
-			value()
-		}
-		if len(stack) == 1 {
-			top = stack[0].values
-		}
-		note()
-	}
-	if cut < 0 || len(closers) == 0 {
-		return nil, "", false
-	}
-	out := append(bytes.Clone(data[:cut]), closers...)
-	if !json.Valid(out) || !utf8.Valid(out) {
-		return nil, "", false
-	}
-	what := "items of the list"
-	if closers[len(closers)-1] == '}' {
-		what = "members of the object"
-	}
-	return out, fmt.Sprintf("%d whole %s are here, the rest is missing", top, what), true
 }

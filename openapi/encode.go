@@ -5,202 +5,237 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
-	"unicode/utf8"
 )
-
-// errNoServer is an API that can be listed but not called.
-var errNoServer = errors.New("the document names no absolute server: pass --base-url https://…")
 
 // Encode writes checked arguments into the request they stand for. It is
 // strict: a path argument cannot add, remove or dot a segment, and no value can
 // break out of its header, cookie or query parameter. The error is an
-// *ArgumentError, or plain if the operation has no absolute server.
+// *ArgumentError, or plain if the operation has no absolute server or its path
+// template cannot be a request's path.
+//
+// What a place cannot express is refused, never dropped: null, and empty arrays
+// and objects, in parameters and forms. Equal arguments give equal bytes.
 func (op *Operation) Encode(args *Args) (*Request, error) {
-	base := op.baseURL
-	if base == "" {
-		base = op.API.BaseURL
-	}
-	if base == "" {
-		return nil, errNoServer
-	}
-	u, err := url.Parse(base)
+	origin, prefix, err := op.server()
 	if err != nil {
-		return nil, fmt.Errorf("the server %q: %v", base, err)
+		return nil, err
 	}
-	r := &Request{Method: op.Method, Origin: u.Scheme + "://" + u.Host, Header: http.Header{"Accept": {"application/json, */*;q=0.5"}}}
-	path, query, _ := strings.Cut(op.Path, "?") // some documents put a query there
-	var cookies []string
+	// Some documents tell operations of one path apart by a fragment, which
+	// never goes on the wire, and some put a fixed query into the path.
+	whole, _, _ := strings.Cut(op.Path, "#")
+	if err := checkTemplate(whole); err != nil {
+		return nil, fmt.Errorf("%s %s: %w", op.Method, op.Path, err)
+	}
+	template, fixed, _ := strings.Cut(whole, "?")
+	e := &encoder{op: op, args: args.value, header: http.Header{"Accept": {"application/json, */*;q=0.5"}}}
+	path := e.path(template)
+	if fixed != "" {
+		e.query = append(e.query, escapeFixed(fixed))
+	}
 	for _, p := range op.params {
-		v, ok := args.value[p.Property]
-		if !ok || v == nil && p.In != "path" {
-			continue // null is no value a parameter can have
-		}
-		at := "/" + escape(p.Property)
-		var bad *ArgumentError
-		switch p.In {
-		case "path":
-			var s string
-			if s, bad = p.pathValue(v, at); bad == nil {
-				path = strings.ReplaceAll(path, "{"+p.Name+"}", s)
-			}
-		case "query":
-			var pairs string
-			if pairs, bad = p.queryPairs(v, at); pairs != "" {
-				query = joinQuery(query, pairs)
-			}
-		case "header":
-			var s string
-			if s, bad = p.headerValue(v, at); bad == nil {
-				r.Header.Set(p.Name, s)
-			}
-		case "cookie":
-			var s string
-			if s, bad = p.cookiePairs(v, at); bad == nil && s != "" {
-				cookies = append(cookies, s)
-			}
-		}
-		if bad != nil {
-			return nil, bad
+		if v, given := e.args[p.Property]; given && p.In != "path" {
+			e.parameter(p, v)
 		}
 	}
-	if len(cookies) > 0 {
-		r.Header.Set("Cookie", strings.Join(cookies, "; "))
+	if len(e.cookies) > 0 {
+		e.header.Set("Cookie", strings.Join(e.cookies, "; "))
 	}
-	r.Path = encodeTemplate(path)
-	r.Target = u.EscapedPath() + r.Path
-	if query != "" {
-		r.Target += "?" + query
+	r := &Request{Method: op.Method, Origin: origin, Target: prefix + path, Path: path, Header: e.header}
+	if len(e.query) > 0 {
+		r.Target += "?" + strings.Join(e.query, "&")
 	}
-	if op.body != nil {
-		if v, ok := args.value["body"]; ok {
-			if bad := op.body.encode(r, v); bad != nil {
-				return nil, bad
-			}
-		}
+	if v, given := e.args["body"]; given && op.body != nil && e.bad == nil {
+		r.ContentType, r.Body, e.bad = op.body.encode(v)
+	}
+	if e.bad != nil {
+		return nil, e.bad
 	}
 	return r, nil
 }
 
-func joinQuery(a, b string) string {
-	if a == "" {
-		return b
+// server splits the operation's base URL into its origin and path prefix. The
+// host is in small letters and a scheme's own port is left out, so that equal
+// servers are equal texts.
+func (op *Operation) server() (origin, prefix string, err error) {
+	base := op.baseURL
+	if base == "" && op.API != nil {
+		base = op.API.BaseURL
 	}
-	return a + "&" + b
+	if base == "" {
+		return "", "", errors.New("the document names no absolute server: pass --base-url")
+	}
+	u, err := url.Parse(base)
+	switch {
+	case err != nil:
+		return "", "", errors.New("the base URL cannot be read: pass another with --base-url")
+	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", "", fmt.Errorf("the base URL %q is not http(s)://host/path: pass another with --base-url", u.Redacted())
+	}
+	host := strings.ToLower(u.Host)
+	own := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
+	prefix = strings.TrimRight(u.EscapedPath(), "/")
+	if err := checkTemplate(prefix); err != nil {
+		return "", "", fmt.Errorf("the base URL %q: %w", base, err)
+	}
+	return u.Scheme + "://" + strings.TrimSuffix(host, own), escapeFixed(prefix), nil
 }
 
-// encodeTemplate escapes what a path template itself may hold outside ASCII;
-// argument values are escaped already.
-func encodeTemplate(path string) string {
-	var b strings.Builder
-	for i := 0; i < len(path); i++ {
-		c := path[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {
-			fmt.Fprintf(&b, "%%%02X", c)
-			continue
+// checkTemplate refuses fixed paths that servers read in more than one way.
+func checkTemplate(template string) error {
+	path, _, _ := strings.Cut(template, "?")
+	switch {
+	case path != "" && path[0] != '/' || strings.HasPrefix(path, "//"):
+		return errors.New("a path must begin with one slash")
+	case strings.Contains(template, `\`):
+		return errors.New("a path cannot hold a backslash")
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment != "" && !strings.Contains(segment, "{") && unsafeSegment(segment) != "" {
+			return fmt.Errorf("the path segment %q %s", segment, unsafeSegment(segment))
 		}
-		b.WriteByte(c)
+	}
+	return nil
+}
+
+// encoder gathers the parts of one request. bad is the first thing wrong.
+type encoder struct {
+	op      *Operation
+	args    map[string]any
+	query   []string
+	cookies []string
+	header  http.Header
+	bad     *ArgumentError
+}
+
+func (e *encoder) fail(bad *ArgumentError) {
+	if e.bad == nil {
+		e.bad = bad
+	}
+}
+
+// path fills the template, segment by segment.
+func (e *encoder) path(template string) string {
+	segments := strings.Split(template, "/")
+	for i, segment := range segments {
+		segments[i] = e.segment(segment)
+	}
+	return strings.Join(segments, "/")
+}
+
+// segment fills one segment of the path template and looks at the whole of it:
+// two harmless values beside each other may make a dot segment.
+func (e *encoder) segment(template string) string {
+	var b strings.Builder
+	last := ""
+	for rest := template; rest != ""; {
+		fixed, after, open := strings.Cut(rest, "{")
+		name, tail, closed := strings.Cut(after, "}")
+		p := e.op.pathParam(name)
+		if !open || !closed || p == nil {
+			b.WriteString(escapeFixed(rest))
+			break
+		}
+		b.WriteString(escapeFixed(fixed))
+		last = "/" + escape(p.Property)
+		v, given := e.args[p.Property]
+		if !given {
+			e.fail(refuse(last, "is required"))
+			return ""
+		}
+		text, bad := p.pathText(v, last)
+		if bad != nil {
+			e.fail(bad)
+			return ""
+		}
+		b.WriteString(text)
+		rest = tail
+	}
+	if last != "" {
+		if reason := unsafeSegment(b.String()); reason != "" {
+			e.fail(refuse(last, "makes a path segment that %s", reason))
+		}
 	}
 	return b.String()
 }
 
-// escapeValue percent-encodes everything but unreserved characters (RFC 3986
-// §2.3), or also leaves the reserved ones that keep below allows.
-func escapeValue(s, keep string) string {
-	plain := func(c byte) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
-			c == '-' || c == '.' || c == '_' || c == '~' || strings.IndexByte(keep, c) >= 0
-	}
-	n := 0
-	for i := 0; i < len(s); i++ {
-		if !plain(s[i]) {
-			n++
+func (op *Operation) pathParam(name string) *param {
+	for i := range op.params {
+		if p := &op.params[i]; p.In == "path" && p.Name == name {
+			return p
 		}
 	}
-	if n == 0 {
-		return s
-	}
-	b := make([]byte, 0, len(s)+2*n)
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; plain(c) {
-			b = append(b, c)
-		} else {
-			b = append(b, '%', "0123456789ABCDEF"[c>>4], "0123456789ABCDEF"[c&15])
-		}
-	}
-	return string(b)
+	return nil
 }
 
-// reservedInQuery are the reserved characters that allowReserved leaves alone.
-// Those that would end the value or the query stay encoded: & = + #.
-const reservedInQuery = ":/?[]@!$'()*,;"
-
-// pathValue writes a path argument so that it stays within its segment.
-func (p param) pathValue(v any, at string) (string, *ArgumentError) {
-	parts, bad := p.parts(v, at)
-	if bad != nil {
-		return "", bad
-	}
-	for _, x := range parts.all() {
-		if bad := safeSegment(x, at); bad != nil {
-			return "", bad
+// parameter writes one query, header or cookie parameter.
+func (e *encoder) parameter(p param, v any) {
+	at := "/" + escape(p.Property)
+	switch p.In {
+	case "query":
+		pairs, bad := p.queryPairs(v, at)
+		if bad == nil {
+			bad = e.spilled(p, pairs, at)
 		}
+		if bad != nil {
+			e.fail(bad)
+		}
+		for _, pair := range pairs {
+			e.query = append(e.query, pair.name+"="+pair.value)
+		}
+	case "cookie":
+		pairs, bad := p.cookiePairs(v, at)
+		if bad == nil {
+			bad = e.spilled(p, pairs, at)
+		}
+		if bad != nil {
+			e.fail(bad)
+		}
+		for _, pair := range pairs {
+			e.cookies = append(e.cookies, pair.name+"="+pair.value)
+		}
+	case "header":
+		text, bad := p.headerText(v, at)
+		if bad != nil {
+			e.fail(bad)
+		}
+		e.header.Set(p.Name, text)
 	}
-	s := parts.write(p, func(s string) string { return escapeValue(s, "") })
-	// Styles put their own dots and commas around values: look at the whole.
-	if bad := safeSegment(s, at); bad != nil {
-		return "", bad
-	}
-	return s, nil
 }
 
-// safeSegment refuses values that some reader between here and the API could
-// take for another path: empty ones, dots, and slashes, however often encoded.
-func safeSegment(s, at string) *ArgumentError {
-	for range 10 {
-		switch {
-		case s == "":
-			return refuse(at, "must not be empty in a path")
-		case strings.Trim(s, ".") == "" && len(s) <= 2:
-			return refuse(at, "must not be a dot segment")
-		case strings.ContainsAny(s, "/\\"):
-			return refuse(at, "must not hold a slash or backslash, encoded or not")
-		case !utf8.ValidString(s):
-			return refuse(at, "must be UTF-8, encoded or not")
-		case hasControl(s):
-			return refuse(at, "must not hold control characters, encoded or not")
-		}
-		// ";x" after dots is a dot segment to some servers.
-		if head, _, ok := strings.Cut(s, ";"); ok && strings.Trim(head, ".") == "" && len(head) <= 2 && head != "" {
-			return refuse(at, "must not be a dot segment")
-		}
-		next, err := url.PathUnescape(s)
-		if err != nil || next == s {
-			return nil
-		}
-		s = next
+// spilled refuses an exploded object that writes another parameter's name, or
+// the name a credential goes by: the policy would see one value and the API
+// another.
+func (e *encoder) spilled(p param, pairs []pair, at string) *ArgumentError {
+	if !slices.ContainsFunc(pairs, func(x pair) bool { return x.key != "" }) {
+		return nil
 	}
-	return refuse(at, "is percent-encoded too many times")
-}
-
-func hasControl(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 }) >= 0
-}
-
-// headerValue writes a header argument: visible ASCII and spaces within.
-func (p param) headerValue(v any, at string) (string, *ArgumentError) {
-	parts, bad := p.parts(v, at)
-	if bad != nil {
-		return "", bad
-	}
-	s := parts.write(p, func(s string) string { return s })
-	for i := 0; i < len(s); i++ {
-		if s[i] < ' ' || s[i] >= 0x7f {
-			return "", refuse(at, "must be visible ASCII characters in a header")
+	taken := map[string]bool{}
+	for _, other := range e.op.params {
+		if other.In == p.In && other.Name != p.Name {
+			taken[fold(other.Name)] = true
 		}
 	}
-	if strings.TrimSpace(s) != s {
-		return "", refuse(at, "must not begin or end with a space in a header")
+	if p.In == "query" {
+		whole, _, _ := strings.Cut(e.op.Path, "#")
+		_, fixed, _ := strings.Cut(whole, "?")
+		for _, s := range strings.Split(fixed, "&") {
+			name, _, _ := strings.Cut(s, "=")
+			taken[fold(name)] = true
+		}
 	}
-	return s, nil
+	if e.op.API != nil {
+		for _, s := range e.op.API.Security {
+			if s.Type == "apiKey" && s.In == p.In && s.Name != p.Name {
+				taken[fold(s.Name)] = true
+			}
+		}
+	}
+	for _, pair := range pairs {
+		if pair.key != "" && taken[fold(pair.key)] {
+			return refuse(at+"/"+escape(pair.key), "would be written as another parameter of that name")
+		}
+	}
+	return nil
 }

@@ -2,33 +2,32 @@ package openapi
 
 import (
 	"encoding/json"
-	"maps"
+	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 )
 
-// parts is a parameter's value taken apart: one primitive, a list, or pairs.
-type parts struct {
-	single *string
-	list   []string
-	pairs  [][2]string
-	object bool
+// pair is one name=value of a query, form or cookie, encoded. key is the plain
+// name if it comes from the arguments and not from the document.
+type pair struct {
+	name, value string
+	key         string
 }
 
-func (x parts) all() []string {
-	if x.single != nil {
-		return []string{*x.single}
-	}
-	out := slices.Clone(x.list)
-	for _, p := range x.pairs {
-		out = append(out, p[0], p[1])
-	}
-	return out
+// flat is a value as the styles that know one level see it: one text, the items
+// of an array, or the members of an object in canonical order.
+type flat struct {
+	kind  byte // 's', 'a' or 'o'
+	text  string
+	items []string    // of an array
+	pairs [][2]string // of an object
 }
 
-// primitive writes a scalar as text; the digits of a number stay as they are.
-func primitive(v any) (string, bool) {
+// plainText writes a string, number or boolean as it stands in a URL or header.
+func plainText(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:
 		return v, true
@@ -40,197 +39,332 @@ func primitive(v any) (string, bool) {
 	return "", false
 }
 
-// parts takes a value apart for the styles that know one level.
-func (p param) parts(v any, at string) (parts, *ArgumentError) {
-	if p.ContentType != "" {
-		b, err := appendCanonical(nil, v)
-		if err != nil {
-			return parts{}, refuse(at, "%v", err)
-		}
-		s := string(b)
-		return parts{single: &s}, nil
+// notWritten says what a value is that has no place in a parameter.
+func notWritten(v any, at string) *ArgumentError {
+	switch v.(type) {
+	case nil:
+		return refuse(at, "cannot be written as null: leave it out")
+	case []any:
+		return refuse(at, "cannot be written as an array here")
 	}
-	if s, ok := primitive(v); ok {
-		return parts{single: &s}, nil
+	return refuse(at, "cannot be written as an object here")
+}
+
+// flatten takes a value apart. Deeper values, null and nothing at all cannot be
+// written.
+func flatten(v any, at string) (flat, *ArgumentError) {
+	if s, ok := plainText(v); ok {
+		return flat{kind: 's', text: s}, nil
 	}
-	var x parts
+	f := flat{kind: 'o'}
 	switch v := v.(type) {
 	case []any:
+		f.kind = 'a'
 		for i, item := range v {
-			s, ok := primitive(item)
+			s, ok := plainText(item)
 			if !ok {
-				return x, refuse(at+"/"+strconv.Itoa(i), "must be a string, number or boolean: this parameter has no room for more")
+				return f, notWritten(item, at+"/"+strconv.Itoa(i))
 			}
-			x.list = append(x.list, s)
-		}
-		if len(v) == 0 {
-			x.list = []string{}
+			f.items = append(f.items, s)
 		}
 	case map[string]any:
-		x.object = true
-		for _, k := range slices.Sorted(maps.Keys(v)) {
-			if v[k] == nil {
-				continue
-			}
-			s, ok := primitive(v[k])
+		for _, k := range canonicalKeys(v) {
+			s, ok := plainText(v[k])
 			if !ok {
-				return x, refuse(at+"/"+escape(k), "must be a string, number or boolean: this parameter has no room for more")
+				return f, notWritten(v[k], at+"/"+escape(k))
 			}
-			x.pairs = append(x.pairs, [2]string{k, s})
+			f.pairs = append(f.pairs, [2]string{k, s})
 		}
 	default:
-		return x, refuse(at, "must not be null here")
+		return f, notWritten(v, at)
 	}
-	return x, nil
+	if len(f.items)+len(f.pairs) == 0 {
+		return f, refuse(at, "cannot be written empty: leave it out")
+	}
+	return f, nil
 }
 
-// flat is the value as one list: the members of an object as k,v,k,v.
-func (x parts) flat(enc func(string) string) []string {
+// list is an array's items, or an object's names and values in turn, or with
+// explode its name=value pairs.
+func (f flat) list(explode bool, enc func(string) string) []string {
 	var out []string
-	for _, s := range x.list {
+	for _, s := range f.items {
 		out = append(out, enc(s))
 	}
-	for _, p := range x.pairs {
-		out = append(out, enc(p[0]), enc(p[1]))
-	}
-	return out
-}
-
-func (x parts) assignments(enc func(string) string) []string {
-	var out []string
-	for _, p := range x.pairs {
-		out = append(out, enc(p[0])+"="+enc(p[1]))
-	}
-	return out
-}
-
-// write writes the styles simple, label and matrix (OpenAPI 3.2 §4.12.3,
-// RFC 6570).
-func (x parts) write(p param, enc func(string) string) string {
-	switch p.Style {
-	case "label":
-		return "." + x.join(p, enc, ".", ",")
-	case "matrix":
-		name := enc(p.Name)
-		switch {
-		case x.single != nil:
-			return ";" + name + "=" + enc(*x.single)
-		case x.object && p.Explode:
-			return ";" + strings.Join(x.assignments(enc), ";")
-		case p.Explode:
-			var out []string
-			for _, s := range x.list {
-				out = append(out, name+"="+enc(s))
-			}
-			return ";" + strings.Join(out, ";")
+	for _, p := range f.pairs {
+		if explode {
+			out = append(out, enc(p[0])+"="+enc(p[1]))
+		} else {
+			out = append(out, enc(p[0]), enc(p[1]))
 		}
-		return ";" + name + "=" + strings.Join(x.flat(enc), ",")
 	}
-	return x.join(p, enc, ",", ",")
+	return out
 }
 
-// join puts a separator between the items when exploded, or another if not.
-func (x parts) join(p param, enc func(string) string, exploded, plain string) string {
-	switch {
-	case x.single != nil:
-		return enc(*x.single)
-	case x.object && p.Explode:
-		return strings.Join(x.assignments(enc), exploded)
-	case p.Explode:
-		return strings.Join(x.flat(enc), exploded)
+// texts are all texts in the value.
+func (f flat) texts() []string {
+	if f.kind == 's' {
+		return []string{f.text}
 	}
-	return strings.Join(x.flat(enc), plain)
+	return f.list(false, func(s string) string { return s })
 }
 
-// queryPairs writes a query argument as name=value pairs joined by &. An empty
-// list or object writes nothing.
-func (p param) queryPairs(v any, at string) (string, *ArgumentError) {
-	keep := ""
-	if p.AllowReserved {
-		keep = reservedInQuery
+// joined refuses a delimiter inside what it delimits: encoded or not, an API
+// that decodes before it splits would read other items than a policy saw.
+func (f flat) joined(delimiter, at string) *ArgumentError {
+	if f.kind == 's' || !slices.ContainsFunc(f.texts(), func(s string) bool { return strings.Contains(s, delimiter) }) {
+		return nil
 	}
-	enc := func(s string) string { return escapeValue(s, keep) }
-	return formPairs(p.Name, p.Style, p.Explode, p.ContentType, v, at, enc)
+	return refuse(at, "cannot be written: an item holds %q, which stands between items here", delimiter)
 }
 
-// formPairs writes one name of a query or of a form body.
-func formPairs(name, style string, explode bool, contentType string, v any, at string, enc func(string) string) (string, *ArgumentError) {
-	key := escapeValue(name, "[]$")
-	if style == "deepObject" && contentType == "" {
-		return deepPairs(key, explode, v, at, enc)
+// value is the parameter's value, or its one text if it has a content type.
+func (p param) value(v any, at string) (flat, *ArgumentError) {
+	if p.ContentType == "" {
+		return flatten(v, at)
 	}
-	x, bad := param{Name: name, ContentType: contentType}.parts(v, at)
+	text, bad := contentText(p.ContentType, v, at)
+	return flat{kind: 's', text: text}, bad
+}
+
+// contentText serialises a value as a media type: JSON, or text as it is.
+func contentText(media string, v any, at string) (string, *ArgumentError) {
+	if isJSON(essence(media)) {
+		return string(appendCanonical(nil, v)), nil
+	}
+	if s, ok := plainText(v); ok {
+		return s, nil
+	}
+	return "", refuse(at, "must be a string: it is sent as %s", media)
+}
+
+// pathText writes a path argument in the style simple, label or matrix. Each
+// text within it has to be a safe segment by itself.
+func (p param) pathText(v any, at string) (string, *ArgumentError) {
+	f, bad := p.value(v, at)
 	if bad != nil {
 		return "", bad
 	}
-	if x.single != nil {
-		return key + "=" + enc(*x.single), nil
-	}
-	if len(x.list) == 0 && len(x.pairs) == 0 {
-		return "", nil
-	}
-	separator := map[string]string{"spaceDelimited": "%20", "pipeDelimited": "%7C"}[style]
-	if separator == "" {
-		separator = ","
-	}
-	switch {
-	case explode && x.object:
-		return strings.Join(x.assignments(enc), "&"), nil
-	case explode:
-		var out []string
-		for _, s := range x.list {
-			out = append(out, key+"="+enc(s))
+	for _, s := range f.texts() {
+		if reason := unsafeSegment(s); reason != "" {
+			return "", refuse(at, "cannot go into a path: it %s", reason)
 		}
-		return strings.Join(out, "&"), nil
 	}
-	// The separator is the style's; within a value it is always encoded.
-	inner := func(s string) string { return strings.ReplaceAll(enc(s), ",", "%2C") }
-	return key + "=" + strings.Join(x.flat(inner), separator), nil
+	enc := func(s string) string { return escapeText(s, "") }
+	name, separator := enc(p.Name), ","
+	switch {
+	case p.Style == "label" && p.Explode:
+		separator = "."
+	case p.Style == "matrix" && p.Explode:
+		separator = ";"
+	}
+	if bad := f.joined(separator, at); bad != nil {
+		return "", bad
+	}
+	switch p.Style {
+	case "label":
+		return "." + enc(f.text) + strings.Join(f.list(p.Explode, enc), separator), nil
+	case "matrix":
+		switch {
+		case f.kind == 'o' && p.Explode:
+			return ";" + strings.Join(f.list(true, enc), ";"), nil
+		case f.kind == 'a' && p.Explode:
+			return ";" + name + "=" + strings.Join(f.list(true, enc), ";"+name+"="), nil
+		}
+		return ";" + name + "=" + enc(f.text) + strings.Join(f.list(false, enc), ","), nil
+	}
+	return enc(f.text) + strings.Join(f.list(p.Explode, enc), ","), nil
 }
 
-// deepPairs writes nested values in brackets: a[b]=1, a[0][c]=2. OpenAPI
-// defines one level; deeper ones are written as the APIs that need them read
-// them, with the index of list items.
-func deepPairs(key string, explode bool, v any, at string, enc func(string) string) (string, *ArgumentError) {
-	if s, ok := primitive(v); ok {
-		return key + "=" + enc(s), nil
+// queryPairs writes a query argument.
+func (p param) queryPairs(v any, at string) ([]pair, *ArgumentError) {
+	if p.ContentType != "" {
+		text, bad := contentText(p.ContentType, v, at)
+		return []pair{{name: escapeText(p.Name, ""), value: escapeText(text, p.plain())}}, bad
 	}
-	var out []string
-	member := func(name string, x any, at string) *ArgumentError {
-		if x == nil {
-			return nil
-		}
-		s, bad := deepPairs(key+"["+escapeValue(name, "")+"]", explode, x, at, enc)
-		if s != "" {
-			out = append(out, s)
-		}
-		return bad
+	return formPairs(p.Name, p.Style, p.Explode, v, at, func(s string) string { return escapeText(s, p.plain()) })
+}
+
+func (p param) plain() string {
+	if p.AllowReserved {
+		return reservedPlain
 	}
+	return ""
+}
+
+// delimiters of the styles that join their items.
+var delimiters = map[string]string{"form": ",", "spaceDelimited": "%20", "pipeDelimited": "%7C"}
+
+// formPairs writes a value in the style form, spaceDelimited, pipeDelimited or
+// deepObject, for queries, cookies and form bodies.
+func formPairs(name, style string, explode bool, v any, at string, enc func(string) string) ([]pair, *ArgumentError) {
+	if style == "deepObject" {
+		return deepPairs(nil, enc(name), v, at, enc)
+	}
+	f, bad := flatten(v, at)
+	if bad != nil {
+		return nil, bad
+	}
+	var out []pair
+	switch {
+	case f.kind == 's':
+		return []pair{{name: enc(name), value: enc(f.text)}}, nil
+	case f.kind == 'a' && explode:
+		for _, s := range f.items {
+			out = append(out, pair{name: enc(name), value: enc(s)})
+		}
+		return out, nil
+	case f.kind == 'o' && explode:
+		for _, p := range f.pairs {
+			if p[0] == "" {
+				return nil, refuse(at+"/", "cannot be written: its name is empty")
+			}
+			out = append(out, pair{name: escapeText(p[0], ""), value: enc(p[1]), key: p[0]})
+		}
+		return out, nil
+	}
+	delimiter := delimiters[style]
+	if delimiter == "" {
+		delimiter = ","
+	}
+	plain, _ := unpercent(delimiter)
+	bad = f.joined(plain, at)
+	return []pair{{name: enc(name), value: strings.Join(f.list(false, enc), delimiter)}}, bad
+}
+
+// deepPairs writes nested values in brackets: a[b]=1. OpenAPI defines one level
+// of object; what lies deeper is written as the APIs that take it read it, with
+// a[b][c] for members, a[] for items that are scalars and a[0] for others.
+func deepPairs(out []pair, name string, v any, at string, enc func(string) string) ([]pair, *ArgumentError) {
+	if s, ok := plainText(v); ok {
+		key, _ := unpercent(name)
+		return append(out, pair{name: name, value: enc(s), key: key}), nil
+	}
+	var bad *ArgumentError
 	switch v := v.(type) {
 	case []any:
+		flat := !slices.ContainsFunc(v, func(x any) bool { _, ok := plainText(x); return !ok })
 		for i, item := range v {
-			if bad := member(strconv.Itoa(i), item, at+"/"+strconv.Itoa(i)); bad != nil {
-				return "", bad
+			index := ""
+			if !flat {
+				index = strconv.Itoa(i)
 			}
+			if out, bad = deepPairs(out, name+"%5B"+index+"%5D", item, at+"/"+strconv.Itoa(i), enc); bad != nil {
+				return nil, bad
+			}
+		}
+		if len(v) > 0 {
+			return out, nil
 		}
 	case map[string]any:
-		for _, k := range slices.Sorted(maps.Keys(v)) {
-			if bad := member(k, v[k], at+"/"+escape(k)); bad != nil {
-				return "", bad
+		for _, k := range canonicalKeys(v) {
+			where := at + "/" + escape(k)
+			if k == "" || strings.ContainsAny(k, "[]") {
+				return nil, refuse(where, "cannot be written: its name is empty or holds a bracket")
+			}
+			if out, bad = deepPairs(out, name+"%5B"+escapeText(k, "")+"%5D", v[k], where, enc); bad != nil {
+				return nil, bad
 			}
 		}
+		if len(v) > 0 {
+			return out, nil
+		}
 	default:
-		return "", refuse(at, "must not be null here")
+		return nil, notWritten(v, at)
 	}
-	return strings.Join(out, "&"), nil
+	return nil, refuse(at, "cannot be written empty: leave it out")
 }
 
-// cookiePairs writes a cookie argument as name=value pairs.
-func (p param) cookiePairs(v any, at string) (string, *ArgumentError) {
-	enc := func(s string) string { return escapeValue(s, "") }
-	if strings.ContainsAny(p.Name, "=;, \t") {
-		return "", refuse(at, "cannot be written: its name is no cookie name")
+// ownHeaders are set by exeat, the credential or HTTP itself, never by an
+// argument (OpenAPI names the first three).
+var ownHeaders = []string{
+	"Accept", "Content-Type", "Authorization", "Proxy-Authorization", "Cookie", "Host", "Content-Length", "Content-Encoding",
+	"Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Upgrade", "Expect", "Accept-Encoding",
+}
+
+// headerText writes a header argument: visible ASCII, and spaces within.
+func (p param) headerText(v any, at string) (string, *ArgumentError) {
+	if !isToken(p.Name) || slices.Contains(ownHeaders, http.CanonicalHeaderKey(p.Name)) {
+		return "", refuse(at, "cannot be given: the header is not for arguments to set")
 	}
-	s, bad := formPairs(p.Name, "form", p.Explode, p.ContentType, v, at, enc)
-	return strings.ReplaceAll(s, "&", "; "), bad
+	f, bad := p.value(v, at)
+	if bad != nil {
+		return "", bad
+	}
+	if isJSON(essence(p.ContentType)) {
+		f.text = asciiJSON(f.text)
+	}
+	for _, s := range f.texts() {
+		if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f }) >= 0 {
+			return "", refuse(at, "cannot go into a header: it holds a line break, a control character or one outside ASCII")
+		}
+		if strings.TrimSpace(s) != s {
+			return "", refuse(at, "cannot go into a header: it begins or ends with a space")
+		}
+	}
+	bad = f.joined(",", at)
+	return f.text + strings.Join(f.list(p.Explode, func(s string) string { return s }), ","), bad
+}
+
+// isToken reports whether s can be a header's or cookie's name (RFC 9110 §5.6.2).
+func isToken(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", r)
+	}) < 0
+}
+
+// asciiJSON escapes what is not visible ASCII in a JSON text.
+func asciiJSON(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r < 0x7f:
+			b.WriteRune(r)
+		case r <= 0xFFFF:
+			fmt.Fprintf(&b, "\\u%04x", r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, "\\u%04x\\u%04x", high, low)
+		}
+	}
+	return b.String()
+}
+
+// cookiePairs writes a cookie argument. An exploded array or object becomes
+// several cookies, as the & that OpenAPI's examples show separates none. The
+// style cookie of OpenAPI 3.2 encodes nothing, so its values have to fit.
+func (p param) cookiePairs(v any, at string) ([]pair, *ArgumentError) {
+	raw := p.Style == "cookie"
+	enc := func(s string) string {
+		if raw {
+			return s
+		}
+		return escapeText(s, "")
+	}
+	var pairs []pair
+	var bad *ArgumentError
+	if p.ContentType != "" {
+		var text string
+		text, bad = contentText(p.ContentType, v, at)
+		pairs = []pair{{name: p.Name, value: escapeText(text, "")}}
+	} else {
+		pairs, bad = formPairs(p.Name, "form", p.Explode, v, at, enc)
+	}
+	if bad != nil {
+		return nil, bad
+	}
+	for i := range pairs {
+		if pairs[i].key == "" {
+			pairs[i].name = p.Name
+		} else if raw {
+			pairs[i].name = pairs[i].key
+		}
+		if !isToken(pairs[i].name) {
+			return nil, refuse(at, "cannot be a cookie's name")
+		}
+		if raw && strings.IndexFunc(pairs[i].value, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\",;\\", r) }) >= 0 {
+			return nil, refuse(at, "cannot be a cookie's value as it stands: it holds a space, a comma, a semicolon, a quote or a character outside ASCII")
+		}
+	}
+	return pairs, nil
 }

@@ -6,35 +6,34 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"golang.org/x/text/message"
 )
 
-// validator checks arguments against an input schema. It is compiled on first
-// use, since most of a large document's tools are never called; a schema that
-// does not compile refuses every call.
+// validator checks arguments against an input schema, JSON Schema 2020-12. It
+// is compiled on first use: of a large document's tools most are never called,
+// and compiling all of GitHub's at load would take longer than reading it.
+//
+// The keyword format is not asserted. Documents use it loosely (a "date-time"
+// without a zone, an "email" with a name), the API decides what it takes, and a
+// false refusal leaves the agent no way round.
 type validator struct {
-	root     json.RawMessage
 	compiled func() (*jsonschema.Schema, error)
 }
 
-// newValidator checks that schema is a JSON object and prepares its validator.
+// newValidator checks that schema is a JSON object. One that then does not
+// compile refuses every call.
 func newValidator(schema json.RawMessage) (*validator, error) {
-	if t := bytes.TrimSpace(schema); len(t) == 0 || t[0] != '{' {
-		return nil, errors.New("the input schema is no object")
+	if trimmed := bytes.TrimSpace(schema); !json.Valid(schema) || len(trimmed) == 0 || trimmed[0] != '{' {
+		return nil, errors.New("the input schema is not a JSON object")
 	}
-	return &validator{root: schema, compiled: sync.OnceValues(func() (*jsonschema.Schema, error) { return compileSchema(schema) })}, nil
+	return &validator{sync.OnceValues(func() (*jsonschema.Schema, error) { return compileSchema(schema) })}, nil
 }
 
-// noURLs refuses to load anything: schemas are whole in themselves.
-type noURLs struct{}
-
-func (noURLs) Load(url string) (any, error) {
-	return nil, fmt.Errorf("schemas refer to nothing outside, not to %q", url)
-}
+// inputURL names the input schema within its compiler.
+const inputURL = "urn:exeat:input"
 
 func compileSchema(schema json.RawMessage) (*jsonschema.Schema, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
@@ -43,159 +42,92 @@ func compileSchema(schema json.RawMessage) (*jsonschema.Schema, error) {
 	}
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
-	c.UseLoader(noURLs{})
-	if err := c.AddResource("urn:exeat:input", doc); err != nil {
+	c.UseLoader(noLoader{})
+	c.RegisterVocabulary(&jsonschema.Vocabulary{URL: "urn:exeat:exact-names", Compile: compileNames})
+	c.AssertVocabs()
+	if err := c.AddResource(inputURL, doc); err != nil {
 		return nil, err
 	}
-	return c.Compile("urn:exeat:input")
+	return c.Compile(inputURL)
 }
 
-// maxProblems bounds what one answer lists.
-const maxProblems = 20
+// noLoader refuses every URL: an input schema is whole in itself, and one that
+// names a file or a host must not make exeat read it.
+type noLoader struct{}
 
-// validate checks a decoded value. Formats are not asserted: documents use them
-// loosely, and the API checks what it means by them.
+func (noLoader) Load(url string) (any, error) {
+	return nil, fmt.Errorf("a schema cannot refer to %q: nothing outside of it is read", url)
+}
+
+// validate checks a decoded value. The problems it returns are sorted, at most
+// maxProblems, and each of bounded length.
 func (v *validator) validate(value any) *ArgumentError {
-	s, err := v.compiled()
-	if err != nil {
-		return &ArgumentError{Problems: []Problem{{Message: "this tool cannot be called: its input schema is broken"}}}
+	if v == nil {
+		return refuse("", "cannot be checked: the tool has no input schema")
 	}
-	err = s.Validate(value)
+	schema, err := v.compiled()
+	if err != nil {
+		return refuse("", "cannot be checked: the tool's input schema does not compile (%v)", err)
+	}
+	err = schema.Validate(value)
 	if err == nil {
 		return nil
 	}
-	var bad *jsonschema.ValidationError
-	if !errors.As(err, &bad) {
-		return &ArgumentError{Problems: []Problem{{Message: "the arguments could not be checked"}}}
+	var tree *jsonschema.ValidationError
+	if !errors.As(err, &tree) {
+		return refuse("", "cannot be checked against the tool's input schema")
 	}
-	var problems []Problem
-	explainError(bad, &problems)
-	slices.SortStableFunc(problems, func(a, b Problem) int { return strings.Compare(a.Pointer, b.Pointer) })
-	problems = slices.Compact(problems)
-	if len(problems) > maxProblems {
-		problems = problems[:maxProblems]
-	}
-	return &ArgumentError{Problems: problems}
+	return &ArgumentError{explain(tree, schema)}
 }
 
-// explainError turns the library's tree of errors into a flat list. Of the
-// branches of an anyOf or oneOf it follows the one that came furthest.
-func explainError(e *jsonschema.ValidationError, out *[]Problem) {
-	if len(*out) > 4*maxProblems {
+// exactNames refuses names that differ from a property of the schema only in
+// their capitals, even where other names are allowed. Many APIs match names
+// loosely: "Owner" would be the owner to them, and unknown to every policy.
+type exactNames struct {
+	properties map[string]bool
+	folded     map[string]string
+}
+
+func compileNames(_ *jsonschema.CompilerContext, schema map[string]any) (jsonschema.SchemaExt, error) {
+	properties, ok := schema["properties"].(map[string]any)
+	if !ok {
+		return nil, nil
+	}
+	x := exactNames{properties: map[string]bool{}, folded: map[string]string{}}
+	for name := range properties {
+		x.properties[name] = true
+	}
+	for _, name := range canonicalKeys(properties) {
+		x.folded[fold(name)] = name
+	}
+	return x, nil
+}
+
+// Validate implements jsonschema.SchemaExt.
+func (x exactNames) Validate(ctx *jsonschema.ValidatorContext, v any) {
+	object, ok := v.(map[string]any)
+	if !ok {
 		return
 	}
-	switch e.ErrorKind.(type) {
-	case *kind.AnyOf, *kind.OneOf:
-		if b := bestBranch(e.Causes); b != nil {
-			explainError(b, out)
-			return
+	var variants []string
+	for name := range object {
+		if _, near := x.folded[fold(name)]; near && !x.properties[name] {
+			variants = append(variants, name)
 		}
 	}
-	if len(e.Causes) > 0 {
-		for _, c := range e.Causes {
-			explainError(c, out)
-		}
-		return
-	}
-	pointer := ""
-	for _, s := range e.InstanceLocation {
-		pointer += "/" + escape(s)
-	}
-	add := func(p, message string) {
-		*out = append(*out, Problem{Pointer: cut(p, 500), Message: cut(message, 500)})
-	}
-	switch k := e.ErrorKind.(type) {
-	case *kind.Required:
-		for _, name := range k.Missing {
-			add(pointer+"/"+escape(name), "is required")
-		}
-	case *kind.AdditionalProperties:
-		for _, name := range k.Properties {
-			add(pointer+"/"+escape(name), "is not known here")
-		}
-	default:
-		add(pointer, say(e.ErrorKind))
+	slices.Sort(variants)
+	for _, name := range variants {
+		ctx.AddError(&nameVariant{name: name, want: x.folded[fold(name)]})
 	}
 }
 
-// bestBranch is the alternative with the deepest, then the fewest problems: the
-// one that was probably meant.
-func bestBranch(causes []*jsonschema.ValidationError) *jsonschema.ValidationError {
-	var best *jsonschema.ValidationError
-	deepest, fewest := -1, 0
-	for _, c := range causes {
-		depth, count := measure(c)
-		if depth > deepest || depth == deepest && count < fewest {
-			best, deepest, fewest = c, depth, count
-		}
-	}
-	return best
-}
+// nameVariant is the error kind of exactNames.
+type nameVariant struct{ name, want string }
 
-func measure(e *jsonschema.ValidationError) (depth, count int) {
-	if len(e.Causes) == 0 {
-		return len(e.InstanceLocation), 1
-	}
-	for _, c := range e.Causes {
-		d, n := measure(c)
-		depth, count = max(depth, d), count+n
-	}
-	return depth, count
-}
+// KeywordPath implements jsonschema.ErrorKind.
+func (*nameVariant) KeywordPath() []string { return []string{"properties"} }
 
-// say words one demand of the schema.
-func say(k jsonschema.ErrorKind) string {
-	switch k := k.(type) {
-	case *kind.Type:
-		return fmt.Sprintf("must be %s, not %s", strings.Join(k.Want, " or "), k.Got)
-	case *kind.Enum:
-		var list []string
-		for _, w := range k.Want {
-			b, err := json.Marshal(w)
-			if err == nil && len(list) < 10 {
-				list = append(list, string(b))
-			}
-		}
-		if len(k.Want) > len(list) {
-			list = append(list, "…")
-		}
-		return "must be one of " + strings.Join(list, ", ")
-	case *kind.Const:
-		return fmt.Sprintf("must be %v", k.Want)
-	case *kind.Pattern:
-		return "must match the pattern " + k.Want
-	case *kind.MinLength:
-		return fmt.Sprintf("must have at least %d characters", k.Want)
-	case *kind.MaxLength:
-		return fmt.Sprintf("must have at most %d characters", k.Want)
-	case *kind.MinItems:
-		return fmt.Sprintf("must have at least %d items", k.Want)
-	case *kind.MaxItems:
-		return fmt.Sprintf("must have at most %d items", k.Want)
-	case *kind.MinProperties:
-		return fmt.Sprintf("must have at least %d properties", k.Want)
-	case *kind.MaxProperties:
-		return fmt.Sprintf("must have at most %d properties", k.Want)
-	case *kind.UniqueItems:
-		return "must not repeat an item"
-	case *kind.Minimum:
-		return "must be at least " + k.Want.RatString()
-	case *kind.Maximum:
-		return "must be at most " + k.Want.RatString()
-	case *kind.ExclusiveMinimum:
-		return "must be more than " + k.Want.RatString()
-	case *kind.ExclusiveMaximum:
-		return "must be less than " + k.Want.RatString()
-	case *kind.MultipleOf:
-		return "must be a multiple of " + k.Want.RatString()
-	case *kind.FalseSchema:
-		return "must not be there"
-	case *kind.Not:
-		return "is ruled out by the schema"
-	case *kind.OneOf:
-		return "must fit exactly one of the alternatives"
-	case *kind.AnyOf:
-		return "must fit one of the alternatives"
-	}
-	return "does not fit the schema"
+// LocalizedString implements jsonschema.ErrorKind.
+func (k *nameVariant) LocalizedString(*message.Printer) string {
+	return fmt.Sprintf("is written %q", k.want)
 }

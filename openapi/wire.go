@@ -1,25 +1,27 @@
 package openapi
 
-import "net/http"
+import (
+	"net/http"
+)
 
 // Request is one exact HTTP request, without credentials. What a person is
 // shown, what a token is bound to and what is sent are these bytes.
 type Request struct {
 	Method string
-	// Origin is the scheme and host, and nothing else, that the request goes to.
+	// Origin is the scheme and host (and nothing else) the request goes to.
 	Origin string
 	// Target is the raw request-target: path and query as they go on the wire.
 	Target string
-	// Path is the percent-encoded path below the API's base URL, e.g. /pets/42:
-	// what policies call the resource.
+	// Path is the decoded-by-segment, still percent-encoded path below the
+	// API's base URL, e.g. /pets/42: what policies call the resource.
 	Path        string
 	ContentType string      // "" without a body
 	Header      http.Header // from parameters and Accept; canonical keys; no Content-Type
 	Body        []byte
 }
 
-// Response is what an API answered, in a form an agent can use. At most one of
-// JSON, Text and Binary is set; none for an empty body.
+// Response is what an API answered, in a form an agent can use. Exactly one of
+// JSON, Text and Binary is set, or none for an empty body.
 type Response struct {
 	Status    int
 	MediaType string
