@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/exeat/exeat/store"
+)
+
+func auditCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Read, verify and export the audit log",
+		Long: `The audit log has an entry for every call, decision, approval and send. Each
+entry holds the hash of the one before, so a change is found by "audit verify";
+that its end was cut off only by comparing with a head that was noted earlier.`,
+	}
+	cmd.AddCommand(auditTailCmd(), auditVerifyCmd(), auditExportCmd())
+	return cmd
+}
+
+// openLog opens an existing database: reading a log must not make one.
+func openLog(ctx context.Context, db string) (*store.Store, error) {
+	if db == "" {
+		dir, err := stateDir()
+		if err != nil {
+			return nil, err
+		}
+		db = dir + "/exeat.db"
+	}
+	if _, err := os.Stat(db); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("there is no database at %s: name the one that exeat uses with --db", db)
+	}
+	return store.Open(ctx, db)
+}
+
+func auditTailCmd() *cobra.Command {
+	var f flags
+	var n int
+	var follow bool
+	cmd := &cobra.Command{
+		Use:   "tail",
+		Short: "Print the last entries, and new ones as they come with --follow",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := openLog(cmd.Context(), f.db)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			changed, stop := s.Watch()
+			defer stop()
+			var last []store.Entry
+			after := int64(0)
+			err = s.Entries(cmd.Context(), 0, func(e store.Entry) error {
+				after = e.Seq
+				if last = append(last, e); len(last) > n {
+					last = last[1:]
+				}
+				return nil
+			})
+			if err != nil {
+				return failed(err)
+			}
+			for _, e := range last {
+				printEntry(cmd.OutOrStdout(), e)
+			}
+			for follow {
+				select {
+				case <-cmd.Context().Done():
+					return nil
+				case <-changed:
+				}
+				err := s.Entries(cmd.Context(), after, func(e store.Entry) error {
+					after = e.Seq
+					return printEntry(cmd.OutOrStdout(), e)
+				})
+				if err != nil {
+					return ctxErr(cmd.Context(), failed(err))
+				}
+			}
+			return nil
+		},
+	}
+	f.database(cmd)
+	cmd.Flags().IntVarP(&n, "lines", "n", 20, "print the last `N` entries")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on printing new entries")
+	return cmd
+}
+
+// printEntry writes an entry as one line for people.
+func printEntry(w io.Writer, e store.Entry) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%6d  %s  %-7s", e.Seq, e.Time.Local().Format(time.DateTime), e.Kind)
+	if e.Decision != "" {
+		fmt.Fprintf(&b, " %-5s", e.Decision)
+	}
+	if e.Tool != "" {
+		fmt.Fprintf(&b, " %s.%s %s %s", e.API, e.Tool, e.Method, e.Path)
+	}
+	for _, f := range []struct{ name, value string }{
+		{"principal", e.Principal}, {"agent", e.Agent}, {"policies", strings.Join(e.Policies, ",")}, {"by", e.By}, {"code", e.Code},
+		{"credential", e.Strategy}, {"hold", e.Hold}, {"txn", e.Txn}, {"note", e.Note},
+	} {
+		if f.value != "" {
+			fmt.Fprintf(&b, " %s=%s", f.name, printable(f.value))
+		}
+	}
+	if e.Status != 0 {
+		fmt.Fprintf(&b, " http=%d", e.Status)
+	}
+	if e.Standing {
+		b.WriteString(" STANDING-KEY")
+	}
+	_, err := fmt.Fprintln(w, b.String())
+	return err
+}
+
+// printable quotes what could move a terminal's cursor or hide text.
+func printable(s string) string {
+	if q := strconv.QuoteToASCII(s); q != `"`+s+`"` || strings.Contains(s, " ") {
+		return q
+	}
+	return s
+}
+
+func auditVerifyCmd() *cobra.Command {
+	var f flags
+	var head string
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Check that no entry was changed, removed, moved or put in",
+		Long: `Check the whole chain and print its head as SEQ:HASH. Note the head outside this
+machine; --head SEQ:HASH later proves that nothing was cut off up to there.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := openLog(cmd.Context(), f.db)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			got, err := s.Verify(cmd.Context())
+			if err != nil {
+				return failed(fmt.Errorf("the audit log is broken: %w", err))
+			}
+			if head != "" {
+				seq, hash, _ := strings.Cut(head, ":")
+				n, err := strconv.ParseInt(seq, 10, 64)
+				if err != nil || len(hash) != 64 {
+					return fmt.Errorf("--head %q is no head: write it as SEQ:HASH, as audit verify printed it", head)
+				}
+				if err := s.Contains(cmd.Context(), store.Head{Seq: n, Hash: hash}); err != nil {
+					return failed(fmt.Errorf("the audit log is broken: %w", err))
+				}
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "ok: %d entries, head %d:%s\n", got.Seq, got.Seq, got.Hash)
+			return err
+		},
+	}
+	f.database(cmd)
+	cmd.Flags().StringVar(&head, "head", "", "also check that the log still holds the noted head `SEQ:HASH`")
+	return cmd
+}
+
+func auditExportCmd() *cobra.Command {
+	var f flags
+	var after int64
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Print the entries as JSON, one a line",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := openLog(cmd.Context(), f.db)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			enc := json.NewEncoder(cmd.OutOrStdout())
+			enc.SetEscapeHTML(false)
+			if err := s.Entries(cmd.Context(), after, func(e store.Entry) error { return enc.Encode(e) }); err != nil {
+				return failed(err)
+			}
+			return nil
+		},
+	}
+	f.database(cmd)
+	cmd.Flags().Int64Var(&after, "after", 0, "begin after the entry `SEQ`")
+	return cmd
+}

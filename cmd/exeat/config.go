@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// config is exeat.yaml. Flags override it. Paths are relative to the file.
+// docs/configuration.md explains every field.
+type config struct {
+	// APIs are the documents to serve.
+	APIs []apiConfig `yaml:"apis"`
+	// Policy lists Cedar files and folders of *.cedar files. Empty means the
+	// built-in default: reads are allowed, everything else waits for a person.
+	Policy []string `yaml:"policy"`
+	// DB is the SQLite file with holds and the audit log.
+	DB string `yaml:"db"`
+	// Keys is the folder with signing keys.
+	Keys string `yaml:"keys"`
+	// KeyAlg is EdDSA (default) or ES256, for keys made from now on.
+	KeyAlg string `yaml:"key_alg"`
+	// User is the principal's name where no login says it; the default is the
+	// operating system's user. Groups and Email are what policies see of it.
+	User   string   `yaml:"user"`
+	Groups []string `yaml:"groups"`
+	Email  string   `yaml:"email"`
+	// Issuer is the iss of the tokens that exeat signs.
+	Issuer string `yaml:"issuer"`
+	// Listen is where `exeat http` serves MCP: a loopback address.
+	Listen string `yaml:"listen"`
+	// Inbox is where people decide.
+	Inbox inboxConfig `yaml:"inbox"`
+	// Holds bounds how long calls wait.
+	Holds holdsConfig `yaml:"holds"`
+	// Timeout bounds one request to an API.
+	Timeout time.Duration `yaml:"timeout"`
+	// ResponseLimit bounds what is read of an API's answer, in bytes.
+	ResponseLimit int64 `yaml:"response_limit"`
+	// Log is the format of the log on stderr: console or json.
+	Log string `yaml:"log"`
+}
+
+type inboxConfig struct {
+	Listen string `yaml:"listen"` // a loopback address
+	URL    string `yaml:"url"`    // its origin for people, if a proxy stands before it
+}
+
+type holdsConfig struct {
+	TTL         time.Duration `yaml:"ttl"`          // until a person has to decide
+	ApprovedFor time.Duration `yaml:"approved_for"` // until an approved call has to be sent
+	MaxOpen     int           `yaml:"max_open"`     // open holds of one principal
+}
+
+type apiConfig struct {
+	Spec       string            `yaml:"spec"`
+	Name       string            `yaml:"name"`
+	BaseURL    string            `yaml:"base_url"`
+	Include    []string          `yaml:"include"`
+	Exclude    []string          `yaml:"exclude"`
+	Effects    map[string]string `yaml:"effects"`
+	Audience   string            `yaml:"audience"` // default: the base URL
+	Credential credentialConfig  `yaml:"credential"`
+}
+
+type credentialConfig struct {
+	// Strategy is signed (default), static, client_credentials or none.
+	Strategy string `yaml:"strategy"`
+	// Scheme names the document's security scheme that says where a static key
+	// goes; needed only if the document has several.
+	Scheme string `yaml:"scheme"`
+	// Env or File hold the static key or the client secret.
+	Env  string `yaml:"env"`
+	File string `yaml:"file"`
+	// User is the user name of http basic; the secret is its password.
+	User string `yaml:"user"`
+	// TokenURL and ClientID are for client_credentials.
+	TokenURL string `yaml:"token_url"`
+	ClientID string `yaml:"client_id"`
+}
+
+// loadConfig reads exeat.yaml strictly: an unknown key is an error with its
+// line and the key that was probably meant.
+func loadConfig(path string) (config, error) {
+	var c config
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return c, fmt.Errorf("read the configuration: %w", err)
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return c, fmt.Errorf("%s: %s", path, explainYAML(err))
+	}
+	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return c, fmt.Errorf("%s: holds more than one YAML document; keep one", path)
+	}
+	dir := filepath.Dir(path)
+	for i := range c.APIs {
+		a := &c.APIs[i]
+		if a.Spec == "" {
+			return c, fmt.Errorf("%s: apis[%d] has no spec: name an OpenAPI file, folder or https URL", path, i)
+		}
+		if !strings.Contains(a.Spec, "://") {
+			a.Spec = relative(dir, a.Spec)
+		}
+		a.Credential.File = relative(dir, a.Credential.File)
+	}
+	for i := range c.Policy {
+		c.Policy[i] = relative(dir, c.Policy[i])
+	}
+	c.DB, c.Keys = relative(dir, c.DB), relative(dir, c.Keys)
+	return c, nil
+}
+
+func relative(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+var unknownField = regexp.MustCompile(`^line (\d+): field (\S+) not found in type \S+$`)
+
+// explainYAML rewords the YAML library's errors for people.
+func explainYAML(err error) string {
+	var te *yaml.TypeError
+	if !errors.As(err, &te) {
+		return strings.TrimPrefix(err.Error(), "yaml: ")
+	}
+	var out []string
+	for _, e := range te.Errors {
+		if m := unknownField.FindStringSubmatch(e); m != nil {
+			e = fmt.Sprintf("line %s: there is no key %q", m[1], m[2])
+			if s := nearest(m[2], configKeys(reflect.TypeFor[config]())); s != "" {
+				e += fmt.Sprintf("; did you mean %q?", s)
+			}
+		}
+		out = append(out, e)
+	}
+	return strings.Join(out, "; ")
+}
+
+// configKeys lists the YAML keys of t and the structs in it.
+func configKeys(t reflect.Type) []string {
+	for t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	var keys []string
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if tag := f.Tag.Get("yaml"); tag != "" {
+			keys = append(keys, tag)
+			keys = append(keys, configKeys(f.Type)...)
+		}
+	}
+	return keys
+}
+
+// nearest returns the candidate closest to word, or "" if none is close.
+func nearest(word string, candidates []string) string {
+	best, at := "", 1+len(word)/3
+	for _, c := range candidates {
+		if d := distance(strings.ToLower(word), strings.ToLower(c)); d <= at && (best == "" || d < at) {
+			best, at = c, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of two short words.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range a {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range b {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diag, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diag+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+// stateDir is the user's folder for exeat's own files, made on first use.
+func stateDir() (string, error) {
+	dir := os.Getenv("XDG_STATE_HOME")
+	if dir == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", fmt.Errorf("there is no home directory for exeat's files: set HOME or XDG_STATE_HOME, or pass --db and --keys")
+		}
+		dir = filepath.Join(home, ".local", "state")
+	}
+	dir = filepath.Join(dir, "exeat")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make the folder for exeat's files: %w", err)
+	}
+	return dir, nil
+}
+
+// withDefaults fills what was not said.
+func (c config) withDefaults() (config, error) {
+	if c.DB == "" || c.Keys == "" {
+		dir, err := stateDir()
+		if err != nil {
+			return c, err
+		}
+		if c.DB == "" {
+			c.DB = filepath.Join(dir, "exeat.db")
+		}
+		if c.Keys == "" {
+			c.Keys = filepath.Join(dir, "keys")
+		}
+	}
+	if c.User == "" {
+		if u, err := user.Current(); err == nil && u.Username != "" {
+			c.User = u.Username
+		} else {
+			return c, errors.New("the operating system does not say who you are: pass --user NAME")
+		}
+	}
+	setDefault(&c.KeyAlg, "EdDSA")
+	setDefault(&c.Listen, "127.0.0.1:8420")
+	setDefault(&c.Log, "console")
+	if c.Log != "console" && c.Log != "json" {
+		return c, fmt.Errorf("log is %q; it can be console or json", c.Log)
+	}
+	for _, d := range []struct {
+		name  string
+		value int64
+	}{{"timeout", int64(c.Timeout)}, {"response_limit", c.ResponseLimit}, {"holds.ttl", int64(c.Holds.TTL)},
+		{"holds.approved_for", int64(c.Holds.ApprovedFor)}, {"holds.max_open", int64(c.Holds.MaxOpen)}} {
+		if d.value < 0 {
+			return c, fmt.Errorf("%s is negative; leave it out for the default", d.name)
+		}
+	}
+	return c, nil
+}
+
+func setDefault(s *string, value string) {
+	if *s == "" {
+		*s = value
+	}
+}

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/exeat/exeat/authz/token"
+	"github.com/exeat/exeat/examples/petstore"
+	"github.com/exeat/exeat/store"
+)
+
+func demoCmd() *cobra.Command {
+	var approveAfter time.Duration
+	var keep bool
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "See the whole idea work: an API, its guard, exeat, the inbox and an agent, on this machine",
+		Long: `Start, in one process and on loopback, a small pet shop, the guard in front of
+it, exeat over streamable HTTP, and the inbox; then play an agent with a real MCP
+client that reads a pet, tries to delete one, and waits for you.
+
+Everything is made in a temporary folder and removed at the end.`,
+		Example: `  exeat demo
+  exeat demo --approve-after 2s   # approves by itself, through the inbox
+  exeat demo --keep               # goes on serving, for a host of yours`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := os.MkdirTemp("", "exeat-demo-")
+			if err != nil {
+				return failed(err)
+			}
+			defer os.RemoveAll(dir)
+			d := &demo{out: cmd.OutOrStdout(), dir: dir, approveAfter: approveAfter, keep: keep}
+			if err := d.run(cmd.Context()); err != nil {
+				return ctxErr(cmd.Context(), failed(err))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().DurationVar(&approveAfter, "approve-after", 0, "approve the held call after `TIME`, the way a person does: login, page, form")
+	cmd.Flags().BoolVar(&keep, "keep", false, "go on serving after the demo and print what to paste into a host")
+	return cmd
+}
+
+// demo is the stage and what stands on it.
+type demo struct {
+	out          io.Writer
+	dir          string
+	approveAfter time.Duration
+	keep         bool
+
+	shop     *counter
+	gateway  *gateway
+	mcpURL   string
+	bearer   string
+	guardURL string
+	spent    *store.Store // the guard's
+	login    string       // the link that the person opens
+	seen     *lastToken   // what the guard has let through
+	jobs     *errgroup.Group
+}
+
+// lastToken remembers the newest request that passed the guard, so that the
+// demo can show its token and try to use it again.
+type lastToken struct {
+	next     http.Handler
+	requests chan *http.Request
+}
+
+func (l *lastToken) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	copied := r.Clone(context.Background())
+	select {
+	case <-l.requests:
+	default:
+	}
+	select {
+	case l.requests <- copied:
+	default:
+	}
+	l.next.ServeHTTP(w, r)
+}
+
+func (d *demo) close() {
+	if d.gateway != nil {
+		d.gateway.close()
+	}
+	if d.spent != nil {
+		d.spent.Close()
+	}
+}
+
+// counter counts the requests of the shop that may change something.
+type counter struct {
+	next   http.Handler
+	writes atomic.Int32
+}
+
+func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		c.writes.Add(1)
+	}
+	c.next.ServeHTTP(w, r)
+}
+
+func (d *demo) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	d.jobs, ctx = errgroup.WithContext(ctx)
+	defer d.close()
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	d.jobs.Go(func() error {
+		defer cancel()
+		if err := d.play(ctx); err != nil {
+			return err
+		}
+		if d.keep {
+			d.hosts()
+			<-ctx.Done()
+		}
+		return nil
+	})
+	return d.jobs.Wait()
+}
+
+// start builds the stage from the back: the shop, its guard, exeat, the inbox.
+func (d *demo) start(ctx context.Context) error {
+	var listeners [3]net.Listener
+	for i := range listeners {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		listeners[i] = l
+	}
+	shopL, guardL, mcpL := listeners[0], listeners[1], listeners[2]
+	issuer := "http://" + mcpL.Addr().String()
+	d.guardURL = "http://" + guardL.Addr().String()
+
+	key := rand.Text()
+	d.shop = &counter{next: &petstore.Server{Key: key}}
+	guard, err := d.guard(ctx, issuer, "http://"+shopL.Addr().String(), key)
+	if err != nil {
+		return err
+	}
+	d.seen = &lastToken{next: guard, requests: make(chan *http.Request, 1)}
+
+	spec := filepath.Join(d.dir, "petstore.yaml")
+	if err := os.WriteFile(spec, petstore.Document, 0o600); err != nil {
+		return err
+	}
+	cfg, err := config{
+		APIs: []apiConfig{{Spec: spec, BaseURL: d.guardURL}}, DB: filepath.Join(d.dir, "exeat.db"), Keys: filepath.Join(d.dir, "keys"),
+		User: "alice", Listen: mcpL.Addr().String(), Issuer: issuer, Inbox: inboxConfig{Listen: "127.0.0.1:0"},
+	}.withDefaults()
+	if err != nil {
+		return err
+	}
+	if d.gateway, err = openGateway(ctx, cfg, io.Discard, true); err != nil {
+		return err
+	}
+	d.login = d.gateway.inbox.LoginLink()
+	handler, bearer, err := d.gateway.http()
+	if err != nil {
+		return err
+	}
+	d.mcpURL, d.bearer = issuer+"/mcp", bearer
+	d.jobs.Go(func() error { return serveHTTP(ctx, shopL, d.shop) })
+	d.jobs.Go(func() error { return serveHTTP(ctx, guardL, d.seen) })
+	d.jobs.Go(func() error {
+		return d.gateway.run(ctx, func(ctx context.Context) error { return serveHTTP(ctx, mcpL, handler) })
+	})
+	return nil
+}
+
+// guard stands in front of the shop and alone has its key.
+func (d *demo) guard(ctx context.Context, issuer, shop, key string) (http.Handler, error) {
+	source, err := token.NewKeySource(issuer + "/.well-known/jwks.json")
+	if err != nil {
+		return nil, err
+	}
+	if d.spent, err = store.Open(ctx, filepath.Join(d.dir, "guard.db")); err != nil {
+		return nil, err
+	}
+	g := &token.Guard{
+		Verifier: &token.Verifier{Issuer: issuer, Audience: d.guardURL, Keys: source, Spend: d.spent.Spend, RequireApproval: true},
+		Upstream: shop,
+		Inject:   token.Bearer(token.NewSecret(key)),
+	}
+	return g.Handler()
+}
+
+// approve does what a person does: opens the login link, presses the button,
+// opens the page of the call, and presses approve.
+func (d *demo) approve(ctx context.Context, holdURL string) error {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return err
+	}
+	person := &browser{client: &http.Client{Jar: jar, Timeout: 10 * time.Second}, origin: d.gateway.inbox.URL}
+	u, err := url.Parse(d.login)
+	if err != nil {
+		return err
+	}
+	if _, err := person.post(ctx, "/login", url.Values{"code": {u.Query().Get("code")}}); err != nil {
+		return err
+	}
+	page, err := person.get(ctx, strings.TrimPrefix(holdURL, person.origin))
+	if err != nil {
+		return err
+	}
+	form := url.Values{"verdict": {"approve"}}
+	for _, name := range []string{"csrf", "digest"} {
+		m := regexp.MustCompile(`name="` + name + `" value="([^"]+)"`).FindStringSubmatch(page)
+		if m == nil {
+			return fmt.Errorf("the page of the call has no field %s", name)
+		}
+		form.Set(name, m[1])
+	}
+	_, err = person.post(ctx, strings.TrimPrefix(holdURL, person.origin), form)
+	return err
+}
+
+// browser is as much of one as a person needs here.
+type browser struct {
+	client *http.Client
+	origin string
+}
+
+func (b *browser) get(ctx context.Context, path string) (string, error) {
+	return b.do(ctx, http.MethodGet, path, nil)
+}
+
+func (b *browser) post(ctx context.Context, path string, form url.Values) (string, error) {
+	return b.do(ctx, http.MethodPost, path, strings.NewReader(form.Encode()))
+}
+
+func (b *browser) do(ctx context.Context, method, path string, body io.Reader) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, method, b.origin+path, body)
+	if err != nil {
+		return "", err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Origin", b.origin)
+	}
+	resp, err := b.client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("the inbox answered %s to %s %s", resp.Status, method, path)
+	}
+	return string(text), err
+}
+
+var errNotAsExpected = errors.New("the demo did not go as it should")

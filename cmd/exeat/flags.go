@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// flags are the common ones: they say what exeat.yaml says, for one document or
+// a few.
+type flags struct {
+	configFile     string
+	name           string
+	baseURL        string
+	policy         []string
+	db             string
+	keys           string
+	user           string
+	groups         []string
+	listen         string
+	inboxListen    string
+	include        []string
+	exclude        []string
+	keyEnv         string
+	noCredential   bool
+	logFormat      string
+	needsNoCalling bool // the command only reads documents and policies
+}
+
+// documents adds the flags that say which documents and operations.
+func (f *flags) documents(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.StringVar(&f.configFile, "config", "", "read the configuration from `FILE` instead of SPEC arguments")
+	fs.StringVar(&f.name, "name", "", "call the API `NAME` in tool prefixes and policies (one SPEC only)")
+	fs.StringVar(&f.baseURL, "base-url", "", "send calls to `URL` instead of the document's server")
+	fs.StringArrayVar(&f.include, "include", nil, "serve only operations that match `PATTERN`: an operation id, tag:NAME, a METHOD or a /path/glob/** (repeatable)")
+	fs.StringArrayVar(&f.exclude, "exclude", nil, "leave out operations that match `PATTERN` (repeatable)")
+}
+
+// policies adds the flag for policies.
+func (f *flags) policies(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.policy, "policy", nil, "decide by the Cedar policies in `FILE|DIR` (repeatable; default: reads are allowed, writes wait for a person)")
+}
+
+// state adds the flags that say where exeat keeps its own files and who calls.
+func (f *flags) state(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	f.database(cmd)
+	fs.StringVar(&f.keys, "keys", "", "keep signing keys in `DIR` (default: ~/.local/state/exeat/keys)")
+	fs.StringVar(&f.user, "user", "", "call as the principal `NAME` (default: the operating system's user)")
+	fs.StringArrayVar(&f.groups, "group", nil, "put the principal into the group `NAME` (repeatable)")
+	fs.StringVar(&f.keyEnv, "api-key-env", "", "send the API's standing key from the environment variable `NAME`, where the document's security scheme puts it, instead of a token signed for each call")
+	fs.BoolVar(&f.noCredential, "no-credential", false, "send calls without any credential")
+	fs.StringVar(&f.logFormat, "log", "", "write the log on stderr as `FORMAT`: console or json")
+}
+
+// database adds the flag for the database alone.
+func (f *flags) database(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.db, "db", "", "keep holds and the audit log in the SQLite file `PATH` (default: ~/.local/state/exeat/exeat.db)")
+}
+
+// config merges the file and the flags. specs are the SPEC arguments.
+func (f *flags) config(specs []string) (config, error) {
+	var c config
+	var err error
+	if f.configFile != "" {
+		if len(specs) > 0 {
+			return c, errors.New("SPEC arguments and --config exclude each other: put the documents into the file's apis")
+		}
+		if c, err = loadConfig(f.configFile); err != nil {
+			return c, err
+		}
+	}
+	for _, s := range specs {
+		c.APIs = append(c.APIs, apiConfig{Spec: s})
+	}
+	if (f.name != "" || f.baseURL != "" || f.keyEnv != "") && len(c.APIs) != 1 {
+		return c, errors.New("--name, --base-url and --api-key-env are for one document: with several, use --config")
+	}
+	for i := range c.APIs {
+		f.api(&c.APIs[i])
+	}
+	if len(f.policy) > 0 {
+		c.Policy = f.policy
+	}
+	if len(f.groups) > 0 {
+		c.Groups = f.groups
+	}
+	for _, o := range []struct {
+		flag string
+		to   *string
+	}{{f.db, &c.DB}, {f.keys, &c.Keys}, {f.user, &c.User}, {f.listen, &c.Listen}, {f.inboxListen, &c.Inbox.Listen}, {f.logFormat, &c.Log}} {
+		if o.flag != "" {
+			*o.to = o.flag
+		}
+	}
+	if f.needsNoCalling {
+		setDefault(&c.User, "somebody")
+		return c, nil
+	}
+	return c.withDefaults()
+}
+
+func (f *flags) api(a *apiConfig) {
+	if f.name != "" {
+		a.Name = f.name
+	}
+	if f.baseURL != "" {
+		a.BaseURL = f.baseURL
+	}
+	a.Include = append(a.Include, f.include...)
+	a.Exclude = append(a.Exclude, f.exclude...)
+	if f.keyEnv != "" {
+		a.Credential = credentialConfig{Strategy: "static", Env: f.keyEnv}
+	}
+	if f.noCredential {
+		a.Credential = credentialConfig{Strategy: "none"}
+	}
+}
+
+// specThen splits arguments into an optional SPEC and want others: SPEC is there
+// unless --config names the documents.
+func (f *flags) specThen(args []string, want ...string) (specs, rest []string, err error) {
+	n := len(want)
+	if f.configFile == "" {
+		n++
+	}
+	if len(args) != n {
+		usage := strings.Join(want, " ")
+		return nil, nil, fmt.Errorf("expected the arguments SPEC %s, or --config FILE and %s", usage, usage)
+	}
+	if f.configFile == "" {
+		return args[:1], args[1:], nil
+	}
+	return nil, args, nil
+}

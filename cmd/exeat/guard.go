@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/exeat/exeat/authz/token"
+	"github.com/exeat/exeat/store"
+)
+
+// guardOptions are the guard's flags.
+type guardOptions struct {
+	upstream, jwks, issuer, audience, listen, db string
+	inject, injectHeader                         string
+	requireApproval                              bool
+	bodyLimit                                    int64
+	logFormat                                    string
+}
+
+func guardCmd() *cobra.Command {
+	var o guardOptions
+	cmd := &cobra.Command{
+		Use:   "guard --upstream URL --jwks URL|FILE",
+		Short: "Stand in front of an API and let through only requests with a token made for exactly them",
+		Long: `A reverse proxy for an API that cannot check exeat's tokens itself. It verifies
+the token, checks that method, target and body are the ones signed, spends the
+token, takes it off, and adds the API's own key, which then never has to be
+where agents are. Refusals are problem+json (RFC 9457).`,
+		Example: `  PETSTORE_KEY=… exeat guard --upstream http://127.0.0.1:9100 \
+    --jwks http://127.0.0.1:8420/.well-known/jwks.json \
+    --audience http://127.0.0.1:8430 --inject-env PETSTORE_KEY --require-approval`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	fs := cmd.Flags()
+	fs.StringVar(&o.upstream, "upstream", "", "send what passes to the API at `URL`")
+	fs.StringVar(&o.jwks, "jwks", "", "take exeat's public keys from `URL|FILE`")
+	fs.StringVar(&o.issuer, "issuer", "", "accept tokens of the issuer `URL` (default: where --jwks points, without /.well-known/…)")
+	fs.StringVar(&o.audience, "audience", "", "accept tokens for the resource `URL` (default: http:// and --listen)")
+	fs.StringVar(&o.listen, "listen", "127.0.0.1:8430", "listen on `ADDR`")
+	fs.StringVar(&o.db, "db", "", "remember spent tokens in the SQLite file `PATH` (default: ~/.local/state/exeat/guard.db)")
+	fs.StringVar(&o.inject, "inject-env", "", "add the API's key from the environment variable `NAME`")
+	fs.StringVar(&o.injectHeader, "inject-as", "Authorization: Bearer", "put the key into `PLACE`: \"Header: prefix\", \"query:NAME\" or \"cookie:NAME\"")
+	fs.BoolVar(&o.requireApproval, "require-approval", false, "refuse writes whose token does not say that a person approved exactly this request")
+	fs.Int64Var(&o.bodyLimit, "body-limit", 0, "refuse request bodies of more than `BYTES` (default: 1 MiB)")
+	fs.StringVar(&o.logFormat, "log", "console", "write the log on stderr as `FORMAT`: console or json")
+	cmd.MarkFlagRequired("upstream")
+	cmd.MarkFlagRequired("jwks")
+	return cmd
+}
+
+func (o *guardOptions) run(cmd *cobra.Command) error {
+	if o.issuer == "" {
+		before, _, ok := strings.Cut(o.jwks, "/.well-known/")
+		if !ok {
+			return errors.New("pass --issuer: it cannot be told from --jwks")
+		}
+		o.issuer = before
+	}
+	inject, err := o.injection()
+	if err != nil {
+		return err
+	}
+	source, err := token.NewKeySource(o.jwks)
+	if err != nil {
+		return err
+	}
+	l, err := listen(o.listen, false)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if o.audience == "" {
+		o.audience = "http://" + l.Addr().String()
+	}
+	path := o.db
+	if path == "" {
+		dir, err := stateDir()
+		if err != nil {
+			return err
+		}
+		path = dir + "/guard.db"
+	}
+	spent, err := store.Open(cmd.Context(), path)
+	if err != nil {
+		return err
+	}
+	defer spent.Close()
+	log := newLogger(o.logFormat, cmd.ErrOrStderr())
+	g := &token.Guard{
+		Verifier: &token.Verifier{Issuer: o.issuer, Audience: o.audience, Keys: source, Spend: spent.Spend,
+			RequireApproval: o.requireApproval, BodyLimit: o.bodyLimit},
+		Upstream: o.upstream,
+		Inject:   inject,
+		OnDecision: func(r *http.Request, c *token.Claims, refused *token.Refusal) {
+			e := log.Info()
+			if refused != nil {
+				e = log.Warn().Str("code", refused.Code).Int("status", refused.Status).Str("detail", refused.Detail)
+			}
+			if c != nil {
+				e = e.Str("txn", c.Txn).Str("jti", c.ID).Str("principal", c.Subject)
+			}
+			e.Str("method", r.Method).Str("path", r.URL.EscapedPath()).Msg("guard")
+		},
+	}
+	h, err := g.Handler()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "exeat: guard for %s at http://%s; tokens of %s for %s\n", o.upstream, l.Addr(), o.issuer, o.audience)
+	return serveHTTP(cmd.Context(), l, h)
+}
+
+// injection is the API's own key and where it goes.
+func (o *guardOptions) injection() (*token.Static, error) {
+	if o.inject == "" {
+		return nil, nil
+	}
+	secret, err := readSecret(credentialConfig{Env: o.inject})
+	if err != nil {
+		return nil, err
+	}
+	place := token.Placement{In: "header"}
+	kind, name, ok := strings.Cut(o.injectHeader, ":")
+	switch {
+	case ok && (kind == "query" || kind == "cookie") && name != "":
+		place = token.Placement{In: kind, Name: name}
+	case ok && kind != "":
+		place.Name = kind
+		if prefix := strings.TrimSpace(name); prefix != "" {
+			place.Prefix = prefix + " "
+		}
+	default:
+		return nil, fmt.Errorf("--inject-as %q: write it as \"X-Api-Key:\", \"Authorization: Bearer\", \"query:NAME\" or \"cookie:NAME\"", o.injectHeader)
+	}
+	return &token.Static{Placement: place, Secret: secret}, nil
+}
+
+// ctxErr is nil if the program was told to stop.
+func ctxErr(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/exeat/exeat/authz/token"
+)
+
+func keysCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "List, rotate and publish the keys that sign tokens",
+	}
+	cmd.AddCommand(keysListCmd(), keysRotateCmd(), keysJWKSCmd())
+	return cmd
+}
+
+// openKeys opens the key folder of the flags.
+func openKeys(dir, alg string) (*token.Keys, error) {
+	cfg, err := config{Keys: dir, DB: "unused", KeyAlg: alg, User: "unused"}.withKeys()
+	if err != nil {
+		return nil, err
+	}
+	return token.OpenKeys(cfg.Keys, cfg.KeyAlg)
+}
+
+func (c config) withKeys() (config, error) {
+	if c.Keys == "" {
+		c.DB = ""
+	}
+	return c.withDefaults()
+}
+
+func keysFlags(cmd *cobra.Command, dir, alg *string) {
+	cmd.Flags().StringVar(dir, "keys", "", "use the key folder `DIR` (default: ~/.local/state/exeat/keys)")
+	cmd.Flags().StringVar(alg, "alg", "EdDSA", "make new keys for `ALG`: EdDSA or ES256")
+}
+
+func keysListCmd() *cobra.Command {
+	var dir, alg string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the keys; the first use makes them",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			k, err := openKeys(dir, alg)
+			if err != nil {
+				return err
+			}
+			list, err := k.List()
+			if err != nil {
+				return err
+			}
+			t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(t, "STATUS\tALG\tKEY\tMADE\tPUBLISHED UNTIL")
+			for _, i := range list {
+				until := "-"
+				if !i.Until.IsZero() {
+					until = i.Until.UTC().Format(time.RFC3339)
+				}
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", i.Status, i.Alg, i.ID, i.Created.UTC().Format(time.RFC3339), until)
+			}
+			return t.Flush()
+		},
+	}
+	keysFlags(cmd, &dir, &alg)
+	return cmd
+}
+
+func keysRotateCmd() *cobra.Command {
+	var dir, alg string
+	cmd := &cobra.Command{
+		Use:   "rotate",
+		Short: "Sign with the next key from now on; the old one stays published until its tokens are dead",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			k, err := openKeys(dir, alg)
+			if err != nil {
+				return err
+			}
+			if err := k.Rotate(now()); err != nil {
+				return err
+			}
+			list, err := k.List()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "tokens are now signed with %s\n", list[0].ID)
+			return err
+		},
+	}
+	keysFlags(cmd, &dir, &alg)
+	return cmd
+}
+
+func keysJWKSCmd() *cobra.Command {
+	var dir, alg string
+	cmd := &cobra.Command{
+		Use:     "jwks",
+		Short:   "Print the public keys as a JWK Set, for a guard that reads a file",
+		Example: `  exeat keys jwks > jwks.json`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			k, err := openKeys(dir, alg)
+			if err != nil {
+				return err
+			}
+			set, err := k.JWKS(now())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", set)
+			return err
+		},
+	}
+	keysFlags(cmd, &dir, &alg)
+	return cmd
+}

@@ -1,0 +1,104 @@
+// Command exeat serves REST APIs to LLM agents over MCP, asks Cedar about every
+// call, and holds the calls that only a person may release.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(run()) }
+
+// run is main with an exit code, so that testscript can call it.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+}
+
+// execute runs one command line. The exit code is 0 for success, 1 for a call
+// or check that came out badly, 2 for input that cannot be used.
+func execute(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	var code exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		if code.err != nil {
+			fmt.Fprintln(errOut, "exeat:", code.err)
+		}
+		return code.code
+	}
+	fmt.Fprintln(errOut, "exeat:", err)
+	return 2
+}
+
+// exitError ends the program with a code of its own; err may be nil if all has
+// been said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e exitError) Unwrap() error { return e.err }
+
+// failed is an error that is not the fault of the input.
+func failed(err error) error { return exitError{code: 1, err: err} }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "exeat",
+		Short: "Serve REST APIs to agents over MCP, with a decision and a token for every call",
+		Long: `exeat stands between an LLM host and a REST API. It turns an OpenAPI document
+into MCP tools, asks Cedar policies about every call, sends an allowed call with
+a token made for that one request, and holds a call that needs a person until
+that person has decided in the inbox.
+
+Try it first:  exeat demo`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version(),
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(demoCmd(), stdioCmd(), httpCmd(), toolsCmd(), callCmd(), policyCmd(), approvalsCmd(), inboxCmd(),
+		auditCmd(), keysCmd(), guardCmd())
+	return root
+}
+
+// version is the module's version, or the revision it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return "devel-" + s.Value[:12]
+		}
+	}
+	return "devel"
+}

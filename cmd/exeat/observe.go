@@ -1,0 +1,45 @@
+package main
+
+import (
+	"io"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/exeat/exeat/tools"
+)
+
+// newLogger logs to w, which is stderr: stdout belongs to the protocol.
+func newLogger(format string, w io.Writer) zerolog.Logger {
+	if format == "console" {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: true}
+	}
+	return zerolog.New(w).With().Timestamp().Logger()
+}
+
+// observe writes the one wide line of a call.
+func (g *gateway) observe(e tools.Event) {
+	level := zerolog.InfoLevel
+	if e.Err != nil {
+		level = zerolog.WarnLevel
+	}
+	l := g.log.WithLevel(level).Str("status", string(e.Status))
+	for _, f := range []struct{ key, value string }{
+		{"tool", e.Tool}, {"api", e.API}, {"principal", e.Subject}, {"agent", e.Agent}, {"decision", string(e.Decision)},
+		{"code", string(e.Code)}, {"hold", e.Handle}, {"txn", e.Txn},
+	} {
+		if f.value != "" {
+			l = l.Str(f.key, f.value)
+		}
+	}
+	if len(e.Policies) > 0 {
+		l = l.Strs("policies", e.Policies)
+	}
+	if e.HTTP != 0 {
+		l = l.Int("http_status", e.HTTP)
+	}
+	if e.Duration > 0 {
+		l = l.Dur("ms", e.Duration)
+	}
+	l.Err(e.Err).Msg("call")
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"github.com/exeat/exeat/mcpserver"
+)
+
+func stdioCmd() *cobra.Command {
+	var f flags
+	cmd := &cobra.Command{
+		Use:   "stdio SPEC...",
+		Short: "Serve documents over stdio, for a host that starts exeat itself",
+		Long: `Serve OpenAPI documents as MCP tools on stdin and stdout.
+
+SPEC is a file, a folder or an https URL. Put this command into the host's
+configuration; log lines and the person's login link go to stderr, which hosts
+keep in a log file. If that is out of the way, run "exeat inbox" in a terminal.`,
+		Example: `  exeat stdio petstore.yaml
+  exeat stdio --policy policies/ --include 'tag:pets' petstore.yaml
+  exeat stdio --config exeat.yaml`,
+		RunE: func(cmd *cobra.Command, specs []string) error {
+			cfg, err := f.config(specs)
+			if err != nil {
+				return err
+			}
+			g, err := openGateway(cmd.Context(), cfg, cmd.ErrOrStderr(), true)
+			if err != nil {
+				return err
+			}
+			defer g.close()
+			g.announce(cmd.ErrOrStderr())
+			return g.run(cmd.Context(), func(ctx context.Context) error {
+				return g.mcp().ServeStdio(ctx, cmd.InOrStdin(), cmd.OutOrStdout())
+			})
+		},
+	}
+	f.documents(cmd)
+	f.policies(cmd)
+	f.state(cmd)
+	cmd.Flags().StringVar(&f.inboxListen, "inbox-listen", "", "serve the inbox on `ADDR` (default: 127.0.0.1:8421, or a free port)")
+	return cmd
+}
+
+func httpCmd() *cobra.Command {
+	var f flags
+	cmd := &cobra.Command{
+		Use:   "http SPEC...",
+		Short: "Serve documents over streamable HTTP",
+		Long: `Serve OpenAPI documents as MCP tools over streamable HTTP on a loopback
+address. Clients need the bearer token that is printed; it stays the same from
+start to start. The public keys for checking exeat's tokens are at
+/.well-known/jwks.json.`,
+		Example: `  exeat http petstore.yaml
+  exeat http --listen 127.0.0.1:9000 --policy policies/ petstore.yaml
+  exeat http --config exeat.yaml`,
+		RunE: func(cmd *cobra.Command, specs []string) error {
+			cfg, err := f.config(specs)
+			if err != nil {
+				return err
+			}
+			l, err := listen(cfg.Listen, false)
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			cfg.Listen = l.Addr().String()
+			g, err := openGateway(cmd.Context(), cfg, cmd.ErrOrStderr(), true)
+			if err != nil {
+				return err
+			}
+			defer g.close()
+			handler, bearer, err := g.http()
+			if err != nil {
+				return err
+			}
+			g.announce(cmd.ErrOrStderr())
+			fmt.Fprintf(cmd.ErrOrStderr(), "exeat: MCP at http://%s/mcp with the header  Authorization: Bearer %s\n", l.Addr(), bearer)
+			return g.run(cmd.Context(), func(ctx context.Context) error { return serveHTTP(ctx, l, handler) })
+		},
+	}
+	f.documents(cmd)
+	f.policies(cmd)
+	f.state(cmd)
+	cmd.Flags().StringVar(&f.listen, "listen", "", "serve MCP on `ADDR` (default: 127.0.0.1:8420)")
+	cmd.Flags().StringVar(&f.inboxListen, "inbox-listen", "", "serve the inbox on `ADDR` (default: 127.0.0.1:8421, or a free port)")
+	return cmd
+}
+
+// mcp is the gateway's MCP server.
+func (g *gateway) mcp() *mcpserver.Server {
+	return mcpserver.New(mcpserver.Config{
+		Runner:  g.runner,
+		Version: version(),
+		Local:   principal(g.cfg),
+		Panicked: func(tool string, value any) {
+			g.log.Error().Str("tool", tool).Interface("panic", value).Stack().Msg("panic")
+		},
+	})
+}
+
+// http is the MCP endpoint of cfg.Listen and the bearer token it asks for.
+func (g *gateway) http() (http.Handler, string, error) {
+	secret, err := g.keys.Secret("bearer")
+	if err != nil {
+		return nil, "", err
+	}
+	bearer := base64.RawURLEncoding.EncodeToString(secret)
+	issuer := g.cfg.Issuer
+	if issuer == "" {
+		issuer = "http://" + g.cfg.Listen
+	}
+	return g.mcp().Handler(mcpserver.HTTPConfig{
+		Auth:   mcpserver.NewBearer(bearer, principal(g.cfg)),
+		Hosts:  hostNames(g.cfg.Listen),
+		Issuer: issuer,
+		JWKS:   func() ([]byte, error) { return g.keys.JWKS(g.runner.Now()) },
+	}), bearer, nil
+}
+
+// hostNames are the names that a client may use for a loopback address.
+func hostNames(addr string) []string {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return []string{addr}
+	}
+	return []string{addr, "127.0.0.1:" + port, "localhost:" + port, "[::1]:" + port}
+}
+
+func inboxCmd() *cobra.Command {
+	var f flags
+	cmd := &cobra.Command{
+		Use:   "inbox SPEC...",
+		Short: "Open the inbox in this terminal and release what is approved",
+		Long: `Serve only the inbox, on the same database as other exeat processes, and print
+a login link in this terminal. Approved calls are sent by whichever process
+serves their document, this one included: give it the same SPEC and policies.`,
+		Example: `  exeat inbox petstore.yaml
+  exeat inbox --config exeat.yaml --inbox-listen 127.0.0.1:8500`,
+		RunE: func(cmd *cobra.Command, specs []string) error {
+			cfg, err := f.config(specs)
+			if err != nil {
+				return err
+			}
+			g, err := openGateway(cmd.Context(), cfg, cmd.ErrOrStderr(), true)
+			if err != nil {
+				return err
+			}
+			defer g.close()
+			g.announce(cmd.ErrOrStderr())
+			return g.run(cmd.Context(), func(ctx context.Context) error {
+				<-ctx.Done()
+				return nil
+			})
+		},
+	}
+	f.documents(cmd)
+	f.policies(cmd)
+	f.state(cmd)
+	cmd.Flags().StringVar(&f.inboxListen, "inbox-listen", "", "serve the inbox on `ADDR` (default: 127.0.0.1:8421, or a free port)")
+	return cmd
+}
