@@ -1,0 +1,52 @@
+// Package approval holds calls until a person decides: the state machine, the
+// service that keeps holds in the store, and the inbox.
+//
+//	            ┌────────▶ denied
+//	            ├────────▶ expired
+//	pending ────┼────────▶ cancelled
+//	            └▶ approved ─▶ sending ─┬▶ done      (any HTTP answer, kept for the handle)
+//	                   │                ├▶ refused   (re-evaluation said no; nothing was sent)
+//	                   │                └▶ unknown   (the answer was lost)
+//	                   ├▶ refused  (the approval is not what a person made)
+//	                   └▶ expired
+package approval
+
+import (
+	"errors"
+	"time"
+
+	"github.com/exeat/exeat/authz"
+)
+
+// Errors of the service. What comes back may wrap them.
+var (
+	ErrNotFound  = errors.New("no such hold")
+	ErrDecided   = errors.New("already decided")
+	ErrExpired   = errors.New("expired")
+	ErrForbidden = errors.New("the policies do not let you decide this")
+	ErrTooMany   = errors.New("too many open holds")
+	ErrTampered  = errors.New("the stored hold does not match its approval")
+	ErrDigest    = errors.New("the digest is not that of the held request")
+	ErrReason    = errors.New("the reason must be text of at most 500 characters")
+)
+
+// maxReason bounds a person's reason, in characters.
+const maxReason = 500
+
+// Person is somebody who is logged in to the inbox.
+type Person struct {
+	Principal authz.Principal
+	AMR       []string // how, RFC 8176
+	Since     time.Time
+}
+
+// name is the person in holds and entries.
+func (p Person) name() string { return p.Principal.Type + "::" + p.Principal.ID }
+
+// Verdict is what a person says of a hold. Digest must be the hold's, so that
+// what was shown is what is decided.
+type Verdict struct {
+	Approve bool
+	Digest  string
+	Reason  string // for a denial: told to the agent; at most 500 characters
+}

@@ -1,0 +1,90 @@
+package approval
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/store"
+)
+
+// Decide records a person's verdict, if the policies let that person decide:
+// ErrDigest if something else was shown, ErrDecided or ErrExpired if it comes
+// late, ErrForbidden if the policies say no, which is recorded too.
+func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) (store.Hold, error) {
+	if !utf8.ValidString(v.Reason) || utf8.RuneCountInString(v.Reason) > maxReason {
+		return store.Hold{}, ErrReason
+	}
+	var h store.Hold
+	var forbidden error
+	err := s.update(ctx, func(tx *store.Tx) (err error) {
+		forbidden = nil
+		if h, err = find(tx, id); err != nil {
+			return err
+		}
+		if subtle.ConstantTimeCompare([]byte(v.Digest), []byte(h.Digest)) != 1 {
+			return ErrDigest
+		}
+		now := s.now()
+		e, entry, err := s.verdict(h, who, v, now)
+		if err != nil {
+			return err
+		}
+		// A verdict that comes late is late whoever gives it.
+		if _, err := Apply(h, e, now); err != nil {
+			return err
+		}
+		if d := s.mayDecide(h, who, now); d.Outcome != authz.Allow {
+			forbidden = fmt.Errorf("%w: %s", ErrForbidden, d.Reason)
+			entry.Code, entry.Decision, entry.Policies = "forbidden", string(authz.Deny), d.Policies
+			return tx.Append(entry)
+		} else {
+			entry.Policies = d.Policies
+		}
+		h, err = change(tx, h, e, now, entry)
+		return err
+	})
+	if err == nil {
+		err = forbidden
+	}
+	return h, err
+}
+
+// verdict is the event of a verdict and the entry that tells it.
+func (s *Service) verdict(h store.Hold, who Person, v Verdict, now time.Time) (Event, store.Entry, error) {
+	entry := entryOf(h, "deny")
+	entry.Time, entry.By, entry.PolicySet = now, who.name(), s.Engine.Digest()
+	if !v.Approve {
+		return Deny{By: who.name(), Reason: v.Reason}, entry, nil
+	}
+	entry.Kind = "approve"
+	by, err := json.Marshal(who.Principal)
+	if err != nil {
+		return nil, entry, err
+	}
+	a := store.Approval{By: by, ByName: who.name(), Once: true, At: now, Expires: now.Add(s.approvedFor()), AMR: who.AMR}
+	a.Proof = s.prove(h.ID, h.Digest, a)
+	return Approve{Approval: a}, entry, nil
+}
+
+func (s *Service) approvedFor() time.Duration {
+	if s.ApprovedFor == 0 {
+		return 5 * time.Minute
+	}
+	return s.ApprovedFor
+}
+
+// mayDecide asks the policies whether a person may decide a hold. A denial
+// needs the same permission as an approval.
+func (s *Service) mayDecide(h store.Hold, who Person, now time.Time) authz.Decision {
+	f := authz.HoldFacts{ID: h.ID, API: h.API, Action: h.Tool, Effect: h.Effect, Now: now,
+		Approval: authz.Approval{By: who.Principal, Once: true, At: now, Expires: now.Add(s.approvedFor()), AMR: who.AMR}}
+	if json.Unmarshal(h.Principal, &f.Requester) != nil || json.Unmarshal(h.Agent, &f.Agent) != nil {
+		return authz.Decision{Outcome: authz.Deny, Reason: "the hold does not say who asks"}
+	}
+	return s.Engine.MayApprove(f)
+}

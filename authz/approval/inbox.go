@@ -1,0 +1,180 @@
+package approval
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/store"
+)
+
+// Inbox is the pages where a person decides, for a listener of their own.
+type Inbox struct {
+	Service *Service
+	// Person is who the local login logs in: the one user of this machine.
+	Person authz.Principal
+	// URL is the inbox's own origin, e.g. http://127.0.0.1:8421: what the Host
+	// and Origin headers must name.
+	URL string
+	Now func() time.Time // nil means time.Now
+	// Announce, if not nil, shows a new login link to the person in the
+	// terminal. The login page then offers to ask for one, at most one each
+	// 30 s.
+	Announce func(link string)
+	// Trouble, if not nil, is told of errors that people are not shown.
+	Trouble func(error)
+
+	logins    logins
+	announced struct {
+		sync.Mutex
+		at time.Time
+	}
+}
+
+// Bounds of requests to the inbox.
+const (
+	maxForm       = 16 << 10 // bytes of a POST
+	announceEvery = 30 * time.Second
+)
+
+func (in *Inbox) now() time.Time { return clock(in.Now) }
+
+func (in *Inbox) secure() bool { return strings.HasPrefix(in.URL, "https://") }
+
+// LoginLink returns a new link that logs in once, within ten minutes. It is for
+// the terminal of the person, never for anything that an agent reads.
+func (in *Inbox) LoginLink() string {
+	return in.URL + "/login?code=" + in.logins.newCode(in.now())
+}
+
+// HoldURL is the page of one hold; it carries no authority.
+func (in *Inbox) HoldURL(id string) string { return in.URL + "/h/" + url.PathEscape(id) }
+
+// Handler returns the pages and, for terminals, the same as JSON.
+func (in *Inbox) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /style.css", serveStyle)
+	mux.HandleFunc("GET /login", in.loginPage)
+	mux.HandleFunc("POST /login", in.login)
+	mux.HandleFunc("POST /login/link", in.newLink)
+	mux.HandleFunc("GET /{$}", in.page(in.list))
+	mux.HandleFunc("GET /h/{id}", in.page(in.hold))
+	mux.HandleFunc("POST /h/{id}", in.page(in.decide))
+	mux.HandleFunc("POST /logout", in.page(in.logout))
+	mux.HandleFunc("GET /", in.page(func(http.ResponseWriter, *http.Request, session) error { return ErrNotFound }))
+	in.api(mux)
+	return in.guard(mux)
+}
+
+// guard stands before every page: it sets the headers that keep a page to
+// itself and refuses what another site, a rebound name or a script elsewhere
+// sends.
+func (in *Inbox) guard(next http.Handler) http.Handler {
+	host := ""
+	if u, err := url.Parse(in.URL); err == nil {
+		host = u.Host
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		switch {
+		case host == "" || !strings.EqualFold(r.Host, host):
+			refuse(w, r, http.StatusMisdirectedRequest, "this is the inbox of "+in.URL+"; open it by that address")
+		case r.Method != http.MethodGet && r.Method != http.MethodHead && !in.sameOrigin(r):
+			refuse(w, r, http.StatusForbidden, "the request comes from another site")
+		case r.ContentLength > maxForm:
+			refuse(w, r, http.StatusRequestEntityTooLarge, "the request is too large")
+		default:
+			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// sameOrigin reports whether nothing says that a page of another origin sent
+// the request. Since our pages send no referrer, browsers send "Origin: null"
+// from them; then Sec-Fetch-Site must say where from. A program that sends
+// neither has to know the session's token.
+func (in *Inbox) sameOrigin(r *http.Request) bool {
+	site, origin := r.Header.Values("Sec-Fetch-Site"), r.Header.Values("Origin")
+	if len(site) > 1 || len(origin) > 1 {
+		return false
+	}
+	if len(site) == 1 && site[0] != "same-origin" {
+		return false
+	}
+	if len(origin) == 1 && origin[0] != in.URL {
+		return origin[0] == "null" && len(site) == 1
+	}
+	return true
+}
+
+// genuine reports whether a POST carries the session's token.
+func (s session) genuine(token string) bool {
+	return subtle.ConstantTimeCompare([]byte(token), []byte(s.csrf)) == 1
+}
+
+// enter spends a code, records the login and starts a session.
+func (in *Inbox) enter(w http.ResponseWriter, r *http.Request, code string) (session, error) {
+	now := in.now()
+	if !in.logins.spend(code, now) {
+		return session{}, errCode
+	}
+	// RFC 8176 "otp": the link holds a one-time password.
+	p := Person{Principal: in.Person, AMR: []string{"otp"}}
+	err := in.Service.update(r.Context(), func(tx *store.Tx) error {
+		return tx.Append(store.Entry{Kind: "login", Time: now, Principal: p.name(), By: p.name(), Note: "inbox, by one-time link"})
+	})
+	if err != nil {
+		return session{}, err
+	}
+	secret, s := in.logins.begin(p, now)
+	in.setCookie(w, secret, int(absoluteEnd.Seconds()))
+	return s, nil
+}
+
+// waiting lists the pending holds that a person may see, oldest first.
+func (in *Inbox) waiting(r *http.Request, s session) ([]HoldView, error) {
+	holds, err := in.Service.list(r.Context(), store.HoldFilter{States: []store.State{store.Pending}})
+	views := []HoldView{}
+	for _, h := range holds {
+		if own, may := in.sees(h, s); own || may {
+			v := outline(h)
+			v.MayDecide = may
+			views = append(views, v)
+		}
+	}
+	return views, err
+}
+
+// look returns a hold that a person may see. One that they may not see is not
+// found, as one that never was.
+func (in *Inbox) look(r *http.Request, s session) (store.Hold, HoldView, error) {
+	h, err := in.Service.read(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return h, HoldView{}, err
+	}
+	own, may := in.sees(h, s)
+	if !own && !may {
+		return h, HoldView{}, ErrNotFound
+	}
+	v := full(h)
+	v.MayDecide = may && h.State == store.Pending
+	return h, v, nil
+}
+
+// sees says whether a hold is the person's own, and whether the policies let
+// the person decide it.
+func (in *Inbox) sees(h store.Hold, s session) (own, may bool) {
+	return h.Subject == s.person.name(), in.Service.mayDecide(h, s.person, in.now()).Outcome == authz.Allow
+}

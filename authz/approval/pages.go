@@ -1,0 +1,337 @@
+package approval
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+)
+
+//go:embed templates
+var files embed.FS
+
+var pages = template.Must(template.New("").Funcs(template.FuncMap{
+	"show": visible, "group": group, "name": personName, "stamp": stamp, "size": size,
+}).ParseFS(files, "templates/*.html"))
+
+// Errors of the pages.
+var (
+	errCode    = errors.New("this login link was used already, is older than 10 minutes, or never was one")
+	errToken   = errors.New("the form is not from this login; go back, reload the page and try again")
+	errRequest = errors.New("the request is not complete")
+	errLogin   = errors.New("you are not logged in, or not any more")
+)
+
+// failures say how each error is answered; anything else is internal. code
+// names it for programs.
+var failures = []struct {
+	err    error
+	status int
+	code   string
+	text   string
+}{
+	{ErrNotFound, http.StatusNotFound, "not_found", "There is no such held call, or it is not yours to see."},
+	{ErrDecided, http.StatusConflict, "decided", "Your decision came late and changed nothing: this call was settled before."},
+	{ErrExpired, http.StatusConflict, "expired", "Your decision came late and changed nothing: the time of this call was over."},
+	{ErrForbidden, http.StatusForbidden, "forbidden", "The policies do not let you decide this call. Your attempt was recorded."},
+	{ErrDigest, http.StatusConflict, "digest", "What you decided is not this request. Read it again before you decide."},
+	{ErrReason, http.StatusUnprocessableEntity, "reason", "The reason must be text of at most 500 characters."},
+	{errCode, http.StatusForbidden, "code", "This login link was used already, is older than 10 minutes, or never was one."},
+	{errToken, http.StatusForbidden, "csrf", "The form is not from this login. Go back, reload the page and try again."},
+	{errRequest, http.StatusBadRequest, "request", "The request is not complete."},
+	{errLogin, http.StatusUnauthorized, "login", "You are not logged in, or not any more."},
+}
+
+// failure is how an error is answered.
+func (in *Inbox) failure(err error) (status int, code, text string) {
+	for _, f := range failures {
+		if errors.Is(err, f.err) {
+			return f.status, f.code, f.text
+		}
+	}
+	if in.Trouble != nil {
+		in.Trouble(fmt.Errorf("inbox: %w", err))
+	}
+	return http.StatusInternalServerError, "internal", "The inbox could not do that. Nothing was decided."
+}
+
+// frame is what every page has.
+type frame struct {
+	Title   string
+	Person  string // empty if nobody is logged in
+	CSRF    string
+	Error   string
+	Refresh string // where to go by itself after Every seconds
+	Every   int
+}
+
+func framed(title string, s session) frame {
+	return frame{Title: title, Person: s.person.name(), CSRF: s.csrf}
+}
+
+// render writes a page, or nothing of it if it cannot be made.
+func render(w http.ResponseWriter, status int, page string, data any) error {
+	var b bytes.Buffer
+	if err := pages.ExecuteTemplate(&b, page, data); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // a reader that has gone needs no answer
+	return nil
+}
+
+// page adapts a handler for somebody who is logged in. A POST must carry the
+// session's token.
+func (in *Inbox) page(f func(http.ResponseWriter, *http.Request, session) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s, _, ok := in.who(r)
+		if !ok {
+			in.showLogin(w, http.StatusUnauthorized, loginPage{})
+			return
+		}
+		err := error(nil)
+		if r.Method == http.MethodPost {
+			if r.ParseForm() != nil || !s.genuine(r.PostForm.Get("csrf")) {
+				err = errToken
+			}
+		}
+		if err == nil {
+			err = f(w, r, s)
+		}
+		if err != nil {
+			status, _, text := in.failure(err)
+			message(w, status, framed(http.StatusText(status), s), text)
+		}
+	}
+}
+
+type messagePage struct {
+	frame
+	Text string
+}
+
+func message(w http.ResponseWriter, status int, f frame, text string) {
+	if err := render(w, status, "message.html", messagePage{f, text}); err != nil {
+		http.Error(w, text, status)
+	}
+}
+
+// refuse answers what does not get as far as a page.
+func refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		writeProblem(w, status, "refused", text)
+		return
+	}
+	http.Error(w, text, status)
+}
+
+func serveStyle(w http.ResponseWriter, _ *http.Request) {
+	css, err := files.ReadFile("templates/style.css")
+	if err != nil {
+		http.Error(w, "no style", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	_, _ = w.Write(css)
+}
+
+type loginPage struct {
+	frame
+	Code     string
+	Announce bool // offer to print a new link
+	Printed  bool // one was printed
+}
+
+func (in *Inbox) showLogin(w http.ResponseWriter, status int, p loginPage) {
+	p.Title, p.Announce = "Log in", in.Announce != nil
+	if err := render(w, status, "login.html", p); err != nil {
+		http.Error(w, errLogin.Error(), status)
+	}
+}
+
+// loginPage offers to log in with the code of the link. It spends nothing, so
+// that what opens links to preview them cannot use them up.
+func (in *Inbox) loginPage(w http.ResponseWriter, r *http.Request) {
+	code := r.URL.Query().Get("code")
+	if len(code) > 64 {
+		code = ""
+	}
+	in.showLogin(w, http.StatusOK, loginPage{Code: code})
+}
+
+func (in *Inbox) login(w http.ResponseWriter, r *http.Request) {
+	err := r.ParseForm()
+	if err == nil {
+		_, err = in.enter(w, r, r.PostForm.Get("code"))
+	}
+	if err != nil {
+		status, _, text := in.failure(err)
+		in.showLogin(w, status, loginPage{frame: frame{Error: text}})
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// newLink prints a link in the terminal; who asks learns nothing of it.
+func (in *Inbox) newLink(w http.ResponseWriter, r *http.Request) {
+	if in.Announce == nil {
+		in.showLogin(w, http.StatusNotFound, loginPage{})
+		return
+	}
+	now := in.now()
+	in.announced.Lock()
+	soon := now.Sub(in.announced.at) < announceEvery
+	if !soon {
+		in.announced.at = now
+	}
+	in.announced.Unlock()
+	if !soon {
+		in.Announce(in.LoginLink())
+	}
+	in.showLogin(w, http.StatusOK, loginPage{Printed: true})
+}
+
+func (in *Inbox) logout(w http.ResponseWriter, r *http.Request, _ session) error {
+	_, secret, _ := in.who(r)
+	in.logins.end(secret)
+	in.setCookie(w, "", -1)
+	http.Redirect(w, r, "/login", http.StatusSeeOther)
+	return nil
+}
+
+type listPage struct {
+	frame
+	Holds []row
+}
+
+// row is a hold in the list.
+type row struct {
+	HoldView
+	Left string
+}
+
+func (in *Inbox) list(w http.ResponseWriter, r *http.Request, s session) error {
+	views, err := in.waiting(r, s)
+	if err != nil {
+		return err
+	}
+	p := listPage{frame: framed("Waiting for you", s)}
+	p.Refresh, p.Every = "/?auto=1", 15
+	for _, v := range views {
+		p.Holds = append(p.Holds, row{v, left(v.Expires, in.now())})
+	}
+	return render(w, http.StatusOK, "list.html", p)
+}
+
+type holdPage struct {
+	frame
+	row
+	Arguments []arg
+	Within    string // how long an approval lasts
+	Deceives  bool   // something was spelt out
+}
+
+func (in *Inbox) hold(w http.ResponseWriter, r *http.Request, s session) error {
+	_, v, err := in.look(r, s)
+	if err != nil {
+		return err
+	}
+	return in.showHold(w, http.StatusOK, s, v, "")
+}
+
+func (in *Inbox) showHold(w http.ResponseWriter, status int, s session, v HoldView, problem string) error {
+	p := holdPage{frame: framed("A held call", s), row: row{v, left(v.Expires, in.now())},
+		Arguments: arguments(v.Args), Within: words(in.Service.approvedFor())}
+	p.Error = problem
+	if v.State == "approved" || v.State == "sending" {
+		p.Refresh, p.Every = "/h/"+v.ID+"?auto=1", 3
+	}
+	texts := []string{v.Summary, v.Agent, v.URL, v.ContentType, v.Body}
+	for _, a := range p.Arguments {
+		texts = append(texts, a.Name, a.Value)
+	}
+	for k, values := range v.Header {
+		texts = append(texts, k)
+		texts = append(texts, values...)
+	}
+	for _, t := range texts {
+		p.Deceives = p.Deceives || deceives(visible(t))
+	}
+	return render(w, status, "hold.html", p)
+}
+
+func (in *Inbox) decide(w http.ResponseWriter, r *http.Request, s session) error {
+	v := Verdict{Digest: r.PostForm.Get("digest"), Reason: strings.TrimSpace(strings.ReplaceAll(r.PostForm.Get("reason"), "\r\n", "\n"))}
+	switch r.PostForm.Get("verdict") {
+	case "approve":
+		v.Approve, v.Reason = true, ""
+	case "deny":
+	default:
+		return errRequest
+	}
+	if err := in.verdict(r, s, v); err != nil {
+		_, now, lookErr := in.look(r, s)
+		if lookErr != nil {
+			return lookErr
+		}
+		status, _, text := in.failure(err)
+		return in.showHold(w, status, s, now, text)
+	}
+	http.Redirect(w, r, "/h/"+r.PathValue("id"), http.StatusSeeOther)
+	return nil
+}
+
+// verdict records what the person says. Who may not see a hold does not learn
+// from the answer that it is there, but the attempt is recorded.
+func (in *Inbox) verdict(r *http.Request, s session, v Verdict) error {
+	_, _, hidden := in.look(r, s)
+	_, err := in.Service.Decide(r.Context(), s.person, r.PathValue("id"), v)
+	if err != nil && hidden != nil {
+		return hidden
+	}
+	return err
+}
+
+// group writes a digest in groups of eight, for comparing.
+func group(s string) []string {
+	var out []string
+	for len(s) > 8 {
+		out, s = append(out, s[:8]), s[8:]
+	}
+	return append(out, s)
+}
+
+// personName is a principal as people say it.
+func personName(subject string) string { return strings.TrimPrefix(subject, "User::") }
+
+// stamp is a time in the zone of the machine that the inbox runs on.
+func stamp(t time.Time) string { return t.Local().Format("2 Jan 2006, 15:04:05 MST") }
+
+// left is the time until t.
+func left(t, now time.Time) string { return words(t.Sub(now)) }
+
+// words is a duration for people, rounded down.
+func words(d time.Duration) string {
+	switch {
+	case d <= 0:
+		return "no time"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%d h", int(d.Hours()))
+}
+
+// size says how long a text is, if it is so long that it scrolls.
+func size(s string) string {
+	if n := len([]rune(s)); n > 1000 {
+		return fmt.Sprintf("%d characters; scroll to read all of it", n)
+	}
+	return ""
+}

@@ -1,0 +1,161 @@
+package approval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/exeat/exeat/store"
+)
+
+// finishWithin bounds how long the outcome of a send may take to be stored.
+const finishWithin = 30 * time.Second
+
+// Claim takes an approved hold of one of apis for sending, and returns
+// ErrNotFound if there is none. The claim is held until lease has passed; a
+// claim that outlives its lease becomes unknown (see Sweep). The approval's
+// proof is checked: ErrTampered moves the hold to refused. A claim has no entry
+// of its own: the claimant's send or refuse is it.
+func (s *Service) Claim(ctx context.Context, apis []string, owner string, lease time.Duration) (store.Hold, error) {
+	if len(apis) == 0 {
+		return store.Hold{}, ErrNotFound
+	}
+	// Claim runs after every change of the database, so it looks before it locks.
+	waiting := store.HoldFilter{APIs: apis, States: []store.State{store.Approved}, Limit: 100}
+	some := false
+	err := s.Store.View(ctx, func(tx *store.Tx) error {
+		n, err := tx.Count(waiting)
+		some = n > 0
+		return err
+	})
+	if err != nil {
+		return store.Hold{}, err
+	}
+	if !some {
+		return store.Hold{}, ErrNotFound
+	}
+	var claimed store.Hold
+	var tampered error
+	err = s.update(ctx, func(tx *store.Tx) (err error) {
+		tampered = nil
+		holds, err := tx.Holds(waiting)
+		if err != nil {
+			return err
+		}
+		now := s.now()
+		for _, h := range holds {
+			if !s.proven(h) {
+				e := entryOf(h, "refuse")
+				e.Code = "tampered"
+				tampered = fmt.Errorf("%s: %w", h.ID, ErrTampered)
+				_, err = change(tx, h, Refuse{}, now, e)
+				return err
+			}
+			next, err := Apply(h, Claim{Owner: owner, Lease: now.Add(lease)}, now)
+			if errors.Is(err, ErrExpired) {
+				continue // for Sweep
+			}
+			if err != nil {
+				return err
+			}
+			claimed = next
+			claimed.Version++
+			return tx.Swap(next)
+		}
+		return ErrNotFound
+	})
+	if err == nil {
+		err = tampered
+	}
+	if err != nil {
+		return store.Hold{}, err
+	}
+	return claimed, nil
+}
+
+// Finish records the outcome of a claimed send: Finish, Refuse or Lose, with
+// the entry that tells it, in one transaction. It does not stop when ctx is
+// cancelled. ErrDecided if the claim was lost meanwhile.
+func (s *Service) Finish(ctx context.Context, h store.Hold, e Event, entry store.Entry) (store.Hold, error) {
+	switch e.(type) {
+	case Finish, Refuse, Lose:
+	default:
+		return h, fmt.Errorf("%T is not the end of a send", e)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
+	defer cancel()
+	out := h
+	err := s.update(ctx, func(tx *store.Tx) error {
+		stored, err := find(tx, h.ID)
+		if err != nil {
+			return err
+		}
+		if open(stored) && (stored.State != store.Sending || stored.Owner != h.Owner || !stored.Lease.Equal(h.Lease)) {
+			return fmt.Errorf("%s is not claimed by %q", h.ID, h.Owner)
+		}
+		out, err = change(tx, stored, e, s.now(), entry)
+		return err
+	})
+	return out, err
+}
+
+// Sweep expires holds whose time is over and loses claims whose lease is.
+func (s *Service) Sweep(ctx context.Context) error {
+	now := s.now()
+	var due []string
+	err := s.Store.View(ctx, func(tx *store.Tx) error {
+		due = nil
+		for _, state := range openStates {
+			// The oldest end first.
+			holds, err := tx.Holds(store.HoldFilter{States: []store.State{state}, Limit: 100})
+			if err != nil {
+				return err
+			}
+			for _, h := range holds {
+				if ending(h, now) != nil {
+					due = append(due, h.ID)
+				}
+			}
+		}
+		return nil
+	})
+	for _, id := range due {
+		if err != nil {
+			break
+		}
+		err = s.update(ctx, func(tx *store.Tx) error {
+			h, err := find(tx, id)
+			if err == nil {
+				_, err = settle(tx, h, now)
+			}
+			return err
+		})
+	}
+	return err
+}
+
+// ending is the event that time alone has brought to a hold, or nil.
+func ending(h store.Hold, now time.Time) Event {
+	switch {
+	case h.State == store.Sending && !now.Before(h.Lease):
+		return Lose{}
+	case over(h, now):
+		return Expire{}
+	}
+	return nil
+}
+
+// settle stores what time alone has done to a hold.
+func settle(tx *store.Tx, h store.Hold, now time.Time) (store.Hold, error) {
+	e := ending(h, now)
+	switch e.(type) {
+	case Expire:
+		return change(tx, h, e, now, entryOf(h, "expire"))
+	case Lose:
+		entry := entryOf(h, "unknown")
+		entry.Code, entry.Note = "outcome_unknown", "the claim of "+h.Owner+" outlived its lease"
+		return change(tx, h, e, now, entry)
+	}
+	return h, nil
+}

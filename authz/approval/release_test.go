@@ -1,0 +1,279 @@
+package approval
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/store"
+)
+
+var apis = []string{"petstore"}
+
+func TestClaim(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.Claim(t.Context(), apis, "me", time.Minute); !errors.Is(err, ErrNotFound) {
+		t.Errorf("nothing: %v", err)
+	}
+	h := w.open(call(alice, "k1"))
+	if _, err := w.Claim(t.Context(), apis, "me", time.Minute); !errors.Is(err, ErrNotFound) {
+		t.Errorf("pending: %v", err)
+	}
+	w.approve(h)
+	for _, other := range [][]string{nil, {}, {"other"}} {
+		if _, err := w.Claim(t.Context(), other, "me", time.Minute); !errors.Is(err, ErrNotFound) {
+			t.Errorf("for %v: %v", other, err)
+		}
+	}
+	got := w.claim()
+	if got.ID != h.ID || got.State != store.Sending || got.Owner != "me" || !got.Lease.Equal(w.at.Add(time.Minute)) {
+		t.Errorf("claimed %+v", got)
+	}
+	if d := cmp.Diff(w.stored(h.ID), got); d != "" {
+		t.Errorf("returned (-stored +returned):\n%s", d)
+	}
+	if _, err := w.Claim(t.Context(), apis, "me", time.Minute); !errors.Is(err, ErrNotFound) {
+		t.Errorf("twice: %v", err)
+	}
+}
+
+func TestClaimTooLate(t *testing.T) {
+	w := newWorld(t)
+	h := w.approve(w.open(call(alice, "k1")))
+	w.pass(5 * time.Minute)
+	if _, err := w.Claim(t.Context(), apis, "me", time.Minute); !errors.Is(err, ErrNotFound) {
+		t.Errorf("after the approval's end: %v", err)
+	}
+	if err := w.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.stored(h.ID).State; got != store.Expired {
+		t.Errorf("it is %s", got)
+	}
+}
+
+// The approval counts from the decision, not from the hold's own time.
+func TestClaimAfterHoldTime(t *testing.T) {
+	w := newWorld(t)
+	h := w.open(call(alice, "k1"))
+	w.pass(time.Hour - time.Second)
+	w.approve(h)
+	w.pass(time.Minute)
+	if err := w.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.claim()
+}
+
+func TestClaimOnce(t *testing.T) {
+	w := newWorld(t)
+	w.approve(w.open(call(alice, "k1")))
+	var claimed atomic.Int32
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			switch _, err := w.Claim(t.Context(), apis, "me", time.Minute); {
+			case err == nil:
+				claimed.Add(1)
+			case !errors.Is(err, ErrNotFound):
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if n := claimed.Load(); n != 1 {
+		t.Errorf("claimed %d times", n)
+	}
+}
+
+func TestTampered(t *testing.T) {
+	set := func(path, value string) string {
+		return "UPDATE holds SET changing = json_set(CAST(changing AS TEXT), '" + path + "', " + value + ") WHERE state = 'approved'"
+	}
+	tests := []struct {
+		name, sql string
+		approve   bool
+	}{
+		{"approved by hand", "UPDATE holds SET state = 'approved'", false},
+		{"another person", set("$.Approval.by", `json('{"type":"User","id":"mallory"}')`), true},
+		{"another name", set("$.Approval.by_name", "'User::mallory'"), true},
+		{"a longer time", set("$.Approval.expires", "'2030-01-01T00:00:00Z'"), true},
+		{"an earlier time", set("$.Approval.at", "'2020-01-01T00:00:00Z'"), true},
+		{"for good", set("$.Approval.once", "json('false')"), true},
+		{"a stronger login", set("$.Approval.amr", `json('["hwk"]')`), true},
+		{"methods that run together", set("$.Approval.amr", `json('["ot","p"]')`), true},
+		{"no proof", set("$.Approval.proof", "null"), true},
+		{"another proof", set("$.Approval.proof", "'AAAA'"), true},
+		{"another request", "UPDATE holds SET fixed = json_set(CAST(fixed AS TEXT), '$.Digest', '" + strings.Repeat("f", 64) + "')", true},
+		{"another hold", "UPDATE holds SET id = 'hold_other'", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			h := w.open(call(alice, "k1"))
+			if tt.approve {
+				w.approve(h)
+			}
+			w.sql(tt.sql)
+			if tt.name == "another hold" {
+				h.ID = "hold_other"
+			}
+			_, err := w.Claim(t.Context(), apis, "me", time.Minute)
+			if !errors.Is(err, ErrTampered) || !strings.Contains(err.Error(), h.ID) {
+				t.Fatalf("claim: %v", err)
+			}
+			if got := w.stored(h.ID); got.State != store.Refused || got.Result != nil {
+				t.Errorf("it is %s with %q", got.State, got.Result)
+			}
+			if got := w.entries(); got[len(got)-1] != "refuse tampered" {
+				t.Errorf("entries %v", got)
+			}
+			if _, err := w.Claim(t.Context(), apis, "me", time.Minute); !errors.Is(err, ErrNotFound) {
+				t.Errorf("again: %v", err)
+			}
+		})
+	}
+}
+
+// A tampered hold does not keep an honest one from being sent.
+func TestTamperedFirst(t *testing.T) {
+	w := newWorld(t)
+	w.open(call(alice, "k1"))
+	w.sql("UPDATE holds SET state = 'approved'")
+	w.pass(time.Second)
+	good := w.approve(w.open(call(alice, "k2")))
+	if _, err := w.Claim(t.Context(), apis, "me", time.Minute); !errors.Is(err, ErrTampered) {
+		t.Fatal(err)
+	}
+	if got := w.claim(); got.ID != good.ID {
+		t.Errorf("claimed %s", got.ID)
+	}
+}
+
+func TestProofOfOddNames(t *testing.T) {
+	odd := authz.Principal{Type: "User", ID: "<al&ice>\u2028\"", Email: "a@b"}
+	w := newWorld(t, `permit (principal, action == Action::"approve", resource);`)
+	h := w.open(call(alice, "k1"))
+	if _, err := w.Decide(t.Context(), Person{Principal: odd}, h.ID, Verdict{Approve: true, Digest: h.Digest}); err != nil {
+		t.Fatal(err)
+	}
+	a, err := ApprovalOf(w.claim())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(odd, a.By); d != "" {
+		t.Errorf("by (-want +got):\n%s", d)
+	}
+}
+
+// Without a key nothing is proven.
+func TestNoKey(t *testing.T) {
+	w := newWorld(t)
+	w.Key = nil
+	w.approve(w.open(call(alice, "k1")))
+	if _, err := w.Claim(t.Context(), apis, "me", time.Minute); !errors.Is(err, ErrTampered) {
+		t.Errorf("claimed without a key: %v", err)
+	}
+}
+
+func TestFinish(t *testing.T) {
+	result := []byte(`{"status":"done"}`)
+	for _, tt := range []struct {
+		event Event
+		kind  string
+		want  store.State
+	}{
+		{Finish{Result: result}, "outcome", store.Done},
+		{Refuse{Result: result}, "refuse", store.Refused},
+		{Lose{Result: result}, "unknown", store.Unknown},
+	} {
+		t.Run(tt.kind, func(t *testing.T) {
+			w := newWorld(t)
+			w.approve(w.open(call(alice, "k1")))
+			h := w.claim()
+			gone, cancel := context.WithCancel(t.Context())
+			cancel()
+			got, err := w.Finish(gone, h, tt.event, store.Entry{Kind: tt.kind, Hold: h.ID})
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored := w.stored(h.ID)
+			if d := cmp.Diff(stored, got); d != "" {
+				t.Errorf("returned (-stored +returned):\n%s", d)
+			}
+			if stored.State != tt.want || string(stored.Result) != string(result) {
+				t.Errorf("it is %s with %q", stored.State, stored.Result)
+			}
+			if got := w.entries(); got[len(got)-1] != tt.kind {
+				t.Errorf("entries %v", got)
+			}
+			before := len(w.entries())
+			if _, err := w.Finish(t.Context(), h, Finish{}, store.Entry{Kind: "outcome"}); !errors.Is(err, ErrDecided) {
+				t.Errorf("twice: %v", err)
+			}
+			if len(w.entries()) != before {
+				t.Error("the second wrote an entry")
+			}
+		})
+	}
+}
+
+func TestFinishOnlyOnesOwn(t *testing.T) {
+	w := newWorld(t)
+	h := w.approve(w.open(call(alice, "k1")))
+	if _, err := w.Finish(t.Context(), h, Refuse{}, store.Entry{Kind: "refuse"}); err == nil {
+		t.Error("finished without a claim")
+	}
+	h = w.claim()
+	if _, err := w.Finish(t.Context(), h, Deny{}, store.Entry{Kind: "deny"}); err == nil {
+		t.Error("a send ended with a denial")
+	}
+	h.Owner = "another"
+	if _, err := w.Finish(t.Context(), h, Finish{}, store.Entry{Kind: "outcome"}); err == nil {
+		t.Error("finished another's claim")
+	}
+}
+
+func TestSweep(t *testing.T) {
+	w := newWorld(t)
+	pending := w.open(call(alice, "k1"))
+	w.approve(w.open(call(alice, "k2")))
+	sent := w.claim()
+	approved := w.approve(w.open(call(alice, "k3")))
+
+	states := func() [3]store.State {
+		return [3]store.State{w.stored(pending.ID).State, w.stored(approved.ID).State, w.stored(sent.ID).State}
+	}
+	for _, tt := range []struct {
+		pass time.Duration
+		want [3]store.State
+	}{
+		{time.Minute - time.Microsecond, [3]store.State{store.Pending, store.Approved, store.Sending}},
+		{time.Microsecond, [3]store.State{store.Pending, store.Approved, store.Unknown}},
+		{4 * time.Minute, [3]store.State{store.Pending, store.Expired, store.Unknown}},
+		{time.Hour, [3]store.State{store.Expired, store.Expired, store.Unknown}},
+	} {
+		w.pass(tt.pass)
+		if err := w.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := states(); got != tt.want {
+			t.Errorf("after %v more: %v, want %v", tt.pass, got, tt.want)
+		}
+	}
+	// Whoever comes back after the lease does not rewrite what was said.
+	if _, err := w.Finish(t.Context(), sent, Finish{Result: []byte("late")}, store.Entry{Kind: "outcome"}); !errors.Is(err, ErrDecided) {
+		t.Errorf("finished after its lease: %v", err)
+	}
+	got := w.entries()
+	if d := cmp.Diff([]string{"unknown outcome_unknown", "expire", "expire"}, got[len(got)-3:]); d != "" {
+		t.Errorf("entries (-want +got):\n%s", d)
+	}
+}

@@ -1,0 +1,279 @@
+package approval
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/store"
+)
+
+// Service keeps holds. All methods are safe for concurrent use.
+type Service struct {
+	Store  *store.Store
+	Engine *authz.Engine
+	Key    []byte           // for the MAC of approvals, 32 bytes
+	Now    func() time.Time // nil means time.Now
+	// TTL is how long a hold waits for a person; 0 means 1 h. ApprovedFor is
+	// how long an approval waits for its send; 0 means 5 min.
+	TTL, ApprovedFor time.Duration
+	// MaxOpen bounds the open holds of one principal; 0 means 100.
+	MaxOpen int
+}
+
+// now is the time as the store keeps it.
+func (s *Service) now() time.Time { return clock(s.Now) }
+
+func clock(now func() time.Time) time.Time {
+	if now == nil {
+		now = time.Now
+	}
+	return now().UTC().Truncate(time.Microsecond)
+}
+
+// openStates are those in which something can still happen.
+var openStates = []store.State{store.Pending, store.Approved, store.Sending}
+
+// newHandle names a hold: 128 random bits.
+func newHandle() string { return "hold_" + randomText(16) }
+
+// randomText is n random bytes in lower-case base32.
+func randomText(n int) string {
+	b := make([]byte, n)
+	rand.Read(b)
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b))
+}
+
+// update repeats a transaction that lost a race, since reading again may show
+// that the change is still right.
+func (s *Service) update(ctx context.Context, fn func(*store.Tx) error) error {
+	const tries = 5
+	var err error
+	for range tries {
+		if err = s.Store.Update(ctx, fn); !errors.Is(err, store.ErrConflict) {
+			break
+		}
+	}
+	return err
+}
+
+// change applies an event to a hold as it was read in tx, stores it and
+// appends the entry that tells it.
+func change(tx *store.Tx, h store.Hold, e Event, now time.Time, entry store.Entry) (store.Hold, error) {
+	next, err := Apply(h, e, now)
+	if err != nil {
+		return h, err
+	}
+	if err := tx.Swap(next); err != nil {
+		return h, err
+	}
+	next.Version++
+	if entry.Time.IsZero() {
+		entry.Time = now
+	}
+	return next, tx.Append(entry)
+}
+
+// entryOf is an entry about a hold.
+func entryOf(h store.Hold, kind string) store.Entry {
+	var agent authz.Agent
+	var session authz.Session
+	// Both only name things; an entry without them is better than none.
+	_ = json.Unmarshal(h.Agent, &agent)
+	_ = json.Unmarshal(h.Session, &session)
+	return store.Entry{
+		Kind: kind, Txn: h.Txn, Hold: h.ID,
+		Principal: h.Subject, Agent: agent.ID, Session: session.ID,
+		API: h.API, Tool: h.Tool, Method: h.Request.Method, Path: h.Request.Path, Digest: h.Digest,
+		Policies: h.Policies, PolicySet: h.PolicySet,
+	}
+}
+
+// find reads a hold; what is not there is this package's ErrNotFound.
+func find(tx *store.Tx, id string) (store.Hold, error) {
+	h, err := tx.Hold(id)
+	if errors.Is(err, store.ErrNotFound) {
+		err = ErrNotFound
+	}
+	return h, err
+}
+
+// errUnchanged ends a transaction that found nothing to write.
+var errUnchanged = errors.New("nothing to change")
+
+// Open keeps a call. The caller fills everything but ID, Version, State,
+// Created, Expires and Changed. If a hold with the same Dedupe key is open
+// already, that hold comes back and nothing is written. ErrTooMany if the
+// principal has MaxOpen.
+func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
+	ttl := s.TTL
+	if ttl == 0 {
+		ttl = time.Hour
+	}
+	now := s.now()
+	h.ID, h.Version, h.State = newHandle(), 1, store.Pending
+	h.Created, h.Changed, h.Expires = now, now, now.Add(ttl)
+	h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Lease, h.Result = nil, "", "", "", time.Time{}, nil
+
+	var equal store.Hold
+	err := s.update(ctx, func(tx *store.Tx) error {
+		var err error
+		equal, err = tx.OpenHold(h.Dedupe)
+		switch {
+		case err == nil:
+			if equal, err = settle(tx, equal, now); err != nil {
+				return err
+			}
+			if open(equal) {
+				return errUnchanged
+			}
+		case !errors.Is(err, store.ErrNotFound):
+			return err
+		}
+		if err := s.room(tx, h.Subject, now); err != nil {
+			return err
+		}
+		if err := tx.Insert(h); err != nil {
+			return err
+		}
+		e := entryOf(h, "hold")
+		e.Time, e.Decision = now, string(authz.Hold)
+		return tx.Append(e)
+	})
+	switch {
+	case errors.Is(err, errUnchanged):
+		if equal.Subject != h.Subject {
+			return store.Hold{}, errors.New("the dedupe key belongs to another principal's hold")
+		}
+		return equal, nil
+	case err != nil:
+		return store.Hold{}, err
+	}
+	return h, nil
+}
+
+// room is ErrTooMany if the principal has as many open holds as it may.
+func (s *Service) room(tx *store.Tx, subject string, now time.Time) error {
+	most := s.MaxOpen
+	if most == 0 {
+		most = 100
+	}
+	n, err := tx.Count(store.HoldFilter{Subject: subject, States: openStates})
+	if err != nil || n < most {
+		return err
+	}
+	// Some of them may be over and only wait for the next sweep.
+	holds, err := tx.Holds(store.HoldFilter{Subject: subject, States: openStates})
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		if h, err = settle(tx, h, now); err != nil {
+			return err
+		}
+		if !open(h) {
+			n--
+		}
+	}
+	if n >= most {
+		return ErrTooMany
+	}
+	return nil
+}
+
+// Get returns subject's hold, ErrNotFound if it is somebody else's. An open
+// hold whose time is over comes back expired.
+func (s *Service) Get(ctx context.Context, subject, id string) (store.Hold, error) {
+	h, err := s.read(ctx, id)
+	if err != nil {
+		return store.Hold{}, err
+	}
+	if h.Subject != subject {
+		return store.Hold{}, ErrNotFound
+	}
+	return h, nil
+}
+
+// read returns a hold as it stands now, whoever asks.
+func (s *Service) read(ctx context.Context, id string) (store.Hold, error) {
+	var h store.Hold
+	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
+		h, err = find(tx, id)
+		return err
+	})
+	return asOf(h, s.now()), err
+}
+
+// Wait is Get, after the hold has reached one of the final states or ctx ends;
+// the end of ctx is not an error.
+func (s *Service) Wait(ctx context.Context, subject, id string) (store.Hold, error) {
+	changed, stop := s.Store.Watch()
+	defer stop()
+	for {
+		// The last look must succeed though ctx has ended.
+		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		h, err := s.Get(look, subject, id)
+		cancel()
+		if err != nil || !open(h) || ctx.Err() != nil {
+			return h, err
+		}
+		var expiry <-chan time.Time
+		if end, ok := ends(h); ok {
+			t := time.NewTimer(max(end.Sub(s.now()), time.Millisecond))
+			defer t.Stop()
+			expiry = t.C
+		}
+		select {
+		case <-changed:
+		case <-expiry:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// List returns subject's open holds, oldest first.
+func (s *Service) List(ctx context.Context, subject string) ([]store.Hold, error) {
+	if subject == "" {
+		return nil, nil
+	}
+	return s.list(ctx, store.HoldFilter{Subject: subject, States: openStates})
+}
+
+// list returns the holds that are open now.
+func (s *Service) list(ctx context.Context, f store.HoldFilter) ([]store.Hold, error) {
+	var holds []store.Hold
+	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
+		holds, err = tx.Holds(f)
+		return err
+	})
+	now := s.now()
+	var list []store.Hold
+	for _, h := range holds {
+		if h = asOf(h, now); open(h) {
+			list = append(list, h)
+		}
+	}
+	return list, err
+}
+
+// Cancel withdraws subject's pending hold.
+func (s *Service) Cancel(ctx context.Context, subject, id string) (store.Hold, error) {
+	var h store.Hold
+	err := s.update(ctx, func(tx *store.Tx) (err error) {
+		if h, err = find(tx, id); err != nil {
+			return err
+		}
+		if h.Subject != subject {
+			h = store.Hold{}
+			return ErrNotFound
+		}
+		h, err = change(tx, h, Cancel{}, s.now(), entryOf(h, "cancel"))
+		return err
+	})
+	return h, err
+}
