@@ -46,6 +46,7 @@ func TestParseRefuses(t *testing.T) {
 		{"a bad escape", `{"a":"\x41"}`, "/a", "not valid JSON"},
 		{"too deep", deep(65), "", "nested"},
 		{"too long", `{"a":"` + strings.Repeat("x", maxArguments) + `"}`, "", "bytes"},
+		{"too many values", `{"a":[` + strings.Repeat("1,", maxValues) + `1]}`, "", "values"},
 		{"cut short", `{"a":{"b":[1,2`, "/a/b/1", "ends"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

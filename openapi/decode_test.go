@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -217,5 +218,21 @@ func TestTruncateAnywhere(t *testing.T) {
 	}
 	if _, _, ok := truncateJSON([]byte(strings.Repeat("[", 5000))); ok {
 		t.Error("endless nesting was cut")
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	op := listOperation(b)
+	body := "[" + strings.Repeat(`{"id":1234,"name":"Rex","tags":["good","dog"]},`, 4000) + "{}]"
+	for _, limit := range []int64{1 << 20, 1 << 16} {
+		b.Run(fmt.Sprintf("limit=%d", limit), func(b *testing.B) {
+			b.SetBytes(min(limit, int64(len(body))))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := op.Decode(answer("application/json", body), limit); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -197,6 +197,9 @@ func (e *encoder) parameter(p param, v any) {
 		}
 	case "header":
 		text, bad := p.headerText(v, at)
+		if bad == nil && e.header.Get(p.Name) != "" {
+			bad = refuse(at, "cannot be given beside another argument for the same header")
+		}
 		if bad != nil {
 			e.fail(bad)
 		}

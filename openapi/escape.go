@@ -131,7 +131,7 @@ func unsafeText(s string) string {
 	}
 	// ..;x is .. to servers that cut path parameters off.
 	if name, _, _ := strings.Cut(s, ";"); name != "" && strings.Trim(name, ". ") == "" {
-		return "is made of dots"
+		return "is made of dots or spaces"
 	}
 	return ""
 }

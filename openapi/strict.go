@@ -14,6 +14,7 @@ const (
 	maxArguments     = 8 << 20 // bytes
 	maxArgumentDepth = 64      // levels of arrays and objects
 	maxNumber        = 128     // bytes of one number: 256-bit integers and more
+	maxValues        = 200_000 // values in all: each may cost the validator an error
 )
 
 // parseStrict decodes one JSON text so that no two readers could understand it
@@ -42,6 +43,7 @@ type strictParser struct {
 	data []byte
 	pos  int
 	path []string
+	seen int // values so far
 	bad  *ArgumentError
 }
 
@@ -66,6 +68,10 @@ func (p *strictParser) value() (any, bool) {
 	p.pos = skipSpace(p.data, p.pos)
 	if p.pos >= len(p.data) {
 		return nil, p.syntax(errEnds)
+	}
+	if p.seen++; p.seen > maxValues {
+		p.path = nil
+		return nil, p.fail("the arguments hold more than %d values", maxValues)
 	}
 	switch c := p.data[p.pos]; c {
 	case '{', '[':

@@ -194,3 +194,12 @@ func TestHeadersThatArgumentsCannotSet(t *testing.T) {
 		}
 	}
 }
+
+func TestOneHeaderForOneArgument(t *testing.T) {
+	op := newOperation(t, "GET", "/x", anything,
+		param{Property: "a", Name: "X-A", In: "header", Style: "simple"}, param{Property: "b", Name: "x-a", In: "header", Style: "simple"})
+	if r := encode(t, op, `{"b":"1"}`); r.Header.Get("X-A") != "1" {
+		t.Error(r.Header)
+	}
+	refusal(t, op, `{"a":"1","b":"2"}`)
+}

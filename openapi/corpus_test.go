@@ -1,0 +1,416 @@
+package openapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// corpus are documents whose operations are encoded and read back.
+var corpus = []string{
+	"github.json", "stripe.yaml", "slack.json", "okta.json", "twilio_api_v2010.json", "kubernetes.json", "openai.yaml", "toolhive.json",
+	"readme30-parameters-style.json", "readme30-schema-encoding-style.json", "readme30-form-data.json", "readme30-file-uploads.json",
+	"readme31-train-travel.json", "petstore3.json", "scalar-galaxy.yaml",
+}
+
+// TestCorpusReadsBack makes arguments for operations of the corpus, and
+// reads each request with net/url, net/http, mime and encoding/json, which know
+// nothing of how it was written: what was meant has to be there.
+func TestCorpusReadsBack(t *testing.T) {
+	const dir = "../../shared/specs"
+	if _, err := os.Stat(dir); err != nil {
+		t.Skip("the test documents are not here")
+	}
+	for _, name := range corpus {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(dir, name)
+			if info, err := os.Stat(path); err == nil && info.Size() > 3<<20 && raceEnabled {
+				t.Skip("large documents are tried without the race detector")
+			}
+			api, err := Load(context.Background(), path, Options{BaseURL: "https://api.example.com/base"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			written := 0
+			for i, op := range api.Operations {
+				g := generator{rand: rand.New(rand.NewPCG(1, uint64(i)))}
+				raw, err := g.arguments(op)
+				if err != nil {
+					t.Fatalf("%s: %v", op.Name, err)
+				}
+				args, err := op.Parse(raw)
+				if err != nil {
+					continue // the generator knows less than the schema
+				}
+				r, err := op.Encode(args)
+				if err != nil {
+					t.Errorf("%s: %v in %s", op.Name, err, raw)
+					continue
+				}
+				written++
+				readBack(t, op, args.Value(), r)
+			}
+			t.Logf("%d of %d operations read back", written, len(api.Operations))
+			if written*10 < len(api.Operations)*6 {
+				t.Errorf("only %d of %d operations could be tried", written, len(api.Operations))
+			}
+		})
+	}
+}
+
+// generator makes arguments that fit most schemas.
+type generator struct {
+	rand  *rand.Rand
+	defs  map[string]any
+	depth int
+}
+
+func (g *generator) arguments(op *Operation) ([]byte, error) {
+	var schema map[string]any
+	if err := json.Unmarshal(op.Input, &schema); err != nil {
+		return nil, err
+	}
+	g.defs, _ = schema["$defs"].(map[string]any)
+	return json.Marshal(g.object(schema, op, false))
+}
+
+func (g *generator) object(schema map[string]any, op *Operation, plain bool) map[string]any {
+	object := map[string]any{}
+	properties, _ := schema["properties"].(map[string]any)
+	required, _ := schema["required"].([]any)
+	names := make([]string, 0, len(properties))
+	for name := range properties {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if slices.Contains(required, any(name)) || g.depth < 3 && g.rand.IntN(2) == 0 {
+			inPath := plain || op != nil && slices.ContainsFunc(op.params, func(p param) bool { return p.Property == name && (p.In == "path" || p.In == "header") })
+			v := g.value(properties[name], inPath)
+			if v == nil && !slices.Contains(required, any(name)) {
+				continue
+			}
+			object[name] = v
+		}
+	}
+	if len(object) == 0 && op == nil && schema["additionalProperties"] != false {
+		object["note"] = g.text(nil, plain)
+	}
+	return object
+}
+
+// value makes a value of a schema. plain ones can stand in a path or header.
+func (g *generator) value(schema any, plain bool) any {
+	s, ok := schema.(map[string]any)
+	if !ok {
+		return "any"
+	}
+	g.depth++
+	defer func() { g.depth-- }()
+	if ref, ok := s["$ref"].(string); ok && g.depth < 12 {
+		return g.value(g.defs[strings.NewReplacer("~1", "/", "~0", "~").Replace(strings.TrimPrefix(ref, "#/$defs/"))], plain)
+	}
+	if v, ok := s["const"]; ok {
+		return v
+	}
+	if list, ok := s["enum"].([]any); ok {
+		return list[g.rand.IntN(len(list))]
+	}
+	for _, word := range []string{"oneOf", "anyOf", "allOf"} {
+		if list, ok := s[word].([]any); ok && len(list) > 0 && s["properties"] == nil {
+			return g.value(list[0], plain)
+		}
+	}
+	kind := s["type"]
+	if list, ok := kind.([]any); ok && len(list) > 0 {
+		kind = list[0]
+	}
+	switch kind {
+	case "integer", "number":
+		return g.number(s)
+	case "boolean":
+		return g.rand.IntN(2) == 0
+	case "array":
+		n := 2
+		if least, ok := s["minItems"].(float64); ok {
+			n = max(n, int(least))
+		}
+		if most, ok := s["maxItems"].(float64); ok {
+			n = min(n, int(most))
+		}
+		list := make([]any, 0, n)
+		for range n {
+			if v := g.value(s["items"], plain); v != nil {
+				list = append(list, v)
+			}
+		}
+		if s["uniqueItems"] == true && len(list) > 1 {
+			list = list[:1]
+		}
+		return list
+	case "string", nil:
+		if s["properties"] == nil {
+			return g.text(s, plain)
+		}
+	}
+	if object := g.object(s, nil, plain); len(object) > 0 {
+		return object
+	}
+	return nil // forms and parameters cannot hold nothing
+}
+
+func (g *generator) number(s map[string]any) any {
+	n := float64(1 + g.rand.IntN(9))
+	if least, ok := s["minimum"].(float64); ok && n < least {
+		n = least
+	}
+	if most, ok := s["maximum"].(float64); ok && n > most {
+		n = most
+	}
+	return n
+}
+
+func (g *generator) text(s map[string]any, plain bool) string {
+	if s["contentEncoding"] == "base64" || s["format"] == "base64" || s["format"] == "byte" {
+		return base64.StdEncoding.EncodeToString([]byte{0, byte(g.rand.IntN(256)), '\r', '\n'})
+	}
+	if id := twilioID.FindStringSubmatch(str(s["pattern"])); id != nil {
+		return id[1] + strings.Repeat("0f", 16)
+	}
+	text := "a b&c=d+é%2B?#[x];"
+	if plain {
+		text = "a b"
+	}
+	if most, ok := s["maxLength"].(float64); ok && most < 20 {
+		text = strings.Repeat("a", int(most))
+	} else if least, ok := s["minLength"].(float64); ok && int(least) > 2 {
+		text += strings.Repeat("x", int(least))
+	} else if s["pattern"] != nil {
+		text = "abc"
+	}
+	return text
+}
+
+// twilioID is the pattern of most of Twilio's ids.
+var twilioID = regexp.MustCompile(`^\^([A-Z]{2})\[0-9a-fA-F\]\{32\}\$$`)
+
+// readBack compares a request with the arguments that it stands for.
+func readBack(t *testing.T, op *Operation, args map[string]any, r *Request) {
+	t.Helper()
+	at := op.Method + " " + op.Path
+	out, err := http.NewRequest(r.Method, r.Origin+r.Target, bytes.NewReader(r.Body))
+	if err != nil {
+		t.Errorf("%s: %v", at, err)
+		return
+	}
+	if out.URL.RequestURI() != r.Target || out.URL.Host != "api.example.com" && op.baseURL == "" {
+		t.Errorf("%s: goes out as %s to %s", at, out.URL.RequestURI(), out.URL.Host)
+	}
+	out.Header = r.Header
+	query, err := url.ParseQuery(out.URL.RawQuery)
+	if err != nil {
+		t.Errorf("%s: %v", at, err)
+	}
+	want := url.Values{}
+	for _, p := range op.params {
+		v, given := args[p.Property]
+		if !given {
+			continue
+		}
+		switch p.In {
+		case "path":
+			readPath(t, op, p, v, r)
+		case "query":
+			addLeaves(want, p.Name, p.Style, p.Explode, p.ContentType, v)
+		case "header":
+			if got := out.Header.Get(p.Name); p.ContentType == "" && got != strings.Join(texts(v), ",") && !p.Explode {
+				t.Errorf("%s: header %s is %q, want %v", at, p.Name, got, v)
+			}
+		}
+	}
+	whole, _, _ := strings.Cut(op.Path, "#")
+	_, fixed, _ := strings.Cut(whole, "?")
+	if more, err := url.ParseQuery(fixed); err == nil {
+		for name, values := range more {
+			want[name] = append(values, want[name]...)
+		}
+	}
+	if d := cmp.Diff(want, query); d != "" {
+		t.Errorf("%s: query %s: %s", at, out.URL.RawQuery, d)
+	}
+	if v, given := args["body"]; given && op.body != nil {
+		readBody(t, op, v, r)
+	}
+}
+
+// readPath finds a parameter that has a whole segment to itself.
+func readPath(t *testing.T, op *Operation, p param, v any, r *Request) {
+	t.Helper()
+	template, _, _ := strings.Cut(op.Path, "?")
+	template, _, _ = strings.Cut(template, "#")
+	names, segments := strings.Split(template, "/"), strings.Split(r.Path, "/")
+	if len(names) != len(segments) {
+		t.Errorf("%s became %s", op.Path, r.Path)
+		return
+	}
+	i := slices.Index(names, "{"+p.Name+"}")
+	if i < 0 || p.Style != "simple" || p.ContentType != "" {
+		return
+	}
+	got, err := url.PathUnescape(segments[i])
+	if _, isObject := v.(map[string]any); err != nil || got != strings.Join(texts(v), ",") && !isObject {
+		t.Errorf("%s: %s is %q (%v), want %v", op.Path, p.Name, got, err, v)
+	}
+}
+
+// texts are the texts of a scalar or of an array of them.
+func texts(v any) []string {
+	if list, ok := v.([]any); ok {
+		var out []string
+		for _, x := range list {
+			out = append(out, fmt.Sprint(x))
+		}
+		return out
+	}
+	return []string{fmt.Sprint(v)}
+}
+
+// addLeaves lists the names and values that a style gives a value.
+func addLeaves(into url.Values, name, style string, explode bool, contentType string, v any) {
+	if contentType != "" {
+		b, _ := json.Marshal(v)
+		into.Add(name, string(b))
+		return
+	}
+	if style == "deepObject" {
+		switch v := v.(type) {
+		case map[string]any:
+			for k, x := range v {
+				addLeaves(into, name+"["+k+"]", style, true, "", x)
+			}
+			return
+		case []any:
+			for i, x := range v {
+				index := fmt.Sprint(i)
+				if !slices.ContainsFunc(v, func(x any) bool { return len(texts(x)) != 1 || strings.HasPrefix(fmt.Sprint(x), "map[") }) {
+					index = ""
+				}
+				addLeaves(into, name+"["+index+"]", style, true, "", x)
+			}
+			return
+		}
+	}
+	object, isObject := v.(map[string]any)
+	switch {
+	case isObject && explode:
+		for k, x := range object {
+			into.Add(k, fmt.Sprint(x))
+		}
+	case isObject:
+		var list []string
+		for _, k := range canonicalKeys(object) {
+			list = append(list, k, fmt.Sprint(object[k]))
+		}
+		into.Add(name, strings.Join(list, separators[style]))
+	case explode:
+		for _, s := range texts(v) {
+			into.Add(name, s)
+		}
+	default:
+		into.Add(name, strings.Join(texts(v), separators[style]))
+	}
+}
+
+var separators = map[string]string{"form": ",", "spaceDelimited": " ", "pipeDelimited": "|"}
+
+func readBody(t *testing.T, op *Operation, v any, r *Request) {
+	t.Helper()
+	media, params, err := mime.ParseMediaType(r.ContentType)
+	if err != nil {
+		t.Errorf("%s: %v", op.Name, err)
+		return
+	}
+	var got, want any
+	switch {
+	case isJSON(media):
+		d := json.NewDecoder(bytes.NewReader(r.Body))
+		d.UseNumber()
+		if err := d.Decode(&got); err != nil {
+			t.Errorf("%s: %v", op.Name, err)
+		}
+		want = v
+	case media == formType:
+		if got, err = url.ParseQuery(string(r.Body)); err != nil {
+			t.Errorf("%s: %v", op.Name, err)
+		}
+		values := url.Values{}
+		for name, x := range v.(map[string]any) {
+			f := op.body.Fields[name]
+			if f.Style == "" {
+				f.Style, f.Explode = "form", true
+			}
+			if f.Style == "form" && f.Explode && bracketed.MatchString(fmt.Sprint(x)) {
+				f.Style = "deepObject"
+			}
+			if !isJSON(f.ContentType) {
+				f.ContentType = ""
+			}
+			addLeaves(values, name, f.Style, f.Explode, f.ContentType, x)
+		}
+		want = values
+	case media == multipartType:
+		got, want = readParts(t, r.Body, params["boundary"]), partNames(v)
+	default:
+		return
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("%s: %s", op.Name, d)
+	}
+}
+
+// bracketed finds the print of a map.
+var bracketed = regexp.MustCompile(`^\[?map\[`)
+
+func readParts(t *testing.T, data []byte, boundary string) map[string]int {
+	t.Helper()
+	count := map[string]int{}
+	for reader := multipart.NewReader(bytes.NewReader(data), boundary); ; {
+		p, err := reader.NextPart()
+		if err == io.EOF {
+			return count
+		}
+		if err != nil {
+			t.Error(err)
+			return count
+		}
+		count[p.FormName()]++
+	}
+}
+
+func partNames(v any) map[string]int {
+	count := map[string]int{}
+	for name, x := range v.(map[string]any) {
+		count[name] = 1
+		if list, ok := x.([]any); ok {
+			count[name] = len(list)
+		}
+	}
+	return count
+}
