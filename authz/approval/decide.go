@@ -67,7 +67,7 @@ func (s *Service) verdict(h store.Hold, who Person, v Verdict, now time.Time) (E
 		return nil, entry, err
 	}
 	a := store.Approval{By: by, ByName: who.name(), Once: true, At: now, Expires: now.Add(s.approvedFor()), AMR: who.AMR}
-	a.Proof = s.prove(h.ID, h.Digest, a)
+	a.Proof = s.prove(h, a)
 	return Approve{Approval: a}, entry, nil
 }
 

@@ -15,10 +15,10 @@ import (
 // proofDomain keeps this MAC apart from other uses of a key.
 const proofDomain = "exeat approval 1\n"
 
-// prove is the MAC of an approval of the hold with this id and digest: who can
-// write to the database cannot make one, change one, or move one to another
-// hold or another request.
-func (s *Service) prove(id, digest string, a store.Approval) []byte {
+// prove is the MAC of an approval of this hold: who can write to the database
+// cannot make one, change one, move one to another hold or request, or change
+// who asked for what between the yes and the send.
+func (s *Service) prove(h store.Hold, a store.Approval) []byte {
 	mac := hmac.New(sha256.New, s.Key)
 	mac.Write([]byte(proofDomain))
 	number := func(n int64) { binary.Write(mac, binary.BigEndian, n) } // a hash takes every write
@@ -26,10 +26,10 @@ func (s *Service) prove(id, digest string, a store.Approval) []byte {
 		number(int64(len(b)))
 		mac.Write([]byte(b))
 	}
-	field(id)
-	field(digest)
-	field(string(a.By))
-	field(a.ByName)
+	for _, x := range []string{h.ID, h.Digest, h.API, h.Tool, h.Effect, h.Subject, h.Txn, string(h.Principal), string(h.Agent), string(h.Session),
+		string(h.Args), string(h.Details), string(a.By), a.ByName} {
+		field(x)
+	}
 	once := int64(0)
 	if a.Once {
 		once = 1
@@ -47,7 +47,7 @@ func (s *Service) prove(id, digest string, a store.Approval) []byte {
 // proven reports whether the hold's approval was made by this service's key
 // for this hold and its digest.
 func (s *Service) proven(h store.Hold) bool {
-	return len(s.Key) >= 32 && h.Approval != nil && hmac.Equal(h.Approval.Proof, s.prove(h.ID, h.Digest, *h.Approval))
+	return len(s.Key) >= 32 && h.Approval != nil && hmac.Equal(h.Approval.Proof, s.prove(h, *h.Approval))
 }
 
 // ApprovalOf turns a hold's stored approval into what policies see. It does not
