@@ -195,14 +195,18 @@ func sync1[T any](f func() T) func() T {
 	}
 }
 
-// trimValidation drops the validator's preamble with the policy's id.
+var forPolicy = regexp.MustCompile("^\\s*for policy `[^`]*`, ")
+
+// trimValidation makes one line of the validator's, without the policy's id,
+// which the problem names anyway.
 func trimValidation(s string) string {
-	if i := strings.Index(s, "policy `"); i >= 0 {
-		if j := strings.Index(s[i:], "`, "); j >= 0 {
-			return s[i+j+3:]
+	var parts []string
+	for line := range strings.Lines(s) {
+		if part := forPolicy.ReplaceAllString(strings.TrimSpace(line), ""); !slices.Contains(parts, part) {
+			parts = append(parts, part)
 		}
 	}
-	return s
+	return strings.Join(parts, "; ")
 }
 
 var quoted = regexp.MustCompile("`([^`]+)`")
