@@ -41,10 +41,6 @@ const (
 	Internal            Code = "internal"
 )
 
-// Codes lists the closed set, for the output schema and the documentation.
-var Codes = []Code{InvalidArguments, PolicyDenied, ApprovalDenied, ApprovalExpired, PolicyChanged, StateChanged,
-	RateLimited, CredentialFailed, UpstreamUnreachable, UpstreamTimeout, OutcomeUnknown, ResponseTooLarge, HandleNotFound, Internal}
-
 // Dispositions of a held call (SEP-2848).
 const (
 	ApprovedExecuted  = "approved-executed"

@@ -135,22 +135,11 @@ func describe(op *openapi.Operation) string {
 }
 
 // outputSchema is the envelope as JSON Schema. It is one object without oneOf:
-// hosts validate against it, and some read only the root.
-var outputSchema = func() json.RawMessage {
-	codes, err := json.Marshal(Codes)
-	if err != nil {
-		panic(err)
-	}
-	return json.RawMessage(`{"type":"object","required":["status"],"properties":{` +
-		`"status":{"type":"string","enum":["done","approval_pending","denied","failed","cancelled"]},` +
-		`"http_status":{"type":"integer"},"response":{"description":"what the API answered"},"note":{"type":"string"},` +
-		`"code":{"type":"string","enum":` + string(codes) + `},"reason":{"type":"string"},` +
-		`"problems":{"type":"array","items":{"type":"object","properties":{"pointer":{"type":"string"},"message":{"type":"string"}}}},` +
-		`"policies":{"type":"array","items":{"type":"string"}},` +
-		`"remediation":{"type":"string","enum":["none","approval","step_up","change_arguments"]},` +
-		`"handle":{"type":"string"},"summary":{"type":"string"},"approval_url":{"type":"string"},"expires_at":{"type":"string"},` +
-		`"poll_after_ms":{"type":"integer"},"next":{"type":"string"},"holds":{"type":"array","items":{"type":"object"}}}}`)
-}()
+// hosts validate against it, and some read only the root. It is short, because
+// some hosts show it to the model once for every tool.
+var outputSchema = json.RawMessage(`{"type":"object","required":["status"],"properties":{` +
+	`"status":{"enum":["done","approval_pending","denied","failed","cancelled"]},` +
+	`"http_status":{"type":"integer"},"response":{},"code":{"type":"string"},"reason":{"type":"string"},"handle":{"type":"string"}}}`)
 
 // OutputSchema is the envelope's JSON Schema, which every tool shares.
 func OutputSchema() json.RawMessage { return outputSchema }

@@ -1,0 +1,316 @@
+package mcpserver
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mark3labs/mcp-go/client"
+	"github.com/mark3labs/mcp-go/client/transport"
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/token"
+	"github.com/exeat/exeat/examples/petstore"
+	"github.com/exeat/exeat/openapi"
+	"github.com/exeat/exeat/store"
+	"github.com/exeat/exeat/tools"
+)
+
+var alice = authz.Principal{Type: "User", ID: "alice"}
+
+// newServer serves the pet shop, all of it real.
+func newServer(t testing.TB, policy string) *Server {
+	t.Helper()
+	ctx, dir := context.Background(), t.TempDir()
+	shop := httptest.NewServer(petstore.New())
+	t.Cleanup(shop.Close)
+	spec := filepath.Join(dir, "petstore.yaml")
+	if err := os.WriteFile(spec, petstore.Document, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := openapi.Load(ctx, spec, openapi.Options{BaseURL: shop.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []authz.PolicyFile
+	if policy != "" {
+		files = []authz.PolicyFile{{Name: "test.cedar", Text: []byte(policy)}}
+	}
+	engine, err := authz.New([]authz.API{tools.PolicyAPI(doc)}, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := token.OpenKeys(filepath.Join(dir, "keys"), "EdDSA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := keys.Secret("approvals")
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.Open(ctx, filepath.Join(dir, "exeat.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	runner, err := tools.New(tools.Config{
+		APIs:   []*tools.API{{Document: doc, Audience: shop.URL, Credentials: &token.Signed{Issuer: "http://exeat.test", Keys: keys}}},
+		Engine: engine, Store: st, Holds: &approval.Service{Store: st, Engine: engine, Key: key},
+		HoldURL: func(id string) string { return "http://inbox.test/h/" + id },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New(Config{Runner: runner, Version: "test", Local: alice})
+}
+
+// serve serves MCP over HTTP with the bearer token "secret".
+func serve(t testing.TB, s *Server) *httptest.Server {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(nil)
+	srv.Config.Handler = s.Handler(HTTPConfig{Auth: NewBearer("secret", alice), Hosts: []string{srv.Listener.Addr().String()},
+		Issuer: "http://exeat.test", JWKS: func() ([]byte, error) { return []byte(`{"keys":[]}`), nil }})
+	srv.Start()
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+func TestHTTPClient(t *testing.T) {
+	ctx := context.Background()
+	srv := serve(t, newServer(t, ""))
+	c, err := client.NewStreamableHttpClient(srv.URL+"/mcp", transport.WithHTTPHeaders(map[string]string{"Authorization": "Bearer secret"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var hello mcp.InitializeRequest
+	hello.Params.ProtocolVersion = "2025-11-25"
+	hello.Params.ClientInfo = mcp.Implementation{Name: "tester", Version: "1"}
+	if _, err := c.Initialize(ctx, hello); err != nil {
+		t.Fatal(err)
+	}
+	list, err := c.ListTools(ctx, mcp.ListToolsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, tool := range list.Tools {
+		names = append(names, tool.Name)
+	}
+	want := "create_pet delete_pet exeat_cancel exeat_holds exeat_resume get_pet get_photo list_pets patch_pet search_pets update_pet upload_photo"
+	if got := strings.Join(names, " "); got != want {
+		t.Errorf("tools are %s", got)
+	}
+	call := func(name string, args map[string]any) (map[string]any, *mcp.CallToolResult) {
+		t.Helper()
+		var req mcp.CallToolRequest
+		req.Params.Name, req.Params.Arguments = name, args
+		res, err := c.CallTool(ctx, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, ok := res.StructuredContent.(map[string]any)
+		if !ok {
+			t.Fatalf("%s gave no structured content: %+v", name, res)
+		}
+		return m, res
+	}
+	if m, res := call("get_pet", map[string]any{"petId": 1}); m["status"] != "done" || res.IsError {
+		t.Errorf("%v", m)
+	}
+	if m, res := call("get_pet", map[string]any{"petId": 99}); m["http_status"] != 404.0 || !res.IsError {
+		t.Errorf("%v", m)
+	}
+	m, res := call("delete_pet", map[string]any{"petId": 1})
+	if m["status"] != "approval_pending" || res.IsError {
+		t.Errorf("%v", m)
+	}
+	if again, _ := call("exeat_resume", map[string]any{"handle": m["handle"]}); again["status"] != "approval_pending" {
+		t.Errorf("%v", again)
+	}
+	if holds, _ := call("exeat_holds", nil); len(holds["holds"].([]any)) != 1 {
+		t.Errorf("%v", holds)
+	}
+	if gone, _ := call("exeat_cancel", map[string]any{"handle": m["handle"]}); gone["status"] != "cancelled" {
+		t.Errorf("%v", gone)
+	}
+	if bad, _ := call("exeat_resume", map[string]any{"handel": 1}); bad["code"] != "invalid_arguments" {
+		t.Errorf("%v", bad)
+	}
+	if none, _ := call("exeat_resume", map[string]any{"handle": "hold_aaaaaaaaaaaaaaaaaaaaaaaaaa"}); none["code"] != "handle_not_found" {
+		t.Errorf("%v", none)
+	}
+}
+
+const modernMeta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"modern","version":"1"}}`
+
+func TestHTTPRefusals(t *testing.T) {
+	srv := serve(t, newServer(t, ""))
+	host := strings.TrimPrefix(srv.URL, "http://")
+	list := `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{` + modernMeta + `}}`
+	auth := map[string]string{"Authorization": "Bearer secret", "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/list"}
+	with := func(k, v string) map[string]string {
+		m := map[string]string{}
+		for a, b := range auth {
+			m[a] = b
+		}
+		m[k] = v
+		return m
+	}
+	tests := []struct {
+		name, method, path, body string
+		header                   map[string]string
+		want                     int
+	}{
+		{"modern list", "POST", "/mcp", list, auth, 200},
+		{"no token", "POST", "/mcp", list, with("Authorization", ""), 401},
+		{"wrong token", "POST", "/mcp", list, with("Authorization", "Bearer secreT"), 401},
+		{"token in another scheme", "POST", "/mcp", list, with("Authorization", "Basic secret"), 401},
+		{"the inbox's cookie", "POST", "/mcp", list, with("Authorization", ""), 401},
+		{"foreign origin", "POST", "/mcp", list, with("Origin", "https://evil.example"), 403},
+		{"null origin", "POST", "/mcp", list, with("Origin", "null"), 403},
+		{"own origin", "POST", "/mcp", list, with("Origin", "http://"+host), 200},
+		{"foreign host", "POST", "/mcp", list, with("Host", "evil.example"), 403},
+		{"too large", "POST", "/mcp", `{"x":"` + strings.Repeat("a", maxBody) + `"}`, auth, 413},
+		{"sessionless notification is dropped", "POST", "/mcp", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`, auth, 202},
+		{"keys", "GET", "/.well-known/jwks.json", "", nil, 200},
+		{"metadata", "GET", "/.well-known/oauth-authorization-server", "", nil, 200},
+		{"nothing else", "GET", "/", "", auth, 404},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			req, err := http.NewRequest(tt.method, srv.URL+tt.path, strings.NewReader(tt.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set("Accept", "application/json, text/event-stream")
+			for k, v := range tt.header {
+				if k == "Host" {
+					req.Host = v
+				} else if v != "" {
+					req.Header.Set(k, v)
+				}
+			}
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.StatusCode != tt.want {
+				t.Errorf("got %s: %s", resp.Status, body)
+			}
+			if tt.want == 401 && resp.Header.Get("WWW-Authenticate") == "" {
+				t.Error("a 401 without challenge")
+			}
+		})
+	}
+}
+
+// pipe serves stdio on a script of lines and returns the answers by id.
+func pipe(t *testing.T, s *Server, lines ...string) map[string]map[string]any {
+	t.Helper()
+	var out bytes.Buffer
+	if err := s.ServeStdio(context.Background(), strings.NewReader(strings.Join(lines, "\n")), &out); err != nil {
+		t.Fatal(err)
+	}
+	answers := map[string]map[string]any{}
+	scan := bufio.NewScanner(&out)
+	scan.Buffer(nil, 16<<20)
+	for scan.Scan() {
+		var m map[string]any
+		if err := json.Unmarshal(scan.Bytes(), &m); err != nil {
+			t.Fatalf("stdout has %q: %v", scan.Text(), err)
+		}
+		answers[fmt.Sprint(m["id"])] = m
+	}
+	return answers
+}
+
+func TestStdioBothEras(t *testing.T) {
+	s := newServer(t, "")
+	call := func(id int, meta, tool, args string) string {
+		if meta != "" {
+			meta += ","
+		}
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{%s"name":%q,"arguments":%s}}`, id, meta, tool, args)
+	}
+	legacy := pipe(t, s,
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"old","version":"1"}}}`,
+		`{"jsonrpc":"2.0","method":"notifications/initialized"}`,
+		call(2, "", "get_pet", `{"petId":1}`),
+		call(3, "", "delete_pet", `{"petId":1}`),
+		call(4, "", "get_pet", `{"petId":1,"petId":2}`))
+	modern := pipe(t, s,
+		`{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{`+modernMeta+`}}`,
+		call(2, modernMeta, "get_pet", `{"petId":1}`),
+		call(3, modernMeta, "delete_pet", `{"petId":2}`),
+		call(4, modernMeta, "get_pet", `{"petId":9007199254740993}`))
+	for era, answers := range map[string]map[string]map[string]any{"legacy": legacy, "modern": modern} {
+		want := map[string]string{"2": "done", "3": "approval_pending", "4": "done"}
+		if era == "legacy" {
+			want["4"] = "failed"
+		}
+		for id, status := range want {
+			result, _ := answers[id]["result"].(map[string]any)
+			content, _ := result["structuredContent"].(map[string]any)
+			if content["status"] != status {
+				t.Errorf("%s %s: %v", era, id, answers[id])
+			}
+		}
+		if answers["1"]["result"] == nil {
+			t.Errorf("%s: no greeting: %v", era, answers["1"])
+		}
+	}
+	// Every digit of a large integer reaches the API.
+	if b, _ := json.Marshal(modern["4"]); !strings.Contains(string(b), `"http_status":404`) {
+		t.Errorf("%s", b)
+	}
+}
+
+func TestListIsPerPrincipal(t *testing.T) {
+	s := newServer(t, `permit (principal, action == Petstore::Action::"get_pet", resource); permit (principal == User::"bob", action, resource);`)
+	got := pipe(t, s,
+		`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{`+modernMeta+`}}`,
+		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{`+modernMeta+`,"name":"delete_pet","arguments":{"petId":1}}}`)
+	b, err := json.Marshal(got["1"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(b); !strings.Contains(text, `"get_pet"`) || strings.Contains(text, `"delete_pet"`) {
+		t.Errorf("%s", text)
+	}
+	if got["2"]["error"] == nil {
+		t.Errorf("a tool that is not listed was called: %v", got["2"])
+	}
+}
+
+func TestPanicIsASentence(t *testing.T) {
+	s := newServer(t, "")
+	var seen string
+	s.Panicked = func(tool string, v any) { seen = fmt.Sprint(tool, v) }
+	h := s.guarded("boom", func(context.Context, mcp.CallToolRequest) tools.Result { panic("secret inside") })
+	res, err := h(context.Background(), mcp.CallToolRequest{})
+	b, _ := json.Marshal(res)
+	if err != nil || !res.IsError || strings.Contains(string(b), "secret") || seen != "boomsecret inside" {
+		t.Errorf("%s %v %q", b, err, seen)
+	}
+}
