@@ -12,16 +12,16 @@ type Request struct {
 	Origin string
 	// Target is the raw request-target: path and query as they go on the wire.
 	Target string
-	// Path is the decoded-by-segment, still percent-encoded path below the
-	// API's base URL, e.g. /pets/42: what policies call the resource.
+	// Path is the percent-encoded path below the API's base URL, without the
+	// query, e.g. /pets/42: what policies call the resource.
 	Path        string
 	ContentType string      // "" without a body
 	Header      http.Header // from parameters and Accept; canonical keys; no Content-Type
 	Body        []byte
 }
 
-// Response is what an API answered, in a form an agent can use. Exactly one of
-// JSON, Text and Binary is set, or none for an empty body.
+// Response is what an API answered, in a form an agent can use. At most one of
+// JSON, Text and Binary is set; none for an empty body or one left out.
 type Response struct {
 	Status    int
 	MediaType string
