@@ -1,0 +1,235 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	ourModule   = "github.com/exeat/exeat"
+	mostModules = 16 // that we depend on directly
+)
+
+// arrows are the imports that each package may have of the others. They run one
+// way:
+//
+//	cmd ─▶ mcpserver ─▶ tools ─┬─▶ openapi
+//	                           ├─▶ authz
+//	                           ├─▶ authz/token
+//	                           ├─▶ authz/approval ─▶ authz, store
+//	                           └─▶ store
+//
+// mcpserver knows authz for the values that name a caller, no more.
+var arrows = map[string][]string{
+	"authz":             {},
+	"authz/token":       {},
+	"openapi":           {},
+	"store":             {},
+	"authz/approval":    {"authz", "store"},
+	"tools":             {"authz", "authz/approval", "authz/token", "openapi", "store"},
+	"mcpserver":         {"authz", "tools"},
+	"cmd/exeat":         {"authz", "authz/approval", "authz/token", "examples/petstore", "mcpserver", "openapi", "store", "tools"},
+	"store/storetest":   {"store"},
+	"examples":          {"authz", "openapi", "tools"},
+	"examples/petstore": {},
+}
+
+// testArrows are further imports that the tests of any package may have, besides
+// everything that lies downstream of it: something to call, and how to read it.
+var testArrows = []string{"examples/petstore", "openapi", "store/storetest"}
+
+// downstream reports whether arrows lead from one package to another.
+func downstream(from, to string) bool {
+	return from == to || slices.ContainsFunc(arrows[from], func(next string) bool { return downstream(next, to) })
+}
+
+// module is a dependency: why we have it, and the packages that use it outside
+// of tests. No packages means tests only.
+type module struct {
+	why      string
+	packages []string
+}
+
+// modules are all that we depend on directly. A new one needs a reason here and,
+// if there was a choice, a page in docs/decisions.
+var modules = map[string]module{
+	"github.com/cedar-policy/cedar-go":         {"the policy language: parser, validator, evaluator", []string{"authz"}},
+	"github.com/go-jose/go-jose/v4":            {"signs and verifies tokens; measured as the strictest", []string{"authz/token"}},
+	"github.com/gowebpki/jcs":                  {"RFC 8785, the canonical form that digests are made over", []string{"authz/token"}},
+	"golang.org/x/oauth2":                      {"client credentials (RFC 6749 §4.4)", []string{"authz/token"}},
+	"github.com/santhosh-tekuri/jsonschema/v6": {"checks arguments against JSON Schema 2020-12", []string{"openapi"}},
+	"go.yaml.in/yaml/v3":                       {"documents and configuration in YAML, with positions", []string{"cmd/exeat", "openapi"}},
+	"golang.org/x/text":                        {"Unicode that deceives the eye, in documents and in what people are shown", []string{"authz/approval", "openapi"}},
+	"github.com/mark3labs/mcp-go":              {"the MCP protocol", []string{"cmd/exeat", "mcpserver"}},
+	"modernc.org/sqlite":                       {"the database, without cgo", []string{"store"}},
+	"github.com/spf13/cobra":                   {"the command line", []string{"cmd/exeat"}},
+	"github.com/rs/zerolog":                    {"the log on stderr", []string{"cmd/exeat"}},
+	"golang.org/x/sync":                        {"errgroup: what runs together ends together", []string{"cmd/exeat"}},
+	"github.com/google/go-cmp":                 {"differences in tests", nil},
+	"github.com/rogpeppe/go-internal":          {"testscript, for tests of the command line", nil},
+}
+
+// goFile is one of our source files.
+type goFile struct {
+	name    string
+	pkg     string // relative to the module
+	test    bool
+	imports []string
+}
+
+// ourFiles parses the imports of every Go file of the module.
+func ourFiles(t *testing.T) []goFile {
+	root := filepath.Join("..", "..")
+	var files []goFile
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if n := d.Name(); path != root && (n == "testdata" || strings.HasPrefix(n, ".") || strings.HasPrefix(n, "_")) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if filepath.Ext(path) != ".go" {
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		f := goFile{name: filepath.ToSlash(rel), pkg: filepath.ToSlash(filepath.Dir(rel)), test: strings.HasSuffix(path, "_test.go")}
+		for _, spec := range parsed.Imports {
+			p, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			f.imports = append(f.imports, p)
+		}
+		files = append(files, f)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// TestImportDirection fails on any arrow that the diagram does not have.
+func TestImportDirection(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range ourFiles(t) {
+		allowed, known := arrows[f.pkg]
+		if !known {
+			t.Errorf("%s: the package %s has no place in the diagram", f.name, f.pkg)
+			continue
+		}
+		seen[f.pkg] = true
+		for _, p := range f.imports {
+			target, ours := strings.CutPrefix(p, ourModule+"/")
+			if !ours || slices.Contains(allowed, target) {
+				continue
+			}
+			if f.test && (downstream(f.pkg, target) || slices.Contains(testArrows, target)) {
+				continue
+			}
+			t.Errorf("%s: %s must not import %s", f.name, f.pkg, target)
+		}
+	}
+	for pkg := range arrows {
+		if !seen[pkg] {
+			t.Errorf("the diagram has the package %s, and there is none", pkg)
+		}
+	}
+}
+
+// TestModules fails on a direct dependency that is not on the list, on one that
+// is used elsewhere than the list says, and on a line of the list without use.
+func TestModules(t *testing.T) {
+	if len(modules) > mostModules {
+		t.Errorf("%d direct dependencies; the most we want is %d", len(modules), mostModules)
+	}
+	required, direct := goMod(t)
+	for _, m := range direct {
+		if _, ok := modules[m]; !ok {
+			t.Errorf("go.mod requires %s directly, and the list has no reason for it", m)
+		}
+	}
+	used := map[string]map[string]bool{}
+	for _, f := range ourFiles(t) {
+		for _, p := range f.imports {
+			if first, _, _ := strings.Cut(p, "/"); !strings.Contains(first, ".") || p == ourModule || strings.HasPrefix(p, ourModule+"/") {
+				continue
+			}
+			m := moduleOf(p, required)
+			entry, ok := modules[m]
+			switch {
+			case !ok:
+				t.Errorf("%s imports %s of the module %q, which is not on the list", f.name, p, m)
+				continue
+			case !f.test && !slices.Contains(entry.packages, f.pkg):
+				t.Errorf("%s imports %s: %s is not among the packages that may use it", f.name, p, f.pkg)
+			}
+			if used[m] == nil {
+				used[m] = map[string]bool{}
+			}
+			if !f.test {
+				used[m][f.pkg] = true
+			}
+		}
+	}
+	for m, entry := range modules {
+		if used[m] == nil {
+			t.Errorf("%s is on the list, and nothing imports it", m)
+			continue
+		}
+		if got := slices.Sorted(maps.Keys(used[m])); !slices.Equal(got, entry.packages) {
+			t.Errorf("%s is used by %v, and the list says %v", m, got, entry.packages)
+		}
+	}
+}
+
+// moduleOf is the required module with the longest path that holds a package.
+func moduleOf(pkg string, required []string) string {
+	best := ""
+	for _, m := range required {
+		if (pkg == m || strings.HasPrefix(pkg, m+"/")) && len(m) > len(best) {
+			best = m
+		}
+	}
+	return best
+}
+
+// goMod lists the modules that go.mod requires, and those without "// indirect".
+func goMod(t *testing.T) (required, direct []string) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))
+		if len(fields) < 2 || !strings.HasPrefix(fields[1], "v") {
+			continue
+		}
+		required = append(required, fields[0])
+		if !strings.Contains(line, "// indirect") {
+			direct = append(direct, fields[0])
+		}
+	}
+	if len(required) == 0 {
+		t.Fatal("go.mod requires nothing; can this test still read it?")
+	}
+	return required, direct
+}
