@@ -182,6 +182,28 @@ func (e *Engine) Digest() string { return e.digest }
 // Policies is how many policies there are.
 func (e *Engine) Policies() int { return len(e.policies) }
 
+// Warnings are what a policy author probably does not mean.
+func (e *Engine) Warnings() []string {
+	var out []string
+	permits := 0
+	for _, p := range e.approve {
+		if !p.permit {
+			continue
+		}
+		permits++
+		_, anybody := p.ast.Principal.(ast.ScopeTypeAll)
+		_, anyAction := p.ast.Action.(ast.ScopeTypeAll)
+		_, anything := p.ast.Resource.(ast.ScopeTypeAll)
+		if anybody && anyAction && anything && len(p.ast.Conditions) == 0 {
+			out = append(out, fmt.Sprintf("policy %s (%s:%d) also lets everybody approve everything; write: action in Action::\"call_tool\"", p.id, p.file, p.line))
+		}
+	}
+	if permits == 0 {
+		out = append(out, `no policy permits Action::"approve": what is held can only expire`)
+	}
+	return out
+}
+
 // UsesUsage reports whether a policy that can apply to the action reads
 // context.usage, so that the caller need not count otherwise.
 func (e *Engine) UsesUsage(api, name string) bool {

@@ -238,3 +238,18 @@ func TestLoadProblems(t *testing.T) {
 		})
 	}
 }
+
+func TestWarnings(t *testing.T) {
+	tests := []struct{ policy, want string }{
+		{"", ""},
+		{`permit (principal, action, resource);`, "lets everybody approve everything"},
+		{`permit (principal, action in Action::"call_tool", resource);`, "what is held can only expire"},
+		{`permit (principal, action in Action::"call_tool", resource); permit (principal in Group::"leads", action == Action::"approve", resource);`, ""},
+	}
+	for _, tt := range tests {
+		got := strings.Join(engine(t, tt.policy).Warnings(), "; ")
+		if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
+			t.Errorf("%s\n  warns %q, want %q", tt.policy, got, tt.want)
+		}
+	}
+}

@@ -291,6 +291,9 @@ func (g *gateway) announce(w io.Writer) {
 	} else {
 		fmt.Fprintf(w, "exeat: policy: %s (%.12s)\n", strings.Join(g.cfg.Policy, ", "), g.engine.Digest())
 	}
+	for _, warning := range g.engine.Warnings() {
+		fmt.Fprintln(w, "exeat: warning:", warning)
+	}
 	if g.inboxL != nil {
 		fmt.Fprintf(w, "exeat: people decide at %s\n", g.inbox.URL)
 		fmt.Fprintf(w, "exeat: log in once, as %s, with %s\n", g.cfg.User, g.inbox.LoginLink())

@@ -172,6 +172,9 @@ start would. Every problem is printed with file:line:column.`,
 			for _, d := range docs {
 				n += len(d.Operations)
 			}
+			for _, w := range engine.Warnings() {
+				fmt.Fprintln(cmd.ErrOrStderr(), "exeat: warning:", w)
+			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "ok: %d policies over %d actions, policy set %.12s\n", engine.Policies(), n, engine.Digest())
 			return err
 		},
