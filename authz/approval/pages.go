@@ -2,6 +2,7 @@ package approval
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ func (in *Inbox) failure(err error) (status int, code, text string) {
 			return f.status, f.code, f.text
 		}
 	}
-	if in.Trouble != nil {
+	if in.Trouble != nil && !errors.Is(err, context.Canceled) { // who asked has gone
 		in.Trouble(fmt.Errorf("inbox: %w", err))
 	}
 	return http.StatusInternalServerError, "internal", "The inbox could not do that. Nothing was decided."

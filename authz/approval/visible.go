@@ -31,6 +31,7 @@ func visible(s string) []piece {
 	first := len(s) - len(strings.TrimLeft(s, " "))
 	last := max(first, len(strings.TrimRight(s, " ")))
 	begun, kind := 0, "" // the run that is being read
+	var w word
 	flush := func(i int, next string) {
 		if kind != "" && kind != next {
 			out = append(out, piece{s[begun:i], kind})
@@ -50,7 +51,7 @@ func visible(s string) []piece {
 			out = append(out, piece{"↵", lineBreak})
 		case ' ' <= r && r <= '~' && (r != ' ' || first <= i && i < last):
 			flush(i, plainText)
-		case r >= utf8.RuneSelf && readable(s, i, r):
+		case r >= utf8.RuneSelf && readable(s, i, r, &w):
 			flush(i, otherText)
 		default:
 			flush(i, "")
@@ -74,7 +75,7 @@ func deceives(pieces []piece) bool {
 
 // readable reports whether r, which is not ASCII and stands at s[i], can be
 // shown as it is.
-func readable(s string, i int, r rune) bool {
+func readable(s string, i int, r rune, w *word) bool {
 	switch {
 	case !unicode.IsPrint(r), unicode.In(r, blank...), unicode.Is(lookAlike, r):
 		return false
@@ -87,7 +88,8 @@ func readable(s string, i int, r rune) bool {
 		// most of the rest (phonetic letters, small capitals) looks like ASCII.
 		return r < 0x180 || ascii(norm.NFD.String(string(r))[:1])
 	case unicode.IsLetter(r) && unicode.In(r, posers...):
-		return !besideLatin(s, i)
+		w.around(s, i) // "pаypal" with a Cyrillic а
+		return !w.latin
 	}
 	return true
 }
@@ -101,33 +103,36 @@ func ascii(s string) bool {
 	return true
 }
 
-// besideLatin reports whether the word around s[i] has Latin letters too:
-// "pаypal" with a Cyrillic а.
-func besideLatin(s string, i int) bool {
+// word is the one that was looked at last.
+type word struct {
+	end   int
+	latin bool // it has Latin letters
+}
+
+// around finds the word around s[i], once for each word.
+func (w *word) around(s string, i int) {
+	if i < w.end {
+		return
+	}
 	inWord := func(r rune) bool {
 		return unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsDigit(r) || r == '_'
 	}
-	// No word is longer, and hostile text must not cost a search each letter.
-	const most = 64
-	for j, n := i, 0; j > 0; n++ {
-		r, size := utf8.DecodeLastRuneInString(s[:j])
+	start := i
+	for start > 0 {
+		r, size := utf8.DecodeLastRuneInString(s[:start])
 		if !inWord(r) {
 			break
 		}
-		if unicode.Is(unicode.Latin, r) || n == most {
-			return true
-		}
-		j -= size
+		start -= size
 	}
-	for n, r := range s[i:] {
+	w.end, w.latin = len(s), false
+	for j, r := range s[start:] {
 		if !inWord(r) {
+			w.end = start + j
 			break
 		}
-		if unicode.Is(unicode.Latin, r) || n > 4*most {
-			return true
-		}
+		w.latin = w.latin || unicode.Is(unicode.Latin, r)
 	}
-	return false
 }
 
 // carriesMark reports whether a combining mark after s belongs to a script that
