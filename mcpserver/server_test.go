@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mark3labs/mcp-go/client"
 	"github.com/mark3labs/mcp-go/client/transport"
@@ -138,6 +139,27 @@ func TestHTTPClient(t *testing.T) {
 	m, res := call("delete_pet", map[string]any{"petId": 1})
 	if m["status"] != "approval_pending" || res.IsError {
 		t.Errorf("%v", m)
+	}
+	told := make(chan mcp.JSONRPCNotification, 10)
+	c.OnNotification(func(n mcp.JSONRPCNotification) {
+		select {
+		case told <- n:
+		default:
+		}
+	})
+	var waiting mcp.CallToolRequest
+	waiting.Params.Name, waiting.Params.Arguments = "exeat_resume", map[string]any{"handle": m["handle"], "wait_seconds": 1}
+	waiting.Params.Meta = &mcp.Meta{ProgressToken: "p1"}
+	if _, err := c.CallTool(ctx, waiting); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case n := <-told:
+		if n.Method != "notifications/progress" {
+			t.Errorf("told %+v", n)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a client that waits was not told")
 	}
 	if again, _ := call("exeat_resume", map[string]any{"handle": m["handle"]}); again["status"] != "approval_pending" {
 		t.Errorf("%v", again)

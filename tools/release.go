@@ -81,7 +81,6 @@ func (r *Runner) trouble(err error) {
 func (r *Runner) release(ctx context.Context, h store.Hold) {
 	c, err := r.revive(h)
 	if err != nil {
-		c = &call{tool: &Tool{api: &API{}}, txn: h.Txn, handle: h.ID, start: r.Now(), err: err}
 		r.finish(ctx, h, approval.Refuse{}, store.Entry{Kind: "refuse", Txn: h.Txn, Principal: h.Subject, API: h.API, Tool: h.Tool,
 			Hold: h.ID, Digest: h.Digest, Code: string(PolicyChanged), Note: err.Error()})
 		r.trouble(fmt.Errorf("release %s: %w", h.ID, err))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"sync/atomic"
 
 	"github.com/exeat/exeat/authz/token"
@@ -160,13 +161,11 @@ func (c *call) unanswered(err error, connected bool) (Result, certainty) {
 
 // plain drops what url.Error adds: the URL, whose query may hold a key.
 func plain(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
-		err = inner
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
 	}
+	return err
 }
 
 // entry is the call as a line of the audit log.
