@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
@@ -158,7 +159,7 @@ func (x *explainer) suggest(e *jsonschema.ValidationError, name string) string {
 	slices.Sort(known)
 	best, at := "", 2+len(name)/4
 	for _, property := range known {
-		if d := distance(bare(name), bare(property)); d < at {
+		if d := levenshtein.ComputeDistance(bare(name), bare(property)); d < at {
 			best, at = property, d
 		}
 	}

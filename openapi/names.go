@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // maxName is the longest tool name that hosts accept with their own prefix.
@@ -20,7 +22,7 @@ var reserved = []string{"call_tool", "read", "write", "delete", "approve"}
 // snake turns any name into [a-z0-9_], with _ between words.
 func snake(s string) string {
 	var b strings.Builder
-	runes := []rune(s)
+	runes := []rune(strings.NewReplacer("'", "", "\u2019", "").Replace(s)) // GitHub's
 	for i, r := range runes {
 		switch {
 		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
@@ -148,7 +150,7 @@ func suggestion(pattern string, ops []*Operation) string {
 	slices.Sort(known)
 	best, at := "", 1+len(pattern)/3
 	for _, k := range slices.Compact(known) {
-		if d := distance(strings.ToLower(pattern), strings.ToLower(k)); d <= at && (best == "" || d < at) {
+		if d := levenshtein.ComputeDistance(strings.ToLower(pattern), strings.ToLower(k)); d <= at && (best == "" || d < at) {
 			best, at = k, d
 		}
 	}
@@ -156,24 +158,4 @@ func suggestion(pattern string, ops []*Operation) string {
 		return "; exeat tools lists them"
 	}
 	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// distance is the Levenshtein distance of two short words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diag, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diag+cost)
-		}
-	}
-	return row[len(b)]
 }

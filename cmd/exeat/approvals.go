@@ -116,17 +116,24 @@ func inboxClient() (*approval.Client, error) {
 	return &c, nil
 }
 
+// loggedIn makes the RunE of a command that talks to the inbox.
+func loggedIn(work func(*cobra.Command, *approval.Client, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := inboxClient()
+		if err != nil {
+			return err
+		}
+		return work(cmd, c, args)
+	}
+}
+
 func approvalsListCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the calls that wait for a person",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := inboxClient()
-			if err != nil {
-				return err
-			}
+		RunE: loggedIn(func(cmd *cobra.Command, c *approval.Client, _ []string) error {
 			holds, err := c.Holds(cmd.Context())
 			if err != nil {
 				return failed(err)
@@ -135,7 +142,7 @@ func approvalsListCmd() *cobra.Command {
 				return printJSON(cmd.OutOrStdout(), holds)
 			}
 			return printHolds(cmd.OutOrStdout(), holds)
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -160,11 +167,7 @@ func approvalsShowCmd() *cobra.Command {
 		Use:   "show HANDLE",
 		Short: "Show a held call in full: the exact request, who asks, and why it waits",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := inboxClient()
-			if err != nil {
-				return err
-			}
+		RunE: loggedIn(func(cmd *cobra.Command, c *approval.Client, args []string) error {
 			h, err := c.Hold(cmd.Context(), args[0])
 			if err != nil {
 				return failed(err)
@@ -173,7 +176,7 @@ func approvalsShowCmd() *cobra.Command {
 				return printJSON(cmd.OutOrStdout(), h)
 			}
 			return printHold(cmd.OutOrStdout(), h)
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -207,11 +210,7 @@ func approvalsDecideCmd(approve bool) *cobra.Command {
 		Use:   use,
 		Short: short,
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := inboxClient()
-			if err != nil {
-				return err
-			}
+		RunE: loggedIn(func(cmd *cobra.Command, c *approval.Client, args []string) error {
 			h, err := c.Hold(cmd.Context(), args[0])
 			if err != nil {
 				return failed(err)
@@ -228,7 +227,7 @@ func approvalsDecideCmd(approve bool) *cobra.Command {
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", h.ID, h.State)
 			return err
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&digest, "digest", "", "the first 8 or more digits of the digest of what you decide")
 	if !approve {
@@ -242,13 +241,9 @@ func approvalsWatchCmd() *cobra.Command {
 		Use:   "watch",
 		Short: "Print held calls as they come and go, until interrupted",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := inboxClient()
-			if err != nil {
-				return err
-			}
+		RunE: loggedIn(func(cmd *cobra.Command, c *approval.Client, _ []string) error {
 			return watchHolds(cmd.Context(), c, cmd.OutOrStdout())
-		},
+		}),
 	}
 }
 

@@ -43,6 +43,18 @@ func openLog(ctx context.Context, db string) (*store.Store, error) {
 	return store.Open(ctx, db)
 }
 
+// onLog makes the RunE of a command that works on an existing audit log.
+func onLog(f *flags, work func(*cobra.Command, *store.Store) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		s, err := openLog(cmd.Context(), f.db)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		return work(cmd, s)
+	}
+}
+
 func auditTailCmd() *cobra.Command {
 	var f flags
 	var n int
@@ -51,17 +63,12 @@ func auditTailCmd() *cobra.Command {
 		Use:   "tail",
 		Short: "Print the last entries, and new ones as they come with --follow",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := openLog(cmd.Context(), f.db)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
+		RunE: onLog(&f, func(cmd *cobra.Command, s *store.Store) error {
 			changed, stop := s.Watch()
 			defer stop()
 			var last []store.Entry
 			after := int64(0)
-			err = s.Entries(cmd.Context(), 0, func(e store.Entry) error {
+			err := s.Entries(cmd.Context(), 0, func(e store.Entry) error {
 				after = e.Seq
 				if last = append(last, e); len(last) > n {
 					last = last[1:]
@@ -89,7 +96,7 @@ func auditTailCmd() *cobra.Command {
 				}
 			}
 			return nil
-		},
+		}),
 	}
 	f.database(cmd)
 	cmd.Flags().IntVarP(&n, "lines", "n", 20, "print the last `N` entries")
@@ -142,12 +149,7 @@ func auditVerifyCmd() *cobra.Command {
 		Long: `Check the whole chain and print its head as SEQ:HASH. Note the head outside this
 machine; --head SEQ:HASH later proves that nothing was cut off up to there.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := openLog(cmd.Context(), f.db)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
+		RunE: onLog(&f, func(cmd *cobra.Command, s *store.Store) error {
 			got, err := s.Verify(cmd.Context())
 			if err != nil {
 				return failed(fmt.Errorf("the audit log is broken: %w", err))
@@ -164,7 +166,7 @@ machine; --head SEQ:HASH later proves that nothing was cut off up to there.`,
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "ok: %d entries, head %d:%s\n", got.Seq, got.Seq, got.Hash)
 			return err
-		},
+		}),
 	}
 	f.database(cmd)
 	cmd.Flags().StringVar(&head, "head", "", "also check that the log still holds the noted head `SEQ:HASH`")
@@ -178,19 +180,14 @@ func auditExportCmd() *cobra.Command {
 		Use:   "export",
 		Short: "Print the entries as JSON, one a line",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := openLog(cmd.Context(), f.db)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
+		RunE: onLog(&f, func(cmd *cobra.Command, s *store.Store) error {
 			enc := json.NewEncoder(cmd.OutOrStdout())
 			enc.SetEscapeHTML(false)
 			if err := s.Entries(cmd.Context(), after, func(e store.Entry) error { return enc.Encode(e) }); err != nil {
 				return failed(err)
 			}
 			return nil
-		},
+		}),
 	}
 	f.database(cmd)
 	cmd.Flags().Int64Var(&after, "after", 0, "begin after the entry `SEQ`")

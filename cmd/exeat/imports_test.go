@@ -70,6 +70,7 @@ var modules = map[string]module{
 	"golang.org/x/text":                        {"Unicode that deceives the eye, in documents and in what people are shown", []string{"authz/approval", "openapi"}},
 	"github.com/mark3labs/mcp-go":              {"the MCP protocol", []string{"cmd/exeat", "mcpserver"}},
 	"modernc.org/sqlite":                       {"the database, without cgo", []string{"store"}},
+	"github.com/agnivade/levenshtein":          {"what a misspelt name was meant to be", []string{"authz", "cmd/exeat", "openapi"}},
 	"github.com/spf13/cobra":                   {"the command line", []string{"cmd/exeat"}},
 	"github.com/rs/zerolog":                    {"the log on stderr", []string{"cmd/exeat"}},
 	"golang.org/x/sync":                        {"errgroup: what runs together ends together", []string{"cmd/exeat"}},

@@ -26,17 +26,7 @@ keep in a log file. If that is out of the way, run "exeat inbox" in a terminal.`
   exeat stdio --policy policies/ --include 'tag:pets' petstore.yaml
   exeat stdio --config exeat.yaml`,
 		RunE: func(cmd *cobra.Command, specs []string) error {
-			cfg, err := f.config(specs)
-			if err != nil {
-				return err
-			}
-			g, err := openGateway(cmd.Context(), cfg, cmd.ErrOrStderr(), true)
-			if err != nil {
-				return err
-			}
-			defer g.close()
-			g.announce(cmd.ErrOrStderr())
-			return g.run(cmd.Context(), func(ctx context.Context) error {
+			return f.serve(cmd, specs, func(ctx context.Context, g *gateway) error {
 				return g.mcp().ServeStdio(ctx, cmd.InOrStdin(), cmd.OutOrStdout())
 			})
 		},
@@ -46,6 +36,22 @@ keep in a log file. If that is out of the way, run "exeat inbox" in a terminal.`
 	f.state(cmd)
 	cmd.Flags().StringVar(&f.inboxListen, "inbox-listen", "", "serve the inbox on `ADDR` (default: 127.0.0.1:8421, or a free port)")
 	return cmd
+}
+
+// serve opens the gateway of the flags, with its inbox, and runs it until work
+// ends.
+func (f *flags) serve(cmd *cobra.Command, specs []string, work func(context.Context, *gateway) error) error {
+	cfg, err := f.config(specs)
+	if err != nil {
+		return err
+	}
+	g, err := openGateway(cmd.Context(), cfg, cmd.ErrOrStderr(), true)
+	if err != nil {
+		return err
+	}
+	defer g.close()
+	g.announce(cmd.ErrOrStderr())
+	return g.run(cmd.Context(), func(ctx context.Context) error { return work(ctx, g) })
 }
 
 func httpCmd() *cobra.Command {
@@ -144,17 +150,7 @@ serves their document, this one included: give it the same SPEC and policies.`,
 		Example: `  exeat inbox petstore.yaml
   exeat inbox --config exeat.yaml --inbox-listen 127.0.0.1:8500`,
 		RunE: func(cmd *cobra.Command, specs []string) error {
-			cfg, err := f.config(specs)
-			if err != nil {
-				return err
-			}
-			g, err := openGateway(cmd.Context(), cfg, cmd.ErrOrStderr(), true)
-			if err != nil {
-				return err
-			}
-			defer g.close()
-			g.announce(cmd.ErrOrStderr())
-			return g.run(cmd.Context(), func(ctx context.Context) error {
+			return f.serve(cmd, specs, func(ctx context.Context, _ *gateway) error {
 				<-ctx.Done()
 				return nil
 			})
