@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -59,14 +60,23 @@ func TestClient(t *testing.T) {
 	if d := cmp.Diff(view, got); d != "" {
 		t.Errorf("hold (-want +got):\n%s", d)
 	}
+}
 
+func TestClientDecides(t *testing.T) {
+	s := newSite(t)
+	ctx := t.Context()
+	c, err := Login(ctx, s.inbox.LoginLink())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := s.open(call(alice, "k1"))
 	if _, err := c.Decide(ctx, h.ID, Verdict{Approve: true, Digest: "0"}); !errors.Is(err, ErrDigest) || errors.Is(err, ErrDecided) {
 		t.Errorf("another digest: %v", err)
 	}
 	if _, err := c.Decide(ctx, h.ID, Verdict{Digest: h.Digest, Reason: strings.Repeat("x", 501)}); !errors.Is(err, ErrReason) {
 		t.Errorf("a long reason: %v", err)
 	}
-	got, err = c.Decide(ctx, h.ID, Verdict{Digest: h.Digest, Reason: "no"})
+	got, err := c.Decide(ctx, h.ID, Verdict{Digest: h.Digest, Reason: "no"})
 	if err != nil || got.State != "denied" || got.Denial != "no" || got.DecidedBy != "User::alice" || !got.Decided.Equal(s.at) || got.MayDecide {
 		t.Errorf("denied: %+v, %v", got, err)
 	}
@@ -74,8 +84,12 @@ func TestClient(t *testing.T) {
 		t.Errorf("twice: %v", err)
 	}
 	h = s.open(call(alice, "k2"))
-	if got, err := c.Decide(ctx, h.ID, Verdict{Approve: true, Digest: h.Digest}); err != nil || got.State != "approved" {
+	if got, err := c.Decide(ctx, h.ID, Verdict{Approve: true, Digest: h.Digest}); err != nil || got.State != "approved" || !got.Expires.Equal(s.at.Add(5*time.Minute)) {
 		t.Errorf("approved: %+v, %v", got, err)
+	}
+	hidden := s.open(call(bob, "k4"))
+	if _, err := c.Decide(ctx, hidden.ID, Verdict{Approve: true, Digest: hidden.Digest}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("what is not this person's to see: %v", err)
 	}
 	if _, err := c.Hold(ctx, "../holds"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("an odd handle: %v", err)

@@ -38,12 +38,12 @@ func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) 
 		if _, err := Apply(h, e, now); err != nil {
 			return err
 		}
-		if d := s.mayDecide(h, who, now); d.Outcome != authz.Allow {
+		d := s.mayDecide(h, who, now)
+		entry.Policies = d.Policies // that let the person decide, or did not
+		if d.Outcome != authz.Allow {
 			forbidden = fmt.Errorf("%w: %s", ErrForbidden, d.Reason)
-			entry.Code, entry.Decision, entry.Policies = "forbidden", string(authz.Deny), d.Policies
+			entry.Code, entry.Decision = "forbidden", string(authz.Deny)
 			return tx.Append(entry)
-		} else {
-			entry.Policies = d.Policies
 		}
 		h, err = change(tx, h, e, now, entry)
 		return err

@@ -44,8 +44,8 @@ func (s *Service) prove(h store.Hold, a store.Approval) []byte {
 	return mac.Sum(nil)
 }
 
-// proven reports whether the hold's approval was made by this service's key
-// for this hold and its digest.
+// proven reports whether the hold's approval was made with this service's key
+// for this hold as it is.
 func (s *Service) proven(h store.Hold) bool {
 	return len(s.Key) >= 32 && h.Approval != nil && hmac.Equal(h.Approval.Proof, s.prove(h, *h.Approval))
 }

@@ -97,6 +97,9 @@ func TestTampered(t *testing.T) {
 	set := func(path, value string) string {
 		return "UPDATE holds SET changing = json_set(CAST(changing AS TEXT), '" + path + "', " + value + ") WHERE state = 'approved'"
 	}
+	setFixed := func(path, value string) string {
+		return "UPDATE holds SET fixed = json_set(CAST(fixed AS TEXT), '" + path + "', " + value + ")"
+	}
 	tests := []struct {
 		name, sql string
 		approve   bool
@@ -111,7 +114,15 @@ func TestTampered(t *testing.T) {
 		{"methods that run together", set("$.Approval.amr", `json('["ot","p"]')`), true},
 		{"no proof", set("$.Approval.proof", "null"), true},
 		{"another proof", set("$.Approval.proof", "'AAAA'"), true},
-		{"another request", "UPDATE holds SET fixed = json_set(CAST(fixed AS TEXT), '$.Digest', '" + strings.Repeat("f", 64) + "')", true},
+		{"another request", setFixed("$.Digest", "'"+strings.Repeat("f", 64)+"'"), true},
+		{"another tool", setFixed("$.Tool", "'get_pet'"), true},
+		{"another effect", setFixed("$.Effect", "'read'"), true},
+		{"another asker", setFixed("$.Principal", `json('{"type":"User","id":"mallory"}')`), true},
+		{"another subject", "UPDATE holds SET subject = 'User::mallory'", true},
+		{"another agent", setFixed("$.Agent", `json('{"id":"x","verified":true}')`), true},
+		{"other arguments", setFixed("$.Args", `json('{"id":43}')`), true},
+		{"other details", setFixed("$.Details", `json('{"a":1}')`), true},
+		{"another call", setFixed("$.Txn", "'txn_2'"), true},
 		{"another hold", "UPDATE holds SET id = 'hold_other'", true},
 	}
 	for _, tt := range tests {
@@ -139,6 +150,15 @@ func TestTampered(t *testing.T) {
 				t.Errorf("again: %v", err)
 			}
 		})
+	}
+}
+
+func TestProofKeepsFieldsApart(t *testing.T) {
+	w := newWorld(t)
+	one := w.prove(store.Hold{API: "ab", Tool: "c"}, store.Approval{})
+	two := w.prove(store.Hold{API: "a", Tool: "bc"}, store.Approval{})
+	if string(one) == string(two) {
+		t.Error("fields run together")
 	}
 }
 

@@ -224,9 +224,7 @@ func (s *Service) Wait(ctx context.Context, subject, id string) (store.Hold, err
 		}
 		var expiry <-chan time.Time
 		if end, ok := ends(h); ok {
-			t := time.NewTimer(max(end.Sub(s.now()), time.Millisecond))
-			defer t.Stop()
-			expiry = t.C
+			expiry = time.After(max(end.Sub(s.now()), time.Millisecond))
 		}
 		select {
 		case <-changed:

@@ -309,3 +309,45 @@ func TestWaitExpiry(t *testing.T) {
 		t.Errorf("waited for %s, %v", h.State, err)
 	}
 }
+
+func TestTimes(t *testing.T) {
+	w := newWorld(t)
+	w.TTL, w.ApprovedFor = time.Minute, time.Second
+	h := w.open(call(alice, "k1"))
+	if !h.Expires.Equal(w.at.Add(time.Minute)) {
+		t.Errorf("waits until %v", h.Expires)
+	}
+	if h = w.approve(h); !h.Approval.Expires.Equal(w.at.Add(time.Second)) {
+		t.Errorf("approved until %v", h.Approval.Expires)
+	}
+}
+
+// A hold that does not say who asks is nobody's to decide, and an approval that
+// does not say who gave it is none.
+func TestUnreadable(t *testing.T) {
+	w := newWorld(t, `permit (principal, action == Action::"approve", resource);`)
+	h := call(alice, "k1")
+	h.Principal = []byte(`[]`)
+	h = w.open(h)
+	if _, err := w.Decide(t.Context(), Person{Principal: alice}, h.ID, Verdict{Approve: true, Digest: h.Digest}); !errors.Is(err, ErrForbidden) {
+		t.Errorf("decided: %v", err)
+	}
+	if _, err := ApprovalOf(h); err == nil {
+		t.Error("no approval was read")
+	}
+	h.Approval = &store.Approval{By: []byte(`[]`)}
+	if _, err := ApprovalOf(h); err == nil {
+		t.Error("an approval by nobody was read")
+	}
+}
+
+// BenchmarkHold is the whole life of a held call: four commits.
+func BenchmarkHold(b *testing.B) {
+	w := newWorld(b)
+	for b.Loop() {
+		w.approve(w.open(call(alice, "k")))
+		if _, err := w.Finish(b.Context(), w.claim(), Finish{}, store.Entry{Kind: "outcome"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

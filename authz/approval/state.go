@@ -64,7 +64,7 @@ func Apply(h store.Hold, e Event, now time.Time) (store.Hold, error) {
 	case store.Done, store.Refused, store.Unknown, store.Denied, store.Cancelled:
 		err = ErrDecided
 	default:
-		err = fmt.Errorf("a hold cannot be %q", h.State)
+		err = fmt.Errorf("a hold in the unknown state %q cannot be %s", h.State, e.event())
 	}
 	if err != nil {
 		return h, err
