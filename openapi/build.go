@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,7 +23,8 @@ type builder struct {
 
 	props    map[string]json.RawMessage
 	required []string
-	refs     []place
+	refs     []place // shared schemas that the parameters reach
+	bodyRefs []place // and the body
 }
 
 func (b *builder) build() error {
@@ -30,9 +32,6 @@ func (b *builder) build() error {
 	var err error
 	if op.Effect, err = effect(op.Method, v); err != nil {
 		return err
-	}
-	if op.ID = str(v["operationId"]); op.ID == "" {
-		op.ID = op.Method + " " + op.Path
 	}
 	op.Summary = strings.Join(strings.Fields(clean(str(v["summary"]), 200)), " ")
 	op.Description = clean(str(v["description"]), maxDescription)
@@ -52,7 +51,7 @@ func (b *builder) build() error {
 		return err
 	}
 	b.props = map[string]json.RawMessage{}
-	b.c.patterns = 0
+	b.c.patterns, b.c.dropped = 0, 0
 	if err := b.parameters(); err != nil {
 		return err
 	}
@@ -68,18 +67,20 @@ func (b *builder) build() error {
 func (b *builder) finish() error {
 	op := b.op
 	var err error
-	op.Input, err = b.c.inputSchema(b.props, b.required, b.refs)
+	op.Input, err = b.c.inputSchema(b.props, b.required, slices.Concat(b.refs, b.bodyRefs))
 	if errors.Is(err, errTooLarge) && op.body != nil && b.props["body"] != nil {
 		b.c.finding(b.at, b.name, false, err.Error()+"; the body is offered as any object instead")
-		b.props["body"] = json.RawMessage(`{"type":"object","description":"too large to describe; see the API's documentation"}`)
-		b.refs = nil
-		op.Input, err = b.c.inputSchema(b.props, b.required, nil)
+		b.props["body"] = json.RawMessage(`{"description":"too large to describe; see the API's documentation"}`)
+		op.Input, err = b.c.inputSchema(b.props, b.required, b.refs)
 	}
 	if err != nil {
 		return err
 	}
 	if b.c.patterns > 0 {
 		b.c.finding(b.at, b.name, false, fmt.Sprintf("%d patterns are no RE2 regular expressions and are not checked", b.c.patterns))
+	}
+	if b.c.dropped > 0 {
+		b.c.finding(b.at, b.name, false, fmt.Sprintf("%d keywords of its schemas have values that JSON Schema does not allow; they are left out", b.c.dropped))
 	}
 	op.input, err = newValidator(op.Input)
 	return err
@@ -158,6 +159,10 @@ func (b *builder) parameters() error {
 			}
 		case p.in == "formData" && b.c.swagger2:
 			form = append(form, p)
+		case b.isCredential(p):
+			b.c.finding(p.at, b.name, false, fmt.Sprintf("the parameter %s is left out: it is a credential, which exeat adds", p.name))
+		case p.in == "header" && !headerToken.MatchString(p.name):
+			return &placedError{p.at, fmt.Errorf("the header parameter %q has no legal name", p.name)}
 		case p.in == "header" && ownHeader(p.name):
 			b.c.finding(p.at, b.name, false, fmt.Sprintf("the header parameter %s is left out: exeat or HTTP itself sets it", p.name))
 		case slices.Contains(placeOrder, p.in):
@@ -173,8 +178,9 @@ func (b *builder) parameters() error {
 			return err
 		}
 	}
-	slices.SortStableFunc(plain, func(x, y parameter) int {
-		return slices.Index(placeOrder, x.in) - slices.Index(placeOrder, y.in)
+	// Names must not depend on the order in which a document lists things.
+	slices.SortFunc(plain, func(x, y parameter) int {
+		return cmp.Or(slices.Index(placeOrder, x.in)-slices.Index(placeOrder, y.in), strings.Compare(x.name, y.name))
 	})
 	hasBody := b.op.body != nil || b.v["requestBody"] != nil
 	for _, p := range plain {
@@ -185,9 +191,30 @@ func (b *builder) parameters() error {
 	return b.templateNames()
 }
 
+var headerToken = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+
+// isCredential reports whether a parameter is where a security scheme of the
+// document puts an API key.
+func (b *builder) isCredential(p parameter) bool {
+	for _, s := range b.c.api.Security {
+		if s.Type == "apiKey" && s.In == p.in && (s.Name == p.name || s.In == "header" && strings.EqualFold(s.Name, p.name)) {
+			return true
+		}
+	}
+	return false
+}
+
 // ownHeader names the headers that no argument may set.
 func ownHeader(name string) bool {
-	switch strings.ToLower(name) {
+	low := strings.ToLower(name)
+	if strings.HasPrefix(low, "x-forwarded") || strings.HasPrefix(low, "proxy-") || strings.HasPrefix(low, "sec-") {
+		return true
+	}
+	switch low {
+	case "forwarded", "via", "x-real-ip", "x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url", "set-cookie":
+		return true
+	}
+	switch low {
 	case "accept", "content-type", "authorization", "host", "content-length", "cookie", "connection", "transfer-encoding", "te",
 		"upgrade", "trailer", "keep-alive", "proxy-authorization", "proxy-connection", "expect", "user-agent", "accept-encoding":
 		return true

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"slices"
 	"strings"
@@ -115,7 +116,7 @@ func (b *builder) setBody(x *body, at place, schema, encoding any, description s
 		if out, err = t.schema(at, schema, 0); err != nil {
 			return err
 		}
-		b.refs = append(b.refs, t.refs...)
+		b.bodyRefs = append(b.bodyRefs, t.refs...)
 	}
 	if m, ok := out.(map[string]any); ok && description != "" && m["description"] == nil {
 		m["description"] = description
@@ -160,34 +161,107 @@ func (b *builder) formSchema(x *body, at place, schema, encoding any) (any, erro
 	if err != nil {
 		return nil, err
 	}
-	b.refs = append(b.refs, t.refs...)
+	b.bodyRefs = append(b.bodyRefs, t.refs...)
 	o, ok := out.(map[string]any)
 	if !ok {
 		return nil, errors.New("the schema of a form is an object")
 	}
-	props, _ := o["properties"].(map[string]any)
-	sources, _ := m["properties"].(map[string]any)
 	encodings, _ := encoding.(map[string]any)
 	x.Fields = map[string]field{}
-	for name, source := range sources {
-		if _, ok := props[name]; !ok {
-			continue
-		}
-		e, _ := encodings[name].(map[string]any)
-		f, err := b.field(x, where.to("properties", name), source, e)
-		if err != nil {
-			return nil, &placedError{where.to("properties", name), err}
-		}
-		x.Fields[name] = f
-		if f.Binary {
-			file := any(fileSchema)
-			if b.typeOf(where.to("properties", name), source) == "array" {
-				file = map[string]any{"type": "array", "items": fileSchema}
-			}
-			props[name] = file
+	if err := b.fields(x, where, m, encodings, 0); err != nil {
+		return nil, err
+	}
+	if _, composed := o["allOf"]; composed {
+		return b.mergedForm(x, where, m)
+	}
+	props, _ := o["properties"].(map[string]any)
+	for name := range props {
+		if x.Fields[name].Binary {
+			props[name] = fileOr(props[name])
 		}
 	}
 	return o, nil
+}
+
+// fileOr is how a file property, or a list of them, is given.
+func fileOr(translated any) any {
+	if m, ok := translated.(map[string]any); ok && isArray(m["type"]) {
+		return map[string]any{"type": "array", "items": fileSchema}
+	}
+	return fileSchema
+}
+
+// fields notes how each property of a form is written, also those of its allOf
+// parts.
+func (b *builder) fields(x *body, where place, m, encodings map[string]any, depth int) error {
+	props, _ := m["properties"].(map[string]any)
+	for name, source := range props {
+		e, _ := encodings[name].(map[string]any)
+		at := where.to("properties", name)
+		f, err := b.field(x, at, source, e)
+		if err != nil {
+			return &placedError{at, err}
+		}
+		x.Fields[name] = f
+	}
+	parts, _ := m["allOf"].([]any)
+	for i, part := range parts {
+		at, p, err := b.c.loader.follow(where.to("allOf", fmt.Sprint(i)), part)
+		if err != nil || depth > 10 {
+			return &placedError{where, errors.New("the form's allOf cannot be followed")}
+		}
+		if err := b.fields(x, at, p, encodings, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mergedForm is the schema of a form that is composed by allOf: one object with
+// the properties of all parts, so that its files can be given as files.
+func (b *builder) mergedForm(x *body, where place, m map[string]any) (any, error) {
+	props, required := map[string]any{}, []any{}
+	var add func(at place, m map[string]any, depth int) error
+	add = func(at place, m map[string]any, depth int) error {
+		t := translator{c: b.c}
+		own := maps.Clone(m)
+		delete(own, "allOf")
+		out, err := t.schema(at, own, 0)
+		if err != nil {
+			return err
+		}
+		b.bodyRefs = append(b.bodyRefs, t.refs...)
+		o, _ := out.(map[string]any)
+		list, _ := o["properties"].(map[string]any)
+		for name, s := range list {
+			if x.Fields[name].Binary {
+				s = fileOr(s)
+			}
+			props[name] = s
+		}
+		must, _ := o["required"].([]any)
+		required = append(required, must...)
+		parts, _ := m["allOf"].([]any)
+		for i, part := range parts {
+			next, p, err := b.c.loader.follow(at.to("allOf", fmt.Sprint(i)), part)
+			if err != nil || depth > 10 {
+				return &placedError{at, errors.New("the form's allOf cannot be followed")}
+			}
+			if err := add(next, p, depth+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := add(where, m, 0); err != nil {
+		return nil, err
+	}
+	required = slices.DeleteFunc(required, func(name any) bool { _, ok := props[name.(string)]; return !ok })
+	out := map[string]any{"type": "object", "properties": props}
+	if len(required) > 0 {
+		out["required"] = slices.Compact(required)
+	}
+	return out, nil
 }
 
 // field is how one property of a form is written.
@@ -206,8 +280,8 @@ func (b *builder) field(x *body, at place, v any, encoding map[string]any) (fiel
 	if e, ok := encoding["explode"].(bool); ok {
 		f.Explode = e
 	}
-	f.ContentType, _, _ = strings.Cut(str(encoding["contentType"]), ",")
-	f.Binary = x.Essence == multipartType && b.binary(at, v)
+	f.ContentType = clean(str(encoding["contentType"]), 200)
+	f.Binary = x.Essence == multipartType && (b.binary(at, v) || b.typeOf(at, v) == "string" && binaryMedia(f.ContentType))
 	return f, nil
 }
 
@@ -221,8 +295,14 @@ func (b *builder) binary(at place, v any) bool {
 		return b.binary(at.to("items"), m["items"])
 	}
 	media := str(m["contentMediaType"])
-	return m["format"] == "binary" || m["type"] == "file" || m["format"] == "base64" && m["type"] == "string" ||
-		media != "" && !isJSON(essence(media)) && !strings.HasPrefix(media, "text/")
+	return m["format"] == "binary" || m["type"] == "file" || m["format"] == "base64" && m["type"] == "string" || binaryMedia(media)
+}
+
+// binaryMedia reports whether a media type's data is no text.
+func binaryMedia(media string) bool {
+	first, _, _ := strings.Cut(media, ",")
+	e := essence(first)
+	return first != "" && !isJSON(e) && !isXML(e) && !strings.HasPrefix(e, "text/")
 }
 
 // consumes is what a Swagger 2.0 operation takes.

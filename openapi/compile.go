@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,7 +23,11 @@ type compiler struct {
 	swagger2 bool
 	api      *API
 	schemas  map[place]*compiled
-	patterns int // that were dropped from the schemas of the current operation
+	ctx      context.Context
+	all      []*Operation // also those left out
+	siblings bool         // of references count: since 3.1
+	patterns int          // that were dropped from the schemas of the current operation
+	dropped  int          // other keywords that were
 }
 
 // maxFindings bounds what is reported.
@@ -59,7 +64,9 @@ func (c *compiler) compile() (*API, *Error) {
 	if bad != nil {
 		return nil, bad
 	}
-	nameOperations(ops)
+	// Of all, also those left out: what is wrong with one renames no other.
+	nameOperations(c.all)
+	slices.SortFunc(ops, func(a, b *Operation) int { return strings.Compare(a.Name, b.Name) })
 	if bad := c.effects(ops); bad != nil {
 		return nil, bad
 	}
@@ -96,6 +103,7 @@ func (c *compiler) version(top place) *Error {
 	v3, v2 := text(c.doc["openapi"]), text(c.doc["swagger"])
 	switch {
 	case version3.MatchString(v3):
+		c.siblings = !strings.HasPrefix(v3, "3.0")
 		return nil
 	case v3 == "" && v2 == "2.0" || v2 == "2":
 		c.swagger2 = true
@@ -132,10 +140,17 @@ func (c *compiler) operations(top place) ([]*Operation, *Error) {
 	}
 	var ops []*Operation
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
-		if !strings.HasPrefix(path, "/") {
-			continue // x-… and the like
+		if strings.HasPrefix(path, "x-") {
+			continue
+		}
+		if err := c.ctx.Err(); err != nil {
+			return nil, &Error{File: c.location, Message: "reading it took too long", Hint: "try again, or make it smaller"}
 		}
 		at := top.to("paths", path)
+		if err := legalPath(path); err != nil {
+			c.finding(at, clean(path, 200), true, err.Error())
+			continue
+		}
 		at, item, err := c.loader.follow(at, paths[path])
 		if err != nil {
 			c.finding(top.to("paths", path), path, true, err.Error())
@@ -165,6 +180,8 @@ func (c *compiler) pathItem(at place, path string, item map[string]any) []*Opera
 	var ops []*Operation
 	for _, e := range entries {
 		name := e.method + " " + path
+		op := &Operation{API: c.api, Method: e.method, Path: path, ID: name}
+		c.all = append(c.all, op)
 		if !methodToken.MatchString(e.method) {
 			c.finding(e.at, name, true, "the method is no HTTP token in capitals")
 			continue
@@ -174,8 +191,10 @@ func (c *compiler) pathItem(at place, path string, item map[string]any) []*Opera
 			c.finding(e.at, name, true, err.Error())
 			continue
 		}
-		b := builder{c: c, name: name, at: where, itemAt: at, item: item, v: v,
-			op: &Operation{API: c.api, Method: e.method, Path: path}}
+		if id := clean(str(v["operationId"]), 200); id != "" {
+			op.ID = id
+		}
+		b := builder{c: c, name: name, at: where, itemAt: at, item: item, v: v, op: op}
 		if err := b.build(); err != nil {
 			p := where
 			if pe := (*placedError)(nil); errors.As(err, &pe) {
@@ -187,6 +206,37 @@ func (c *compiler) pathItem(at place, path string, item map[string]any) []*Opera
 		ops = append(ops, b.op)
 	}
 	return ops
+}
+
+// legalPath refuses path templates that somebody between here and the API
+// could read as another path.
+func legalPath(path string) error {
+	plain, query, _ := strings.Cut(path, "?")
+	switch {
+	case !strings.HasPrefix(plain, "/") || strings.HasPrefix(plain, "//"):
+		return errors.New("a path begins with one slash")
+	case strings.ContainsAny(path, "#\\") || strings.ContainsAny(query, "{}?"):
+		return errors.New("the path holds a fragment, a backslash or a variable in its query")
+	case clean(path, len(path)+1) != path || hasControl(path):
+		return errors.New("the path holds characters that cannot be seen")
+	}
+	for segment := range strings.SplitSeq(plain[1:], "/") {
+		bare := templateName.ReplaceAllString(segment, "x")
+		if strings.ContainsAny(bare, "{}") {
+			return errors.New("the path's braces do not match")
+		}
+		for range 3 {
+			if strings.Trim(bare, ".") == "" && bare != "" || strings.ContainsAny(bare, "/\\") {
+				return errors.New("the path holds a dot segment or an encoded slash")
+			}
+			next, err := url.PathUnescape(bare)
+			if err != nil {
+				return errors.New("the path's percent-encoding is malformed")
+			}
+			bare = next
+		}
+	}
+	return nil
 }
 
 var methodToken = regexp.MustCompile(`^[A-Z][A-Z0-9-]{0,31}$`)
@@ -202,6 +252,9 @@ func (e *placedError) Error() string { return e.err.Error() }
 // effects applies the overrides of Options.
 func (c *compiler) effects(ops []*Operation) *Error {
 	for key, effect := range c.opts.Effects {
+		if effect != Read && effect != Write && effect != Delete {
+			return &Error{File: c.location, Message: fmt.Sprintf("the effect for %q is %q; it can be read, write or delete", key, effect)}
+		}
 		found := false
 		for _, op := range ops {
 			if op.ID == key || op.Name == key {

@@ -59,7 +59,7 @@ func Load(ctx context.Context, location string, opts Options) (*API, error) {
 	if l.dir != nil {
 		defer l.dir.Close()
 	}
-	c := &compiler{loader: l, root: root, opts: opts, location: location}
+	c := &compiler{ctx: ctx, loader: l, root: root, opts: opts, location: location}
 	api, bad := c.compile()
 	if bad != nil {
 		return nil, bad
@@ -176,6 +176,10 @@ func looksLikeOpenAPI(head []byte) bool {
 func (l *loader) file(name, shown string) (*document, *Error) {
 	if d, ok := l.docs[name]; ok {
 		return d, nil
+	}
+	// A pipe would block whoever opens it.
+	if info, err := l.dir.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, &Error{File: shown, Message: "it is no regular file", Hint: "name a file"}
 	}
 	f, err := l.dir.Open(name)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -69,14 +70,40 @@ func (c *compiler) defName(p place) string {
 // translator turns OpenAPI schemas of any version into JSON Schema 2020-12 for
 // inputs: without what only answers hold, and without what hosts trip over.
 type translator struct {
-	c    *compiler
-	refs []place
+	c      *compiler
+	refs   []place
+	hidden []string // properties that a schema around this one says are readOnly
 }
 
-// kept are the keywords that pass as they are.
-var kept = []string{"enum", "const", "format", "default", "minimum", "maximum", "multipleOf", "minLength", "maxLength",
-	"minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "minContains", "maxContains",
-	"dependentRequired", "contentEncoding", "contentMediaType"}
+// kept are the keywords that pass, if their value is legal: one that is not
+// would make a validator refuse the whole schema.
+var kept = map[string]func(any) bool{
+	"enum": func(v any) bool { list, ok := v.([]any); return ok && len(list) > 0 }, "const": anyValue, "default": anyValue,
+	"minimum": isNumber, "maximum": isNumber, "multipleOf": func(v any) bool { n, ok := numberOf(v); return ok && n > 0 },
+	"minLength": isCount, "maxLength": isCount, "minItems": isCount, "maxItems": isCount, "minProperties": isCount, "maxProperties": isCount,
+	"minContains": isCount, "maxContains": isCount, "uniqueItems": isBool,
+	"format": isShortText, "contentEncoding": isShortText, "contentMediaType": isShortText,
+}
+
+func anyValue(any) bool      { return true }
+func isBool(v any) bool      { _, ok := v.(bool); return ok }
+func isShortText(v any) bool { s, ok := v.(string); return ok && len(s) <= 100 }
+
+func numberOf(v any) (float64, bool) {
+	n, ok := v.(json.Number)
+	if !ok {
+		return 0, false
+	}
+	f, err := n.Float64()
+	return f, err == nil
+}
+
+func isNumber(v any) bool { _, ok := numberOf(v); return ok }
+
+func isCount(v any) bool {
+	n, ok := numberOf(v)
+	return ok && n >= 0 && n == math.Trunc(n)
+}
 
 var jsonTypes = []string{"null", "boolean", "object", "array", "number", "string", "integer"}
 
@@ -107,13 +134,12 @@ func (t *translator) object(p place, v map[string]any, depth int) (any, error) {
 			out["description"] = d
 		}
 	}
-	for _, k := range kept {
-		if x, ok := v[k]; ok {
+	for k, legal := range kept {
+		if x, ok := v[k]; ok && legal(x) {
 			out[k] = x
+		} else if ok {
+			t.c.dropped++
 		}
-	}
-	if _, ok := out["enum"].([]any); !ok {
-		delete(out, "enum")
 	}
 	t.bounds(v, out)
 	if err := t.nested(p, v, out, depth); err != nil {
@@ -135,12 +161,28 @@ func isArray(typ any) bool {
 
 // reference keeps a reference, now into $defs.
 func (t *translator) reference(p place, v map[string]any, ref string) (any, error) {
-	target, _, err := t.c.loader.resolve(p, ref)
+	target, at, err := t.c.loader.resolve(p, ref)
 	if err != nil {
 		return nil, err
 	}
+	if _, _, err := t.c.loader.follow(target, at); err != nil {
+		if _, isBool := at.(bool); !isBool {
+			return nil, err // it leads nowhere, or in a circle
+		}
+	}
 	t.refs = append(t.refs, target)
-	out := map[string]any{"$ref": "#/$defs/" + escape(t.c.defName(target))}
+	out := map[string]any{}
+	if t.c.siblings && len(v) > 1 {
+		// Since 3.1 a reference may have other keywords beside it.
+		rest := maps.Clone(v)
+		delete(rest, "$ref")
+		beside, err := t.object(p, rest, 1)
+		if err != nil {
+			return nil, err
+		}
+		out, _ = beside.(map[string]any)
+	}
+	out["$ref"] = "#/$defs/" + escape(t.c.defName(target))
 	if d, ok := v["description"].(string); ok {
 		if d = clean(d, maxDescription); d != "" {
 			out["description"] = d
@@ -192,8 +234,7 @@ func (t *translator) bounds(v, out map[string]any) {
 				out[exclusive] = b
 				delete(out, bound)
 			}
-		case nil:
-		default:
+		case json.Number:
 			out[exclusive] = x
 		}
 	}
@@ -211,6 +252,11 @@ func (t *translator) bounds(v, out map[string]any) {
 
 // nested translates the schemas within a schema.
 func (t *translator) nested(p place, v, out map[string]any, depth int) error {
+	if _, ok := v["allOf"]; ok {
+		before := t.hidden
+		t.hidden = append(slices.Clone(before), t.answersOnly(p, v, 0)...)
+		defer func() { t.hidden = before }()
+	}
 	sub := func(key string, x any, steps ...string) (any, error) {
 		return t.schema(p.to(append([]string{key}, steps...)...), x, depth+1)
 	}
@@ -300,7 +346,7 @@ func (t *translator) properties(p place, v, out map[string]any, depth int) error
 		if !ok || slices.Contains(names, r) {
 			continue
 		}
-		if x, has := props[name]; has && t.readOnly(p.to("properties", name), x) {
+		if x, has := props[name]; has && t.readOnly(p.to("properties", name), x) || slices.Contains(t.hidden, name) {
 			continue
 		}
 		names = append(names, r)
@@ -323,6 +369,27 @@ func (t *translator) readOnly(p place, v any) bool {
 		return target["readOnly"] == true
 	}
 	return false
+}
+
+// answersOnly lists the readOnly properties of a schema and of its allOf parts:
+// one part may require what another says only answers hold.
+func (t *translator) answersOnly(p place, v any, depth int) []string {
+	p, m, err := t.c.loader.follow(p, v)
+	if err != nil || depth > 10 {
+		return nil
+	}
+	var names []string
+	props, _ := m["properties"].(map[string]any)
+	for name, x := range props {
+		if t.readOnly(p.to("properties", name), x) {
+			names = append(names, name)
+		}
+	}
+	parts, _ := m["allOf"].([]any)
+	for i, part := range parts {
+		names = append(names, t.answersOnly(p.to("allOf", fmt.Sprint(i)), part, depth+1)...)
+	}
+	return names
 }
 
 // nullable adds null to what a schema admits.
@@ -351,7 +418,7 @@ func clean(s string, most int) string {
 		switch {
 		case r == '\n' || r == '\t':
 			return r
-		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Co, r), r == '\u2028', r == '\u2029', r == unicode.ReplacementChar:
+		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Co, r), r == '\u2028', r == '\u2029', r == unicode.ReplacementChar, r >= 0xfe00 && r <= 0xfe0f, r >= 0xe0100 && r <= 0xe01ef:
 			return -1
 		}
 		return r
@@ -389,6 +456,9 @@ func (c *compiler) inputSchema(props map[string]json.RawMessage, required []stri
 	b.WriteString(`,"additionalProperties":false`)
 	defs := map[string]json.RawMessage{}
 	size := b.Len()
+	if size > maxSchema {
+		return nil, errTooLarge
+	}
 	for len(refs) > 0 {
 		s := c.shared(refs[len(refs)-1])
 		refs = refs[:len(refs)-1]
