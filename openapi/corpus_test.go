@@ -61,6 +61,9 @@ func TestCorpusReadsBack(t *testing.T) {
 					continue // the generator knows less than the schema
 				}
 				r, err := op.Encode(args)
+				if err != nil && strings.Contains(err.Error(), "which stands between items") {
+					continue // refused by design: the API would see other items
+				}
 				if err != nil {
 					t.Errorf("%s: %v in %s", op.Name, err, raw)
 					continue
