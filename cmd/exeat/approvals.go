@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -186,8 +188,12 @@ func approvalsShowCmd() *cobra.Command {
 // quoted, so that it cannot move the cursor.
 func printHold(w io.Writer, h approval.HoldView) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var header []string
+	for _, name := range slices.Sorted(maps.Keys(h.Header)) {
+		header = append(header, name+": "+strings.Join(h.Header[name], ", "))
+	}
 	for _, f := range []struct{ name, value string }{
-		{"what", printable(h.Summary)}, {"state", h.State}, {"request", printable(h.Method + " " + h.URL)}, {"content type", printable(h.ContentType)},
+		{"what", printable(h.Summary)}, {"state", h.State}, {"request", printable(h.Method + " " + h.URL)}, {"header", printable(strings.Join(header, "; "))}, {"content type", printable(h.ContentType)},
 		{"body", printable(h.Body)}, {"body (base64)", h.BodyBase64}, {"arguments", printable(string(h.Args))}, {"asked for", printable(h.Subject)},
 		{"by the agent", printable(h.Agent) + " (unverified name)"}, {"held by", strings.Join(h.Policies, ", ")}, {"because", printable(h.Reason)},
 		{"digest", h.Digest}, {"made", h.Created.Local().Format(time.DateTime)}, {"until", h.Expires.Local().Format(time.DateTime)},

@@ -151,7 +151,9 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, withInbox bo
 	}
 	g.holds = &approval.Service{Store: g.store, Engine: g.engine, Key: key,
 		TTL: cfg.Holds.TTL, ApprovedFor: cfg.Holds.ApprovedFor, MaxOpen: cfg.Holds.MaxOpen}
-	g.inbox = &approval.Inbox{Service: g.holds, Person: principal(cfg), URL: inboxURL(cfg.Inbox, g.inboxL)}
+	g.inbox = &approval.Inbox{Service: g.holds, Person: principal(cfg), URL: inboxURL(cfg.Inbox, g.inboxL),
+		Announce: func(link string) { fmt.Fprintf(errOut, "exeat: log in once, as %s, with %s\n", cfg.User, link) },
+		Trouble:  func(err error) { g.log.Error().Err(err).Msg("inbox") }}
 	g.runner, err = tools.New(tools.Config{APIs: apis, Engine: g.engine, Store: g.store, Holds: g.holds, HoldURL: g.inbox.HoldURL,
 		ResponseLimit: cfg.ResponseLimit, Timeout: cfg.Timeout, Observe: g.observe})
 	return g, err
