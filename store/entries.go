@@ -69,6 +69,9 @@ func (tx *Tx) appendAfter(head Head, e Entry) (Head, error) {
 		return head, err
 	}
 	hash := hashEntry(body)
+	for _, column := range []*string{&e.Kind, &e.Principal, &e.API, &e.Tool} {
+		*column = string([]rune(*column)) // what is not UTF-8 becomes U+FFFD, as in the body
+	}
 	_, err = tx.tx.ExecContext(tx.ctx, "INSERT INTO entries (seq, at, kind, principal, api, tool, body, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 		e.Seq, micros(e.Time), e.Kind, e.Principal, e.API, e.Tool, body, hash)
 	return Head{Seq: e.Seq, Hash: hash}, err
@@ -77,13 +80,13 @@ func (tx *Tx) appendAfter(head Head, e Entry) (Head, error) {
 // Entries calls fn for each entry with a sequence number above after, in
 // order, until fn returns an error.
 func (s *Store) Entries(ctx context.Context, after int64, fn func(Entry) error) error {
-	return s.rows(ctx, after, func(r row) error {
+	return s.rows(ctx, func(r row) error {
 		e, err := r.entry()
 		if err != nil {
 			return err
 		}
 		return fn(e)
-	})
+	}, "WHERE seq > $1", after)
 }
 
 // row is an entry as stored.
@@ -108,24 +111,33 @@ func (r row) entry() (Entry, error) {
 }
 
 // rows reads in one snapshot, so that a chain that grows meanwhile stays whole.
-func (s *Store) rows(ctx context.Context, after int64, fn func(row) error) error {
-	return s.View(ctx, func(tx *Tx) error {
-		rows, err := tx.tx.QueryContext(ctx, "SELECT seq, at, kind, principal, api, tool, body, hash FROM entries WHERE seq > $1 ORDER BY seq", after)
+// An error of fn is kept from View, which could take it for a reason to begin
+// again.
+func (s *Store) rows(ctx context.Context, fn func(row) error, where string, args ...any) error {
+	var stop error
+	err := s.View(ctx, func(tx *Tx) error {
+		rows, err := tx.tx.QueryContext(ctx, "SELECT seq, at, kind, principal, api, tool, body, hash FROM entries "+where+" ORDER BY seq", args...)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
+		var last int64
 		for rows.Next() {
 			var r row
 			if err := rows.Scan(&r.seq, &r.at, &r.kind, &r.principal, &r.api, &r.tool, &r.body, &r.hash); err != nil {
-				return err
+				return &ChainError{Seq: last + 1, Problem: fmt.Sprintf("what stands in its place is no entry: %v", err)}
 			}
-			if err := fn(r); err != nil {
-				return err
+			last = r.seq
+			if stop = fn(r); stop != nil {
+				return nil
 			}
 		}
 		return rows.Err()
 	})
+	if stop != nil {
+		return stop
+	}
+	return err
 }
 
 // ChainError is a place where the audit log is not what was written.
@@ -140,11 +152,12 @@ func (e *ChainError) Error() string { return fmt.Sprintf("entry %d: %s", e.Seq, 
 // first entry that does not fit and says in which way.
 func (s *Store) Verify(ctx context.Context) (Head, error) {
 	head := Head{Hash: genesis}
-	err := s.rows(ctx, -1<<62, func(r row) error {
+	// Every row, whatever its number: none may hide below the first.
+	err := s.rows(ctx, func(r row) error {
 		var err error
 		head, err = r.follows(head)
 		return err
-	})
+	}, "")
 	return head, err
 }
 
@@ -179,6 +192,9 @@ func (r row) follows(head Head) (Head, error) {
 // Contains reports, as an error if not, that the chain still holds a head that
 // was remembered: the one way to notice that its end was cut off.
 func (s *Store) Contains(ctx context.Context, h Head) error {
+	if h == (Head{Hash: genesis}) {
+		return nil // every log begins empty
+	}
 	return s.View(ctx, func(tx *Tx) error {
 		var hash string
 		err := tx.tx.QueryRowContext(ctx, "SELECT hash FROM entries WHERE seq = $1", h.Seq).Scan(&hash)

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -14,13 +16,13 @@ import (
 // fixed is the part of a hold that never changes after Insert.
 type fixed struct {
 	Tool, Effect, Summary          string
-	Principal, Agent, Session      json.RawMessage
-	Args                           json.RawMessage
+	Principal, Agent, Session      json.RawMessage `json:",omitempty"`
+	Args                           json.RawMessage `json:",omitempty"`
 	Request                        Request
-	Details                        json.RawMessage
+	Details                        json.RawMessage `json:",omitempty"`
 	Digest, Reason, PolicySet, Txn string
 	Policies                       []string
-	Choices                        json.RawMessage
+	Choices                        json.RawMessage `json:",omitempty"`
 }
 
 // changing is the part of a hold that Swap replaces.
@@ -159,9 +161,23 @@ func (tx *Tx) Count(f HoldFilter) (int, error) {
 	return n, err
 }
 
+// exact reports whether JSON keeps the request as it is: it replaces what is
+// not UTF-8, and what was seen must be what is sent.
+func (r Request) exact() bool {
+	for name, values := range r.Header {
+		if !utf8.ValidString(name) || slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
+			return false
+		}
+	}
+	return utf8.ValidString(r.Method + "\n" + r.Origin + "\n" + r.Target + "\n" + r.Path + "\n" + r.ContentType)
+}
+
 // Insert adds a new hold. A second open hold with the same dedupe key is
 // ErrConflict.
 func (tx *Tx) Insert(h Hold) error {
+	if !h.Request.exact() {
+		return fmt.Errorf("the request of hold %s is not valid UTF-8 outside its body: it cannot be kept as it is", h.ID)
+	}
 	f, c, err := split(h)
 	if err != nil {
 		return err

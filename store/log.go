@@ -45,7 +45,7 @@ func newCommitter(s *Store) *committer {
 	return c
 }
 
-func (c *committer) add(j *job) {
+func (c *committer) add(ctx context.Context, j *job) {
 	j.done = make(chan error, 1)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -53,7 +53,11 @@ func (c *committer) add(j *job) {
 		j.done <- errClosed
 		return
 	}
-	c.queue <- j
+	select {
+	case c.queue <- j:
+	case <-ctx.Done():
+		j.done <- ctx.Err()
+	}
 }
 
 func (c *committer) run() {
@@ -117,14 +121,14 @@ func (s *Store) Log(e Entry) (wait func() error) {
 		e.Time = time.Now()
 	}
 	j := &job{entry: &e}
-	s.log.add(j)
+	s.log.add(context.Background(), j)
 	return sync.OnceValue(func() error { return <-j.done })
 }
 
 // Spend remembers (iss, jti) until exp and reports false if it was there.
 func (s *Store) Spend(ctx context.Context, iss, jti string, exp time.Time) (bool, error) {
 	j := &job{spend: &spend{iss: iss, jti: jti, now: micros(time.Now()), until: micros(exp)}}
-	s.log.add(j)
+	s.log.add(ctx, j)
 	select {
 	case err := <-j.done:
 		return err == nil && j.spend.fresh, err

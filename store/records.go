@@ -21,7 +21,8 @@ const (
 	Cancelled State = "cancelled"
 )
 
-// Request is a stored HTTP request, byte for byte, without credentials.
+// Request is a stored HTTP request, byte for byte, without credentials. Its
+// strings are valid UTF-8; Insert refuses others.
 type Request struct {
 	Method      string              `json:"method"`
 	Origin      string              `json:"origin"`
@@ -45,7 +46,9 @@ type Approval struct {
 	Proof []byte `json:"proof"`
 }
 
-// Hold is a call kept until a person decides.
+// Hold is a call kept until a person decides. Times are kept to the microsecond
+// and JSON values without the space between their tokens, so make them compact
+// if their bytes matter.
 type Hold struct {
 	ID        string // handle: "hold_" and 128 random bits
 	Version   int64  // counts changes; what compare-and-swap compares

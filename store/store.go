@@ -40,6 +40,12 @@ type Store struct {
 // Open opens the SQLite file at path, creating it (mode 0600) if it does not
 // exist. Its directory must exist.
 func Open(ctx context.Context, path string) (*Store, error) {
+	// An absolute path means the same to SQLite, which knows names such as
+	// ":memory:", and after a change of the working directory.
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
 	created, err := prepareFile(path)
 	if err != nil {
 		return nil, err
@@ -47,28 +53,38 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	s := &Store{}
 	s.write, err = connect(path, "immediate", 1)
 	if err == nil {
-		s.read, err = connect(path, "deferred", 8)
+		s.read, err = connect(path, "deferred", 8, "query_only(1)")
 	}
 	if err == nil {
 		err = s.migrate(ctx)
 	}
 	if err != nil {
-		if s.write != nil {
-			s.write.Close()
-		}
-		if s.read != nil {
-			s.read.Close()
-		}
-		if created {
-			for _, suffix := range []string{"", "-wal", "-shm"} {
-				os.Remove(path + suffix)
-			}
-		}
+		s.abandon(path, created)
 		return nil, fmt.Errorf("open the database %s: %w", path, explain(err))
 	}
 	s.log = newCommitter(s)
 	s.watch = newWatcher(s)
 	return s, nil
+}
+
+// abandon undoes an Open that failed. The file goes if this Open has made it
+// and nobody else has put something into it meanwhile.
+func (s *Store) abandon(path string, created bool) {
+	tables := -1
+	if s.write != nil {
+		if created && s.write.QueryRow("SELECT count(*) FROM sqlite_schema").Scan(&tables) != nil {
+			tables = -1
+		}
+		s.write.Close()
+	}
+	if s.read != nil {
+		s.read.Close()
+	}
+	if tables == 0 {
+		for _, suffix := range []string{"", "-wal", "-shm"} {
+			os.Remove(path + suffix)
+		}
+	}
 }
 
 // prepareFile makes an empty file that only its owner can read, since SQLite
@@ -81,7 +97,10 @@ func prepareFile(path string) (created bool, err error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+		if errors.Is(err, os.ErrExist) {
+			break // another process was faster
+		}
 		if err != nil {
 			return false, fmt.Errorf("make the database %s: %v", path, errors.Unwrap(err))
 		}
@@ -90,6 +109,8 @@ func prepareFile(path string) (created bool, err error) {
 		return false, fmt.Errorf("open the database: %w", err)
 	case info.IsDir():
 		return false, fmt.Errorf("the database path %s is a folder: name a file in it", path)
+	case !info.Mode().IsRegular():
+		return false, fmt.Errorf("the database path %s is a device or a pipe: name a file", path)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -98,10 +119,11 @@ func prepareFile(path string) (created bool, err error) {
 	return false, f.Close()
 }
 
-// connect opens a pool. Every write is flushed before its commit returns.
-func connect(path, txlock string, conns int) (*sql.DB, error) {
-	q := url.Values{"_txlock": {txlock}, "_pragma": {
-		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)", "cell_size_check(1)"}}
+// connect opens a pool. Every write is flushed before its commit returns. A
+// file that has gone is an error (mode=rw), not a new and empty database.
+func connect(path, txlock string, conns int, pragmas ...string) (*sql.DB, error) {
+	q := url.Values{"mode": {"rw"}, "_txlock": {txlock}, "_pragma": append([]string{
+		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)", "cell_size_check(1)"}, pragmas...)}
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
 		return nil, err
@@ -111,7 +133,7 @@ func connect(path, txlock string, conns int) (*sql.DB, error) {
 	return db, nil
 }
 
-// schemaVersion is the number of migrations that this program knows.
+// migrate brings the schema to the last migration that this program knows.
 func (s *Store) migrate(ctx context.Context) error {
 	files, err := migrations.ReadDir("migrations")
 	if err != nil {
@@ -126,6 +148,13 @@ func (s *Store) migrate(ctx context.Context) error {
 		var have int
 		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
 			return err
+		}
+		var tables, ours int
+		if err := tx.QueryRowContext(ctx, "SELECT count(*), count(*) FILTER (WHERE name = 'entries') FROM sqlite_schema").Scan(&tables, &ours); err != nil {
+			return err
+		}
+		if (have == 0) != (tables == 0) || (have > 0) != (ours > 0) {
+			return errors.New("it is the database of another program: choose another path")
 		}
 		if have > len(files) {
 			return fmt.Errorf("it was written by a newer exeat (schema %d, this one knows %d): use that version", have, len(files))
@@ -163,7 +192,8 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	return err
 }
 
-// View runs fn in a read transaction.
+// View runs fn in a read transaction, in which nothing can be written. Like
+// Update it may run fn more than once.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 	return retryBusy(ctx, func() error { return s.transact(ctx, s.read, fn) })
 }
@@ -174,10 +204,15 @@ func (s *Store) transact(ctx context.Context, db *sql.DB, fn func(*Tx) error) er
 		return err
 	}
 	defer tx.Rollback()
-	if err := fn(&Tx{tx: tx, ctx: ctx}); err != nil {
-		return err
+	if err = fn(&Tx{tx: tx, ctx: ctx}); err == nil {
+		err = tx.Commit()
 	}
-	return tx.Commit()
+	// database/sql rolls back as soon as ctx ends; what is done then fails with
+	// other words for it.
+	if ctx.Err() != nil && (errors.Is(err, sql.ErrTxDone) || sqliteCode(err) == sqlite3.SQLITE_INTERRUPT) {
+		return ctx.Err()
+	}
+	return err
 }
 
 // busyTries bounds how often a transaction is begun again; each try waits for

@@ -4,6 +4,7 @@ package storetest
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -28,53 +29,120 @@ func OpenAt(t testing.TB, path string) *store.Store {
 	return s
 }
 
-var states = []store.State{store.Pending, store.Approved, store.Sending, store.Done, store.Refused, store.Unknown,
-	store.Denied, store.Expired, store.Cancelled}
+// endings are the kinds of the entries that end a hold.
+var endings = []string{"outcome", "refuse", "unknown", "deny", "expire", "cancel"}
 
-// Check reports what must never be:
-//   - an audit log whose chain is broken
-//   - a hold in a state that does not exist
-//   - a hold that is approved, being sent or done, without an approval
-//   - a hold that is being sent without an owner and a lease, or has a lease
-//     though nobody sends it
-//   - a hold that was sent twice, or done without having been sent
+// Check reports, as errors of t, everything in the stored state that must not
+// be there at any time. What must hold:
+//   - The audit log's chain verifies.
+//   - A hold is in a state that exists, has an id, and its times are in order:
+//     it expires after it was created, and was not changed before.
+//   - Equal calls have one open hold.
+//   - A hold that is approved, being sent or done has an approval with a proof.
+//     One that waits, was denied or was cancelled has none.
+//   - A hold that is being sent has an owner and a lease. One that was not
+//     claimed has neither; one whose send is over keeps them as a record.
+//   - A hold that is still to be decided or sent has no result.
+//   - A hold has at most one send entry, and one that is done has exactly one.
+//     One that never was approved has none.
+//   - A hold ends once, and is not sent after its end: nobody claims it again.
 func Check(t testing.TB, s *store.Store) {
 	t.Helper()
 	ctx := context.Background()
 	if _, err := s.Verify(ctx); err != nil {
 		t.Errorf("the chain does not hold: %v", err)
 	}
-	sent := map[string]int{}
+	sent, ended := map[string]int{}, map[string]string{}
 	if err := s.Entries(ctx, 0, func(e store.Entry) error {
-		if e.Kind == "send" {
+		end, over := ended[e.Hold]
+		switch {
+		case e.Hold == "":
+		case e.Kind == "send":
 			sent[e.Hold]++
+			if over {
+				t.Errorf("entry %d sends the hold %s after its end (%s)", e.Seq, e.Hold, end)
+			}
+		case slices.Contains(endings, e.Kind):
+			if over {
+				t.Errorf("entry %d (%s) ends the hold %s a second time, after %s", e.Seq, e.Kind, e.Hold, end)
+			}
+			ended[e.Hold] = e.Kind
 		}
 		return nil
 	}); err != nil {
-		t.Error(err)
+		t.Errorf("read the entries: %v", err)
 	}
 	var holds []store.Hold
 	if err := s.View(ctx, func(tx *store.Tx) (err error) {
 		holds, err = tx.Holds(store.HoldFilter{Limit: 1 << 20})
 		return err
 	}); err != nil {
-		t.Error(err)
+		t.Errorf("read the holds: %v", err)
 	}
+	open := map[string]string{}
 	for _, h := range holds {
-		approved := h.State == store.Approved || h.State == store.Sending || h.State == store.Done
-		switch {
-		case !slices.Contains(states, h.State):
-			t.Errorf("hold %s is in the state %q, which does not exist", h.ID, h.State)
-		case approved && h.Approval == nil:
-			t.Errorf("hold %s is %s without an approval", h.ID, h.State)
-		case h.State == store.Sending && (h.Owner == "" || h.Lease.IsZero()):
-			t.Errorf("hold %s is being sent by nobody", h.ID)
-		case h.State != store.Sending && !h.Lease.IsZero():
-			t.Errorf("hold %s is %s and still has a lease", h.ID, h.State)
-		case sent[h.ID] > 1:
-			t.Errorf("hold %s was sent %d times", h.ID, sent[h.ID])
-		case h.State == store.Done && sent[h.ID] != 1:
-			t.Errorf("hold %s is done and was sent %d times", h.ID, sent[h.ID])
+		for _, problem := range problems(h, sent[h.ID]) {
+			t.Errorf("hold %s is %s and %s", h.ID, h.State, problem)
+		}
+		if h.State == store.Pending || h.State == store.Approved || h.State == store.Sending {
+			if other, ok := open[h.Dedupe]; ok {
+				t.Errorf("holds %s and %s are open for one call", other, h.ID)
+			}
+			open[h.Dedupe] = h.ID
 		}
 	}
+}
+
+// rule is what must hold of a hold in one state.
+type rule struct {
+	approval, claim, result presence
+	sends                   [2]int // least and most
+}
+
+type presence int
+
+const (
+	may presence = iota
+	must
+	mustNot
+)
+
+var rules = map[store.State]rule{
+	store.Pending:   {mustNot, mustNot, mustNot, [2]int{0, 0}},
+	store.Approved:  {must, mustNot, mustNot, [2]int{0, 0}},
+	store.Sending:   {must, must, mustNot, [2]int{0, 1}},
+	store.Done:      {must, must, may, [2]int{1, 1}},
+	store.Refused:   {may, may, may, [2]int{0, 1}},
+	store.Unknown:   {must, must, may, [2]int{0, 1}},
+	store.Denied:    {mustNot, mustNot, may, [2]int{0, 0}},
+	store.Expired:   {may, mustNot, may, [2]int{0, 0}},
+	store.Cancelled: {mustNot, mustNot, may, [2]int{0, 0}},
+}
+
+// problems says what is wrong with a hold that was sent so many times.
+func problems(h store.Hold, sends int) (found []string) {
+	r, ok := rules[h.State]
+	if !ok {
+		return []string{"no hold can be that"}
+	}
+	check := func(p presence, has bool, what string) {
+		switch {
+		case p == must && !has:
+			found = append(found, "has no "+what)
+		case p == mustNot && has:
+			found = append(found, "has "+what)
+		}
+	}
+	check(r.approval, h.Approval != nil, "approval")
+	check(r.claim, h.Owner != "", "owner")
+	check(r.claim, !h.Lease.IsZero(), "lease")
+	check(r.result, len(h.Result) > 0, "result")
+	check(must, h.ID != "", "id")
+	check(must, h.Approval == nil || len(h.Approval.Proof) > 0, "proof of its approval")
+	check(must, h.Expires.After(h.Created), "time between its creation and its expiry")
+	check(mustNot, h.Changed.Before(h.Created), "a change before its creation")
+	if sends < r.sends[0] || sends > r.sends[1] {
+		found = append(found, fmt.Sprintf("was sent %d times", sends))
+	}
+	return found
 }

@@ -1,0 +1,58 @@
+package store_test
+
+import (
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/exeat/exeat/store"
+	"github.com/exeat/exeat/store/storetest"
+)
+
+func BenchmarkAppend(b *testing.B) {
+	e := store.Entry{Kind: "call", Principal: "User::alice", API: "petstore", Tool: "get_pet", Method: "GET", Path: "/pets/1", Digest: strings.Repeat("a", 64)}
+	b.Run("alone", func(b *testing.B) {
+		s := storetest.Open(b)
+		for b.Loop() {
+			if err := s.Log(e)(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("shared", func(b *testing.B) {
+		s := storetest.Open(b)
+		b.SetParallelism(8)
+		b.RunParallel(func(p *testing.PB) {
+			for p.Next() {
+				if err := s.Log(e)(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	})
+}
+
+func BenchmarkSpend(b *testing.B) {
+	s := storetest.Open(b)
+	var n atomic.Int64
+	b.SetParallelism(8)
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			if ok, err := s.Spend(ctx, "iss", strconv.FormatInt(n.Add(1), 10), time.Now().Add(time.Minute)); !ok || err != nil {
+				b.Fatal(ok, err)
+			}
+		}
+	})
+}
+
+func BenchmarkSwap(b *testing.B) {
+	s := storetest.Open(b)
+	h := hold("1")
+	update(b, s, func(tx *store.Tx) error { return tx.Insert(h) })
+	for b.Loop() {
+		update(b, s, func(tx *store.Tx) error { return tx.Swap(h) })
+		h.Version++
+	}
+}

@@ -1,0 +1,255 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/exeat/exeat/store"
+	"github.com/exeat/exeat/store/storetest"
+)
+
+func TestVerifyFindsTampering(t *testing.T) {
+	tests := []struct {
+		name, query string
+		seq         int64
+		problem     string
+	}{
+		{"changed", `UPDATE entries SET body = CAST(replace(CAST(body AS TEXT), 'alice', 'malet') AS BLOB) WHERE seq = 3`, 3, "its content was changed"},
+		{"changed with its hash", `UPDATE entries SET body = CAST(replace(CAST(body AS TEXT), 'note 3', 'note x') AS BLOB), hash = 'x' WHERE seq = 3`, 3, "its content was changed"},
+		{"removed", `DELETE FROM entries WHERE seq = 3`, 4, "1 entries before it are missing"},
+		{"the first removed", `DELETE FROM entries WHERE seq = 1`, 2, "1 entries before it are missing"},
+		{"removed and renumbered", `DELETE FROM entries WHERE seq = 3; UPDATE entries SET seq = seq - 1 WHERE seq > 3`, 3, "its content belongs to entry 4"},
+		{"swapped", `UPDATE entries SET seq = 99 WHERE seq = 2; UPDATE entries SET seq = 2 WHERE seq = 3; UPDATE entries SET seq = 3 WHERE seq = 99`, 2, "belongs to entry 3"},
+		{"index column", `UPDATE entries SET principal = 'User::bob' WHERE seq = 5`, 5, "its index columns"},
+		{"put in", `INSERT INTO entries SELECT 6, at, kind, principal, api, tool, body, hash FROM entries WHERE seq = 5`, 6, "belongs to entry 5"},
+		{"forged at the end", `INSERT INTO entries SELECT 6, at, kind, principal, api, tool, CAST(replace(CAST(body AS TEXT), '"seq":5', '"seq":6') AS BLOB), hash FROM entries WHERE seq = 5`, 6, "its content was changed"},
+		{"put far behind the end", `INSERT INTO entries SELECT 9, at, kind, principal, api, tool, body, hash FROM entries WHERE seq = 5`, 9, "3 entries before it are missing"},
+		{"hidden before the first", `INSERT INTO entries SELECT -9223372036854775808, at, kind, principal, api, tool, body, hash FROM entries WHERE seq = 5`, -1 << 63, "out of order"},
+		{"hidden without a number", `INSERT INTO entries SELECT NULL, at, kind, principal, api, tool, body, hash FROM entries WHERE seq = 5`, 1, "is no entry"},
+		{"hidden behind a word", `INSERT INTO entries SELECT 'x', at, kind, principal, api, tool, body, hash FROM entries WHERE seq = 5`, 6, "is no entry"},
+		{"time", `UPDATE entries SET at = at + 1 WHERE seq = 5`, 5, "its index columns"},
+		{"kind", `UPDATE entries SET kind = 'login' WHERE seq = 1`, 1, "its index columns"},
+		{"body emptied", `UPDATE entries SET body = x'' WHERE seq = 2`, 2, "its content was changed"},
+		{"another hash", `UPDATE entries SET hash = '00' WHERE seq = 5`, 5, "its content was changed"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "db")
+			s := storetest.OpenAt(t, path)
+			for i := range 5 {
+				if err := s.Log(store.Entry{Kind: "call", Principal: "User::alice", Note: fmt.Sprint("note ", i+1)})(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			raw(t, path, tt.query)
+			_, err := s.Verify(ctx)
+			var bad *store.ChainError
+			if !errors.As(err, &bad) || bad.Seq != tt.seq || !strings.Contains(bad.Problem, tt.problem) {
+				t.Errorf("got %v, want entry %d: %s", err, tt.seq, tt.problem)
+			}
+		})
+	}
+}
+
+// What a chain without a key cannot show by itself, a remembered head does.
+func TestContains(t *testing.T) {
+	log := func(t *testing.T, s *store.Store, n int, note string) {
+		for range n {
+			if err := s.Log(store.Entry{Kind: "call", Note: note})(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	tests := []struct {
+		name   string
+		before int // entries when the head is remembered
+		then   func(t *testing.T, s *store.Store, path string)
+		want   string // in the error
+	}{
+		{"unchanged", 3, nil, ""},
+		{"empty", 0, nil, ""},
+		{"begun since", 0, func(t *testing.T, s *store.Store, _ string) { log(t, s, 1, "") }, ""},
+		{"grown", 3, func(t *testing.T, s *store.Store, _ string) { log(t, s, 5, "") }, ""},
+		{"cut", 3, func(t *testing.T, _ *store.Store, path string) { raw(t, path, "DELETE FROM entries WHERE seq = 3") }, "the log ends before it"},
+		{"emptied", 3, func(t *testing.T, _ *store.Store, path string) { raw(t, path, "DELETE FROM entries") }, "the log ends before it"},
+		{"cut and grown again", 3, func(t *testing.T, s *store.Store, path string) {
+			raw(t, path, "DELETE FROM entries WHERE seq = 3")
+			log(t, s, 2, "other")
+		}, "not the entry that is remembered"},
+		{"written anew", 3, func(t *testing.T, s *store.Store, path string) {
+			raw(t, path, "DELETE FROM entries")
+			log(t, s, 9, "other")
+		}, "not the entry that is remembered"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "db")
+			s := storetest.OpenAt(t, path)
+			log(t, s, tt.before, "")
+			head, err := s.Verify(ctx)
+			if err != nil || head.Seq != int64(tt.before) {
+				t.Fatal(head, err)
+			}
+			if tt.then != nil {
+				tt.then(t, s, path)
+			}
+			if _, err := s.Verify(ctx); err != nil {
+				t.Errorf("the chain alone cannot show this: %v", err)
+			}
+			err = s.Contains(ctx, head)
+			var bad *store.ChainError
+			switch {
+			case tt.want == "" && err != nil:
+				t.Error(err)
+			case tt.want != "" && (!errors.As(err, &bad) || bad.Seq != head.Seq || !strings.Contains(bad.Problem, tt.want)):
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// Entries come back as they were given, and whatever an agent may have put into
+// them, the chain holds.
+func TestEntriesRoundtrip(t *testing.T) {
+	s := storetest.Open(t)
+	at := time.Date(2026, 11, 23, 12, 0, 0, 123456789, time.FixedZone("", 3600))
+	full := store.Entry{Time: at, Kind: "call", Txn: "t", Principal: "User::alice", Agent: "a", Session: "s", API: "p", Tool: "t", Method: "GET", Path: "/<&>\u2028",
+		Digest: "d", Decision: "allow", Policies: []string{"p"}, PolicySet: "ps", Hold: "h", By: "b", Code: "c", Status: 200, Strategy: "signed", JTI: "j", Standing: true, Note: "n"}
+	in := []store.Entry{full, {Time: at, Kind: "call"}, {Time: at, Kind: "a\x00", Principal: "\x00'\"", API: "\u2028", Tool: "<b>"},
+		{Time: at, Kind: "\xff", Principal: "x\xff\xfe", API: "\xed\xa0\x80", Tool: "\xc3"}}
+	var want []store.Entry
+	for i, e := range in {
+		if err := s.Log(e)(); err != nil {
+			t.Fatal(err)
+		}
+		e.Seq, e.Time = int64(i+1), at.UTC().Truncate(time.Microsecond)
+		want = append(want, e)
+	}
+	last := &want[3] // an entry is JSON, which is UTF-8
+	last.Kind, last.Principal, last.API, last.Tool = "\ufffd", "x\ufffd\ufffd", "\ufffd\ufffd\ufffd", "\ufffd"
+	var got []store.Entry
+	prev := strings.Repeat("0", 64)
+	if err := s.Entries(ctx, 0, func(e store.Entry) error {
+		if e.Prev != prev || len(e.Hash) != 64 {
+			t.Errorf("entry %d: prev %s, want %s; hash %s", e.Seq, e.Prev, prev, e.Hash)
+		}
+		prev, e.Prev, e.Hash = e.Hash, "", ""
+		got = append(got, e)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if head, err := s.Verify(ctx); err != nil || head != (store.Head{Seq: 4, Hash: prev}) {
+		t.Error(head, err)
+	}
+}
+
+// Each entry is given once, until fn has had enough, even if its error looks
+// like one that the store would try again after.
+func TestEntriesStops(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	s, other := storetest.OpenAt(t, path), storetest.OpenAt(t, path)
+	for range 5 {
+		if err := s.Log(store.Entry{Kind: "call"})(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer store.Lock(t, other)()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	_, busy := db.Exec("DELETE FROM spent")
+	if busy == nil {
+		t.Fatal("wrote in spite of the lock")
+	}
+	for _, stop := range []error{busy, errors.New("enough")} {
+		var seqs []int64
+		err := s.Entries(ctx, 2, func(e store.Entry) error {
+			if seqs = append(seqs, e.Seq); e.Seq == 4 {
+				return stop
+			}
+			return nil
+		})
+		if !errors.Is(err, stop) {
+			t.Errorf("%v, want %v", err, stop)
+		}
+		if diff := cmp.Diff([]int64{3, 4}, seqs); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	s := storetest.Open(t)
+	now := time.Now()
+	for _, e := range []store.Entry{
+		{Kind: "call", Time: now.Add(-30 * time.Second)}, {Kind: "send", Time: now.Add(-30 * time.Minute)}, {Kind: "call", Time: now.Add(-2 * time.Hour)},
+		{Kind: "outcome", Time: now}, {Kind: "call", Time: now, Tool: "other"},
+	} {
+		e.Principal, e.API = "User::alice", "petstore"
+		if e.Tool == "" {
+			e.Tool = "get_pet"
+		}
+		if err := s.Log(e)(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.Usage(ctx, "User::alice", "petstore", "get_pet", now.Add(-time.Minute), now.Add(-time.Hour), now.Add(-24*time.Hour))
+	if err != nil || !cmp.Equal(got, []int64{1, 2, 3}) {
+		t.Error(got, err)
+	}
+}
+
+// FuzzVerify: no other bytes pass for an entry.
+func FuzzVerify(f *testing.F) {
+	f.Add([]byte(`{"seq":1}`), "00")
+	f.Add([]byte(nil), "")
+	path := filepath.Join(f.TempDir(), "db")
+	s := storetest.OpenAt(f, path)
+	if err := s.Log(store.Entry{Kind: "call", Principal: "User::alice"})(); err != nil {
+		f.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec("PRAGMA synchronous = OFF"); err != nil {
+		f.Fatal(err)
+	}
+	var body []byte
+	var hash string
+	if err := db.QueryRow("SELECT body, hash FROM entries").Scan(&body, &hash); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(body, hash)
+	f.Add(append([]byte(" "), body...), hash)
+	f.Add(append(body[:len(body):len(body)], "{}"...), hash)
+	f.Add(body, strings.ToUpper(hash))
+	f.Fuzz(func(t *testing.T, b []byte, h string) {
+		if _, err := db.Exec("UPDATE entries SET body = $1, hash = $2", append([]byte{}, b...), h); err != nil {
+			t.Skip(err)
+		}
+		_, err := s.Verify(ctx)
+		var bad *store.ChainError
+		if err != nil && !errors.As(err, &bad) {
+			t.Errorf("%q with the hash %q: %v is no *ChainError", b, h, err)
+		}
+		if err == nil && (string(b) != string(body) || h != hash) {
+			t.Errorf("%q with the hash %q passes", b, h)
+		}
+	})
+}

@@ -1,0 +1,171 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/exeat/exeat/store"
+	"github.com/exeat/exeat/store/storetest"
+)
+
+// tree is every file below dir with its content.
+func tree(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		files[path] = string(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// What cannot be opened is said in one sentence, and nothing is left behind.
+func TestOpenRefuses(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	for name, text := range map[string]string{"text": strings.Repeat("hello, world. ", 1000), "short": "hello"} {
+		if err := os.WriteFile(in(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	storetest.OpenAt(t, in("newer")).Close()
+	raw(t, in("newer"), "PRAGMA user_version = 99")
+	// In the journal mode of a store, so that a look at them changes no byte.
+	raw(t, in("foreign"), "PRAGMA journal_mode = WAL; CREATE TABLE other (x)")
+	raw(t, in("foreign1"), "PRAGMA journal_mode = WAL; CREATE TABLE other (x); PRAGMA user_version = 1")
+	storetest.OpenAt(t, in("readonly")).Close()
+	if err := os.Chmod(in("readonly"), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	tests := []struct {
+		name string
+		ctx  context.Context
+		path string
+		want string
+	}{
+		{"missing folder", ctx, in("missing/db"), "mkdir -p " + in("missing")},
+		{"a file as the folder", ctx, in("text/db"), "does not exist"},
+		{"a folder", ctx, dir, "is a folder: name a file in it"},
+		{"a device", ctx, os.DevNull, "name a file"},
+		{"text", ctx, in("text"), "no SQLite database: choose another path"},
+		{"short text", ctx, in("short"), "no SQLite database: choose another path"},
+		{"newer", ctx, in("newer"), "newer exeat (schema 99, this one knows 1): use that version"},
+		{"another program's", ctx, in("foreign"), "another program: choose another path"},
+		{"another program's with the same version", ctx, in("foreign1"), "another program: choose another path"},
+		{"given up", cancelled, in("new"), "context canceled"},
+		{"read-only", ctx, in("readonly"), "cannot be written"},
+	}
+	before := tree(t, dir)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.name == "read-only" && os.Geteuid() == 0 {
+				t.Skip("root can write it")
+			}
+			s, err := store.Open(tt.ctx, tt.path)
+			if err == nil {
+				s.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%v, want it to say %q", err, tt.want)
+			}
+			if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
+				t.Errorf("something was left behind or changed: %s", diff)
+			}
+		})
+	}
+}
+
+// A path is a path, whatever it means in a URL or to SQLite.
+func TestOpenAnyName(t *testing.T) {
+	for _, name := range []string{"a?mode=memory#b%20c d&e", ":memory:", "file:x", "it's", "\u00fc", "rel/../db"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.Mkdir(filepath.Join(dir, "rel"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			t.Chdir(dir)
+			s := storetest.OpenAt(t, name)
+			t.Chdir(t.TempDir()) // connections are made later too
+			if err := s.Log(store.Entry{Kind: "call"})(); err != nil {
+				t.Fatal(err)
+			}
+			if head, err := s.Verify(ctx); err != nil || head.Seq != 1 {
+				t.Error(head, err)
+			}
+			s.Close()
+			if head, err := storetest.OpenAt(t, filepath.Join(dir, name)).Verify(ctx); err != nil || head.Seq != 1 {
+				t.Error("after opening it again:", head, err)
+			}
+		})
+	}
+}
+
+// A database that is taken away is missed, not replaced by an empty one.
+func TestRemovedFileIsNotMadeAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	s := storetest.OpenAt(t, path)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.View(ctx, func(tx *store.Tx) error { _, err := tx.Count(store.HoldFilter{}); return err }); err == nil {
+		t.Error("read a database that is not there")
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Error("made a new file:", err)
+	}
+}
+
+func TestFilesArePrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	s := storetest.OpenAt(t, path)
+	if err := s.Log(store.Entry{Kind: "call"})(); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has the mode %v", suffix, info.Mode())
+		}
+	}
+}
+
+func TestTwoOpenAFreshFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			s, err := store.Open(ctx, path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := s.Log(store.Entry{Kind: "call"})(); err != nil {
+				t.Error(err)
+			}
+			s.Close()
+		})
+	}
+	all.Wait()
+	if head, err := storetest.OpenAt(t, path).Verify(ctx); err != nil || head.Seq != 8 {
+		t.Error(head, err)
+	}
+}
