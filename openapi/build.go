@@ -33,13 +33,13 @@ func (b *builder) build() error {
 	if op.Effect, err = effect(op.Method, v); err != nil {
 		return err
 	}
-	op.Summary = strings.Join(strings.Fields(clean(str(v["summary"]), 200)), " ")
+	op.Summary = oneLine(str(v["summary"]), 200)
 	op.Description = clean(str(v["description"]), maxDescription)
 	op.Deprecated = v["deprecated"] == true
 	tags, _ := v["tags"].([]any)
 	for _, t := range tags {
-		if t, ok := t.(string); ok && clean(t, 100) != "" && !slices.Contains(op.Tags, clean(t, 100)) {
-			op.Tags = append(op.Tags, clean(t, 100))
+		if t := oneLine(str(t), 100); t != "" && !slices.Contains(op.Tags, t) {
+			op.Tags = append(op.Tags, t)
 		}
 	}
 	if security, ok := v["security"]; ok {
@@ -81,6 +81,9 @@ func (b *builder) finish() error {
 	}
 	if b.c.dropped > 0 {
 		b.c.finding(b.at, b.name, false, fmt.Sprintf("%d keywords of its schemas have values that JSON Schema does not allow; they are left out", b.c.dropped))
+	}
+	if b.c.inputs += len(op.Input); b.c.inputs > maxInputs {
+		return errors.New("the input schemas of the document are larger than 256 MiB together")
 	}
 	op.input, err = newValidator(op.Input)
 	return err
@@ -161,10 +164,14 @@ func (b *builder) parameters() error {
 			form = append(form, p)
 		case b.isCredential(p):
 			b.c.finding(p.at, b.name, false, fmt.Sprintf("the parameter %s is left out: it is a credential, which exeat adds", p.name))
-		case p.in == "header" && !headerToken.MatchString(p.name):
+		case p.in == "header" && !isToken(p.name):
 			return &placedError{p.at, fmt.Errorf("the header parameter %q has no legal name", p.name)}
 		case p.in == "header" && ownHeader(p.name):
 			b.c.finding(p.at, b.name, false, fmt.Sprintf("the header parameter %s is left out: exeat or HTTP itself sets it", p.name))
+		case p.in == "cookie" && !isToken(p.name):
+			return &placedError{p.at, fmt.Errorf("the cookie parameter %q has no legal name", p.name)}
+		case p.in == "query" && b.op.query != "" && b.op.fixedQuery()[fold(p.name)]:
+			b.c.finding(p.at, b.name, false, fmt.Sprintf("the parameter %s is left out: the path sets it", p.name))
 		case slices.Contains(placeOrder, p.in):
 			plain = append(plain, p)
 		case p.in == "querystring":
@@ -191,38 +198,16 @@ func (b *builder) parameters() error {
 	return b.templateNames()
 }
 
-var headerToken = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
-
 // isCredential reports whether a parameter is where a security scheme of the
-// document puts an API key.
+// document puts an API key. Capitals do not count: many APIs do not see them.
 func (b *builder) isCredential(p parameter) bool {
 	for _, s := range b.c.api.Security {
-		if s.Type == "apiKey" && s.In == p.in && (s.Name == p.name || s.In == "header" && strings.EqualFold(s.Name, p.name)) {
+		if s.Type == "apiKey" && s.In == p.in && fold(s.Name) == fold(p.name) {
 			return true
 		}
 	}
 	return false
 }
-
-// ownHeader names the headers that no argument may set.
-func ownHeader(name string) bool {
-	low := strings.ToLower(name)
-	if strings.HasPrefix(low, "x-forwarded") || strings.HasPrefix(low, "proxy-") || strings.HasPrefix(low, "sec-") {
-		return true
-	}
-	switch low {
-	case "forwarded", "via", "x-real-ip", "x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url", "set-cookie":
-		return true
-	}
-	switch low {
-	case "accept", "content-type", "authorization", "host", "content-length", "cookie", "connection", "transfer-encoding", "te",
-		"upgrade", "trailer", "keep-alive", "proxy-authorization", "proxy-connection", "expect", "user-agent", "accept-encoding":
-		return true
-	}
-	return false
-}
-
-var templateName = regexp.MustCompile(`\{([^{}]+)\}`)
 
 // templateNames checks that the path's variables and parameters agree.
 func (b *builder) templateNames() error {

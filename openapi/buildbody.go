@@ -220,7 +220,7 @@ func (b *builder) fields(x *body, where place, m, encodings map[string]any, dept
 // mergedForm is the schema of a form that is composed by allOf: one object with
 // the properties of all parts, so that its files can be given as files.
 func (b *builder) mergedForm(x *body, where place, m map[string]any) (any, error) {
-	props, required := map[string]any{}, []any{}
+	props, required := map[string]any{}, map[string]bool{}
 	var add func(at place, m map[string]any, depth int) error
 	add = func(at place, m map[string]any, depth int) error {
 		t := translator{c: b.c}
@@ -240,7 +240,9 @@ func (b *builder) mergedForm(x *body, where place, m map[string]any) (any, error
 			props[name] = s
 		}
 		must, _ := o["required"].([]any)
-		required = append(required, must...)
+		for _, name := range must {
+			required[str(name)] = true
+		}
 		parts, _ := m["allOf"].([]any)
 		for i, part := range parts {
 			next, p, err := b.c.loader.follow(at.to("allOf", fmt.Sprint(i)), part)
@@ -256,10 +258,10 @@ func (b *builder) mergedForm(x *body, where place, m map[string]any) (any, error
 	if err := add(where, m, 0); err != nil {
 		return nil, err
 	}
-	required = slices.DeleteFunc(required, func(name any) bool { _, ok := props[name.(string)]; return !ok })
+	maps.DeleteFunc(required, func(name string, _ bool) bool { _, ok := props[name]; return !ok })
 	out := map[string]any{"type": "object", "properties": props}
 	if len(required) > 0 {
-		out["required"] = slices.Compact(required)
+		out["required"] = slices.Sorted(maps.Keys(required))
 	}
 	return out, nil
 }
@@ -288,11 +290,11 @@ func (b *builder) field(x *body, at place, v any, encoding map[string]any) (fiel
 // binary reports whether a multipart property is a file, or a list of files.
 func (b *builder) binary(at place, v any) bool {
 	at, m, err := b.c.loader.follow(at, v)
+	if err == nil && m["type"] == "array" {
+		_, m, err = b.c.loader.follow(at.to("items"), m["items"])
+	}
 	if err != nil {
 		return false
-	}
-	if m["type"] == "array" {
-		return b.binary(at.to("items"), m["items"])
 	}
 	media := str(m["contentMediaType"])
 	return m["format"] == "binary" || m["type"] == "file" || m["format"] == "base64" && m["type"] == "string" || binaryMedia(media)
@@ -360,6 +362,7 @@ func (b *builder) swaggerForm(form []parameter) error {
 			if out, err = t.schema(p.at, withoutParameterKeys(p.v), 0); err != nil {
 				return &placedError{p.at, err}
 			}
+			b.bodyRefs = append(b.bodyRefs, t.refs...)
 			if m, ok := out.(map[string]any); ok && str(p.v["description"]) != "" {
 				m["description"] = clean(str(p.v["description"]), maxDescription)
 			}

@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,10 +29,14 @@ type compiler struct {
 	siblings bool         // of references count: since 3.1
 	patterns int          // that were dropped from the schemas of the current operation
 	dropped  int          // other keywords that were
+	inputs   int          // bytes of all input schemas
 }
 
-// maxFindings bounds what is reported.
-const maxFindings = 10_000
+// Bounds on what is kept of a document.
+const (
+	maxFindings = 10_000
+	maxInputs   = 256 << 20 // bytes of all input schemas; of the largest known documents they have a fifth
+)
 
 var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace", "query"}
 
@@ -51,8 +56,9 @@ func (c *compiler) compile() (*API, *Error) {
 	}
 	c.schemas = map[place]*compiled{}
 	info, _ := c.doc["info"].(map[string]any)
-	c.api = &API{Location: c.location, Title: clean(str(info["title"]), 200), Version: clean(str(info["version"]), 100),
-		Description: clean(str(info["description"]), 4096), Security: c.securitySchemes()}
+	c.api = &API{Location: c.location, Title: oneLine(str(info["title"]), 200), Version: oneLine(str(info["version"]), 100),
+		Description: clean(str(info["description"]), 4096)}
+	c.api.Security = c.securitySchemes()
 	var err error
 	if c.api.Name, err = nameAPI(c.opts.Name, c.api.Title, c.location); err != nil {
 		return nil, &Error{File: c.location, Message: err.Error()}
@@ -125,8 +131,9 @@ func (c *compiler) finding(p place, op string, leftOut bool, message string) {
 		return
 	}
 	line, column := p.doc.position(p.pointer)
-	c.api.Findings = append(c.api.Findings, Finding{File: p.doc.name, Line: line, Column: column, Pointer: p.pointer,
-		Operation: op, LeftOut: leftOut, Message: message})
+	// What a document wrote ends on somebody's terminal.
+	c.api.Findings = append(c.api.Findings, Finding{File: p.doc.name, Line: line, Column: column, Pointer: oneLine(p.pointer, 2000),
+		Operation: oneLine(op, 2000), LeftOut: leftOut, Message: oneLine(message, 1000)})
 }
 
 // operations compiles every path item. What is wrong with one stays with it.
@@ -143,25 +150,24 @@ func (c *compiler) operations(top place) ([]*Operation, *Error) {
 		if strings.HasPrefix(path, "x-") {
 			continue
 		}
-		if err := c.ctx.Err(); err != nil {
-			return nil, &Error{File: c.location, Message: "reading it took too long", Hint: "try again, or make it smaller"}
+		if c.ctx.Err() != nil {
+			return nil, tooLong(c.location)
 		}
-		at := top.to("paths", path)
-		if err := legalPath(path); err != nil {
-			c.finding(at, clean(path, 200), true, err.Error())
-			continue
+		at, item, err := c.loader.follow(top.to("paths", path), paths[path])
+		refused := legalPath(path)
+		if err == nil {
+			ops = append(ops, c.pathItem(at, path, item, refused != nil)...)
 		}
-		at, item, err := c.loader.follow(at, paths[path])
-		if err != nil {
-			c.finding(top.to("paths", path), path, true, err.Error())
-			continue
+		if refused = cmp.Or(refused, err); refused != nil {
+			c.finding(top.to("paths", path), path, true, refused.Error())
 		}
-		ops = append(ops, c.pathItem(at, path, item)...)
 	}
 	return ops, nil
 }
 
-func (c *compiler) pathItem(at place, path string, item map[string]any) []*Operation {
+// pathItem compiles the operations of one path. Those of a path that is refused
+// are only noted, for their names.
+func (c *compiler) pathItem(at place, path string, item map[string]any, refused bool) []*Operation {
 	type entry struct {
 		method string
 		at     place
@@ -180,7 +186,8 @@ func (c *compiler) pathItem(at place, path string, item map[string]any) []*Opera
 	var ops []*Operation
 	for _, e := range entries {
 		name := e.method + " " + path
-		op := &Operation{API: c.api, Method: e.method, Path: path, ID: name}
+		op := &Operation{API: c.api, Method: e.method, ID: oneLine(name, 200)}
+		op.Path, op.query, _ = strings.Cut(path, "?")
 		c.all = append(c.all, op)
 		if !methodToken.MatchString(e.method) {
 			c.finding(e.at, name, true, "the method is no HTTP token in capitals")
@@ -191,8 +198,11 @@ func (c *compiler) pathItem(at place, path string, item map[string]any) []*Opera
 			c.finding(e.at, name, true, err.Error())
 			continue
 		}
-		if id := clean(str(v["operationId"]), 200); id != "" {
+		if id := oneLine(str(v["operationId"]), 200); id != "" {
 			op.ID = id
+		}
+		if refused {
+			continue
 		}
 		b := builder{c: c, name: name, at: where, itemAt: at, item: item, v: v, op: op}
 		if err := b.build(); err != nil {
@@ -206,37 +216,6 @@ func (c *compiler) pathItem(at place, path string, item map[string]any) []*Opera
 		ops = append(ops, b.op)
 	}
 	return ops
-}
-
-// legalPath refuses path templates that somebody between here and the API
-// could read as another path.
-func legalPath(path string) error {
-	plain, query, _ := strings.Cut(path, "?")
-	switch {
-	case !strings.HasPrefix(plain, "/") || strings.HasPrefix(plain, "//"):
-		return errors.New("a path begins with one slash")
-	case strings.ContainsAny(path, "#\\") || strings.ContainsAny(query, "{}?"):
-		return errors.New("the path holds a fragment, a backslash or a variable in its query")
-	case clean(path, len(path)+1) != path || hasControl(path):
-		return errors.New("the path holds characters that cannot be seen")
-	}
-	for segment := range strings.SplitSeq(plain[1:], "/") {
-		bare := templateName.ReplaceAllString(segment, "x")
-		if strings.ContainsAny(bare, "{}") {
-			return errors.New("the path's braces do not match")
-		}
-		for range 3 {
-			if strings.Trim(bare, ".") == "" && bare != "" || strings.ContainsAny(bare, "/\\") {
-				return errors.New("the path holds a dot segment or an encoded slash")
-			}
-			next, err := url.PathUnescape(bare)
-			if err != nil {
-				return errors.New("the path's percent-encoding is malformed")
-			}
-			bare = next
-		}
-	}
-	return nil
 }
 
 var methodToken = regexp.MustCompile(`^[A-Z][A-Z0-9-]{0,31}$`)

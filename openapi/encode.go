@@ -22,17 +22,13 @@ func (op *Operation) Encode(args *Args) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Some documents tell operations of one path apart by a fragment, which
-	// never goes on the wire, and some put a fixed query into the path.
-	whole, _, _ := strings.Cut(op.Path, "#")
-	if err := checkTemplate(whole); err != nil {
-		return nil, fmt.Errorf("%s %s: %w", op.Method, op.Path, err)
+	if err := legalPath(op.wholePath()); err != nil {
+		return nil, fmt.Errorf("%s %q: %w", op.Method, op.Path, err)
 	}
-	template, fixed, _ := strings.Cut(whole, "?")
 	e := &encoder{op: op, args: args.value, header: http.Header{"Accept": {"application/json, */*;q=0.5"}}}
-	path := e.path(template)
-	if fixed != "" {
-		e.query = append(e.query, escapeFixed(fixed))
+	path := e.path(op.Path)
+	if op.query != "" {
+		e.query = append(e.query, escapeFixed(op.query))
 	}
 	for _, p := range op.params {
 		if v, given := e.args[p.Property]; given && p.In != "path" {
@@ -76,27 +72,10 @@ func (op *Operation) server() (origin, prefix string, err error) {
 	host := strings.ToLower(u.Host)
 	own := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
 	prefix = strings.TrimRight(u.EscapedPath(), "/")
-	if err := checkTemplate(prefix); err != nil {
-		return "", "", fmt.Errorf("the base URL %q: %w", base, err)
+	if err := legalPath(prefix + "/"); err != nil || strings.ContainsAny(prefix, "{}") {
+		return "", "", fmt.Errorf("the base URL %q has no plain path (%v): pass another with --base-url", base, err)
 	}
 	return u.Scheme + "://" + strings.TrimSuffix(host, own), escapeFixed(prefix), nil
-}
-
-// checkTemplate refuses fixed paths that servers read in more than one way.
-func checkTemplate(template string) error {
-	path, _, _ := strings.Cut(template, "?")
-	switch {
-	case path != "" && path[0] != '/' || strings.HasPrefix(path, "//"):
-		return errors.New("a path must begin with one slash")
-	case strings.Contains(template, `\`):
-		return errors.New("a path cannot hold a backslash")
-	}
-	for segment := range strings.SplitSeq(path, "/") {
-		if segment != "" && !strings.Contains(segment, "{") && unsafeSegment(segment) != "" {
-			return fmt.Errorf("the path segment %q %s", segment, unsafeSegment(segment))
-		}
-	}
-	return nil
 }
 
 // encoder gathers the parts of one request. bad is the first thing wrong.
@@ -215,17 +194,12 @@ func (e *encoder) spilled(p param, pairs []pair, at string) *ArgumentError {
 		return nil
 	}
 	taken := map[string]bool{}
+	if p.In == "query" {
+		taken = e.op.fixedQuery()
+	}
 	for _, other := range e.op.params {
 		if other.In == p.In && other.Name != p.Name {
 			taken[fold(other.Name)] = true
-		}
-	}
-	if p.In == "query" {
-		whole, _, _ := strings.Cut(e.op.Path, "#")
-		_, fixed, _ := strings.Cut(whole, "?")
-		for _, s := range strings.Split(fixed, "&") {
-			name, _, _ := strings.Cut(s, "=")
-			taken[fold(name)] = true
 		}
 	}
 	if e.op.API != nil {

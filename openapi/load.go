@@ -36,9 +36,9 @@ func (e *Error) Error() string {
 	if e.Line > 0 {
 		fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
 	}
-	b.WriteString(": " + e.Message)
+	b.WriteString(": " + oneLine(e.Message, 1000))
 	if e.Pointer != "" {
-		fmt.Fprintf(&b, " (%s)", e.Pointer)
+		fmt.Fprintf(&b, " (%s)", oneLine(e.Pointer, 1000))
 	}
 	if e.Hint != "" {
 		b.WriteString("; " + e.Hint)
@@ -59,6 +59,9 @@ func Load(ctx context.Context, location string, opts Options) (*API, error) {
 	if l.dir != nil {
 		defer l.dir.Close()
 	}
+	if ctx.Err() != nil {
+		return nil, tooLong(location)
+	}
 	c := &compiler{ctx: ctx, loader: l, root: root, opts: opts, location: location}
 	api, bad := c.compile()
 	if bad != nil {
@@ -66,6 +69,11 @@ func Load(ctx context.Context, location string, opts Options) (*API, error) {
 	}
 	api.Digest = "sha-256=:" + base64.StdEncoding.EncodeToString(l.sum.Sum(nil)) + ":"
 	return api, nil
+}
+
+// tooLong is what Load says when its context ends.
+func tooLong(location string) *Error {
+	return &Error{File: location, Message: "reading it took too long", Hint: "try again, or make it smaller"}
 }
 
 // loader reads the files of one document.
@@ -130,7 +138,8 @@ func findDocument(dir string) (string, error) {
 		return "", &Error{File: dir, Message: reason(err)}
 	}
 	for _, e := range entries {
-		if !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(e.Name())) {
+		info, err := os.Stat(filepath.Join(dir, e.Name()))
+		if !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(e.Name())) || err != nil || !info.Mode().IsRegular() {
 			continue
 		}
 		if head, err := readHead(filepath.Join(dir, e.Name())); err == nil && looksLikeOpenAPI(head) {

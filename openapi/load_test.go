@@ -112,56 +112,6 @@ func TestReferences(t *testing.T) {
 	}
 }
 
-// What a document can try with one operation; the other one is served.
-func TestLeftOut(t *testing.T) {
-	const ok = "  /ok: {get: {operationId: ok}}\n"
-	tests := []struct{ name, paths, want string }{
-		{"dot segment", "  /a/../b: {get: {operationId: a}}", "dot segment"},
-		{"encoded dots", "  /a/%2e%2e/b: {get: {operationId: a}}", "dot segment"},
-		{"encoded slash", "  /a%2fb: {get: {operationId: a}}", "encoded slash"},
-		{"another host", "  //evil.example/x: {get: {operationId: a}}", "one slash"},
-		{"fragment", "  '/a#f': {get: {operationId: a}}", "fragment"},
-		{"backslash", `  '/a\b': {get: {operationId: a}}`, "backslash"},
-		{"braces", "  '/{': {get: {operationId: a}}", "braces"},
-		{"bidi", `  "/a\u202Eb": {get: {operationId: a}}`, "cannot be seen"},
-		{"variable without parameter", "  /a/{x}: {get: {operationId: a}}", "{x}"},
-		{"header name", `  /a: {get: {operationId: a, parameters: [{name: "X\r\nEvil: 1", in: header, schema: {type: string}}]}}`, "no legal name"},
-		{"style", "  /a: {get: {operationId: a, parameters: [{name: x, in: header, style: form, schema: {type: string}}]}}", "does not exist in header"},
-		{"only XML", "  /a: {post: {operationId: a, requestBody: {required: true, content: {application/xml: {}}}}}", "application/xml"},
-		{"effect", "  /a: {get: {operationId: a, x-exeat-effect: none}}", "x-exeat-effect"},
-		{"dangling reference", "  /a: {get: {operationId: a, parameters: [{$ref: '#/components/parameters/no'}]}}", "leads nowhere"},
-		{"reference to a URL", "  /a: {$ref: 'http://169.254.169.254/x'}", "only files beside"},
-		{"reference out of the folder", "  /a: {$ref: '../../etc/passwd'}", "escapes"},
-		{"reference to a device", "  /a: {$ref: 'file:///etc/passwd'}", "only files beside"},
-		{"server", "  /a: {get: {operationId: a, servers: [{url: 'ftp://x'}]}}", "neither https nor http"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			api := loadText(t, v30+"paths:\n"+ok+tt.paths+"\n", Options{})
-			if op := one(t, api); op.Name != "ok" {
-				t.Errorf("%s is served", op.Name)
-			}
-			f := api.Findings
-			if len(f) != 1 || !f[0].LeftOut || !strings.Contains(f[0].Message, tt.want) || f[0].Line == 0 || f[0].Pointer == "" {
-				t.Errorf("findings: %+v, want one that says %q", f, tt.want)
-			}
-		})
-	}
-}
-
-func TestParametersThatAreNotArguments(t *testing.T) {
-	api := loadText(t, v30+`components: {securitySchemes: {k: {type: apiKey, in: header, name: X-Key}, q: {type: apiKey, in: query, name: key}}}
-paths: {/a: {get: {operationId: a, parameters: [{name: x-key, in: header, schema: {type: string}}, {name: key, in: query, schema: {type: string}},
-  {name: Authorization, in: header, schema: {type: string}}, {name: X-Forwarded-Host, in: header, schema: {type: string}}, {name: X-HTTP-Method-Override, in: header, schema: {type: string}},
-  {name: keep, in: query, schema: {type: string}}]}}}`, Options{})
-	if got := schemaAt(t, one(t, api), "properties"); got != `{"keep":{"type":"string"}}` {
-		t.Error(got)
-	}
-	if len(api.Findings) != 5 {
-		t.Errorf("%+v", api.Findings)
-	}
-}
-
 // Names depend on nothing but the operation and on who else has its name.
 func TestNames(t *testing.T) {
 	names := func(paths string) string {

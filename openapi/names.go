@@ -54,7 +54,7 @@ func nameOperations(ops []*Operation) {
 	}
 	for _, op := range ops {
 		if op.Name == "" || len(op.Name) > maxName || count[op.Name] > 1 || slices.Contains(reserved, op.Name) {
-			sum := sha256.Sum256([]byte(op.Method + " " + op.Path))
+			sum := sha256.Sum256([]byte(op.Method + " " + op.wholePath()))
 			suffix := hex.EncodeToString(sum[:4])
 			op.Name = strings.Trim(strings.TrimRight(cut(op.Name, maxName-9), "_")+"_"+suffix, "_")
 		}

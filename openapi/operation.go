@@ -93,7 +93,7 @@ type Operation struct {
 	Name        string // tool name: ^[a-z0-9_]{1,40}$, unique in the API
 	ID          string // operationId, or "METHOD /path" if the document has none
 	Method      string // upper case
-	Path        string // template, e.g. /pets/{petId}
+	Path        string // template, e.g. /pets/{petId}, at most 1024 bytes and without a query
 	Summary     string
 	Description string
 	Tags        []string
@@ -105,6 +105,7 @@ type Operation struct {
 	// Input is the tool's input schema: one self-contained JSON Schema 2020-12
 	// object with root type object. Property names are argument names.
 	Input   json.RawMessage
+	query   string // that the document wrote into the path, e.g. beta=true; it is always sent
 	baseURL string // the operation's own server, or ""
 	params  []param
 	body    *body

@@ -1,9 +1,6 @@
 package openapi
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,61 +8,10 @@ import (
 	"math"
 	"regexp"
 	"slices"
-	"strings"
-	"unicode"
 )
-
-// maxSchema bounds a tool's input schema. Beyond it the body becomes a generic
-// one: no model reads more, and some hosts refuse more.
-const maxSchema = 256 << 10
 
 // maxDescription bounds a description, in bytes.
 const maxDescription = 1024
-
-// compiled is a shared schema, translated once for all tools that reach it.
-type compiled struct {
-	name string
-	raw  json.RawMessage
-	refs []place // shared schemas that it refers to
-	err  error
-}
-
-// shared returns the shared schema at p, translated. Its references are
-// followed only when a tool needs them, so cycles are no trouble.
-func (c *compiler) shared(p place) *compiled {
-	if s, ok := c.schemas[p]; ok {
-		return s
-	}
-	s := &compiled{name: c.defName(p)}
-	c.schemas[p] = s
-	v, _ := p.doc.at(p.pointer)
-	t := translator{c: c}
-	out, err := t.schema(p, v, 0)
-	if err != nil {
-		s.err = err
-		return s
-	}
-	s.raw, s.err = json.Marshal(out)
-	s.refs = t.refs
-	return s
-}
-
-var defChars = regexp.MustCompile(`[^a-zA-Z0-9_.-]`)
-
-// defName names a shared schema in $defs: by its own name if it is a component,
-// else with a hash of its place.
-func (c *compiler) defName(p place) string {
-	parent, last := "", p.pointer
-	if i := strings.LastIndex(p.pointer, "/"); i >= 0 {
-		parent, last = p.pointer[:i], unescape(p.pointer[i+1:])
-	}
-	name := defChars.ReplaceAllString(last, "_")
-	if p.doc == c.root && name == last && name != "" && (parent == "/components/schemas" || parent == "/definitions") {
-		return name
-	}
-	sum := sha256.Sum256([]byte(p.doc.file + "#" + p.pointer))
-	return strings.TrimLeft(cut(name, 40)+"_"+hex.EncodeToString(sum[:4]), "_")
-}
 
 // translator turns OpenAPI schemas of any version into JSON Schema 2020-12 for
 // inputs: without what only answers hold, and without what hosts trip over.
@@ -92,6 +38,9 @@ func isShortText(v any) bool { s, ok := v.(string); return ok && len(s) <= 100 }
 func numberOf(v any) (float64, bool) {
 	n, ok := v.(json.Number)
 	if !ok {
+		return 0, false
+	}
+	if _, reason := canonicalNumber(n.String()); reason != "" {
 		return 0, false
 	}
 	f, err := n.Float64()
@@ -202,6 +151,8 @@ func (t *translator) types(v, out map[string]any) {
 			out["type"], out["contentEncoding"] = "string", "base64"
 		} else if slices.Contains(jsonTypes, typ) {
 			out["type"] = typ
+		} else {
+			t.c.dropped++
 		}
 	case []any:
 		var list []any
@@ -234,8 +185,13 @@ func (t *translator) bounds(v, out map[string]any) {
 				out[exclusive] = b
 				delete(out, bound)
 			}
-		case json.Number:
-			out[exclusive] = x
+		case nil:
+		default:
+			if isNumber(x) {
+				out[exclusive] = x
+			} else {
+				t.c.dropped++
+			}
 		}
 	}
 	if s, ok := v["pattern"].(string); ok {
@@ -254,13 +210,16 @@ func (t *translator) bounds(v, out map[string]any) {
 func (t *translator) nested(p place, v, out map[string]any, depth int) error {
 	if _, ok := v["allOf"]; ok {
 		before := t.hidden
-		t.hidden = append(slices.Clone(before), t.answersOnly(p, v, 0)...)
+		t.hidden = append(slices.Clone(before), t.answersOnly(p, v, map[place]bool{})...)
 		defer func() { t.hidden = before }()
 	}
-	sub := func(key string, x any, steps ...string) (any, error) {
-		return t.schema(p.to(append([]string{key}, steps...)...), x, depth+1)
+	sub := func(key string, x any) (any, error) {
+		if slices.Contains([]string{"not", "if", "then", "else"}, key) {
+			return t.schema(p.to(key), x, depth+1)
+		}
+		return t.inner(p.to(key), x, depth)
 	}
-	for _, key := range []string{"additionalProperties", "propertyNames", "contains", "not", "if", "then", "else", "unevaluatedProperties", "unevaluatedItems"} {
+	for _, key := range []string{"not", "if", "then", "else", "additionalProperties", "propertyNames", "contains", "unevaluatedProperties", "unevaluatedItems"} {
 		if x, ok := v[key]; ok {
 			y, err := sub(key, x)
 			if err != nil {
@@ -300,6 +259,14 @@ func (t *translator) nested(p place, v, out map[string]any, depth int) error {
 	return t.properties(p, v, out, depth)
 }
 
+// inner translates the schema of another value, which hides other properties.
+func (t *translator) inner(p place, v any, depth int) (any, error) {
+	before := t.hidden
+	defer func() { t.hidden = before }()
+	t.hidden = nil
+	return t.schema(p, v, depth+1)
+}
+
 func (t *translator) list(p place, list []any, depth int) ([]any, error) {
 	var out []any
 	for i, x := range list {
@@ -330,7 +297,7 @@ func (t *translator) properties(p place, v, out map[string]any, depth int) error
 				t.c.patterns++
 				continue
 			}
-			y, err := t.schema(at, props[name], depth+1)
+			y, err := t.inner(at, props[name], depth)
 			if err != nil {
 				return err
 			}
@@ -373,11 +340,12 @@ func (t *translator) readOnly(p place, v any) bool {
 
 // answersOnly lists the readOnly properties of a schema and of its allOf parts:
 // one part may require what another says only answers hold.
-func (t *translator) answersOnly(p place, v any, depth int) []string {
+func (t *translator) answersOnly(p place, v any, seen map[place]bool) []string {
 	p, m, err := t.c.loader.follow(p, v)
-	if err != nil || depth > 10 {
+	if err != nil || seen[p] {
 		return nil
 	}
+	seen[p] = true
 	var names []string
 	props, _ := m["properties"].(map[string]any)
 	for name, x := range props {
@@ -387,7 +355,7 @@ func (t *translator) answersOnly(p place, v any, depth int) []string {
 	}
 	parts, _ := m["allOf"].([]any)
 	for i, part := range parts {
-		names = append(names, t.answersOnly(p.to("allOf", fmt.Sprint(i)), part, depth+1)...)
+		names = append(names, t.answersOnly(p.to("allOf", fmt.Sprint(i)), part, seen)...)
 	}
 	return names
 }
@@ -409,94 +377,4 @@ func nullable(s map[string]any) map[string]any {
 		s["enum"] = append(slices.Clone(enum), nil)
 	}
 	return s
-}
-
-// clean bounds a text from a document and takes out what could hide something
-// from a reader: control, bidi and other invisible characters.
-func clean(s string, most int) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return r
-		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Co, r), r == '\u2028', r == '\u2029', r == unicode.ReplacementChar, r >= 0xfe00 && r <= 0xfe0f, r >= 0xe0100 && r <= 0xe01ef:
-			return -1
-		}
-		return r
-	}, s)
-	s = strings.TrimSpace(s)
-	if len(s) <= most {
-		return s
-	}
-	s = s[:most-3]
-	for len(s) > 0 && s[len(s)-1]&0xC0 == 0x80 {
-		s = s[:len(s)-1]
-	}
-	if len(s) > 0 && s[len(s)-1] >= 0xC0 {
-		s = s[:len(s)-1]
-	}
-	return s + "…"
-}
-
-// inputSchema writes the schema of a tool: its properties, and in $defs exactly
-// the shared schemas that they reach.
-func (c *compiler) inputSchema(props map[string]json.RawMessage, required []string, refs []place) (json.RawMessage, error) {
-	var b bytes.Buffer
-	b.WriteString(`{"type":"object","properties":{`)
-	writeMembers(&b, props)
-	b.WriteString(`}`)
-	if len(required) > 0 {
-		slices.Sort(required)
-		list, err := json.Marshal(required)
-		if err != nil {
-			return nil, err
-		}
-		b.WriteString(`,"required":`)
-		b.Write(list)
-	}
-	b.WriteString(`,"additionalProperties":false`)
-	defs := map[string]json.RawMessage{}
-	size := b.Len()
-	if size > maxSchema {
-		return nil, errTooLarge
-	}
-	for len(refs) > 0 {
-		s := c.shared(refs[len(refs)-1])
-		refs = refs[:len(refs)-1]
-		if s.err != nil {
-			return nil, s.err
-		}
-		if _, ok := defs[s.name]; ok {
-			continue
-		}
-		defs[s.name] = s.raw
-		if size += len(s.raw); size > maxSchema {
-			return nil, errTooLarge
-		}
-		refs = append(refs, s.refs...)
-	}
-	if len(defs) > 0 {
-		b.WriteString(`,"$defs":{`)
-		writeMembers(&b, defs)
-		b.WriteString(`}`)
-	}
-	b.WriteString(`}`)
-	return b.Bytes(), nil
-}
-
-// errTooLarge is an input schema beyond maxSchema.
-var errTooLarge = errors.New("the input schema is larger than 256 KiB")
-
-func writeMembers(b *bytes.Buffer, members map[string]json.RawMessage) {
-	for i, name := range slices.Sorted(maps.Keys(members)) {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		key, err := json.Marshal(name)
-		if err != nil {
-			key = []byte(`""`) // cannot happen: a string always marshals
-		}
-		b.Write(key)
-		b.WriteByte(':')
-		b.Write(members[name])
-	}
 }

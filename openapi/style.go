@@ -3,7 +3,6 @@ package openapi
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -275,16 +274,9 @@ func deepPairs(out []pair, name string, v any, at string, enc func(string) strin
 	return nil, refuse(at, "cannot be written empty: leave it out")
 }
 
-// ownHeaders are set by exeat, the credential or HTTP itself, never by an
-// argument (OpenAPI names the first three).
-var ownHeaders = []string{
-	"Accept", "Content-Type", "Authorization", "Proxy-Authorization", "Cookie", "Host", "Content-Length", "Content-Encoding",
-	"Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Upgrade", "Expect", "Accept-Encoding",
-}
-
 // headerText writes a header argument: visible ASCII, and spaces within.
 func (p param) headerText(v any, at string) (string, *ArgumentError) {
-	if !isToken(p.Name) || slices.Contains(ownHeaders, http.CanonicalHeaderKey(p.Name)) {
+	if !isToken(p.Name) || ownHeader(p.Name) {
 		return "", refuse(at, "cannot be given: the header is not for arguments to set")
 	}
 	f, bad := p.value(v, at)
@@ -304,13 +296,6 @@ func (p param) headerText(v any, at string) (string, *ArgumentError) {
 	}
 	bad = f.joined(",", at)
 	return f.text + strings.Join(f.list(p.Explode, func(s string) string { return s }), ","), bad
-}
-
-// isToken reports whether s can be a header's or cookie's name (RFC 9110 §5.6.2).
-func isToken(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", r)
-	}) < 0
 }
 
 // asciiJSON escapes what is not visible ASCII in a JSON text.

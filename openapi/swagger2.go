@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"fmt"
 	"strings"
 )
 
@@ -37,7 +38,8 @@ func (c *compiler) securitySchemes() map[string]SecurityScheme {
 		at.pointer = "/securityDefinitions"
 	}
 	out := map[string]SecurityScheme{}
-	for name, v := range list {
+	for _, name := range sortedKeys(list) {
+		v := list[name]
 		_, s, err := c.loader.follow(at.to(name), v)
 		if err != nil {
 			continue
@@ -45,6 +47,10 @@ func (c *compiler) securitySchemes() map[string]SecurityScheme {
 		x := SecurityScheme{Type: str(s["type"]), In: str(s["in"]), Name: str(s["name"]), Scheme: strings.ToLower(str(s["scheme"]))}
 		if x.Type == "basic" {
 			x.Type, x.Scheme = "http", "basic"
+		}
+		if x.Type == "apiKey" && (x.In == "header" || x.In == "cookie") && !isToken(x.Name) {
+			c.finding(at.to(name), "", false, fmt.Sprintf("the security scheme is left out: %q is no legal name of a %s", x.Name, x.In))
+			continue
 		}
 		out[name] = x
 	}

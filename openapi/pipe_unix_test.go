@@ -1,0 +1,41 @@
+//go:build unix
+
+package openapi
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestPipesAreNotRead(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"openapi.yaml": v30 + "paths: {/a: {$ref: 'pipe.yaml'}, /ok: {$ref: 'dir'}}", "other/doc.yaml": v30 + "paths: {}"} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"pipe.yaml", "other/pipe.yaml"} {
+		if err := syscall.Mkfifo(filepath.Join(dir, name), 0o600); err != nil {
+			t.Skip(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "dir"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	api, err := Load(context.Background(), dir, Options{})
+	if err != nil || len(api.Findings) != 2 || !strings.Contains(api.Findings[0].Message, "no regular file") || !strings.Contains(api.Findings[1].Message, "no regular file") {
+		t.Errorf("%v %+v", err, api)
+	}
+	if _, err := Load(context.Background(), filepath.Join(dir, "pipe.yaml"), Options{}); err == nil || !strings.Contains(err.Error(), "no regular file") {
+		t.Error(err)
+	}
+	if api, err := Load(context.Background(), filepath.Join(dir, "other"), Options{}); err != nil || api.Title != "Test" {
+		t.Error(err)
+	}
+}
