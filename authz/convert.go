@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"github.com/cedar-policy/cedar-go/types"
@@ -80,17 +81,21 @@ func (t *inputType) convertSet(list []any, pointer string) (types.Value, error) 
 	return types.NewSet(values...), nil
 }
 
+// pointerEscaper writes a name in a JSON Pointer (RFC 6901).
+var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
+
 func (t *inputType) convertRecord(m map[string]any, pointer string) (types.Value, error) {
 	r := types.RecordMap{}
 	for _, f := range t.fields {
 		v, ok := m[f.name]
-		if !ok || v == nil && !f.required {
-			if f.required {
-				return nil, &convertError{pointer + "/" + f.name, "is missing"}
-			}
+		if !f.required && v == nil {
 			continue
 		}
-		c, err := f.typ.convert(v, pointer+"/"+f.name)
+		at := pointer + "/" + pointerEscaper.Replace(f.name)
+		if !ok {
+			return nil, &convertError{at, "is missing"}
+		}
+		c, err := f.typ.convert(v, at)
 		if err != nil {
 			return nil, err
 		}

@@ -49,7 +49,7 @@ func (e *Engine) Decide(r Request) Decision {
 	if final || r.Approval != nil {
 		return d
 	}
-	return e.withoutApproval(a, req, context, ents, r.Now, d)
+	return a.withoutApproval(req, context, ents, d)
 }
 
 // evaluate asks Cedar. It is final unless the answer is a deny that something
@@ -88,34 +88,22 @@ func evaluate(c candidates, ents entities, req cedar.Request) (d Decision, final
 
 // withoutApproval decides what a plain evaluation did not allow: hold, if an
 // approval could turn it, else deny with a word on what else could.
-func (e *Engine) withoutApproval(a *action, req cedar.Request, context types.RecordMap, ents entities, now time.Time, d Decision) Decision {
-	open := a.partial(req, with(context, "approval", unknown("approval")), ents)
-	if open.possible() {
-		h := Decision{Outcome: Hold, Policies: open.permits(), Remediation: RemedyApproval}
-		h.Reason = "a person has to approve this call (" + list(h.Policies) + ")"
-		h.Obligations = a.candidates.obligations(h.Policies)
-		h.Choices = Choices{Once: a.accepts(req, context, ents, now, true), Grant: a.accepts(req, context, ents, now, false)}
-		return h
+func (a *action) withoutApproval(req cedar.Request, context types.RecordMap, ents entities, d Decision) Decision {
+	if permits, choices := a.withApproval(req, context, ents); len(permits) > 0 {
+		return Decision{Outcome: Hold, Policies: permits, Remediation: RemedyApproval, Choices: choices,
+			Reason:      "a person has to approve this call (" + list(permits) + ")",
+			Obligations: a.candidates.obligations(permits)}
 	}
-	switch anyApproval := with(context, "approval", unknown("approval")); {
-	case a.partial(req, anyApproval, ents.freshLogin(req.Principal)).possible():
+	otherCall := cedar.Request{Principal: req.Principal, Action: req.Action, Resource: unknownUID("resource")}
+	switch {
+	case a.could(req, context, ents.freshLogin(req.Principal)):
 		d.Remediation = RemedyStepUp
 		d.Reason += "; a fresh or stronger login could change that"
-	case a.partial(cedar.Request{Principal: req.Principal, Action: req.Action, Resource: unknownUID("resource")},
-		with(anyApproval, "input", unknown("input")), ents).possible():
+	case a.could(otherCall, with(context, "input", unknown("input")), ents):
 		d.Remediation = RemedyArgs
 		d.Reason += "; other arguments could be permitted"
 	}
 	return d
-}
-
-// accepts reports whether some approval with the given choice would be enough.
-func (a *action) accepts(req cedar.Request, context types.RecordMap, ents entities, now time.Time, once bool) bool {
-	approval := types.NewRecord(types.RecordMap{
-		"by": unknown("by"), "once": types.Boolean(once), "at": types.NewDatetime(now), "expires": unknown("expires"),
-		"amr": unknown("amr"), "phishing_resistant": unknown("phishing_resistant"),
-	})
-	return a.partial(req, with(context, "approval", approval), ents).possible()
 }
 
 // obligations joins those of the policies that decided: the strictest wins.

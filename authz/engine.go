@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
@@ -35,27 +36,17 @@ func New(apis []API, policies []PolicyFile) (*Engine, error) {
 		policies = []PolicyFile{{Name: "built-in", Text: []byte(DefaultPolicy)}}
 	}
 	e := &Engine{byUID: map[types.EntityUID]*action{}}
-	var problems []Problem
-	spaces := map[string]string{}
-	for _, api := range apis {
-		if other, ok := spaces[namespace(api.Name)]; ok || namespace(api.Name) == "" {
-			problems = append(problems, Problem{File: api.Name, Line: 1, Column: 1,
-				Message: fmt.Sprintf("the APIs %q and %q have the same Cedar namespace", other, api.Name), Hint: "give one of them another name"})
-			continue
-		}
-		spaces[namespace(api.Name)] = api.Name
-		if err := e.addAPI(api); err != nil {
-			problems = append(problems, Problem{File: api.Name, Line: 1, Column: 1, Message: err.Error()})
-		}
-	}
+	problems := e.addAPIs(apis)
 	slices.SortFunc(e.actions, func(a, b *action) int { return cmp.Or(cmp.Compare(a.api, b.api), cmp.Compare(a.Name, b.Name)) })
 	e.groups = e.groupEntities()
 	e.members = e.memberships()
 	e.entities = e.actionEntities()
 
-	var bad []Problem
-	if e.policies, bad = parsePolicies(policies); len(bad) == 0 {
-		bad = e.checkPolicies()
+	parsed, bad := parsePolicies(policies)
+	e.policies = parsed
+	if len(problems) == 0 {
+		// With an API missing, policies about it would be blamed.
+		problems = e.checkPolicies(parsed)
 	}
 	if problems = append(problems, bad...); len(problems) > 0 {
 		slices.SortStableFunc(problems, func(a, b Problem) int {
@@ -68,6 +59,29 @@ func New(apis []API, policies []PolicyFile) (*Engine, error) {
 	return e, nil
 }
 
+// addAPIs takes the APIs one by one and says what is wrong with them.
+func (e *Engine) addAPIs(apis []API) []Problem {
+	var problems []Problem
+	spaces := map[string]string{}
+	for _, api := range apis {
+		p := Problem{File: api.Name, Line: 1, Column: 1}
+		ns := namespace(api.Name)
+		if other, taken := spaces[ns]; !identifier.MatchString(ns) {
+			p.Message = fmt.Sprintf("the API's name %q makes no Cedar namespace", api.Name)
+			p.Hint = "use a letter, then letters, digits and _"
+		} else if taken {
+			p.Message = fmt.Sprintf("the APIs %q and %q have the same Cedar namespace %s", other, api.Name, ns)
+			p.Hint = "give one of them another name"
+		} else if err := e.addAPI(api); err != nil {
+			p.Message = err.Error()
+		}
+		if spaces[ns] = api.Name; p.Message != "" {
+			problems = append(problems, p)
+		}
+	}
+	return problems
+}
+
 func (e *Engine) addAPI(api API) error {
 	e.apis = append(e.apis, api.Name)
 	slices.Sort(e.apis)
@@ -76,14 +90,17 @@ func (e *Engine) addAPI(api API) error {
 		if err != nil {
 			return fmt.Errorf("%s: %v", a.Name, err)
 		}
-		switch a.Effect {
-		case "read", "write", "delete":
-		default:
-			return fmt.Errorf("%s has the effect %q; it can be read, write or delete", a.Name, a.Effect)
-		}
 		x := &action{Action: a, api: api.Name, uid: actionUID(api.Name, a.Name), input: input, notes: notes}
-		if e.byUID[x.uid] != nil {
+		switch {
+		case a.Effect != "read" && a.Effect != "write" && a.Effect != "delete":
+			return fmt.Errorf("%s has the effect %q; it can be read, write or delete", a.Name, a.Effect)
+		case slices.Contains(groupActions, types.String(a.Name)), a.Name == string(approveAction.ID):
+			// RFC 70 of Cedar: a namespace may not shadow the empty one.
+			return fmt.Errorf("a tool cannot be named %q: policies have Action::%q", a.Name, a.Name)
+		case e.byUID[x.uid] != nil:
 			return fmt.Errorf("there are two actions named %s", a.Name)
+		case strings.HasPrefix(a.Name, "tag:"):
+			return fmt.Errorf("a tool cannot be named %q: so is a group of tools", a.Name)
 		}
 		e.byUID[x.uid] = x
 		e.actions = append(e.actions, x)
@@ -169,6 +186,7 @@ func (e *Engine) sum(files []PolicyFile) string {
 	write := func(b []byte) { fmt.Fprintf(h, "%d\n", len(b)); h.Write(b) }
 	files = slices.SortedFunc(slices.Values(files), func(a, b PolicyFile) int { return cmp.Compare(a.Name, b.Name) })
 	for _, f := range files {
+		write([]byte(f.Name)) // a policy without @id is named by its file
 		write(f.Text)
 	}
 	io.WriteString(h, "schema\n")

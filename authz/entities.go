@@ -3,7 +3,6 @@ package authz
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
@@ -93,7 +92,7 @@ func (e entities) principal(p Principal) (types.EntityUID, error) {
 
 func (e entities) agent(a Agent) types.EntityUID {
 	uid := types.NewEntityUID(agentType, types.String(a.ID))
-	e.own[uid] = types.Entity{UID: uid, Attributes: types.NewRecord(types.RecordMap{"verified": types.Boolean(a.Verified)})}
+	e.own[uid] = types.Entity{UID: uid, Attributes: types.NewRecord(types.RecordMap{"client": types.String(a.ID), "verified": types.Boolean(a.Verified)})}
 	return uid
 }
 
@@ -107,16 +106,15 @@ func (e entities) path(api, path string) (types.EntityUID, error) {
 	e.own[apiUID] = types.Entity{UID: apiUID}
 	parent := types.NewEntityUID(typ, "/")
 	e.own[parent] = types.Entity{UID: parent, Parents: types.NewEntityUIDSet(apiUID)}
-	segments := strings.Split(strings.Trim(path, "/"), "/")
+	segments := strings.Split(strings.TrimSuffix(path, "/"), "/")[1:]
 	if len(segments) > maxPath {
 		return types.EntityUID{}, fmt.Errorf("the path has more than %d segments", maxPath)
 	}
 	at := ""
 	for _, s := range segments {
-		if s == "" && at == "" {
-			break
+		if at += "/" + s; at == "/" {
+			continue // of //x, which is another path than /x
 		}
-		at += "/" + s
 		uid := types.NewEntityUID(typ, types.String(at))
 		e.own[uid] = types.Entity{UID: uid, Parents: types.NewEntityUIDSet(parent)}
 		parent = uid
@@ -163,12 +161,5 @@ func (e *Engine) holdRequest(h HoldFacts) (cedar.Request, entities, error) {
 		"action": types.String(h.Action), "effect": types.String(h.Effect),
 	})}
 	return cedar.Request{Principal: person, Action: approveAction, Resource: hold,
-		Context: types.NewRecord(types.RecordMap{"approval": approval, "now": types.NewDatetime(orNow(h.Now))})}, ents, nil
-}
-
-func orNow(t time.Time) time.Time {
-	if t.IsZero() {
-		return time.Now()
-	}
-	return t
+		Context: types.NewRecord(types.RecordMap{"approval": approval, "now": types.NewDatetime(h.Now)})}, ents, nil
 }

@@ -44,14 +44,15 @@ func effectName(p *policy) string {
 
 // outcomeOf is how one policy alone comes out.
 func (a *action) outcomeOf(p *policy, req cedar.Request, context types.RecordMap, ents entities, open bool) string {
-	outcome, diag := cedar.Authorize(candidates{p}, ents, req)
-	alone := &action{uid: a.uid, candidates: candidates{p}}
+	_, diag := cedar.Authorize(candidates{p}, ents, req)
 	switch {
 	case len(diag.Errors) > 0:
-		return "error: " + diag.Errors[0].Message
-	case outcome == cedar.Allow || !p.permit && len(diag.Reasons) > 0:
+		return "error" // its text is in the decision
+	case len(diag.Reasons) > 0:
 		return "satisfied"
-	case open && p.permit && alone.partial(req, with(context, "approval", unknown("approval")), ents).possible():
+	}
+	alone := &action{api: a.api, uid: a.uid, candidates: candidates{p}}
+	if permits, _ := alone.withApproval(req, context, ents); open && len(permits) > 0 {
 		return "needs approval"
 	}
 	return "not satisfied"
@@ -88,7 +89,7 @@ func (x Explanation) changes(a *action) []string {
 			out = append(out, "a fresh or stronger login")
 		case RemedyNone:
 			if len(out) == 0 {
-				out = append(out, fmt.Sprintf("a policy that permits %s", quoteUID(a.uid)))
+				out = append(out, fmt.Sprintf("a policy that permits %s", a.uid))
 			}
 		}
 	}
@@ -98,7 +99,7 @@ func (x Explanation) changes(a *action) []string {
 // requestJSON is the Cedar request in Cedar's JSON form.
 func requestJSON(r cedar.Request) json.RawMessage {
 	b, err := json.Marshal(map[string]any{
-		"principal": quoteUID(r.Principal), "action": quoteUID(r.Action), "resource": quoteUID(r.Resource), "context": r.Context,
+		"principal": r.Principal.String(), "action": r.Action.String(), "resource": r.Resource.String(), "context": r.Context,
 	})
 	if err != nil {
 		return nil

@@ -6,7 +6,6 @@ import (
 
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
-	"github.com/cedar-policy/cedar-go/x/exp/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/eval"
 )
 
@@ -36,11 +35,9 @@ type residue struct {
 // It errs on the side of yes: two conditions that exclude each other both stay.
 func (r residue) possible() bool { return len(r.kept) > 0 && !r.forbidden }
 
-func (r residue) permits() []string { return sorted(r.kept) }
-
 // partial evaluates the action's policies as far as the request is known. A
-// permit that would end in an error cannot allow anything; a forbid that would
-// is taken to apply, since any error refuses the call.
+// permit that must fail or end in an error cannot allow anything; a forbid that
+// must apply or end in an error refuses the call, since any error does.
 func (a *action) partial(req cedar.Request, context types.RecordMap, ents types.EntityGetter) residue {
 	env := eval.Env{Entities: ents, Principal: req.Principal, Action: req.Action, Resource: req.Resource, Context: types.NewRecord(context)}
 	var r residue
@@ -49,35 +46,43 @@ func (a *action) partial(req cedar.Request, context types.RecordMap, ents types.
 		if !keep {
 			continue
 		}
-		broken := fails(left)
-		switch {
-		case p.permit && !broken:
+		switch t := a.remains(left); {
+		case p.permit && t&mayHold != 0:
 			r.kept = append(r.kept, p.id)
-		case !p.permit && (broken || unconditional(left)):
+		case !p.permit && t&mayNot == 0:
 			r.forbidden = true
 		}
 	}
 	return r
 }
 
-// fails reports whether a condition has already ended in an error.
-func fails(p *ast.Policy) bool {
-	for _, c := range p.Conditions {
-		if _, bad := eval.ToPartialError(c.Body); bad {
-			return true
+// withApproval evaluates with each choice that a person has. Everything else of
+// the approval is unknown: who will give it, when, and with what proof. So an
+// approval that is offered may still be refused when it comes, but what could
+// never be enough is not offered.
+func (a *action) withApproval(req cedar.Request, context types.RecordMap, ents entities) ([]string, Choices) {
+	try := func(once bool) residue {
+		approval := types.NewRecord(types.RecordMap{
+			"by": unknown("by"), "once": types.Boolean(once), "at": unknown("at"), "expires": unknown("expires"),
+			"amr": unknown("amr"), "phishing_resistant": unknown("phishing_resistant"),
+		})
+		return a.partial(req, with(context, "approval", approval), ents)
+	}
+	var permits []string
+	once, grant := try(true), try(false)
+	for _, r := range []residue{once, grant} {
+		if r.possible() {
+			permits = append(permits, r.kept...)
 		}
 	}
-	return false
+	return sorted(permits), Choices{Once: once.possible(), Grant: grant.possible()}
 }
 
-// unconditional reports whether nothing is left to be known of a policy.
-func unconditional(p *ast.Policy) bool {
-	for _, scope := range []any{p.Principal, p.Action, p.Resource} {
-		if _, all := scope.(ast.ScopeTypeAll); !all {
-			return false
-		}
-	}
-	return len(p.Conditions) == 0
+// could reports whether the call could be allowed, at once or by some approval.
+// A policy may also ask that there is none.
+func (a *action) could(req cedar.Request, context types.RecordMap, ents entities) bool {
+	permits, _ := a.withApproval(req, context, ents)
+	return len(permits) > 0 || a.partial(req, context, ents).possible()
 }
 
 // freshLogin is e with a principal whose login could be any.
@@ -110,11 +115,14 @@ func (e *Engine) Visible(api, name string, p Principal, ag Agent, s Session, now
 		return false
 	}
 	context := types.RecordMap{
-		"input": unknown("input"), "usage": unknown("usage"), "approval": unknown("approval"),
+		"input": unknown("input"), "usage": unknown("usage"),
 		// A tool that is closed for the night stays on the list.
 		"now":   unknown("now"),
 		"agent": ents.agent(ag), "session": sessionRecord(s),
 	}
 	req := cedar.Request{Principal: principal, Action: a.uid, Resource: unknownUID("resource")}
-	return a.partial(req, context, ents).possible()
+	// One look at any approval instead of one at each choice: this runs for every
+	// tool of a list, and may show a tool too many.
+	return a.partial(req, context, ents).possible() ||
+		a.partial(req, with(context, "approval", unknown("approval")), ents).possible()
 }

@@ -3,6 +3,7 @@ package authz
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -12,7 +13,6 @@ import (
 	"github.com/agnivade/levenshtein"
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
-	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
 )
 
 // policy is one compiled policy.
@@ -26,6 +26,7 @@ type policy struct {
 	permit      bool
 	obligations Obligations
 	usesUsage   bool
+	reads       reads
 }
 
 func (e *LoadError) Error() string {
@@ -50,7 +51,7 @@ func parsePolicies(files []PolicyFile) ([]*policy, []Problem) {
 	for _, f := range files {
 		list, err := cedar.NewPolicyListFromBytes(f.Name, f.Text)
 		if err != nil {
-			problems = append(problems, parseProblem(f.Name, err))
+			problems = append(problems, parseProblem(f.Name, f.Text, err))
 			continue
 		}
 		for _, c := range list {
@@ -74,7 +75,7 @@ func (p *policy) problem(message, hint string) Problem {
 var parsePosition = regexp.MustCompile(`(?:<input>|at|:) ?(\d+):(\d+)`)
 
 // parseProblem finds the position in the parser's message.
-func parseProblem(file string, err error) Problem {
+func parseProblem(file string, text []byte, err error) Problem {
 	p := Problem{File: file, Line: 1, Column: 1, Message: err.Error()}
 	if m := parsePosition.FindStringSubmatch(p.Message); m != nil {
 		p.Line, _ = strconv.Atoi(m[1])
@@ -84,7 +85,19 @@ func parseProblem(file string, err error) Problem {
 		p.Message = "cannot be parsed: " + p.Message[i+2:]
 	}
 	p.Hint = "see docs.cedarpolicy.com for the syntax"
+	if strings.Contains(line(text, p.Line), "?") {
+		p.Hint = "templates (?principal, ?resource) are not taken: write the policy out"
+	}
 	return p
+}
+
+// line is the n-th line of a text, from 1.
+func line(text []byte, n int) string {
+	lines := strings.Split(string(text), "\n")
+	if n < 1 || n > len(lines) {
+		return ""
+	}
+	return lines[n-1]
 }
 
 func newPolicy(file string, c *cedar.Policy) (*policy, []Problem) {
@@ -100,9 +113,10 @@ func newPolicy(file string, c *cedar.Policy) (*policy, []Problem) {
 	}
 	text := string(c.MarshalCedar())
 	p.usesUsage = strings.Contains(text, "usage")
+	p.reads = readBy(text)
 	var problems []Problem
-	for key, value := range annotations {
-		if err := p.annotate(string(key), string(value)); err != nil {
+	for _, key := range slices.Sorted(maps.Keys(annotations)) {
+		if err := p.annotate(string(key), string(annotations[key])); err != nil {
 			problems = append(problems, p.problem(fmt.Sprintf("@%s: %v", key, err), ""))
 		}
 	}
@@ -114,6 +128,20 @@ var vocabulary = []string{"id", "description", "token_ttl", "grant_max", "redact
 
 // maxTokenTTL is the longest life of a token that a policy may ask for.
 const maxTokenTTL = time.Minute
+
+// jsonPointer is RFC 6901 without the pointer to the whole.
+var jsonPointer = regexp.MustCompile(`^(/([^~]|~[01])*)+$`)
+
+// misspelt is the annotation of ours that a key was probably meant to be. Two
+// letters are no misspelling of "id" but another word.
+func misspelt(key string) string {
+	for _, word := range vocabulary {
+		if nearest(key, []string{word}, min(2, len(word)/2)) != "" {
+			return word
+		}
+	}
+	return ""
+}
 
 func (p *policy) annotate(key, value string) error {
 	switch key {
@@ -129,121 +157,32 @@ func (p *policy) annotate(key, value string) error {
 		p.obligations.TokenTTL = d
 	case "grant_max":
 		d, err := time.ParseDuration(value)
-		if err != nil || d <= 0 {
-			return fmt.Errorf("%q is not a time like \"20m\"", value)
+		if err != nil || d < time.Second {
+			return fmt.Errorf("%q is not a time of at least 1s, like \"20m\"", value)
 		}
 		p.obligations.GrantMax = d
 	case "redact":
 		for pointer := range strings.SplitSeq(value, ",") {
 			pointer = strings.TrimSpace(pointer)
-			if !strings.HasPrefix(pointer, "/") {
-				return fmt.Errorf("%q is not a JSON Pointer: it begins with /", pointer)
+			if !jsonPointer.MatchString(pointer) {
+				return fmt.Errorf("%q is not a JSON Pointer: it begins with /, and ~ is written ~0, / in a name ~1", pointer)
 			}
 			p.obligations.Redact = append(p.obligations.Redact, pointer)
 		}
 	default:
 		// Somebody else's annotations are fine; a misspelt one of ours would
 		// quietly lose what it asks for.
-		if s := nearest(key, vocabulary, 2); s != "" || strings.HasPrefix(key, "exeat") {
-			return fmt.Errorf("there is no such annotation; did you mean one of @%s?", strings.Join(vocabulary, ", @"))
+		if s := misspelt(key); s != "" {
+			return fmt.Errorf("there is no such annotation; did you mean @%s?", s)
+		}
+		if strings.HasPrefix(key, "exeat") {
+			return fmt.Errorf("there is no such annotation; there are @%s", strings.Join(vocabulary, ", @"))
 		}
 	}
 	if key != "id" && key != "description" && !p.permit && slices.Contains(vocabulary, key) {
 		return errors.New("only a permit can carry this")
 	}
 	return nil
-}
-
-// checkPolicies validates each policy strictly against the actions in its scope.
-func (e *Engine) checkPolicies() []Problem {
-	var problems []Problem
-	full := sync1(func() *validate.Validator { return validate.New(e.schemaFor(e.actions, true)) })
-	single := map[*action]*validate.Validator{}
-	for _, p := range e.policies {
-		actions, approve, groups := e.scope(p)
-		if len(actions) == 0 && !approve && groups {
-			continue // these documents have, say, no deletes: nothing is wrong with it
-		}
-		v := full
-		if len(actions) == 1 && !approve {
-			a := actions[0]
-			v = func() *validate.Validator {
-				if single[a] == nil {
-					single[a] = validate.New(e.schemaFor([]*action{a}, true))
-				}
-				return single[a]
-			}
-		}
-		if err := v().Policy(p.id, p.ast); err != nil {
-			// A condition may name other actions than the scope does.
-			if err = full().Policy(p.id, p.ast); err != nil {
-				problems = append(problems, p.problem(trimValidation(err.Error()), e.hint(err.Error())))
-			}
-		}
-	}
-	return problems
-}
-
-// sync1 makes a value on first use.
-func sync1[T any](f func() T) func() T {
-	var v T
-	var made bool
-	return func() T {
-		if !made {
-			v, made = f(), true
-		}
-		return v
-	}
-}
-
-var forPolicy = regexp.MustCompile("^\\s*for policy `[^`]*`, ")
-
-// trimValidation makes one line of the validator's, without the policy's id,
-// which the problem names anyway.
-func trimValidation(s string) string {
-	var parts []string
-	for line := range strings.Lines(s) {
-		if part := forPolicy.ReplaceAllString(strings.TrimSpace(line), ""); !slices.Contains(parts, part) {
-			parts = append(parts, part)
-		}
-	}
-	return strings.Join(parts, "; ")
-}
-
-var quoted = regexp.MustCompile("`([^`]+)`")
-
-// hint suggests the known action or entity type that a message probably means.
-func (e *Engine) hint(message string) string {
-	if strings.Contains(message, `for Action::"approve" not found`) {
-		return `this scope also covers the approve action; write: action in Action::"call_tool"`
-	}
-	if !strings.Contains(message, "unrecognized") {
-		return "exeat policy schema prints what can be asked"
-	}
-	var known []string
-	for uid := range e.byUID {
-		known = append(known, quoteUID(uid))
-	}
-	for uid := range e.groups {
-		known = append(known, quoteUID(uid))
-	}
-	for t := range e.schemaFor(nil, true).Entities {
-		known = append(known, string(t))
-	}
-	known = append(known, quoteUID(approveAction))
-	slices.Sort(known)
-	for _, m := range quoted.FindAllStringSubmatch(message, -1) {
-		// The name may be right and the namespace missing.
-		for _, k := range known {
-			if strings.HasSuffix(k, "::"+m[1]) {
-				return "did you mean " + k + "?"
-			}
-		}
-		if s := nearest(m[1], known, 3+len(m[1])/4); s != "" {
-			return "did you mean " + s + "?"
-		}
-	}
-	return "exeat policy schema prints what there is"
 }
 
 // nearest returns the candidate within a distance of word, or "".

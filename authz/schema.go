@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
@@ -80,8 +81,7 @@ func (e *Engine) Schema() []byte {
 @mcp_principal("User")
 entity User in [Group] ` + typeText(identityShape, 0) + `;
 entity Workload in [Group] ` + typeText(identityShape, 0) + `;
-entity Agent ` + typeText(resolved.RecordType{"verified": required(boolT)}, 0) + `;
-@mcp_resource("Api")
+entity Agent ` + typeText(agentShape, 0) + `;
 entity Api;
 entity Hold ` + typeText(sharedEntities()[holdType].Shape, 0) + `;
 
@@ -106,7 +106,7 @@ action approve appliesTo {
 
 func (e *Engine) writeNamespace(b *bytes.Buffer, api string) {
 	ns := namespace(api)
-	fmt.Fprintf(b, "\nnamespace %s {\n  entity Path in [Path, Api];\n", ns)
+	fmt.Fprintf(b, "\nnamespace %s {\n  @mcp_resource(\"Path\")\n  entity Path in [Path, Api];\n", ns)
 	for _, uid := range slices.SortedFunc(maps.Keys(e.groups), compareUID) {
 		if string(uid.Type) == ns+"::Action" {
 			fmt.Fprintf(b, "  action %s;\n", attrName(string(uid.ID)))
@@ -116,19 +116,29 @@ func (e *Engine) writeNamespace(b *bytes.Buffer, api string) {
 		if a.api != api {
 			continue
 		}
-		fmt.Fprintf(b, "\n  // %s %s\n", a.Effect, strings.Join(strings.Fields(a.Path), " "))
+		fmt.Fprintf(b, "\n  // %s %s\n", a.Effect, comment(a.Path))
 		for _, n := range a.notes {
-			fmt.Fprintf(b, "  // not typed: %s\n", strings.Join(strings.Fields(n), " "))
+			fmt.Fprintf(b, "  // not typed: %s\n", comment(n))
 		}
 		var parents []string
 		for _, p := range actionParents(api, a.Action) {
-			parents = append(parents, quoteUID(p))
+			parents = append(parents, p.String())
 		}
 		fmt.Fprintf(b, "  action %s in [%s] appliesTo {\n    principal: [User, Workload],\n    resource: [Path],\n    context: {\n", attrName(a.Name), strings.Join(parents, ", "))
 		fmt.Fprintf(b, "      input: %s,\n", typeText(a.input.record(), 6))
 		b.WriteString("      agent: Agent,\n      session: Session,\n      usage: Usage,\n      now: datetime,\n      approval?: Approval\n    }\n  };\n")
 	}
 	b.WriteString("}\n")
+}
+
+// comment is text of a document that may stand in a comment and on a terminal.
+func comment(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
 }
 
 func compareUID(a, b types.EntityUID) int {
@@ -178,13 +188,7 @@ func typeText(t resolved.IsType, indent int) string {
 
 // attrName quotes a name that is not an identifier.
 func attrName(s string) string {
-	ident := s != ""
-	for i, r := range s {
-		letter := r == '_' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
-		if !letter && (i == 0 || r < '0' || r > '9') {
-			ident = false
-		}
-	}
+	ident := identifier.MatchString(s)
 	switch s {
 	case "in", "appliesTo", "true", "false", "if", "then", "else", "is", "like", "has", "type", "entity", "action", "namespace", "context", "principal", "resource", "Set", "__cedar":
 		ident = false
@@ -192,5 +196,5 @@ func attrName(s string) string {
 	if ident {
 		return s
 	}
-	return fmt.Sprintf("%q", s)
+	return cedarString(s)
 }

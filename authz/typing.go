@@ -7,9 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/cedar-policy/cedar-go/types"
-	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
 )
 
 // Bounds of what is typed of one input schema. What lies beyond is left out,
@@ -18,59 +15,6 @@ const (
 	maxTypeDepth = 12
 	maxTypeNodes = 2000
 )
-
-// inputType is the Cedar type of a JSON Schema, made once at load. Arguments
-// are converted by it, never by unmarshalling.
-type inputType struct {
-	kind   kind
-	elem   *inputType   // of a set
-	fields []inputField // of a record, by name
-}
-
-type kind int
-
-const (
-	kindBool kind = iota
-	kindLong
-	kindString
-	kindDecimal
-	kindDatetime
-	kindRecord
-	kindSet
-)
-
-type inputField struct {
-	name     string
-	required bool
-	typ      *inputType
-}
-
-// cedar is the type in the schema.
-func (t *inputType) cedar() resolved.IsType {
-	switch t.kind {
-	case kindBool:
-		return boolT
-	case kindLong:
-		return longT
-	case kindString:
-		return stringT
-	case kindDecimal:
-		return decimalT
-	case kindDatetime:
-		return datetimeT
-	case kindSet:
-		return resolved.SetType{Element: t.elem.cedar()}
-	}
-	return t.record()
-}
-
-func (t *inputType) record() resolved.RecordType {
-	r := resolved.RecordType{}
-	for _, f := range t.fields {
-		r[types.String(f.name)] = resolved.Attribute{Type: f.typ.cedar(), Optional: !f.required}
-	}
-	return r
-}
 
 // typer types one action's input schema and notes what it leaves out.
 type typer struct {
@@ -107,40 +51,116 @@ func (t *typer) leaveOut(pointer, why string) (*inputType, bool) {
 	return nil, false
 }
 
+// value types what an attribute or an element holds: a record of nothing would
+// be nothing to ask about.
+func (t *typer) value(schema any, pointer string, depth int) (*inputType, bool) {
+	notes := len(t.notes)
+	typ, nullable := t.typ(schema, pointer, depth)
+	if typ != nil && typ.kind == kindRecord && len(typ.fields) == 0 {
+		if len(t.notes) > notes {
+			return nil, false // said already
+		}
+		return t.leaveOut(pointer, "an object without declared properties")
+	}
+	return typ, nullable
+}
+
 // typ types a schema. A nil type is left out; nullable values are left out of
 // the context when they are null.
-func (t *typer) typ(schema any, pointer string, depth int) (_ *inputType, nullable bool) {
-	if t.nodes++; t.nodes > maxTypeNodes || depth > maxTypeDepth {
+//
+// A value satisfies all that its schema says: its own type, what it refers to,
+// allOf, oneOf and anyOf. So whatever of these can be typed types the value.
+func (t *typer) typ(schema any, pointer string, depth int) (*inputType, bool) {
+	if t.nodes++; t.nodes == maxTypeNodes || depth > maxTypeDepth {
 		return t.leaveOut(pointer, "too deep or too large")
+	} else if t.nodes > maxTypeNodes {
+		return nil, false // said once
 	}
 	s, ok := schema.(map[string]any)
 	if !ok {
 		return t.leaveOut(pointer, "any value")
 	}
-	if ref, ok := s["$ref"].(string); ok {
-		return t.ref(ref, pointer, depth)
+	all := t.conjuncts(s, pointer, depth)
+	if len(all) == 0 {
+		return t.leaveOut(pointer, "several or no types")
 	}
-	if parts, ok := s["allOf"].([]any); ok {
-		return t.allOf(s, parts, pointer, depth)
-	}
-	if s["oneOf"] != nil || s["anyOf"] != nil {
-		return t.union(s, pointer, depth)
-	}
-	name, nullable := typeName(s)
-	switch name {
-	case "boolean":
-		return &inputType{kind: kindBool}, nullable
-	case "integer":
-		return &inputType{kind: kindLong}, nullable
-	case "number":
-		return &inputType{kind: kindDecimal}, nullable
-	case "string":
-		if s["format"] == "date-time" {
-			return &inputType{kind: kindDatetime}, nullable
+	var typ *inputType
+	nullable := true
+	for _, c := range all {
+		switch {
+		case c.typ == nil:
+			continue // noted
+		case typ == nil:
+			typ = c.typ
+		default:
+			if typ = meet(typ, c.typ); typ == nil {
+				return t.leaveOut(pointer, "a combination of types")
+			}
 		}
-		return &inputType{kind: kindString}, nullable
+		nullable = nullable && c.nullable
+	}
+	if typ == nil {
+		return nil, false
+	}
+	parts, _ := s["allOf"].([]any)
+	for _, p := range append([]any{s}, parts...) {
+		if m, ok := p.(map[string]any); ok {
+			typ = typ.requiring(m["required"])
+		}
+	}
+	return typ, nullable
+}
+
+type conjunct struct {
+	typ      *inputType // nil if it cannot be typed
+	nullable bool
+}
+
+// conjuncts are the types that a schema says its value has, all at once.
+func (t *typer) conjuncts(s map[string]any, pointer string, depth int) []conjunct {
+	var all []conjunct
+	add := func(typ *inputType, nullable bool) { all = append(all, conjunct{typ, nullable}) }
+	if says(s, "type", "properties", "enum", "const") {
+		add(t.own(s, pointer, depth))
+	}
+	if ref, ok := s["$ref"].(string); ok {
+		add(t.ref(ref, pointer, depth))
+	}
+	parts, _ := s["allOf"].([]any)
+	for _, p := range parts {
+		if speaks(p) {
+			add(t.typ(p, pointer, depth+1))
+		}
+	}
+	for _, key := range []string{"oneOf", "anyOf"} {
+		if parts, _ := s[key].([]any); slices.ContainsFunc(parts, speaks) {
+			add(t.union(parts, pointer, depth))
+		}
+	}
+	return all
+}
+
+// says reports whether a schema has one of the keywords.
+func says(s map[string]any, keywords ...string) bool {
+	return slices.ContainsFunc(keywords, func(k string) bool { return s[k] != nil })
+}
+
+// speaks reports whether a schema says anything of the type, as one that only
+// describes or bounds a value does not.
+func speaks(schema any) bool {
+	s, ok := schema.(map[string]any)
+	return ok && says(s, "type", "properties", "enum", "const", "$ref", "allOf", "oneOf", "anyOf")
+}
+
+// own types what a schema says itself.
+func (t *typer) own(s map[string]any, pointer string, depth int) (*inputType, bool) {
+	name, nullable := typeName(s)
+	if k, ok := scalar(s, name); ok {
+		return &inputType{kind: k}, nullable
+	}
+	switch name {
 	case "array":
-		elem, null := t.typ(s["items"], pointer+"/items", depth+1)
+		elem, null := t.value(s["items"], pointer+"/items", depth+1)
 		if elem == nil {
 			return nil, false
 		}
@@ -150,12 +170,27 @@ func (t *typer) typ(schema any, pointer string, depth int) (_ *inputType, nullab
 		return &inputType{kind: kindSet, elem: elem}, nullable
 	case "object":
 		props, _ := s["properties"].(map[string]any)
-		if len(props) == 0 && pointer != "" {
-			return t.leaveOut(pointer, "an object without declared properties")
-		}
-		return t.object(props, s["required"], pointer, depth), nullable
+		return t.object(props, pointer, depth), nullable
 	}
 	return t.leaveOut(pointer, "several or no types")
+}
+
+// scalar is the kind of a type that has no parts.
+func scalar(s map[string]any, name string) (kind, bool) {
+	switch name {
+	case "boolean":
+		return kindBool, true
+	case "integer":
+		return kindLong, true
+	case "number":
+		return kindDecimal, true
+	case "string":
+		if s["format"] == "date-time" {
+			return kindDatetime, true
+		}
+		return kindString, true
+	}
+	return 0, false
 }
 
 // typeName is the one type besides null that a schema allows, or "".
@@ -196,20 +231,12 @@ func typeName(s map[string]any) (name string, nullable bool) {
 	return "", false
 }
 
-func (t *typer) object(props map[string]any, req any, pointer string, depth int) *inputType {
-	must := map[string]bool{}
-	list, _ := req.([]any)
-	for _, r := range list {
-		if name, ok := r.(string); ok {
-			must[name] = true
-		}
-	}
+func (t *typer) object(props map[string]any, pointer string, depth int) *inputType {
 	out := &inputType{kind: kindRecord}
 	for _, name := range slices.Sorted(maps.Keys(props)) {
-		escaped := strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-		typ, nullable := t.typ(props[name], pointer+"/"+escaped, depth+1)
+		typ, nullable := t.value(props[name], pointer+"/"+pointerEscaper.Replace(name), depth+1)
 		if typ != nil {
-			out.fields = append(out.fields, inputField{name: name, required: must[name] && !nullable, typ: typ})
+			out.fields = append(out.fields, inputField{name: name, quoted: cedarString(name), nullable: nullable, typ: typ})
 		}
 	}
 	return out
@@ -227,58 +254,37 @@ func (t *typer) ref(ref, pointer string, depth int) (*inputType, bool) {
 	}
 	t.stack = append(t.stack, name)
 	defer func() { t.stack = t.stack[:len(t.stack)-1] }()
-	return t.typ(target, pointer, depth+1)
+	return t.typ(target, pointer, depth)
 }
 
-// allOf merges records; any other combination is left out.
-func (t *typer) allOf(s map[string]any, parts []any, pointer string, depth int) (*inputType, bool) {
-	merged := map[string]inputField{}
-	own := maps.Clone(s)
-	delete(own, "allOf")
-	all := parts
-	if own["properties"] != nil || own["type"] != nil {
-		all = append(slices.Clone(parts), own)
+// union types "T or null", and alternatives that are all of one scalar type;
+// any other union is left out.
+func (t *typer) union(parts []any, pointer string, depth int) (*inputType, bool) {
+	nullable := false
+	var rest []any
+	for _, p := range parts {
+		if m, ok := p.(map[string]any); ok && m["type"] == "null" {
+			nullable = true
+			continue
+		}
+		rest = append(rest, p)
 	}
-	for _, p := range all {
-		typ, nullable := t.typ(p, pointer, depth+1)
-		if typ != nil && len(all) == 1 {
-			return typ, nullable
-		}
-		if typ == nil || nullable || typ.kind != kindRecord {
-			return t.leaveOut(pointer, "a combination of types")
-		}
-		for _, f := range typ.fields {
-			if had, ok := merged[f.name]; ok {
-				f.required = f.required || had.required
-			}
-			merged[f.name] = f
-		}
+	if len(rest) == 1 {
+		typ, null := t.typ(rest[0], pointer, depth+1)
+		return typ, nullable || null
 	}
-	must, _ := s["required"].([]any)
-	out := &inputType{kind: kindRecord}
-	for _, name := range slices.Sorted(maps.Keys(merged)) {
-		f := merged[name]
-		f.required = f.required || slices.Contains(must, any(name))
-		out.fields = append(out.fields, f)
-	}
-	return out, false
-}
-
-// union types "T or null"; any other union is left out.
-func (t *typer) union(s map[string]any, pointer string, depth int) (*inputType, bool) {
-	for _, key := range []string{"oneOf", "anyOf"} {
-		parts, _ := s[key].([]any)
-		var rest []any
-		for _, p := range parts {
-			if m, ok := p.(map[string]any); ok && m["type"] == "null" {
-				continue
-			}
-			rest = append(rest, p)
+	var kinds []kind
+	for _, p := range rest {
+		s, _ := p.(map[string]any)
+		name, null := typeName(s)
+		k, ok := scalar(s, name)
+		if !ok || len(kinds) > 0 && kinds[0] != k || says(s, "$ref", "allOf", "oneOf", "anyOf") {
+			return t.leaveOut(pointer, "one of several types")
 		}
-		if len(rest) == 1 && len(rest) < len(parts) && s["properties"] == nil {
-			typ, _ := t.typ(rest[0], pointer, depth+1)
-			return typ, true
-		}
+		kinds, nullable = append(kinds, k), nullable || null
 	}
-	return t.leaveOut(pointer, "one of several types")
+	if len(kinds) == 0 {
+		return t.leaveOut(pointer, "one of several types")
+	}
+	return &inputType{kind: kinds[0]}, nullable
 }

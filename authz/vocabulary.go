@@ -1,7 +1,7 @@
 package authz
 
 import (
-	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/cedar-policy/cedar-go/types"
@@ -35,6 +35,9 @@ var approveAction = types.NewEntityUID(actionType, "approve")
 
 // groupActions are the action groups of the shared vocabulary.
 var groupActions = []types.String{"call_tool", "read", "write", "delete"}
+
+// identifier is what Cedar takes for a name without quotes.
+var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // namespace is an API's Cedar namespace: pet_store becomes PetStore.
 func namespace(api string) string {
@@ -97,14 +100,22 @@ var identityShape = resolved.RecordType{
 	"acr": optional(stringT), "auth_time": optional(datetimeT),
 }
 
+// agentShape is what policies know of the calling program. client is the
+// entity's id again: only a string can be asked with like.
+var agentShape = resolved.RecordType{"client": required(stringT), "verified": required(boolT)}
+
 // sharedEntities are the entity types of the empty namespace.
 func sharedEntities() map[types.EntityType]resolved.Entity {
 	return map[types.EntityType]resolved.Entity{
 		userType:     {Name: userType, ParentTypes: []types.EntityType{groupType}, Shape: identityShape},
 		workloadType: {Name: workloadType, ParentTypes: []types.EntityType{groupType}, Shape: identityShape},
 		groupType:    {Name: groupType, ParentTypes: []types.EntityType{groupType}},
-		agentType:    {Name: agentType, Shape: resolved.RecordType{"verified": required(boolT)}},
+		agentType:    {Name: agentType, Shape: agentShape},
 		apiType:      {Name: apiType},
+		// The requester may be a Workload, and then is one: a User of the same name
+		// must not be taken for it. It is typed as a User because an attribute has
+		// one type and "resource.requester == principal" asks about people; both
+		// types have the same attributes, so no policy can tell at the wrong time.
 		holdType: {Name: holdType, Shape: resolved.RecordType{
 			"requester": required(userT), "agent": required(agentT), "api": required(stringT),
 			"action": required(stringT), "effect": required(stringT),
@@ -123,5 +134,5 @@ func callContext(input resolved.RecordType) resolved.RecordType {
 // approveContext is the context of the approve action.
 var approveContext = resolved.RecordType{"approval": required(approvalT), "now": required(datetimeT)}
 
-// quoteUID writes an entity as policies write it.
-func quoteUID(uid types.EntityUID) string { return fmt.Sprintf("%s::%q", uid.Type, string(uid.ID)) }
+// cedarString quotes a string as Cedar does; Go has other escapes.
+func cedarString(s string) string { return string(types.String(s).MarshalCedar()) }
