@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -144,7 +143,7 @@ func (b *builder) collect() ([]parameter, error) {
 	return all, nil
 }
 
-// placeOrder is who keeps a plain name when names meet.
+// placeOrder is the order in which parameters are named and written.
 var placeOrder = []string{"path", "query", "header", "cookie"}
 
 func (b *builder) parameters() error {
@@ -189,9 +188,9 @@ func (b *builder) parameters() error {
 	slices.SortFunc(plain, func(x, y parameter) int {
 		return cmp.Or(slices.Index(placeOrder, x.in)-slices.Index(placeOrder, y.in), strings.Compare(x.name, y.name))
 	})
-	hasBody := b.op.body != nil || b.v["requestBody"] != nil
-	for _, p := range plain {
-		if err := b.parameter(p, hasBody); err != nil {
+	names := argumentNames(plain, b.op.body != nil || b.v["requestBody"] != nil)
+	for i, p := range plain {
+		if err := b.parameter(p, names[i]); err != nil {
 			return &placedError{p.at, fmt.Errorf("the parameter %s: %w", p.name, err)}
 		}
 	}
@@ -228,31 +227,6 @@ func (b *builder) templateNames() error {
 	return nil
 }
 
-var legalProperty = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`)
-var propertyChars = regexp.MustCompile(`[^a-zA-Z0-9_.-]+`)
-
-// property is a legal, free argument name for a parameter.
-func (b *builder) property(name, in string, hasBody bool) string {
-	s := name
-	if !legalProperty.MatchString(s) {
-		s = cut(strings.Trim(propertyChars.ReplaceAllString(s, "_"), "_"), 50)
-		if s == "" {
-			s = in
-		}
-	}
-	taken := func(s string) bool {
-		_, ok := b.props[s]
-		return ok || s == "body" && hasBody
-	}
-	if taken(s) {
-		s = cut(s, 50) + "_" + in
-	}
-	for base, n := s, 2; taken(s); n++ {
-		s = fmt.Sprintf("%s_%d", base, n)
-	}
-	return s
-}
-
 func defaultStyle(in string) string {
 	if in == "query" || in == "cookie" || in == "formData" {
 		return "form"
@@ -266,8 +240,8 @@ var styles = map[string][]string{
 	"header": {"simple"}, "cookie": {"form", "cookie"},
 }
 
-func (b *builder) parameter(p parameter, hasBody bool) error {
-	x := param{Name: p.name, In: p.in, Style: defaultStyle(p.in), Required: p.v["required"] == true || p.in == "path",
+func (b *builder) parameter(p parameter, property string) error {
+	x := param{Property: property, Name: p.name, In: p.in, Style: defaultStyle(p.in), Required: p.v["required"] == true || p.in == "path",
 		AllowReserved: p.v["allowReserved"] == true}
 	schemaAt, schema := p.at.to("schema"), p.v["schema"]
 	if b.c.swagger2 {
@@ -303,7 +277,6 @@ func (b *builder) parameter(p parameter, hasBody bool) error {
 		return err
 	}
 	x.Type = b.typeOf(schemaAt, schema)
-	x.Property = b.property(p.name, p.in, hasBody)
 	b.refs = append(b.refs, t.refs...)
 	return b.add(x, out, clean(str(p.v["description"]), maxDescription))
 }

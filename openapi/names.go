@@ -22,7 +22,7 @@ var reserved = []string{"call_tool", "read", "write", "delete", "approve"}
 // snake turns any name into [a-z0-9_], with _ between words.
 func snake(s string) string {
 	var b strings.Builder
-	runes := []rune(strings.NewReplacer("'", "", "\u2019", "").Replace(s)) // GitHub's
+	runes := []rune(oneWord.Replace(s))
 	for i, r := range runes {
 		switch {
 		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
@@ -39,6 +39,10 @@ func snake(s string) string {
 	}
 	return strings.Trim(underscores.ReplaceAllString(b.String(), "_"), "_")
 }
+
+// oneWord takes out apostrophes, and capitals that begin no word.
+var oneWord = strings.NewReplacer("'", "", "\u2019", "", "GitHub", "Github", "GitLab", "Gitlab", "OpenAI", "Openai", "OpenAPI", "Openapi",
+	"OAuth", "Oauth", "GraphQL", "Graphql", "PayPal", "Paypal", "YouTube", "Youtube", "LinkedIn", "Linkedin", "DigitalOcean", "Digitalocean")
 
 var underscores = regexp.MustCompile(`_+`)
 
@@ -88,6 +92,48 @@ func nameAPI(given, title, location string) (string, error) {
 		name = "api_" + name
 	}
 	return strings.TrimRight(cut(name, maxName), "_"), nil
+}
+
+var (
+	legalProperty = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`)
+	propertyChars = regexp.MustCompile(`[^a-zA-Z0-9_.-]+`)
+)
+
+// argumentNames names the arguments of parameters, which come in the order of
+// placeOrder and then of their names, so that the document's order is of no
+// account. A legal name stays as it is; of equal ones the first in that order
+// keeps it, and the others get their place as suffix: id, id_query. What hosts
+// would refuse in a name becomes _, and such names yield to all legal ones. If
+// even that is taken, a number follows. Names that differ only in capitals
+// count as equal, as in arguments.
+func argumentNames(list []parameter, hasBody bool) []string {
+	names := make([]string, len(list))
+	taken := map[string]bool{"body": hasBody}
+	free := func(s string) bool { return !taken[fold(s)] }
+	for i, p := range list {
+		if legalProperty.MatchString(p.name) && free(p.name) {
+			names[i] = p.name
+			taken[fold(p.name)] = true
+		}
+	}
+	for i, p := range list {
+		if names[i] != "" {
+			continue
+		}
+		s := cut(strings.Trim(propertyChars.ReplaceAllString(p.name, "_"), "_"), 50)
+		if s == "" {
+			s = p.in
+		}
+		if !free(s) {
+			s += "_" + p.in
+		}
+		for base, n := s, 2; !free(s); n++ {
+			s = fmt.Sprintf("%s_%d", base, n)
+		}
+		names[i] = s
+		taken[fold(s)] = true
+	}
+	return names
 }
 
 // filter keeps the operations that Include and Exclude ask for.

@@ -103,7 +103,9 @@ type Operation struct {
 	// needed together. Empty means none is needed.
 	Security [][]SecurityNeed
 	// Input is the tool's input schema: one self-contained JSON Schema 2020-12
-	// object with root type object. Property names are argument names.
+	// object with root type object. Property names are argument names: those of
+	// the parameters, and "body". Names that clash between places get the place
+	// as suffix (id_query): path goes before query, header and cookie.
 	Input   json.RawMessage
 	query   string // that the document wrote into the path, e.g. beta=true; it is always sent
 	baseURL string // the operation's own server, or ""

@@ -19,6 +19,8 @@ type translator struct {
 	c      *compiler
 	refs   []place
 	hidden []string // properties that a schema around this one says are readOnly
+	inline []place  // shared schemas being written in place, for what is hidden in them
+	placed int      // how many were
 }
 
 // kept are the keywords that pass, if their value is legal: one that is not
@@ -74,7 +76,7 @@ func (t *translator) schema(p place, v any, depth int) (any, error) {
 
 func (t *translator) object(p place, v map[string]any, depth int) (any, error) {
 	if ref, ok := v["$ref"].(string); ok {
-		return t.reference(p, v, ref)
+		return t.reference(p, v, ref, depth)
 	}
 	out := map[string]any{}
 	t.types(v, out)
@@ -109,7 +111,7 @@ func isArray(typ any) bool {
 }
 
 // reference keeps a reference, now into $defs.
-func (t *translator) reference(p place, v map[string]any, ref string) (any, error) {
+func (t *translator) reference(p place, v map[string]any, ref string, depth int) (any, error) {
 	target, at, err := t.c.loader.resolve(p, ref)
 	if err != nil {
 		return nil, err
@@ -118,6 +120,9 @@ func (t *translator) reference(p place, v map[string]any, ref string) (any, erro
 		if _, isBool := at.(bool); !isBool {
 			return nil, err // it leads nowhere, or in a circle
 		}
+	}
+	if m, ok := at.(map[string]any); ok && t.demandsHidden(target, m) {
+		return t.inPlace(target, m, depth)
 	}
 	t.refs = append(t.refs, target)
 	out := map[string]any{}
@@ -259,14 +264,6 @@ func (t *translator) nested(p place, v, out map[string]any, depth int) error {
 	return t.properties(p, v, out, depth)
 }
 
-// inner translates the schema of another value, which hides other properties.
-func (t *translator) inner(p place, v any, depth int) (any, error) {
-	before := t.hidden
-	defer func() { t.hidden = before }()
-	t.hidden = nil
-	return t.schema(p, v, depth+1)
-}
-
 func (t *translator) list(p place, list []any, depth int) ([]any, error) {
 	var out []any
 	for i, x := range list {
@@ -322,42 +319,6 @@ func (t *translator) properties(p place, v, out map[string]any, depth int) error
 		out["required"] = names
 	}
 	return nil
-}
-
-func (t *translator) readOnly(p place, v any) bool {
-	m, ok := v.(map[string]any)
-	if !ok {
-		return false
-	}
-	if m["readOnly"] == true {
-		return true
-	}
-	if _, target, err := t.c.loader.follow(p, v); err == nil {
-		return target["readOnly"] == true
-	}
-	return false
-}
-
-// answersOnly lists the readOnly properties of a schema and of its allOf parts:
-// one part may require what another says only answers hold.
-func (t *translator) answersOnly(p place, v any, seen map[place]bool) []string {
-	p, m, err := t.c.loader.follow(p, v)
-	if err != nil || seen[p] {
-		return nil
-	}
-	seen[p] = true
-	var names []string
-	props, _ := m["properties"].(map[string]any)
-	for name, x := range props {
-		if t.readOnly(p.to("properties", name), x) {
-			names = append(names, name)
-		}
-	}
-	parts, _ := m["allOf"].([]any)
-	for i, part := range parts {
-		names = append(names, t.answersOnly(p.to("allOf", fmt.Sprint(i)), part, seen)...)
-	}
-	return names
 }
 
 // nullable adds null to what a schema admits.

@@ -1,0 +1,66 @@
+package openapi
+
+import (
+	"fmt"
+	"slices"
+)
+
+func (t *translator) readOnly(p place, v any) bool {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return false
+	}
+	if m["readOnly"] == true {
+		return true
+	}
+	if _, target, err := t.c.loader.follow(p, v); err == nil {
+		return target["readOnly"] == true
+	}
+	return false
+}
+
+// answersOnly lists the readOnly properties of a schema and of its allOf parts:
+// one part may require what another says only answers hold.
+func (t *translator) answersOnly(p place, v any, seen map[place]bool) []string {
+	p, m, err := t.c.loader.follow(p, v)
+	if err != nil || seen[p] {
+		return nil
+	}
+	seen[p] = true
+	var names []string
+	props, _ := m["properties"].(map[string]any)
+	for name, x := range props {
+		if t.readOnly(p.to("properties", name), x) {
+			names = append(names, name)
+		}
+	}
+	parts, _ := m["allOf"].([]any)
+	for i, part := range parts {
+		names = append(names, t.answersOnly(p.to("allOf", fmt.Sprint(i)), part, seen)...)
+	}
+	return names
+}
+
+// demandsHidden reports whether a shared schema requires a property that only
+// answers hold, as the schema that refers to it says. Such a one cannot be shared.
+func (t *translator) demandsHidden(p place, m map[string]any) bool {
+	required, _ := m["required"].([]any)
+	hidden := slices.ContainsFunc(required, func(name any) bool { return slices.Contains(t.hidden, str(name)) })
+	return hidden && !slices.Contains(t.inline, p) && t.placed < 100
+}
+
+// inPlace writes a shared schema where it is referred to.
+func (t *translator) inPlace(p place, m map[string]any, depth int) (any, error) {
+	t.placed++
+	t.inline = append(t.inline, p)
+	defer func() { t.inline = t.inline[:len(t.inline)-1] }()
+	return t.object(p, m, depth+1)
+}
+
+// inner translates the schema of another value, which hides other properties.
+func (t *translator) inner(p place, v any, depth int) (any, error) {
+	before := t.hidden
+	defer func() { t.hidden = before }()
+	t.hidden = nil
+	return t.schema(p, v, depth+1)
+}
