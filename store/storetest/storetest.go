@@ -39,7 +39,8 @@ var endings = []string{"outcome", "refuse", "unknown", "deny", "expire", "cancel
 //     it expires after it was created, and was not changed before.
 //   - Equal calls have one open hold.
 //   - A hold that is approved, being sent or done has an approval with a proof.
-//     One that waits, was denied or was cancelled has none.
+//     One that waits, was denied or was cancelled has none; one may be refused
+//     because its proof is bad.
 //   - A hold that is being sent has an owner and a lease. One that was not
 //     claimed has neither; one whose send is over keeps them as a record.
 //   - A hold that is still to be decided or sent has no result.
@@ -134,11 +135,13 @@ func problems(h store.Hold, sends int) (found []string) {
 		}
 	}
 	check(r.approval, h.Approval != nil, "approval")
+	if r.approval == must && h.Approval != nil && len(h.Approval.Proof) == 0 {
+		found = append(found, "has no proof of its approval")
+	}
 	check(r.claim, h.Owner != "", "owner")
 	check(r.claim, !h.Lease.IsZero(), "lease")
 	check(r.result, len(h.Result) > 0, "result")
 	check(must, h.ID != "", "id")
-	check(must, h.Approval == nil || len(h.Approval.Proof) > 0, "proof of its approval")
 	check(must, h.Expires.After(h.Created), "time between its creation and its expiry")
 	check(mustNot, h.Changed.Before(h.Created), "a change before its creation")
 	if sends < r.sends[0] || sends > r.sends[1] {
