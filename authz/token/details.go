@@ -35,28 +35,31 @@ type RequestDetails struct {
 	Target        string            `json:"target"` // raw request-target
 	ContentType   string            `json:"content_type,omitempty"`
 	ContentDigest string            `json:"content_digest"`    // RFC 9530: sha-256=:…: (of nothing, if there is no body)
-	Headers       map[string]string `json:"headers,omitempty"` // lower-case names: if-match, idempotency-key
+	Headers       map[string]string `json:"headers,omitempty"` // by lower-case name: all that the call's arguments set
 }
 
-// boundHeaders are the headers that change what a request means, so a token
-// names their values: present or not, and which.
+// boundHeaders change what a request means, so a token also says that they are
+// not there.
 var boundHeaders = []string{"If-Match", "Idempotency-Key"}
 
 // Bind makes the details of a request that is about to be sent to audience.
-// The guard recomputes the same from the request that it receives.
+// header is what the call's arguments set, and Accept, which is not bound: it
+// changes the form of an answer only. The guard recomputes the same from the
+// request that it receives.
 func Bind(audience, method, target, contentType string, header http.Header, body []byte, operation, document string) Details {
 	return bind(audience, method, target, contentType, header, contentDigest(body), operation, document)
 }
 
 func bind(audience, method, target, contentType string, header http.Header, digest, operation, document string) Details {
 	var bound map[string]string
-	for _, name := range boundHeaders {
-		if values := header.Values(name); len(values) > 0 {
-			if bound == nil {
-				bound = make(map[string]string, len(boundHeaders))
-			}
-			bound[strings.ToLower(name)] = strings.Join(values, ", ")
+	for name, values := range header {
+		if name == "Accept" || len(values) == 0 {
+			continue
 		}
+		if bound == nil {
+			bound = make(map[string]string, len(header))
+		}
+		bound[strings.ToLower(name)] = strings.Join(values, ", ")
 	}
 	return Details{
 		Type:       DetailsType,
@@ -71,6 +74,29 @@ func bind(audience, method, target, contentType string, header http.Header, dige
 		},
 		Document: document,
 	}
+}
+
+// boundNames are the headers that d is about, present or not, in canonical form.
+func (d Details) boundNames() []string {
+	names := slices.Clone(boundHeaders)
+	for name := range d.Request.Headers {
+		if name = http.CanonicalHeaderKey(name); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// boundOf is the part of a request's header that d is about.
+func (d Details) boundOf(header http.Header) http.Header {
+	part := http.Header{}
+	for _, name := range d.boundNames() {
+		if values := header[name]; len(values) > 0 {
+			part[name] = values
+		}
+	}
+	return part
 }
 
 // contentDigest is the value of an RFC 9530 Content-Digest field.
@@ -140,7 +166,7 @@ func (d Details) differs(got Details) *Refusal {
 			return refuse(http.StatusForbidden, c.code, "the token is for the %s %s, the request has %s", c.what, brief(c.was), brief(c.is))
 		}
 	}
-	for _, name := range boundHeaders {
+	for _, name := range d.boundNames() {
 		name = strings.ToLower(name)
 		wasValue, wasThere := was.Headers[name]
 		isValue, isThere := is.Headers[name]

@@ -21,7 +21,7 @@ import (
 //     bad_details, spent
 //   - 403: wrong_method, wrong_target, wrong_content_type, wrong_digest,
 //     wrong_header, wrong_details, approval_required, approval_expired,
-//     approval_mismatch
+//     approval_mismatch, approval_spent
 //   - 413 body_too_large, 415 content_encoding
 //   - 500 not_configured, 502 upstream_failed, 504 upstream_timeout
 //   - 503 keys_unavailable, spend_unavailable

@@ -113,11 +113,15 @@ func (s *Signed) claims(c Call) (*minted, error) {
 	if err := c.Details.check(c.Audience); err != nil {
 		return nil, err
 	}
+	client := c.Client
+	if client == "" {
+		client = c.Agent
+	}
 	claims := &minted{
 		Issuer:   s.Issuer,
 		Audience: c.Audience,
 		Subject:  c.Subject,
-		ClientID: c.Agent,
+		ClientID: client,
 		Actor:    actor{Subject: c.Agent, Profile: "ai_agent"},
 		IssuedAt: now.Unix(),
 		Expires:  now.Unix() + int64(ttl/time.Second),
@@ -161,7 +165,7 @@ func (s *Signed) Attach(_ context.Context, c Call, r *http.Request) (Receipt, er
 	if err != nil {
 		return Receipt{}, err
 	}
-	got := bind(c.Audience, r.Method, r.URL.RequestURI(), r.Header.Get("Content-Type"), r.Header, digest, c.Details.Identifier, c.Details.Document)
+	got := bind(c.Audience, r.Method, r.URL.RequestURI(), r.Header.Get("Content-Type"), c.Details.boundOf(r.Header), digest, c.Details.Identifier, c.Details.Document)
 	if ref := c.Details.differs(got); ref != nil {
 		return Receipt{}, fmt.Errorf("the request is not the one that was decided: %s", ref.Detail)
 	}

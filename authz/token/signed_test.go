@@ -274,9 +274,9 @@ func TestDigest(t *testing.T) {
 }
 
 func TestBindHeaders(t *testing.T) {
-	h := http.Header{"If-Match": {`"a"`, `"b"`}, "Idempotency-Key": {""}, "If-None-Match": {"*"}}
+	h := http.Header{"If-Match": {`"a"`, `"b"`}, "Idempotency-Key": {""}, "X-Env": {"staging"}, "Accept": {"*/*"}}
 	got := Bind(testAudience, "PUT", "/", "", h, nil, "op", "").Request.Headers
-	if diff := cmp.Diff(map[string]string{"if-match": `"a", "b"`, "idempotency-key": ""}, got); diff != "" {
+	if diff := cmp.Diff(map[string]string{"if-match": `"a", "b"`, "idempotency-key": "", "x-env": "staging"}, got); diff != "" {
 		t.Errorf("bound headers (-want +got):\n%s", diff)
 	}
 }

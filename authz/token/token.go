@@ -24,6 +24,7 @@ type Call struct {
 	Txn        string // the call's id
 	Subject    string // the principal
 	Agent      string // the agent's client id or name
+	Client     string // client_id, if it is not the agent: a name that nobody verified is none
 	Audience   string
 	Scopes     []string
 	AuthTime   time.Time

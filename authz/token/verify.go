@@ -258,12 +258,12 @@ func (v *Verifier) bound(r *http.Request, c *Claims, body []byte) (Details, *Ref
 	if !strings.HasPrefix(r.RequestURI, "/") {
 		return Details{}, refuse(http.StatusBadRequest, "bad_target", "the request-target %s is not a path with an optional query", brief(r.RequestURI))
 	}
-	for _, name := range append([]string{"Content-Type"}, boundHeaders...) {
+	for _, name := range append(c.Details.boundNames(), "Content-Type") {
 		if n := len(r.Header[name]); n > 1 {
 			return Details{}, refuse(http.StatusBadRequest, "repeated_header", "the request has %d %s headers", n, name)
 		}
 	}
-	return Bind(v.Audience, r.Method, r.RequestURI, r.Header.Get("Content-Type"), r.Header, body, c.Details.Identifier, c.Details.Document), nil
+	return Bind(v.Audience, r.Method, r.RequestURI, r.Header.Get("Content-Type"), c.Details.boundOf(r.Header), body, c.Details.Identifier, c.Details.Document), nil
 }
 
 // approved checks the approval, if there is one or must be one.
@@ -293,6 +293,17 @@ func (v *Verifier) spend(ctx context.Context, c *Claims) *Refusal {
 	}
 	if !fresh {
 		return unauthorized("spent", "the token was used before; each is good for one request")
+	}
+	if c.Approval == nil || !c.Approval.Once {
+		return nil
+	}
+	// A second token must not make a second use of what a person approved once.
+	fresh, err = v.Spend(ctx, c.Issuer, "approval:"+c.Approval.ID, time.Unix(c.Approval.Until, 0).Add(leeway))
+	if err != nil {
+		return refuse(http.StatusServiceUnavailable, "spend_unavailable", "whether the approval was used before cannot be found out")
+	}
+	if !fresh {
+		return refuse(http.StatusForbidden, "approval_spent", "a request with this approval was let through before; it was given for one")
 	}
 	return nil
 }

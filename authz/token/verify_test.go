@@ -265,3 +265,16 @@ func TestNotConfigured(t *testing.T) {
 		t.Error("a token of another year was accepted by the real clock")
 	}
 }
+
+// An approval that was given for one request lets one through, however many
+// tokens are made with it.
+func TestApprovalIsSpent(t *testing.T) {
+	w := newWorld(t, "EdDSA")
+	q := newTestRequest()
+	c := q.call()
+	c.Approval = &Approval{ID: "hold_1", By: "bob", At: testStart.Unix(), Until: testStart.Unix() + 60, Once: true, Details: c.Details.Digest()}
+	w.accepted(t, q, w.mint(c))
+	w.refused(t, q, http.StatusForbidden, "approval_spent", "Bearer "+w.mint(c))
+	c.Approval.ID = "hold_2"
+	w.accepted(t, q, w.mint(c))
+}
