@@ -23,6 +23,7 @@ type fixed struct {
 	Digest, Reason, PolicySet, Txn string
 	Policies                       []string
 	Choices                        json.RawMessage `json:",omitempty"`
+	Seal                           []byte          `json:",omitempty"`
 }
 
 // changing is the part of a hold that Swap replaces.
@@ -36,7 +37,7 @@ type changing struct {
 func split(h Hold) (f, c []byte, err error) {
 	f, err = exactJSON(fixed{Tool: h.Tool, Effect: h.Effect, Summary: h.Summary, Principal: h.Principal, Agent: h.Agent,
 		Session: h.Session, Args: h.Args, Request: h.Request, Details: h.Details, Digest: h.Digest, Reason: h.Reason,
-		PolicySet: h.PolicySet, Txn: h.Txn, Policies: h.Policies, Choices: h.Choices})
+		PolicySet: h.PolicySet, Txn: h.Txn, Policies: h.Policies, Choices: h.Choices, Seal: h.Seal})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,7 +76,7 @@ func scanHold(row interface{ Scan(...any) error }) (Hold, error) {
 	h.Created, h.Expires, h.Lease, h.Changed = fromMicros(created), fromMicros(expires), fromMicros(lease), fromMicros(changed)
 	h.Tool, h.Effect, h.Summary, h.Principal, h.Agent, h.Session = f.Tool, f.Effect, f.Summary, f.Principal, f.Agent, f.Session
 	h.Args, h.Request, h.Details, h.Digest, h.Reason = f.Args, f.Request, f.Details, f.Digest, f.Reason
-	h.PolicySet, h.Txn, h.Policies, h.Choices = f.PolicySet, f.Txn, f.Policies, f.Choices
+	h.PolicySet, h.Txn, h.Policies, h.Choices, h.Seal = f.PolicySet, f.Txn, f.Policies, f.Choices, f.Seal
 	h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Result = c.Approval, c.Denial, c.DeniedBy, c.Owner, c.Result
 	return h, nil
 }

@@ -71,15 +71,18 @@ type Hold struct {
 	PolicySet string          // digest of the policies that held it
 	Choices   json.RawMessage // authz.Choices
 	Txn       string
-	Created   time.Time
-	Expires   time.Time
-	Approval  *Approval
-	Denial    string // the person's reason, told to the agent
-	DeniedBy  string
-	Owner     string    // process that claimed the send
-	Lease     time.Time // until when the claim holds
-	Result    []byte    // what the handle yields, once final
-	Changed   time.Time
+	// Seal is a MAC over all of the above that never changes, made with a key
+	// that is not in the database.
+	Seal     []byte
+	Created  time.Time
+	Expires  time.Time
+	Approval *Approval
+	Denial   string // the person's reason, told to the agent
+	DeniedBy string
+	Owner    string    // process that claimed the send
+	Lease    time.Time // until when the claim holds
+	Result   []byte    // what the handle yields, once final
+	Changed  time.Time
 }
 
 // Entry is one line of the audit log.
