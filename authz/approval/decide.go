@@ -29,6 +29,9 @@ func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) 
 		if subtle.ConstantTimeCompare([]byte(v.Digest), []byte(h.Digest)) != 1 {
 			return ErrDigest
 		}
+		if !s.sealed(h) {
+			return ErrTampered
+		}
 		now := s.now()
 		e, entry, err := s.verdict(h, who, v, now)
 		if err != nil {

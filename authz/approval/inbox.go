@@ -148,7 +148,7 @@ func (in *Inbox) waiting(r *http.Request, s session) ([]HoldView, error) {
 	holds, err := in.Service.list(r.Context(), store.HoldFilter{States: []store.State{store.Pending}})
 	views := []HoldView{}
 	for _, h := range holds {
-		if own, may := in.sees(h, s); own || may {
+		if own, may := in.sees(h, s); (own || may) && in.Service.sealed(h) {
 			v := outline(h)
 			v.MayDecide = may
 			views = append(views, v)
@@ -167,6 +167,9 @@ func (in *Inbox) look(r *http.Request, s session) (store.Hold, HoldView, error) 
 	own, may := in.sees(h, s)
 	if !own && !may {
 		return h, HoldView{}, ErrNotFound
+	}
+	if !in.Service.sealed(h) {
+		return h, HoldView{}, ErrTampered // what it says is not what was asked
 	}
 	v := full(h)
 	v.MayDecide = may && h.State == store.Pending

@@ -7,17 +7,52 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/store"
 )
 
-// proofDomain keeps this MAC apart from other uses of a key.
-const proofDomain = "exeat approval 1\n"
+// These keep the MACs apart from each other and from other uses of the key.
+const (
+	sealDomain  = "exeat hold 1\n"
+	proofDomain = "exeat approval 1\n"
+)
 
-// prove is the MAC of an approval of this hold: who can write to the database
-// cannot make one, change one, move one to another hold or request, or change
-// who asked for what between the yes and the send.
+// seal is the MAC of a hold when it is made: who can write to the database
+// cannot change what a person is going to read, or who asked.
+func (s *Service) seal(h store.Hold) ([]byte, error) {
+	// What changes later, and what the seal itself is.
+	h.Version, h.State, h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Result, h.Seal = 0, "", nil, "", "", "", nil, nil
+	h.Lease, h.Changed = time.Time{}, time.Time{}
+	// Nil and empty are one in the database.
+	if len(h.Policies) == 0 {
+		h.Policies = nil
+	}
+	if len(h.Request.Header) == 0 {
+		h.Request.Header = nil
+	}
+	if len(h.Request.Body) == 0 {
+		h.Request.Body = nil
+	}
+	form, err := json.Marshal(h) // a struct: its fields are always in the same order
+	if err != nil {
+		return nil, err
+	}
+	mac := hmac.New(sha256.New, s.Key)
+	mac.Write([]byte(sealDomain))
+	mac.Write(form)
+	return mac.Sum(nil), nil
+}
+
+// sealed reports whether the hold is as it was made.
+func (s *Service) sealed(h store.Hold) bool {
+	want, err := s.seal(h)
+	return err == nil && len(s.Key) >= 32 && hmac.Equal(h.Seal, want)
+}
+
+// prove is the MAC of an approval of this sealed hold: who can write to the
+// database cannot make one, change one, or move one to another hold.
 func (s *Service) prove(h store.Hold, a store.Approval) []byte {
 	mac := hmac.New(sha256.New, s.Key)
 	mac.Write([]byte(proofDomain))
@@ -26,8 +61,7 @@ func (s *Service) prove(h store.Hold, a store.Approval) []byte {
 		number(int64(len(b)))
 		mac.Write([]byte(b))
 	}
-	for _, x := range []string{h.ID, h.Digest, h.API, h.Tool, h.Effect, h.Subject, h.Txn, string(h.Principal), string(h.Agent), string(h.Session),
-		string(h.Args), string(h.Details), string(a.By), a.ByName} {
+	for _, x := range []string{h.ID, h.Digest, string(h.Seal), string(a.By), a.ByName} {
 		field(x)
 	}
 	once := int64(0)
@@ -47,7 +81,7 @@ func (s *Service) prove(h store.Hold, a store.Approval) []byte {
 // proven reports whether the hold's approval was made with this service's key
 // for this hold as it is.
 func (s *Service) proven(h store.Hold) bool {
-	return len(s.Key) >= 32 && h.Approval != nil && hmac.Equal(h.Approval.Proof, s.prove(h, *h.Approval))
+	return s.sealed(h) && h.Approval != nil && hmac.Equal(h.Approval.Proof, s.prove(h, *h.Approval))
 }
 
 // ApprovalOf turns a hold's stored approval into what policies see. It does not

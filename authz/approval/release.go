@@ -2,22 +2,27 @@ package approval
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
+	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/store"
 )
 
 // finishWithin bounds how long the outcome of a send may take to be stored.
 const finishWithin = 30 * time.Second
 
-// Claim takes an approved hold of one of apis for sending, and returns
-// ErrNotFound if there is none. The claim is held until lease has passed; a
-// claim that outlives its lease becomes unknown (see Sweep). The approval's
-// proof is checked: ErrTampered moves the hold to refused. A claim has no entry
-// of its own: the claimant's send or refuse is it.
-func (s *Service) Claim(ctx context.Context, apis []string, owner string, lease time.Duration) (store.Hold, error) {
+// Claim takes an approved hold of one of apis that mine accepts for sending, and
+// returns ErrNotFound if there is none. The claim is held until lease has
+// passed; a claim that outlives its lease becomes unknown (see Sweep). The
+// approval's proof is checked, that this process has not sent the hold before,
+// and that the policies of this process, too, let that person decide: otherwise
+// the hold is refused, with ErrTampered or ErrForbidden. A claim has no entry of
+// its own: the claimant's send or refuse is it.
+func (s *Service) Claim(ctx context.Context, apis []string, mine func(store.Hold) bool, owner string, lease time.Duration) (store.Hold, error) {
 	if len(apis) == 0 {
 		return store.Hold{}, ErrNotFound
 	}
@@ -36,19 +41,22 @@ func (s *Service) Claim(ctx context.Context, apis []string, owner string, lease 
 		return store.Hold{}, ErrNotFound
 	}
 	var claimed store.Hold
-	var tampered error
+	var refused error
 	err = s.update(ctx, func(tx *store.Tx) (err error) {
-		tampered = nil
+		refused = nil
 		holds, err := tx.Holds(waiting)
 		if err != nil {
 			return err
 		}
 		now := s.now()
 		for _, h := range holds {
-			if !s.proven(h) {
+			if !mine(h) {
+				continue // another process serves it
+			}
+			if code, why := s.releasable(h, now); why != nil {
 				e := entryOf(h, "refuse")
-				e.Code = "tampered"
-				tampered = fmt.Errorf("%s: %w", h.ID, ErrTampered)
+				e.Code, e.Note = code, why.Error()
+				refused = fmt.Errorf("%s: %w", h.ID, why)
 				_, err = change(tx, h, Refuse{}, now, e)
 				return err
 			}
@@ -66,12 +74,59 @@ func (s *Service) Claim(ctx context.Context, apis []string, owner string, lease 
 		return ErrNotFound
 	})
 	if err == nil {
-		err = tampered
+		err = refused
 	}
 	if err != nil {
 		return store.Hold{}, err
 	}
+	s.sent.add(claimed.ID)
 	return claimed, nil
+}
+
+// releasable says why an approved hold must not be sent, or nil.
+func (s *Service) releasable(h store.Hold, now time.Time) (code string, why error) {
+	if !s.proven(h) || s.sent.has(h.ID) {
+		return "tampered", ErrTampered
+	}
+	var by authz.Principal
+	if err := json.Unmarshal(h.Approval.By, &by); err != nil {
+		return "tampered", ErrTampered
+	}
+	// Another process may have taken the verdict, under other policies.
+	if d := s.mayDecide(h, Person{Principal: by, AMR: h.Approval.AMR}, now); d.Outcome != authz.Allow {
+		return "forbidden", fmt.Errorf("%w: %s", ErrForbidden, d.Reason)
+	}
+	return "", nil
+}
+
+// remembered is a bounded set of holds that this process has claimed: a second
+// claim of one can only come from somebody who changed the database. An approval
+// lives for minutes, so old ones can be forgotten.
+type remembered struct {
+	mu    sync.Mutex
+	ids   map[string]bool
+	order []string
+}
+
+const rememberMost = 100_000
+
+func (r *remembered) add(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ids == nil {
+		r.ids = map[string]bool{}
+	}
+	r.ids[id] = true
+	if r.order = append(r.order, id); len(r.order) > rememberMost {
+		delete(r.ids, r.order[0])
+		r.order = r.order[1:]
+	}
+}
+
+func (r *remembered) has(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ids[id]
 }
 
 // Finish records the outcome of a claimed send: Finish, Refuse or Lose, with

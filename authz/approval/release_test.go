@@ -19,16 +19,16 @@ var apis = []string{"petstore"}
 
 func TestClaim(t *testing.T) {
 	w := newWorld(t)
-	if _, err := w.Claim(t.Context(), apis, "me", time.Minute); !errors.Is(err, ErrNotFound) {
+	if _, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute); !errors.Is(err, ErrNotFound) {
 		t.Errorf("nothing: %v", err)
 	}
 	h := w.open(call(alice, "k1"))
-	if _, err := w.Claim(t.Context(), apis, "me", time.Minute); !errors.Is(err, ErrNotFound) {
+	if _, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute); !errors.Is(err, ErrNotFound) {
 		t.Errorf("pending: %v", err)
 	}
 	w.approve(h)
 	for _, other := range [][]string{nil, {}, {"other"}} {
-		if _, err := w.Claim(t.Context(), other, "me", time.Minute); !errors.Is(err, ErrNotFound) {
+		if _, err := w.Claim(t.Context(), other, anyHold, "me", time.Minute); !errors.Is(err, ErrNotFound) {
 			t.Errorf("for %v: %v", other, err)
 		}
 	}
@@ -39,7 +39,7 @@ func TestClaim(t *testing.T) {
 	if d := cmp.Diff(w.stored(h.ID), got); d != "" {
 		t.Errorf("returned (-stored +returned):\n%s", d)
 	}
-	if _, err := w.Claim(t.Context(), apis, "me", time.Minute); !errors.Is(err, ErrNotFound) {
+	if _, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute); !errors.Is(err, ErrNotFound) {
 		t.Errorf("twice: %v", err)
 	}
 }
@@ -48,7 +48,7 @@ func TestClaimTooLate(t *testing.T) {
 	w := newWorld(t)
 	h := w.approve(w.open(call(alice, "k1")))
 	w.pass(5 * time.Minute)
-	if _, err := w.Claim(t.Context(), apis, "me", time.Minute); !errors.Is(err, ErrNotFound) {
+	if _, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute); !errors.Is(err, ErrNotFound) {
 		t.Errorf("after the approval's end: %v", err)
 	}
 	if err := w.Sweep(t.Context()); err != nil {
@@ -79,7 +79,7 @@ func TestClaimOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
-			switch _, err := w.Claim(t.Context(), apis, "me", time.Minute); {
+			switch _, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute); {
 			case err == nil:
 				claimed.Add(1)
 			case !errors.Is(err, ErrNotFound):
@@ -136,7 +136,7 @@ func TestTampered(t *testing.T) {
 			if tt.name == "another hold" {
 				h.ID = "hold_other"
 			}
-			_, err := w.Claim(t.Context(), apis, "me", time.Minute)
+			_, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute)
 			if !errors.Is(err, ErrTampered) || !strings.Contains(err.Error(), h.ID) {
 				t.Fatalf("claim: %v", err)
 			}
@@ -146,7 +146,7 @@ func TestTampered(t *testing.T) {
 			if got := w.entries(); got[len(got)-1] != "refuse tampered" {
 				t.Errorf("entries %v", got)
 			}
-			if _, err := w.Claim(t.Context(), apis, "me", time.Minute); !errors.Is(err, ErrNotFound) {
+			if _, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute); !errors.Is(err, ErrNotFound) {
 				t.Errorf("again: %v", err)
 			}
 		})
@@ -155,10 +155,58 @@ func TestTampered(t *testing.T) {
 
 func TestProofKeepsFieldsApart(t *testing.T) {
 	w := newWorld(t)
-	one := w.prove(store.Hold{API: "ab", Tool: "c"}, store.Approval{})
-	two := w.prove(store.Hold{API: "a", Tool: "bc"}, store.Approval{})
+	one := w.prove(store.Hold{ID: "ab", Digest: "c"}, store.Approval{})
+	two := w.prove(store.Hold{ID: "a", Digest: "bc"}, store.Approval{})
 	if string(one) == string(two) {
 		t.Error("fields run together")
+	}
+}
+
+// What a person reads cannot be changed before the decision either.
+func TestSealed(t *testing.T) {
+	for name, sql := range map[string]string{
+		"a header":      `UPDATE holds SET fixed = json_set(CAST(fixed AS TEXT), '$.Request.header', json('{"X-Env":["production"]}'))`,
+		"an argument":   `UPDATE holds SET fixed = json_set(CAST(fixed AS TEXT), '$.Args', json('{"petId":2}'))`,
+		"the summary":   `UPDATE holds SET fixed = json_set(CAST(fixed AS TEXT), '$.Summary', 'harmless')`,
+		"more groups":   `UPDATE holds SET fixed = json_set(CAST(fixed AS TEXT), '$.Principal', json('{"type":"User","id":"alice","groups":["admins"]}'))`,
+		"the policies":  `UPDATE holds SET fixed = json_set(CAST(fixed AS TEXT), '$.Policies', json('["other"]'))`,
+		"a longer wait": `UPDATE holds SET expires = expires + 1`,
+		"another api":   `UPDATE holds SET api = 'other'`,
+		"another asker": `UPDATE holds SET subject = 'User::bob'`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			h := w.open(call(alice, "k1"))
+			w.sql(sql)
+			if _, err := w.Decide(t.Context(), Person{Principal: alice}, h.ID, Verdict{Approve: true, Digest: h.Digest}); !errors.Is(err, ErrTampered) {
+				t.Errorf("decided: %v", err)
+			}
+		})
+	}
+}
+
+// A hold that was sent is not sent again because the database says so.
+func TestReplay(t *testing.T) {
+	w := newWorld(t)
+	w.approve(w.open(call(alice, "k1")))
+	h := w.claim()
+	if _, err := w.Finish(t.Context(), h, Finish{Result: []byte("{}")}, store.Entry{Kind: "outcome"}); err != nil {
+		t.Fatal(err)
+	}
+	w.sql("UPDATE holds SET state = 'approved', lease = 0")
+	if _, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute); !errors.Is(err, ErrTampered) {
+		t.Errorf("claimed again: %v", err)
+	}
+}
+
+// The verdict of a process with other policies does not count here.
+func TestOtherPoliciesDecided(t *testing.T) {
+	w := newWorld(t)
+	w.approve(w.open(call(alice, "k1")))
+	strict := newWorld(t, `permit (principal, action == Action::"approve", resource) unless { resource.requester == principal };`)
+	w.Engine = strict.Engine
+	if _, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute); !errors.Is(err, ErrForbidden) {
+		t.Errorf("claimed: %v", err)
 	}
 }
 
@@ -169,7 +217,7 @@ func TestTamperedFirst(t *testing.T) {
 	w.sql("UPDATE holds SET state = 'approved'")
 	w.pass(time.Second)
 	good := w.approve(w.open(call(alice, "k2")))
-	if _, err := w.Claim(t.Context(), apis, "me", time.Minute); !errors.Is(err, ErrTampered) {
+	if _, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute); !errors.Is(err, ErrTampered) {
 		t.Fatal(err)
 	}
 	if got := w.claim(); got.ID != good.ID {
@@ -197,9 +245,9 @@ func TestProofOfOddNames(t *testing.T) {
 func TestNoKey(t *testing.T) {
 	w := newWorld(t)
 	w.Key = nil
-	w.approve(w.open(call(alice, "k1")))
-	if _, err := w.Claim(t.Context(), apis, "me", time.Minute); !errors.Is(err, ErrTampered) {
-		t.Errorf("claimed without a key: %v", err)
+	h := w.open(call(alice, "k1"))
+	if _, err := w.Decide(t.Context(), Person{Principal: alice}, h.ID, Verdict{Approve: true, Digest: h.Digest}); !errors.Is(err, ErrTampered) {
+		t.Errorf("decided without a key: %v", err)
 	}
 }
 

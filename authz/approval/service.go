@@ -24,6 +24,8 @@ type Service struct {
 	TTL, ApprovedFor time.Duration
 	// MaxOpen bounds the open holds of one principal; 0 means 100.
 	MaxOpen int
+
+	sent remembered
 }
 
 // now is the time as the store keeps it.
@@ -120,8 +122,14 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 	h.Created, h.Changed, h.Expires = now, now, now.Add(ttl)
 	h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Lease, h.Result = nil, "", "", "", time.Time{}, nil
 
+	seal, err := s.seal(h)
+	if err != nil {
+		return store.Hold{}, err
+	}
+	h.Seal = seal
+
 	var equal store.Hold
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err = s.update(ctx, func(tx *store.Tx) error {
 		var err error
 		equal, err = tx.OpenHold(h.Dedupe)
 		switch {

@@ -105,7 +105,7 @@ func (w *world) approve(h store.Hold) store.Hold {
 
 func (w *world) claim() store.Hold {
 	w.t.Helper()
-	h, err := w.Claim(w.t.Context(), []string{"petstore"}, "me", time.Minute)
+	h, err := w.Claim(w.t.Context(), []string{"petstore"}, anyHold, "me", time.Minute)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -156,3 +156,5 @@ func (w *world) sql(query string, args ...any) {
 		w.t.Fatalf("changed %d rows, error %v", n, err)
 	}
 }
+
+func anyHold(store.Hold) bool { return true }
