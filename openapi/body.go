@@ -64,6 +64,9 @@ func (x *body) form(v any) ([]byte, *ArgumentError) {
 	if !ok {
 		return nil, refuse("/body", "must be an object: it is sent as a form")
 	}
+	if bad := oneMeaning(object); bad != nil {
+		return nil, bad
+	}
 	var b bytes.Buffer
 	for _, name := range canonicalKeys(object) {
 		pairs, bad := x.Fields[name].formPairs(name, object[name], "/body/"+escape(name))
@@ -78,6 +81,23 @@ func (x *body) form(v any) ([]byte, *ArgumentError) {
 		}
 	}
 	return b.Bytes(), nil
+}
+
+// oneMeaning refuses a name such as card[number] beside card: what a policy saw
+// in card could be overruled by it.
+func oneMeaning(object map[string]any) *ArgumentError {
+	given := map[string]bool{}
+	for name := range object {
+		given[fold(name)] = true
+	}
+	for _, name := range canonicalKeys(object) {
+		for i, c := range name {
+			if c == '[' && given[fold(name[:i])] {
+				return refuse("/body/"+escape(name), "cannot be given beside %q: it would be read as a part of it", name[:i])
+			}
+		}
+	}
+	return nil
 }
 
 // formPairs writes one property of a form. A zero field is one without an

@@ -82,7 +82,7 @@ func (b *builder) finish() error {
 		b.c.finding(b.at, b.name, false, fmt.Sprintf("%d keywords of its schemas have values that JSON Schema does not allow; they are left out", b.c.dropped))
 	}
 	if b.c.inputs += len(op.Input); b.c.inputs > maxInputs {
-		return errors.New("the input schemas of the document are larger than 256 MiB together")
+		return errors.New("the input schemas of the document are larger than 64 MiB together")
 	}
 	op.input, err = newValidator(op.Input)
 	return err

@@ -35,7 +35,7 @@ type compiler struct {
 // Bounds on what is kept of a document.
 const (
 	maxFindings = 10_000
-	maxInputs   = 256 << 20 // bytes of all input schemas; of the largest known documents they have a fifth
+	maxInputs   = 64 << 20 // bytes of all input schemas; those of Kubernetes have 11 MB
 )
 
 var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace", "query"}

@@ -49,8 +49,13 @@ func TestCorpusReadsBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			written := 0
+			written, tried := 0, 0
+			step := 1 + len(api.Operations)/250 // of the largest documents, not all
 			for i, op := range api.Operations {
+				if i%step != 0 {
+					continue
+				}
+				tried++
 				g := generator{rand: rand.New(rand.NewPCG(1, uint64(i)))}
 				raw, err := g.arguments(op)
 				if err != nil {
@@ -71,9 +76,9 @@ func TestCorpusReadsBack(t *testing.T) {
 				written++
 				readBack(t, op, args.Value(), r)
 			}
-			t.Logf("%d of %d operations read back", written, len(api.Operations))
-			if written*10 < len(api.Operations)*6 {
-				t.Errorf("only %d of %d operations could be tried", written, len(api.Operations))
+			t.Logf("%d of %d operations read back", written, tried)
+			if written*10 < tried*6 {
+				t.Errorf("only %d of %d operations could be written", written, tried)
 			}
 		})
 	}

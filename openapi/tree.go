@@ -17,7 +17,7 @@ import (
 // Bounds on what a document may cost.
 const (
 	maxBytes = 64 << 20 // all files of a document together
-	maxNodes = 8 << 20  // values of one file, YAML aliases expanded
+	maxNodes = 4 << 20  // values of one file, YAML aliases expanded; GitHub's has half a million
 	maxDepth = 256      // nesting of values
 )
 
@@ -207,20 +207,21 @@ func (t *yamlTree) value(n *yaml.Node) any {
 	if t.err != nil {
 		return nil
 	}
+	at := n // the alias, where there is one
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
 	if t.nodes++; t.nodes > maxNodes {
-		return t.fail(n, fmt.Sprintf("the file has more than %d values once its aliases are expanded", maxNodes))
+		return t.fail(at, fmt.Sprintf("the file has more than %d values once its aliases are expanded", maxNodes))
 	}
 	if n.Kind == yaml.ScalarNode {
 		return scalar(n)
 	}
 	if t.active[n] {
-		return t.fail(n, "the alias refers to a value that contains it")
+		return t.fail(at, "the alias refers to a value that contains it")
 	}
 	if t.depth++; t.depth > maxDepth {
-		return t.fail(n, fmt.Sprintf("the file nests deeper than %d levels", maxDepth))
+		return t.fail(at, fmt.Sprintf("the file nests deeper than %d levels", maxDepth))
 	}
 	t.active[n] = true
 	defer func() { t.depth--; delete(t.active, n) }()
