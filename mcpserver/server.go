@@ -75,8 +75,13 @@ func (s *Server) visible(ctx context.Context, list []mcp.Tool) []mcp.Tool {
 	caller := s.caller(ctx)
 	kept := make([]mcp.Tool, 0, len(list))
 	for _, m := range list {
-		if t, ok := s.Runner.Tool(m.Name); !ok || s.Runner.Visible(caller, t) {
+		t, ok := s.Runner.Tool(m.Name)
+		switch {
+		case !ok || s.Runner.Visible(caller, t):
 			kept = append(kept, m)
+		case len(list) == 1:
+			// The list always has exeat's own tools too, so this is a call.
+			s.Runner.Hidden(caller, t)
 		}
 	}
 	return kept

@@ -32,6 +32,15 @@ type call struct {
 	approval *authz.Approval // what a person said, on release
 	handle   string          // on release
 	err      error           // for the operator
+	uncount  func()          // takes the call out of those under way
+}
+
+// counted ends the counting of a call as under way: its entry counts from now.
+func (c *call) counted() {
+	if c.uncount != nil {
+		c.uncount()
+		c.uncount = nil
+	}
 }
 
 // Call answers one use of a tool. raw are the arguments as the agent sent them.
@@ -42,8 +51,9 @@ func (r *Runner) Call(ctx context.Context, caller Caller, name string, raw []byt
 		return res
 	}
 	defer func() { r.observe(c, res) }()
+	defer c.counted()
 	if c.args == nil || c.digest == "" {
-		r.Store.Log(c.entry("call", string(res.Envelope.Code)))
+		r.Store.Log(c.entry("denied", string(res.Envelope.Code)))
 		return res
 	}
 	r.decide(ctx, c)
@@ -62,6 +72,9 @@ func (r *Runner) Call(ctx context.Context, caller Caller, name string, raw []byt
 // there is no such tool, and a call without digest if the arguments are refused.
 func (r *Runner) prepare(caller Caller, name string, raw []byte) (*call, Result) {
 	t, ok := r.byName[name]
+	if ok && !r.Visible(caller, t) {
+		r.Hidden(caller, t)
+	}
 	if !ok || !r.Visible(caller, t) {
 		return nil, fail(InvalidArguments, fmt.Sprintf("there is no tool %q", name))
 	}
@@ -76,10 +89,21 @@ func (r *Runner) prepare(caller Caller, name string, raw []byte) (*call, Result)
 	}
 	c.request = store.Request{Method: req.Method, Origin: req.Origin, Target: req.Target, Path: req.Path,
 		ContentType: req.ContentType, Header: req.Header, Body: req.Body}
+	if len(c.request.Target) > maxTarget {
+		err := &openapi.ArgumentError{Problems: []openapi.Problem{{Message: "together make a URL that is too long"}}}
+		return c, c.invalid(err)
+	}
 	c.details = c.bind()
 	c.digest = c.details.Digest()
 	return c, Result{}
 }
+
+// maxTarget bounds a request-target: servers take no longer ones. maxHeld bounds
+// the body of a call that waits, since all that waits is kept and shown.
+const (
+	maxTarget = 8 << 10
+	maxHeld   = 1 << 20
+)
 
 // bind names the request exactly. Made anew from stored bytes, it must come out
 // the same.
@@ -106,7 +130,7 @@ func (c *call) invalid(err error) Result {
 // decide asks the policies. Usage that cannot be counted is a deny.
 func (r *Runner) decide(ctx context.Context, c *call) {
 	now := r.Now()
-	usage, err := r.usage(ctx, c.tool, c.caller.Subject(), now)
+	usage, err := r.usage(ctx, c, now)
 	if err != nil {
 		c.err = err
 		c.decision = authz.Decision{Outcome: authz.Deny, Reason: "the call could not be checked", Remediation: authz.RemedyNone}
@@ -132,7 +156,7 @@ func (r *Runner) decide(ctx context.Context, c *call) {
 // denied records and answers a deny. An entry that cannot be written changes
 // nothing: the answer stays no.
 func (r *Runner) denied(c *call) Result {
-	if err := r.Store.Log(c.entry("call", string(PolicyDenied)))(); err != nil {
+	if err := r.Store.Log(c.entry("denied", string(PolicyDenied)))(); err != nil {
 		c.err = errors.Join(c.err, err)
 	}
 	d := c.decision
@@ -141,6 +165,11 @@ func (r *Runner) denied(c *call) Result {
 
 // hold keeps the call until a person decides.
 func (r *Runner) hold(ctx context.Context, c *call) Result {
+	if len(c.request.Body) > maxHeld {
+		res := fail(InvalidArguments, "a call that needs a person can have a body of at most 1 MiB")
+		res.Envelope.Remediation = authz.RemedyArgs
+		return res
+	}
 	h, err := c.held()
 	if err == nil {
 		h, err = r.Holds.Open(ctx, h)
@@ -181,7 +210,7 @@ func (c *call) held() (store.Hold, error) {
 		Request:   c.request,
 		Details:   blobs[3],
 		Digest:    c.digest,
-		Dedupe:    dedupe(c.caller.Subject(), c.caller.Agent.ID, c.digest),
+		Dedupe:    dedupe(c.caller.Subject(), c.caller.Agent.ID, c.digest, string(c.args.Canonical())),
 		Policies:  c.decision.Policies,
 		Reason:    c.decision.Reason,
 		PolicySet: c.policies,

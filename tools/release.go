@@ -11,6 +11,7 @@ import (
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/store"
 )
 
@@ -37,10 +38,11 @@ func (r *Runner) Run(ctx context.Context) error {
 	for {
 		for ctx.Err() == nil {
 			slots <- struct{}{}
-			h, err := r.Holds.Claim(ctx, apis, r.owner, r.lease())
+			h, err := r.Holds.Claim(ctx, apis, r.serves, r.owner, r.lease())
 			if err != nil {
 				<-slots
-				if errors.Is(err, approval.ErrTampered) {
+				if errors.Is(err, approval.ErrTampered) || errors.Is(err, approval.ErrForbidden) {
+					r.trouble(fmt.Errorf("refused an approved call: %w", err))
 					continue // refused and recorded; there may be others
 				}
 				if !errors.Is(err, approval.ErrNotFound) && ctx.Err() == nil {
@@ -65,6 +67,20 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 }
 
+// serves reports whether a hold is for this process: the same document, sent to
+// the same place, for a principal that it knows. Another process may serve the
+// same API elsewhere on the same database.
+func (r *Runner) serves(h store.Hold) bool {
+	t, ok := r.byOp[[2]string{h.API, h.Tool}]
+	var d token.Details
+	var p authz.Principal
+	if !ok || json.Unmarshal(h.Details, &d) != nil || json.Unmarshal(h.Principal, &p) != nil {
+		return false
+	}
+	_, known := r.Current(p)
+	return known && d.Document == t.api.Document.Digest && len(d.Locations) == 1 && d.Locations[0] == t.api.Audience
+}
+
 // lease is how long a claim holds: the whole time that a send may take, and
 // some for the disk.
 func (r *Runner) lease() time.Duration { return r.Timeout + 30*time.Second }
@@ -79,6 +95,13 @@ func (r *Runner) trouble(err error) {
 // release sends a claimed hold, if it still is what was approved and the
 // policies still allow it, and records what came of it.
 func (r *Runner) release(ctx context.Context, h store.Hold) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.finish(ctx, h, approval.Lose{}, store.Entry{Kind: "unknown", Txn: h.Txn, Principal: h.Subject, API: h.API, Tool: h.Tool,
+				Hold: h.ID, Digest: h.Digest, Code: string(OutcomeUnknown)})
+			r.trouble(fmt.Errorf("release %s: panic: %v", h.ID, v))
+		}
+	}()
 	c, err := r.revive(h)
 	if err != nil {
 		r.finish(ctx, h, approval.Refuse{}, store.Entry{Kind: "refuse", Txn: h.Txn, Principal: h.Subject, API: h.API, Tool: h.Tool,
@@ -86,6 +109,7 @@ func (r *Runner) release(ctx context.Context, h store.Hold) {
 		r.trouble(fmt.Errorf("release %s: %w", h.ID, err))
 		return
 	}
+	defer c.counted()
 	res := r.released(ctx, c, h)
 	r.observe(c, res)
 }
@@ -108,6 +132,11 @@ func (r *Runner) revive(h store.Hold) (*call, error) {
 	}
 	if c.caller.Subject() != h.Subject {
 		return nil, errors.New("the stored principal is not the one who asked")
+	}
+	if p, known := r.Current(c.caller.Principal); known {
+		c.caller.Principal = p
+	} else {
+		return nil, errors.New("the principal is not known any more")
 	}
 	var err error
 	if c.args, err = t.op.Parse(h.Args); err != nil {

@@ -72,7 +72,7 @@ type Envelope struct {
 	ExpiresAt   string            `json:"expires_at,omitempty"`
 	PollAfterMS int               `json:"poll_after_ms,omitempty"`
 	Next        string            `json:"next,omitempty"`
-	Holds       []Waiting         `json:"holds,omitempty"` // exeat_holds only
+	Holds       []Waiting         `json:"holds,omitzero"` // exeat_holds only
 }
 
 // Waiting is one open hold as its requester may see it.

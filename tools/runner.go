@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/exeat/exeat/authz"
@@ -64,6 +65,10 @@ type Config struct {
 	// Observe, if not nil, is told of every call once it has an answer.
 	Observe func(Event)
 	Now     func() time.Time // nil means time.Now
+	// Current returns a principal as it is now, for calls that waited: its groups
+	// may have changed. Calls of principals that it does not know are left to
+	// other processes. Nil takes principals as they were.
+	Current func(authz.Principal) (authz.Principal, bool)
 }
 
 // Event tells of one call, for logs and metrics.
@@ -91,7 +96,11 @@ type Runner struct {
 	byName map[string]*Tool
 	byOp   map[[2]string]*Tool // API and operation name: how a hold names its tool
 	client *http.Client
-	owner  string // names this process in claims
+	writer *http.Client // net/http repeats some requests on reused connections; this one has none
+	owner  string       // names this process in claims
+
+	mu     sync.Mutex
+	active map[[3]string]int64 // calls under way, by subject, API and tool; guarded by mu
 }
 
 // New returns a runner for the tools of cfg.APIs.
@@ -105,20 +114,27 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 30 * time.Second
 	}
+	writes := cfg.Transport
 	if cfg.Transport == nil {
 		cfg.Transport = newTransport()
+		fresh := newTransport()
+		fresh.DisableKeepAlives = true
+		writes = fresh
 	}
+	if cfg.Current == nil {
+		cfg.Current = func(p authz.Principal) (authz.Principal, bool) { return p, true }
+	}
+	// A redirect would send what was decided for one place to another.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	r := &Runner{
 		Config: cfg,
 		tools:  FromAPIs(cfg.APIs),
 		byName: map[string]*Tool{},
 		byOp:   map[[2]string]*Tool{},
 		owner:  rand.Text(),
-		client: &http.Client{
-			Transport: cfg.Transport,
-			// A redirect would send what was decided for one place to another.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		client: &http.Client{Transport: cfg.Transport, CheckRedirect: stay},
+		writer: &http.Client{Transport: writes, CheckRedirect: stay},
+		active: map[[3]string]int64{},
 	}
 	for _, t := range r.tools {
 		if _, ok := r.byName[t.Name]; ok {
@@ -158,18 +174,44 @@ func (r *Runner) Visible(caller Caller, t *Tool) bool {
 	return r.Engine.Visible(t.api.Document.Name, t.op.Name, caller.Principal, caller.Agent, caller.Session, r.Now())
 }
 
-// usage counts what the policies of the action want counted.
-func (r *Runner) usage(ctx context.Context, t *Tool, subject string, now time.Time) (authz.Usage, error) {
-	api := t.api.Document.Name
-	if r.Store == nil || !r.Engine.UsesUsage(api, t.op.Name) {
+// Hidden records that a caller tried a tool that it is not shown. The caller
+// learns no more than that there is no such tool.
+func (r *Runner) Hidden(caller Caller, t *Tool) {
+	c := &call{caller: caller, tool: t, txn: newTxn(), policies: r.Engine.Digest(), start: r.Now()}
+	c.decision.Outcome = authz.Deny
+	if r.Store != nil {
+		r.Store.Log(c.entry("denied", string(PolicyDenied)))
+	}
+	r.observe(c, deny(PolicyDenied, "", nil, authz.RemedyNone))
+}
+
+// usage counts what the policies of the action want counted: the entries of
+// earlier calls, and the calls of this process that have none yet, so that many
+// at the same moment do not all pass for the first. The call counts as under way
+// until its counted method is called.
+func (r *Runner) usage(ctx context.Context, c *call, now time.Time) (authz.Usage, error) {
+	api, subject := c.tool.api.Document.Name, c.caller.Subject()
+	if r.Store == nil || !r.Engine.UsesUsage(api, c.tool.op.Name) {
 		return authz.Usage{}, nil
 	}
-	n, err := r.Store.Usage(ctx, subject, api, t.op.Name, now.Add(-time.Minute), now.Add(-time.Hour), now.Add(-24*time.Hour))
+	key := [3]string{subject, api, c.tool.op.Name}
+	r.mu.Lock()
+	defer r.mu.Unlock() // over the count: an entry must not come between the two
+	n, err := r.Store.Usage(ctx, subject, api, c.tool.op.Name, now.Add(-time.Minute), now.Add(-time.Hour), now.Add(-24*time.Hour))
 	if err != nil {
 		return authz.Usage{}, fmt.Errorf("count earlier calls: %v", err)
 	}
 	if len(n) != 3 {
 		return authz.Usage{}, errors.New("count earlier calls: incomplete answer")
 	}
-	return authz.Usage{Minute: n[0], Hour: n[1], Day: n[2]}, nil
+	under := r.active[key]
+	r.active[key]++
+	c.uncount = sync.OnceFunc(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.active[key]--; r.active[key] <= 0 {
+			delete(r.active, key)
+		}
+	})
+	return authz.Usage{Minute: n[0] + under, Hour: n[1] + under, Day: n[2] + under}, nil
 }

@@ -34,7 +34,7 @@ func (r *Runner) allowed(ctx context.Context, c *call) Result {
 	req, receipt, err := r.mint(ctx, c)
 	if err != nil {
 		c.err = err
-		r.Store.Log(c.entry("call", string(CredentialFailed)))
+		r.Store.Log(c.entry("denied", string(CredentialFailed)))
 		return fail(CredentialFailed, "no credential could be had for this call; it was not executed")
 	}
 	e := c.entry("call", "")
@@ -69,7 +69,7 @@ func (r *Runner) mint(ctx context.Context, c *call) (*http.Request, token.Receip
 	q := c.request
 	req, err := http.NewRequestWithContext(ctx, q.Method, q.Origin+q.Target, bytes.NewReader(q.Body))
 	if err != nil {
-		return nil, token.Receipt{}, err
+		return nil, token.Receipt{}, plain(err)
 	}
 	if got := req.URL.RequestURI(); got != q.Target {
 		return nil, token.Receipt{}, fmt.Errorf("the request-target %q would be sent as %q", q.Target, got)
@@ -82,10 +82,16 @@ func (r *Runner) mint(ctx context.Context, c *call) (*http.Request, token.Receip
 	}
 	req.Header.Set("User-Agent", "exeat")
 	p := c.caller.Principal
+	agent, client := c.caller.Agent.ID, c.caller.Agent.ID
+	if !c.caller.Agent.Verified {
+		// What a program calls itself must not pass for a client that somebody knows.
+		agent, client = "unverified:"+agent, "exeat"
+	}
 	receipt, err := c.tool.api.Credentials.Attach(ctx, token.Call{
 		Txn:        c.txn,
 		Subject:    p.ID,
-		Agent:      c.caller.Agent.ID,
+		Agent:      agent,
+		Client:     client,
 		Audience:   c.tool.api.Audience,
 		Scopes:     scopes(c.tool.op),
 		AuthTime:   p.AuthTime,
@@ -125,7 +131,11 @@ func (r *Runner) send(c *call, req *http.Request) (Result, certainty) {
 	defer cancel()
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
-	resp, err := r.client.Do(req.WithContext(ctx))
+	client := r.client
+	if c.writes() {
+		client = r.writer
+	}
+	resp, err := client.Do(req.WithContext(ctx))
 	if err != nil {
 		c.err = errors.Join(c.err, plain(err))
 		return c.unanswered(err, connected.Load())

@@ -41,7 +41,6 @@ The exit code is 0 for an answer or a held call, 1 for anything else.`,
 			if err != nil {
 				return err
 			}
-			cmd.SetContext(context.WithoutCancel(cmd.Context()))
 			if dryRun {
 				return dry(cmd, cfg, rest[0], rest[1])
 			}
