@@ -47,9 +47,13 @@ func TestOpenRefuses(t *testing.T) {
 	// In the journal mode of a store, so that a look at them changes no byte.
 	raw(t, in("foreign"), "PRAGMA journal_mode = WAL; CREATE TABLE other (x)")
 	raw(t, in("foreign1"), "PRAGMA journal_mode = WAL; CREATE TABLE other (x); PRAGMA user_version = 1")
-	storetest.OpenAt(t, in("readonly")).Close()
-	if err := os.Chmod(in("readonly"), 0o400); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"readonly", "loose"} {
+		storetest.OpenAt(t, in(name)).Close()
+	}
+	for name, mode := range map[string]os.FileMode{"foreign": 0o600, "foreign1": 0o600, "readonly": 0o400, "loose": 0o644} {
+		if err := os.Chmod(in(name), mode); err != nil {
+			t.Fatal(err)
+		}
 	}
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
@@ -68,6 +72,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"newer", ctx, in("newer"), "newer exeat (schema 99, this one knows 1): use that version"},
 		{"another program's", ctx, in("foreign"), "another program: choose another path"},
 		{"another program's with the same version", ctx, in("foreign1"), "another program: choose another path"},
+		{"readable by others", ctx, in("loose"), "run chmod 600"},
 		{"given up", cancelled, in("new"), "context canceled"},
 		{"read-only", ctx, in("readonly"), "cannot be written"},
 	}

@@ -111,6 +111,8 @@ func prepareFile(path string) (created bool, err error) {
 		return false, fmt.Errorf("the database path %s is a folder: name a file in it", path)
 	case !info.Mode().IsRegular():
 		return false, fmt.Errorf("the database path %s is a device or a pipe: name a file", path)
+	case info.Mode().Perm()&0o077 != 0:
+		return false, fmt.Errorf("the database %s can be read or written by others: run chmod 600 %s", path, path)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

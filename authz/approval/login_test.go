@@ -29,7 +29,7 @@ func TestLogin(t *testing.T) {
 	if a.status != 303 {
 		t.Fatalf("login: %d %s", a.status, a.body)
 	}
-	if got := a.header.Get("Set-Cookie"); !regexp.MustCompile(`^exeat_inbox=[a-z2-7]{52}; Path=/; Max-Age=28800; HttpOnly; SameSite=Lax$`).MatchString(got) {
+	if got := a.header.Get("Set-Cookie"); !regexp.MustCompile(`^exeat_inbox_[0-9]+=[a-z2-7]{52}; Path=/; Max-Age=28800; HttpOnly; SameSite=Lax$`).MatchString(got) {
 		t.Errorf("cookie %q", got)
 	}
 	s.want(s.post("/login", url.Values{"code": {code}}), 403, "was used already")
@@ -93,8 +93,8 @@ func TestSessionEnds(t *testing.T) {
 			}
 		}, 401},
 		{"logout by another site", func(s *site) { s.want(s.post("/logout", nil), 403, "not from this login") }, 200},
-		{"another cookie", func(s *site) { s.cookie = "exeat_inbox=" + strings.Repeat("a", 52) }, 401},
-		{"two cookies", func(s *site) { s.cookie += "; exeat_inbox=x" }, 401},
+		{"another cookie", func(s *site) { s.cookie = s.inbox.cookieName() + "=" + strings.Repeat("a", 52) }, 401},
+		{"two cookies", func(s *site) { s.cookie += "; " + s.inbox.cookieName() + "=x" }, 401},
 		{"a bearer token", func(s *site) { s.cookie = "" }, 401},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

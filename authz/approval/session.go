@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -136,6 +137,10 @@ func (l *logins) end(secret string) {
 func (in *Inbox) cookieName() string {
 	if in.secure() {
 		return "__Host-exeat_inbox"
+	}
+	// Cookies know no ports: two inboxes on one machine must not share one.
+	if _, port, ok := strings.Cut(strings.TrimPrefix(in.URL, "http://"), ":"); ok {
+		return "exeat_inbox_" + port[strings.LastIndex(port, ":")+1:]
 	}
 	return "exeat_inbox"
 }

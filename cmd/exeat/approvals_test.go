@@ -128,7 +128,7 @@ func TestSidesDoNotMix(t *testing.T) {
 	for _, tt := range []struct{ name, url, header, value string }{
 		{"the agent's bearer token at the inbox", g.inbox.URL + "/", "Authorization", "Bearer " + bearer},
 		{"the agent's bearer token at the inbox's JSON", g.inbox.URL + "/api/holds", "Authorization", "Bearer " + bearer},
-		{"the bearer token as the cookie", g.inbox.URL + "/api/holds", "Cookie", "exeat_inbox=" + bearer},
+		{"the bearer token as the cookie", g.inbox.URL + "/api/holds", "Cookie", "exeat_inbox_" + g.inbox.URL[strings.LastIndex(g.inbox.URL, ":")+1:] + "=" + bearer},
 	} {
 		req, err := http.NewRequest(http.MethodGet, tt.url, nil)
 		if err != nil {

@@ -291,6 +291,11 @@ func (g *gateway) announce(w io.Writer) {
 			fmt.Fprintf(w, "; %d operations left out (exeat tools --lint says why)", left)
 		}
 		fmt.Fprintln(w)
+		for _, op := range d.Operations {
+			if op.Effect == openapi.Read && !slices.Contains([]string{"GET", "HEAD", "OPTIONS", "QUERY"}, op.Method) {
+				fmt.Fprintf(w, "exeat: note: %s counts as a read although it is a %s: the document or the configuration says so\n", op.Name, op.Method)
+			}
+		}
 	}
 	if len(g.cfg.Policy) == 0 {
 		fmt.Fprintln(w, "exeat: policy: the built-in default: reads are allowed, everything else waits for a person (--policy changes it)")
