@@ -9,14 +9,15 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 )
 
-// Engine is a compiled policy set over the schema of its APIs. It is immutable
-// and safe for concurrent use.
+// Engine is a compiled policy set over the schema of its APIs. It does not
+// change and is safe for concurrent use.
 type Engine struct {
 	apis     []string
 	actions  []*action // by API, then name
@@ -27,6 +28,7 @@ type Engine struct {
 	approve  candidates // candidates for the approve action
 	entities types.EntityMap
 	digest   string
+	last     atomic.Pointer[viewer] // who asked for a list last
 }
 
 // New compiles and validates policies against the schema of apis. No files

@@ -2,7 +2,6 @@ package authz
 
 import (
 	"maps"
-	"time"
 
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
@@ -38,8 +37,8 @@ func (r residue) possible() bool { return len(r.kept) > 0 && !r.forbidden }
 // partial evaluates the action's policies as far as the request is known. A
 // permit that must fail or end in an error cannot allow anything; a forbid that
 // must apply or end in an error refuses the call, since any error does.
-func (a *action) partial(req cedar.Request, context types.RecordMap, ents types.EntityGetter) residue {
-	env := eval.Env{Entities: ents, Principal: req.Principal, Action: req.Action, Resource: req.Resource, Context: types.NewRecord(context)}
+func (a *action) partial(req cedar.Request, context types.Record, ents types.EntityGetter) residue {
+	env := eval.Env{Entities: ents, Principal: req.Principal, Action: req.Action, Resource: req.Resource, Context: context}
 	var r residue
 	for _, p := range a.candidates {
 		left, keep := eval.PartialPolicy(env, p.ast)
@@ -66,7 +65,7 @@ func (a *action) withApproval(req cedar.Request, context types.RecordMap, ents e
 			"by": unknown("by"), "once": types.Boolean(once), "at": unknown("at"), "expires": unknown("expires"),
 			"amr": unknown("amr"), "phishing_resistant": unknown("phishing_resistant"),
 		})
-		return a.partial(req, with(context, "approval", approval), ents)
+		return a.partial(req, types.NewRecord(with(context, "approval", approval)), ents)
 	}
 	var permits []string
 	once, grant := try(true), try(false)
@@ -82,7 +81,7 @@ func (a *action) withApproval(req cedar.Request, context types.RecordMap, ents e
 // A policy may also ask that there is none.
 func (a *action) could(req cedar.Request, context types.RecordMap, ents entities) bool {
 	permits, _ := a.withApproval(req, context, ents)
-	return len(permits) > 0 || a.partial(req, context, ents).possible()
+	return len(permits) > 0 || a.partial(req, types.NewRecord(context), ents).possible()
 }
 
 // freshLogin is e with a principal whose login could be any.
@@ -100,29 +99,4 @@ func (e entities) freshLogin(principal types.EntityUID) entities {
 	x.Attributes = types.NewRecord(attrs)
 	own[principal] = x
 	return entities{own: own, shared: e.shared}
-}
-
-// Visible reports whether some arguments (and some approval) could make the
-// action allowed or held for this principal.
-func (e *Engine) Visible(api, name string, p Principal, ag Agent, s Session, now time.Time) bool {
-	a := e.byUID[actionUID(api, name)]
-	if a == nil {
-		return false
-	}
-	ents := entities{own: types.EntityMap{}, shared: e.entities}
-	principal, err := ents.principal(p)
-	if err != nil {
-		return false
-	}
-	context := types.RecordMap{
-		"input": unknown("input"), "usage": unknown("usage"),
-		// A tool that is closed for the night stays on the list.
-		"now":   unknown("now"),
-		"agent": ents.agent(ag), "session": sessionRecord(s),
-	}
-	req := cedar.Request{Principal: principal, Action: a.uid, Resource: unknownUID("resource")}
-	// One look at any approval instead of one at each choice: this runs for every
-	// tool of a list, and may show a tool too many.
-	return a.partial(req, context, ents).possible() ||
-		a.partial(req, with(context, "approval", unknown("approval")), ents).possible()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/schema"
+	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -113,6 +114,7 @@ func TestConvertBounds(t *testing.T) {
 		{`{"d": 1.00001}`, ""},
 		{`{"d": 922337203685478}`, ""},
 		{`{"d": 1e-400}`, ""},
+		{`{"d": 1.` + strings.Repeat("0", maxNumber) + `}`, ""}, // short numbers only: long ones cost
 		{`{"t": "2026-11-23T12:00:00+01:00"}`, `{"t":{"__extn":{"fn":"datetime","arg":"2026-11-23T11:00:00.000Z"}}}`},
 		{`{"t": "yesterday"}`, ""},
 		{`{"other": 1}`, `{}`},
@@ -157,6 +159,13 @@ func TestDigestCoversPoliciesAndSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	renamed, err := New([]API{pets()}, []PolicyFile{{Name: "other.cedar", Text: []byte(DefaultPolicy)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if renamed.Digest() == engine(t, DefaultPolicy).Digest() {
+		t.Error("the file's name, which names policies, is not covered")
+	}
 	if a.Digest() == b.Digest() || a.Digest() == c.Digest() || len(a.Digest()) != 64 || a.Digest() != engine(t, "").Digest() {
 		t.Error(a.Digest(), b.Digest(), c.Digest())
 	}
@@ -175,8 +184,18 @@ func FuzzPolicies(f *testing.F) {
 	})
 }
 
+// Whatever converts is what the schema says of it, by Cedar's own judgement, and
+// nothing is ever allowed that the policies hold.
 func FuzzConvert(f *testing.F) {
-	f.Add(`{"body":{"name":"x","price":1.5,"tags":["a"],"owner":{"__entity":{"type":"User","id":"admin"}}}}`)
+	for _, args := range []string{
+		`{"body":{"name":"x","price":1.5,"tags":["a"],"owner":{"__entity":{"type":"User","id":"admin"}}}}`,
+		`{"body":{"name":"x","price":-922337203685477.5808,"born":"2026-11-23T12:00:00.000001+14:00","note":null,"owner":{"name":"y"}}}`,
+		`{"body":{"name":"x","tags":[{"__extn":{"fn":"ip","arg":"::1"}}],"price":1e14}}`,
+	} {
+		f.Add(args)
+	}
+	e := engine(f, "")
+	v := validate.New(e.schemaFor(e.actions, true))
 	f.Fuzz(func(t *testing.T, args string) {
 		var m map[string]any
 		dec := json.NewDecoder(strings.NewReader(args))
@@ -184,10 +203,23 @@ func FuzzConvert(f *testing.F) {
 		if dec.Decode(&m) != nil {
 			return
 		}
-		e := engine(t, "")
-		d := e.Decide(Request{API: "petstore", Action: "create_pet", Principal: alice(), Now: noon, Path: "/pets", Input: m})
-		if d.Outcome == Allow {
-			t.Errorf("%s was allowed", args)
+		r := Request{API: "petstore", Action: "create_pet", Principal: alice(), Agent: Agent{ID: "x"}, Now: noon, Path: "/pets", Input: m}
+		if d := e.Decide(r); d.Outcome != Hold && d.Remediation != RemedyArgs {
+			t.Errorf("%s: %+v", args, d)
+		}
+		req, context, ents, err := e.request(e.byUID[actionUID("petstore", "create_pet")], r)
+		if err != nil {
+			return
+		}
+		if context["approval"], err = ents.approval(Approval{By: alice()}); err != nil {
+			t.Fatal(err)
+		}
+		req.Context = types.NewRecord(context)
+		if err := v.Request(req); err != nil {
+			t.Errorf("%s: %v", args, err)
+		}
+		if err := v.Entities(ents.own); err != nil {
+			t.Errorf("%s: %v", args, err)
 		}
 	})
 }

@@ -123,7 +123,7 @@ func TestAPIsThatCannotBe(t *testing.T) {
 func varied(n int) API {
 	api := API{Name: "petstore"}
 	for i := range n {
-		input := fmt.Sprintf(`{"type":"object","properties":{"p%d":{"type":"integer"},"force":{"type":%q},"if":{"type":"string"}}}`, i, []string{"boolean", "string"}[min(i%10, 1)])
+		input := fmt.Sprintf(`{"type":"object","properties":{"p%d":{"type":"integer"},"force":{"type":%q},"if":{"type":"string"},"x-y":{"type":%[2]q}}}`, i, []string{"boolean", "string"}[min(i%10, 1)])
 		api.Actions = append(api.Actions, Action{Name: fmt.Sprintf("op_%d", i), Effect: []string{"read", "write", "delete"}[i%3], Tags: []string{fmt.Sprint("t", i%7)}, Input: json.RawMessage(input)})
 	}
 	return api
@@ -137,23 +137,25 @@ func TestRepresentatives(t *testing.T) {
 	}
 	whole := validate.New(e.schemaFor(e.actions, true))
 	for text, want := range map[string]bool{ // whether it is right
-		`permit (principal, action in Action::"call_tool", resource);`:                                                             true,
-		`permit (principal, action in Action::"read", resource) when { context.input has force };`:                                 true,
-		`permit (principal, action in Action::"call_tool", resource) when { context.input has force && context.input.force };`:     false,
-		`permit (principal, action in Action::"call_tool", resource) when { context.input has p7 && context.input.p7 == 1 };`:      true,
-		`permit (principal, action in Action::"call_tool", resource) when { context.input has p7 && context.input.p7 == "x" };`:    false,
-		`permit (principal, action in Action::"call_tool", resource) when { context.input has "if" && context.input["if"] == 1 };`: false,
-		`permit (principal, action in Action::"call_tool", resource) when { context.input has other && context.input.other };`:     true,
-		`permit (principal, action in Action::"call_tool", resource) when { context.input.p7 == 1 };`:                              false,
-		`permit (principal, action in Action::"call_tool", resource) when { context has input && context.usage.day < 3 };`:         true,
-		`permit (principal, action in Action::"call_tool", resource) when { action in Petstore::Action::"tag:t1" };`:               true,
-		`permit (principal, action in Action::"call_tool", resource) when { action == Petstore::Action::"op_none" };`:              false,
-		`permit (principal, action in Action::"call_tool", resource in Shop::Path::"/x");`:                                         true,
-		`permit (principal, action in Petstore::Action::"tag:t1", resource in Shop::Path::"/x");`:                                  false,
-		`permit (principal, action == Petstore::Action::"op_3", resource) when { action in [Petstore::Action::"op_4"] || true };`:  true,
-		`permit (principal, action, resource) when { context has approval };`:                                                      true,
-		`permit (principal, action, resource) when { context.input has p7 };`:                                                      false,
-		`permit (principal, action in Action::"call_tool", resource) when { context.input == context.input };`:                     true,
+		`permit (principal, action in Action::"call_tool", resource);`:                                                                           true,
+		`permit (principal, action in Action::"read", resource) when { context.input has force };`:                                               true,
+		`permit (principal, action in Action::"call_tool", resource) when { context.input has force && context.input.force };`:                   false,
+		`permit (principal, action in Action::"call_tool", resource) when { context.input has p7 && context.input.p7 == 1 };`:                    true,
+		`permit (principal, action in Action::"call_tool", resource) when { context.input has p7 && context.input.p7 == "x" };`:                  false,
+		`permit (principal, action in Action::"call_tool", resource) when { context.input has "if" && context.input["if"] == 1 };`:               false,
+		`permit (principal, action in Action::"call_tool", resource) when { context.input has other && context.input.other };`:                   true,
+		`permit (principal, action in Action::"call_tool", resource) when { context.input.p7 == 1 };`:                                            false,
+		`permit (principal, action in Action::"call_tool", resource) when { context has input && context.usage.day < 3 };`:                       true,
+		`permit (principal, action in Action::"call_tool", resource) when { action in Petstore::Action::"tag:t1" };`:                             true,
+		`permit (principal, action in Action::"call_tool", resource) when { context.input has "x-y" && context.input["x-y"] };`:                  false,
+		`permit (principal, action in Action::"call_tool", resource) when { action in Petstore::Action::"tag:t1" && context.usage.day == "x" };`: false,
+		`permit (principal, action in Action::"call_tool", resource) when { action == Petstore::Action::"op_none" };`:                            false,
+		`permit (principal, action in Action::"call_tool", resource in Shop::Path::"/x");`:                                                       true,
+		`permit (principal, action in Petstore::Action::"tag:t1", resource in Shop::Path::"/x");`:                                                false,
+		`permit (principal, action == Petstore::Action::"op_3", resource) when { action in [Petstore::Action::"op_4"] || true };`:                true,
+		`permit (principal, action, resource) when { context has approval };`:                                                                    true,
+		`permit (principal, action, resource) when { context.input has p7 };`:                                                                    false,
+		`permit (principal, action in Action::"call_tool", resource) when { context.input == context.input };`:                                   true,
 	} {
 		list, bad := parsePolicies([]PolicyFile{{Name: "t", Text: []byte(text)}})
 		if len(bad) > 0 {
