@@ -195,7 +195,8 @@ func fileOr(translated any) any {
 // parts.
 func (b *builder) fields(x *body, where place, m, encodings map[string]any, depth int) error {
 	props, _ := m["properties"].(map[string]any)
-	for name, source := range props {
+	for _, name := range sortedKeys(props) {
+		source := props[name]
 		e, _ := encodings[name].(map[string]any)
 		at := where.to("properties", name)
 		f, err := b.field(x, at, source, e)

@@ -79,12 +79,15 @@ func (c *compiler) compile() (*API, *Error) {
 	if c.api.Operations, err = filter(ops, c.opts.Include, c.opts.Exclude); err != nil {
 		return nil, &Error{File: c.location, Message: err.Error()}
 	}
-	for _, d := range c.loader.docs {
-		c.duplicates(d)
+	for _, name := range slices.Sorted(maps.Keys(c.loader.docs)) {
+		c.duplicates(c.loader.docs[name])
 	}
 	if len(c.loader.docs) == 0 {
 		c.duplicates(c.root)
 	}
+	slices.SortStableFunc(c.api.Findings, func(a, b Finding) int {
+		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column)
+	})
 	return c.api, nil
 }
 
@@ -179,18 +182,19 @@ func (c *compiler) pathItem(at place, path string, item map[string]any, refused 
 			entries = append(entries, entry{strings.ToUpper(m), at.to(m), v})
 		}
 	}
+	own := len(entries)
 	more, _ := item["additionalOperations"].(map[string]any)
 	for _, m := range slices.Sorted(maps.Keys(more)) {
 		entries = append(entries, entry{m, at.to("additionalOperations", m), more[m]})
 	}
 	var ops []*Operation
-	for _, e := range entries {
+	for i, e := range entries {
 		name := e.method + " " + path
 		op := &Operation{API: c.api, Method: e.method, ID: oneLine(name, 200)}
 		op.Path, op.query, _ = strings.Cut(path, "?")
 		c.all = append(c.all, op)
-		if !methodToken.MatchString(e.method) {
-			c.finding(e.at, name, true, "the method is no HTTP token in capitals")
+		if err := legalMethod(e.method, i >= own); err != nil {
+			c.finding(e.at, name, true, err.Error())
 			continue
 		}
 		where, v, err := c.loader.follow(e.at, e.value)
@@ -218,6 +222,23 @@ func (c *compiler) pathItem(at place, path string, item map[string]any, refused 
 	return ops
 }
 
+// legalMethod refuses methods that answer with the request, credential and all,
+// or that HTTP treats as no request for a path; and among the additional ones
+// those that have a place of their own.
+func legalMethod(method string, additional bool) error {
+	switch {
+	case !methodToken.MatchString(method):
+		return errors.New("the method is no HTTP token in capitals")
+	case method == "TRACE" || method == "TRACK":
+		return fmt.Errorf("%s would show the credential in its answer", method)
+	case method == "CONNECT":
+		return errors.New("CONNECT is no request for a path")
+	case additional && slices.Contains(methods, strings.ToLower(method)):
+		return fmt.Errorf("%s is no additional operation: the path has a key of its own for it", method)
+	}
+	return nil
+}
+
 var methodToken = regexp.MustCompile(`^[A-Z][A-Z0-9-]{0,31}$`)
 
 // placedError is an error at another place than where it is noticed.
@@ -230,7 +251,8 @@ func (e *placedError) Error() string { return e.err.Error() }
 
 // effects applies the overrides of Options.
 func (c *compiler) effects(ops []*Operation) *Error {
-	for key, effect := range c.opts.Effects {
+	for _, key := range slices.Sorted(maps.Keys(c.opts.Effects)) {
+		effect := c.opts.Effects[key]
 		if effect != Read && effect != Write && effect != Delete {
 			return &Error{File: c.location, Message: fmt.Sprintf("the effect for %q is %q; it can be read, write or delete", key, effect)}
 		}
@@ -354,6 +376,9 @@ func absolute(s string) (string, error) {
 		return "", errors.New("holds a user name")
 	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
 		return "", errors.New("holds a query or a fragment")
+	}
+	if err := legalPath(strings.TrimRight(u.EscapedPath(), "/") + "/"); err != nil || strings.ContainsAny(u.Path, "{}") {
+		return "", errors.New("holds a path that could be read as another one")
 	}
 	return strings.ToLower(u.Scheme) + "://" + strings.ToLower(u.Host) + strings.TrimRight(u.EscapedPath(), "/"), nil
 }

@@ -42,7 +42,7 @@ func TestCorpusReadsBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(dir, name)
-			if info, err := os.Stat(path); err == nil && info.Size() > 3<<20 && raceEnabled {
+			if info, err := os.Stat(path); err == nil && info.Size() > 1<<20 && raceEnabled {
 				t.Skip("large documents are tried without the race detector")
 			}
 			api, err := Load(context.Background(), path, Options{BaseURL: "https://api.example.com/base"})

@@ -115,8 +115,8 @@ func TestVersions(t *testing.T) {
 }
 
 func TestEffects(t *testing.T) {
-	doc := v30 + "paths: {/a: {get: {}, head: {}, options: {}, post: {}, put: {}, patch: {}, trace: {}, delete: {}}, /s: {post: {operationId: search, x-exeat-effect: read}}}"
-	want := map[string]Effect{"GET /a": Read, "HEAD /a": Read, "OPTIONS /a": Read, "POST /a": Write, "PUT /a": Write, "PATCH /a": Delete, "TRACE /a": Write, "DELETE /a": Delete, "search": Write}
+	doc := v30 + "paths: {/a: {get: {}, head: {}, options: {}, post: {}, put: {}, patch: {}, delete: {}}, /s: {post: {operationId: search, x-exeat-effect: read}}}"
+	want := map[string]Effect{"GET /a": Read, "HEAD /a": Read, "OPTIONS /a": Read, "POST /a": Write, "PUT /a": Write, "PATCH /a": Delete, "DELETE /a": Delete, "search": Write}
 	got := map[string]Effect{}
 	for _, op := range loadText(t, doc, Options{Effects: map[string]Effect{"patch_a": Delete, "search": Write}}).Operations {
 		got[op.ID] = op.Effect

@@ -49,19 +49,24 @@ var underscores = regexp.MustCompile(`_+`)
 func isLowerOrDigit(r rune) bool { return unicode.IsLower(r) || unicode.IsDigit(r) }
 
 // nameOperations gives every operation a legal name that depends on nothing but
-// itself and on whether others would have the same.
+// itself and on whether others would have the same. Such a one ends with a hash
+// of method and path, the longer the more others end up with its name.
 func nameOperations(ops []*Operation) {
 	count := map[string]int{}
 	for _, op := range ops {
 		op.Name = snake(op.ID)
 		count[op.Name]++
 	}
-	for _, op := range ops {
-		if op.Name == "" || len(op.Name) > maxName || count[op.Name] > 1 || slices.Contains(reserved, op.Name) {
-			sum := sha256.Sum256([]byte(op.Method + " " + op.wholePath()))
-			suffix := hex.EncodeToString(sum[:4])
-			op.Name = strings.Trim(strings.TrimRight(cut(op.Name, maxName-9), "_")+"_"+suffix, "_")
+	for _, size := range []int{4, 8, 15} {
+		named := map[string]int{}
+		for _, op := range ops {
+			if count[op.Name] > 1 || op.Name == "" || len(op.Name) > maxName || slices.Contains(reserved, op.Name) {
+				sum := sha256.Sum256([]byte(op.Method + " " + op.wholePath()))
+				op.Name = strings.Trim(strings.TrimRight(cut(snake(op.ID), maxName-1-2*size), "_")+"_"+hex.EncodeToString(sum[:size]), "_")
+			}
+			named[op.Name]++
 		}
+		count = named
 	}
 	slices.SortFunc(ops, func(a, b *Operation) int { return strings.Compare(a.Name, b.Name) })
 }

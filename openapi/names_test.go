@@ -58,6 +58,31 @@ func TestArgumentNames(t *testing.T) {
 	}
 }
 
+// Another operation can be called what a suffix makes of two.
+func TestNamesAreUnique(t *testing.T) {
+	taken := ""
+	for range 3 { // each time the name that a clash leads to is claimed, too
+		paths := "/a: {get: {operationId: listPets}}, /b: {get: {operationId: list_pets}}"
+		if taken != "" {
+			paths += ", /c: {get: {operationId: " + taken + "}}"
+		}
+		names := map[string]bool{}
+		ops := loadText(t, v30+"paths: {"+paths+"}", Options{}).Operations
+		for _, op := range ops {
+			names[op.Name] = true
+			if op.Path == "/a" {
+				taken = op.Name
+			}
+			if len(op.Name) > maxName {
+				t.Error(op.Name)
+			}
+		}
+		if len(names) != len(ops) {
+			t.Errorf("%d names for %d operations: %v", len(names), len(ops), names)
+		}
+	}
+}
+
 // What is wrong with one operation renames no other.
 func TestNamesOfWhatIsLeftOut(t *testing.T) {
 	const kept = "/a: {get: {operationId: listPets}}, "

@@ -52,7 +52,7 @@ type API struct {
 	Digest string
 	// Operations are ordered by tool name.
 	Operations []*Operation
-	// Findings name what was left out or changed, in document order.
+	// Findings name what was left out or changed, by file and position.
 	Findings []Finding
 	// Security are the document's security schemes by name.
 	Security map[string]SecurityScheme

@@ -162,7 +162,7 @@ func TestCorpusLoads(t *testing.T) {
 			continue
 		}
 		t.Run(e.Name(), func(t *testing.T) {
-			if info, err := e.Info(); err == nil && (info.Size() > 3<<20 || e.IsDir()) && raceEnabled {
+			if info, err := e.Info(); err == nil && (info.Size() > 1<<20 || e.IsDir()) && raceEnabled {
 				t.Skip("large documents are tried without the race detector")
 			}
 			t.Parallel()

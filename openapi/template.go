@@ -24,8 +24,8 @@ func legalPath(path string) error {
 		return errors.New("the path holds characters that cannot be seen")
 	case !strings.HasPrefix(plain, "/") || strings.Contains(plain, "//"):
 		return errors.New("a path begins with one slash, and has no two beside each other")
-	case strings.ContainsAny(path, "#\\") || strings.ContainsAny(query, "{}?"):
-		return errors.New("the path holds a fragment, a backslash or a variable in its query")
+	case strings.ContainsAny(path, "#\\") || strings.ContainsAny(query, "{}?") || strings.HasSuffix(path, "?"):
+		return errors.New("the path holds a fragment, a backslash, or a query that is empty or has a variable")
 	}
 	if _, whole := unpercent(query); !whole {
 		return errors.New("the query in the path is not percent-encoded well")
