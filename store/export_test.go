@@ -10,6 +10,9 @@ import (
 // BatchMost bounds a group commit.
 const BatchMost = batchMost
 
+// Readers bounds the views that run at once.
+const Readers = readers
+
 // PollEvery sets how often watchers look for other processes' changes, for the
 // stores that t opens afterwards.
 func PollEvery(t testing.TB, d time.Duration) {

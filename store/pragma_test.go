@@ -15,7 +15,7 @@ func TestPragmas(t *testing.T) {
 	}
 	defer s.Close()
 	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "trusted_schema": "0", "foreign_keys": "1"}
-	for pool, db := range map[string]*sql.DB{"write": s.write, "read": s.read} {
+	for pool, db := range map[string]*sql.DB{"write": s.write, "read": s.read, "poll": s.poll} {
 		for name, value := range want {
 			var got string
 			if err := db.QueryRow("PRAGMA " + name).Scan(&got); err != nil {

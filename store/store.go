@@ -33,6 +33,7 @@ var migrations embed.FS
 type Store struct {
 	write *sql.DB // one connection: SQLite has one writer
 	read  *sql.DB
+	poll  *sql.DB // one connection, so that a watcher never waits for readers
 	log   *committer
 	watch *watcher
 }
@@ -53,7 +54,10 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	s := &Store{}
 	s.write, err = connect(path, "immediate", 1)
 	if err == nil {
-		s.read, err = connect(path, "deferred", 8, "query_only(1)")
+		s.read, err = connect(path, "deferred", readers, "query_only(1)")
+	}
+	if err == nil {
+		s.poll, err = connect(path, "deferred", 1, "query_only(1)")
 	}
 	if err == nil {
 		err = s.migrate(ctx)
@@ -77,8 +81,10 @@ func (s *Store) abandon(path string, created bool) {
 		}
 		s.write.Close()
 	}
-	if s.read != nil {
-		s.read.Close()
+	for _, db := range []*sql.DB{s.read, s.poll} {
+		if db != nil {
+			db.Close()
+		}
 	}
 	if tables == 0 {
 		for _, suffix := range []string{"", "-wal", "-shm"} {
@@ -120,6 +126,9 @@ func prepareFile(path string) (created bool, err error) {
 	}
 	return false, f.Close()
 }
+
+// readers bounds the views that run at once.
+const readers = 8
 
 // connect opens a pool. Every write is flushed before its commit returns. A
 // file that has gone is an error (mode=rw), not a new and empty database.
@@ -181,7 +190,7 @@ func (s *Store) migrate(ctx context.Context) error {
 func (s *Store) Close() error {
 	s.log.close()
 	s.watch.close()
-	return errors.Join(s.read.Close(), s.write.Close())
+	return errors.Join(s.poll.Close(), s.read.Close(), s.write.Close())
 }
 
 // Update runs fn in one write transaction. fn may run more than once and must

@@ -70,7 +70,7 @@ func (s *Store) Watch() (<-chan struct{}, func()) {
 func (w *watcher) run(ctx context.Context) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	conn, err := w.store.read.Conn(ctx)
+	conn, err := w.store.poll.Conn(ctx)
 	if err == nil {
 		defer conn.Close()
 	}

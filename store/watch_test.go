@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,4 +93,35 @@ func TestCloseWhileWatched(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error("closed twice:", err)
 	}
+}
+
+// Readers that keep every connection do not keep a watcher from waking.
+func TestWatchWhileReadersAreBusy(t *testing.T) {
+	store.PollEvery(t, time.Millisecond)
+	path := filepath.Join(t.TempDir(), "db")
+	s, other := storetest.OpenAt(t, path), storetest.OpenAt(t, path)
+	release := make(chan struct{})
+	var begun, ended sync.WaitGroup
+	for range store.Readers {
+		begun.Add(1)
+		ended.Go(func() {
+			if err := s.View(ctx, func(*store.Tx) error { begun.Done(); <-release; return nil }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	begun.Wait()
+	changed, stop := s.Watch()
+	defer stop()
+	<-changed // the first wake-up is for what came before
+	if err := other.Log(store.Entry{Kind: "call"})(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-changed:
+	case <-time.After(10 * time.Second):
+		t.Error("nobody was woken")
+	}
+	close(release)
+	ended.Wait()
 }
