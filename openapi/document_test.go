@@ -218,12 +218,21 @@ func FuzzLoad(f *testing.F) {
 		if err != nil {
 			return
 		}
+		names := map[string]bool{}
 		for _, op := range api.Operations {
+			if names[op.Name] || op.Name == "" || len(op.Name) > maxName || snake(op.Name) != op.Name || legalPath(op.wholePath()) != nil || op.Method == "TRACE" {
+				t.Errorf("%q is the name of %q %q", op.Name, op.Method, op.Path)
+			}
+			names[op.Name] = true
 			if !json.Valid(op.Input) {
 				t.Errorf("%s has an input schema that is no JSON: %s", op.Name, op.Input)
 			}
 			if args, err := op.Parse([]byte(`{}`)); err == nil {
-				op.Encode(args)
+				if r, err := op.Encode(args); err == nil {
+					if out, err := http.NewRequest(r.Method, r.Origin+r.Target, nil); err != nil || out.URL.RequestURI() != r.Target {
+						t.Errorf("%q %q: %v", r.Origin, r.Target, err)
+					}
+				}
 			}
 		}
 	})

@@ -12,6 +12,30 @@ import (
 	"testing"
 )
 
+// References stay in the document's folder, by links too.
+func TestReferencesStayInside(t *testing.T) {
+	dir := t.TempDir()
+	sub := filepath.Join(dir, "sub")
+	if err := errors.Join(os.Mkdir(sub, 0o700), os.WriteFile(filepath.Join(dir, "secret.yaml"), []byte("get: {operationId: leaked}"), 0o600),
+		os.WriteFile(filepath.Join(sub, "in.yaml"), []byte("get: {operationId: fine}"), 0o600),
+		os.Symlink("../secret.yaml", filepath.Join(sub, "link.yaml")), os.Symlink("in.yaml", filepath.Join(sub, "near.yaml"))); err != nil {
+		t.Fatal(err)
+	}
+	for ref, served := range map[string]bool{
+		"../secret.yaml": false, "link.yaml": false, "file://" + dir + "/secret.yaml": false, dir + "/secret.yaml": false, "http://127.0.0.1:1/x": false,
+		"%2e%2e/secret.yaml": false, "//h/x": false, "x/../../secret.yaml": false, "in.yaml": true, "near.yaml": true, "./in.yaml#": true,
+	} {
+		doc := filepath.Join(sub, "openapi.yaml")
+		if err := os.WriteFile(doc, []byte(v30+"paths: {/a: {$ref: '"+ref+"'}}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		api, err := Load(context.Background(), sub, Options{})
+		if err != nil || (len(api.Operations) == 1) != served || (len(api.Findings) == 1) == served {
+			t.Errorf("%s: %v %+v", ref, err, api)
+		}
+	}
+}
+
 func TestPipesAreNotRead(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"openapi.yaml": v30 + "paths: {/a: {$ref: 'pipe.yaml'}, /ok: {$ref: 'dir'}}", "other/doc.yaml": v30 + "paths: {}"} {
