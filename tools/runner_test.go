@@ -54,6 +54,7 @@ type rigOptions struct {
 	base        string       // instead of a server for api
 	path        string       // of the database
 	keys        *token.Keys
+	doc         *openapi.API // instead of the shop's
 }
 
 func newRig(t testing.TB, o rigOptions) *rig {
@@ -76,6 +77,9 @@ func newRig(t testing.TB, o rigOptions) *rig {
 	doc, err := openapi.Load(ctx, spec, openapi.Options{BaseURL: o.base})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if o.doc != nil {
+		doc = o.doc
 	}
 	var policies []authz.PolicyFile
 	if o.policy != "" {
@@ -459,6 +463,32 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	res := r.Call(context.Background(), caller("alice"), "get_pet", []byte(`{"petId":1}`))
 	if res.Envelope.HTTPStatus != http.StatusFound || reached.Load() {
 		t.Errorf("%s, reached %t", res.JSON(), reached.Load())
+	}
+}
+
+// A document cannot send the API's credential to another host.
+func TestCredentialStaysWithItsHost(t *testing.T) {
+	var reached atomic.Bool
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Store(true) }))
+	defer other.Close()
+	shop := httptest.NewServer(petstore.New())
+	defer shop.Close()
+	file := filepath.Join(t.TempDir(), "doc.yaml")
+	text := "openapi: 3.1.0\ninfo: {title: t, version: '1'}\nservers: [{url: '" + shop.URL + "'}]\n" +
+		"paths: {/a: {get: {operationId: stray, servers: [{url: '" + other.URL + "'}]}}, /pets: {get: {operationId: stay}}}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := openapi.Load(context.Background(), file, openapi.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, rigOptions{doc: doc})
+	if res := r.Call(context.Background(), caller("alice"), "stray", nil); res.Envelope.Code != CredentialFailed || reached.Load() {
+		t.Errorf("%s, reached %t", res.JSON(), reached.Load())
+	}
+	if res := r.Call(context.Background(), caller("alice"), "stay", nil); res.Envelope.HTTPStatus != http.StatusOK {
+		t.Errorf("%s", res.JSON())
 	}
 }
 

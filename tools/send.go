@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync/atomic"
 
 	"github.com/exeat/exeat/authz/token"
@@ -67,6 +68,9 @@ func (c *call) writes() bool { return c.tool.op.Effect != openapi.Read }
 // made for exactly them.
 func (r *Runner) mint(ctx context.Context, c *call) (*http.Request, token.Receipt, error) {
 	q := c.request
+	if base := c.tool.api.Document.BaseURL; q.Origin != origin(base) {
+		return nil, token.Receipt{}, fmt.Errorf("the operation's own server is %s, and the API's credential is for %s: pass --base-url", q.Origin, base)
+	}
 	req, err := http.NewRequestWithContext(ctx, q.Method, q.Origin+q.Target, bytes.NewReader(q.Body))
 	if err != nil {
 		return nil, token.Receipt{}, plain(err)
@@ -103,6 +107,16 @@ func (r *Runner) mint(ctx context.Context, c *call) (*http.Request, token.Receip
 		PolicySet:  c.policies,
 	}, req)
 	return req, receipt, err
+}
+
+// origin is the scheme and host of a base URL, as requests name them.
+func origin(base string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return ""
+	}
+	port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
+	return u.Scheme + "://" + strings.TrimSuffix(strings.ToLower(u.Host), port)
 }
 
 // claim is what a token says of the approval.

@@ -147,7 +147,7 @@ func FuzzTarget(f *testing.F) {
 		if rec.Code != http.StatusTeapot && line != "" {
 			t.Fatalf("status %d, but the API saw %q", rec.Code, line)
 		}
-		if line != "" && strings.Contains(line, "/../") {
+		if path, _, _ := strings.Cut(line, "?"); strings.Contains(path, "/../") {
 			t.Fatalf("a dot segment reached the API: %q", line)
 		}
 	})
