@@ -121,7 +121,12 @@ func (b *builder) setBody(x *body, at place, schema, encoding any, description s
 	if m, ok := out.(map[string]any); ok && description != "" && m["description"] == nil {
 		m["description"] = description
 	}
-	raw, err := json.Marshal(out)
+	return b.putBody(x, out)
+}
+
+// putBody puts the body into the input schema.
+func (b *builder) putBody(x *body, schema any) error {
+	raw, err := json.Marshal(schema)
 	if err != nil {
 		return err
 	}
@@ -378,14 +383,5 @@ func (b *builder) swaggerForm(form []parameter) error {
 	if len(required) > 0 {
 		schema["required"] = required
 	}
-	raw, err := json.Marshal(schema)
-	if err != nil {
-		return err
-	}
-	b.op.body = x
-	b.props["body"] = raw
-	if x.Required {
-		b.required = append(b.required, "body")
-	}
-	return nil
+	return b.putBody(x, schema)
 }
