@@ -74,8 +74,9 @@ func (r *Runner) prepare(caller Caller, name string, raw []byte) (*call, Result)
 	t, ok := r.byName[name]
 	if ok && !r.Visible(caller, t) {
 		r.Hidden(caller, t)
+		ok = false
 	}
-	if !ok || !r.Visible(caller, t) {
+	if !ok {
 		return nil, fail(InvalidArguments, fmt.Sprintf("there is no tool %q", name))
 	}
 	c := &call{caller: caller, tool: t, txn: newTxn(), policies: r.Engine.Digest(), start: r.Now()}
@@ -87,8 +88,7 @@ func (r *Runner) prepare(caller Caller, name string, raw []byte) (*call, Result)
 	if err != nil {
 		return c, c.invalid(err)
 	}
-	c.request = store.Request{Method: req.Method, Origin: req.Origin, Target: req.Target, Path: req.Path,
-		ContentType: req.ContentType, Header: req.Header, Body: req.Body}
+	c.request = kept(req)
 	if len(c.request.Target) > maxTarget {
 		err := &openapi.ArgumentError{Problems: []openapi.Problem{{Message: "together make a URL that is too long"}}}
 		return c, c.invalid(err)
@@ -96,6 +96,12 @@ func (r *Runner) prepare(caller Caller, name string, raw []byte) (*call, Result)
 	c.details = c.bind()
 	c.digest = c.details.Digest()
 	return c, Result{}
+}
+
+// kept is a request as holds keep it.
+func kept(q *openapi.Request) store.Request {
+	return store.Request{Method: q.Method, Origin: q.Origin, Target: q.Target, Path: q.Path,
+		ContentType: q.ContentType, Header: q.Header, Body: q.Body}
 }
 
 // maxTarget bounds a request-target: servers take no longer ones. maxHeld bounds

@@ -95,17 +95,18 @@ func (r *Runner) trouble(err error) {
 // release sends a claimed hold, if it still is what was approved and the
 // policies still allow it, and records what came of it.
 func (r *Runner) release(ctx context.Context, h store.Hold) {
+	entry := store.Entry{Txn: h.Txn, Principal: h.Subject, API: h.API, Tool: h.Tool, Hold: h.ID, Digest: h.Digest}
 	defer func() {
 		if v := recover(); v != nil {
-			r.finish(ctx, h, approval.Lose{}, store.Entry{Kind: "unknown", Txn: h.Txn, Principal: h.Subject, API: h.API, Tool: h.Tool,
-				Hold: h.ID, Digest: h.Digest, Code: string(OutcomeUnknown)})
+			entry.Kind, entry.Code = "unknown", string(OutcomeUnknown)
+			r.finish(ctx, h, approval.Lose{}, entry)
 			r.trouble(fmt.Errorf("release %s: panic: %v", h.ID, v))
 		}
 	}()
 	c, err := r.revive(h)
 	if err != nil {
-		r.finish(ctx, h, approval.Refuse{}, store.Entry{Kind: "refuse", Txn: h.Txn, Principal: h.Subject, API: h.API, Tool: h.Tool,
-			Hold: h.ID, Digest: h.Digest, Code: string(PolicyChanged), Note: err.Error()})
+		entry.Kind, entry.Code, entry.Note = "refuse", string(PolicyChanged), err.Error()
+		r.finish(ctx, h, approval.Refuse{}, entry)
 		r.trouble(fmt.Errorf("release %s: %w", h.ID, err))
 		return
 	}
@@ -146,9 +147,7 @@ func (r *Runner) revive(h store.Hold) (*call, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the stored arguments do not encode any more: %v", err)
 	}
-	q := store.Request{Method: again.Method, Origin: again.Origin, Target: again.Target, Path: again.Path,
-		ContentType: again.ContentType, Header: again.Header, Body: again.Body}
-	if !sameRequest(q, h.Request) {
+	if !sameRequest(kept(again), h.Request) {
 		return nil, errors.New("the stored request is not what its arguments stand for")
 	}
 	c.details = c.bind()

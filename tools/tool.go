@@ -97,9 +97,6 @@ func newTool(name string, api *API, op *openapi.Operation) *Tool {
 	}
 }
 
-// API is the API that the tool belongs to.
-func (t *Tool) API() *API { return t.api }
-
 // Operation is what the tool calls.
 func (t *Tool) Operation() *openapi.Operation { return t.op }
 

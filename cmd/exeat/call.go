@@ -110,11 +110,7 @@ func dry(cmd *cobra.Command, cfg config, name, args string) error {
 	}
 	var apis []*tools.API
 	for i, d := range docs {
-		api := &tools.API{Document: d, Audience: cfg.APIs[i].Audience}
-		if api.Audience == "" {
-			api.Audience = d.BaseURL
-		}
-		apis = append(apis, api)
+		apis = append(apis, &tools.API{Document: d, Audience: cfg.APIs[i].audience(d)})
 	}
 	runner, err := tools.New(tools.Config{APIs: apis, Engine: engine})
 	if err != nil {

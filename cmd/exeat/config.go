@@ -238,6 +238,15 @@ func (c config) withDefaults() (config, error) {
 	return c, nil
 }
 
+// issuer is the iss of tokens: where the keys are published, unless said
+// otherwise.
+func (c config) issuer() string {
+	if c.Issuer != "" {
+		return c.Issuer
+	}
+	return "http://" + c.Listen
+}
+
 func setDefault(s *string, value string) {
 	if *s == "" {
 		*s = value

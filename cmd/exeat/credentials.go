@@ -14,20 +14,21 @@ import (
 	"github.com/exeat/exeat/tools"
 )
 
+// audience is the API's resource identifier: its base URL, unless said otherwise.
+func (a apiConfig) audience(doc *openapi.API) string {
+	if a.Audience != "" {
+		return a.Audience
+	}
+	return doc.BaseURL
+}
+
 // serveAPI chooses how the calls of a document get their credentials.
 func serveAPI(cfg config, a apiConfig, doc *openapi.API, keys *token.Keys) (*tools.API, error) {
-	api := &tools.API{Document: doc, Audience: a.Audience}
-	if api.Audience == "" {
-		api.Audience = doc.BaseURL
-	}
+	api := &tools.API{Document: doc, Audience: a.audience(doc)}
 	c := a.Credential
 	switch c.Strategy {
 	case "", "signed":
-		issuer := cfg.Issuer
-		if issuer == "" {
-			issuer = "http://" + cfg.Listen
-		}
-		api.Credentials = &token.Signed{Issuer: issuer, Keys: keys}
+		api.Credentials = &token.Signed{Issuer: cfg.issuer(), Keys: keys}
 	case "static":
 		secret, err := readSecret(c)
 		if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -21,18 +22,14 @@ func keysCmd() *cobra.Command {
 
 // openKeys opens the key folder of the flags.
 func openKeys(dir, alg string) (*token.Keys, error) {
-	cfg, err := config{Keys: dir, DB: "unused", KeyAlg: alg, User: "unused"}.withKeys()
-	if err != nil {
-		return nil, err
+	if dir == "" {
+		state, err := stateDir()
+		if err != nil {
+			return nil, err
+		}
+		dir = filepath.Join(state, "keys")
 	}
-	return token.OpenKeys(cfg.Keys, cfg.KeyAlg)
-}
-
-func (c config) withKeys() (config, error) {
-	if c.Keys == "" {
-		c.DB = ""
-	}
-	return c.withDefaults()
+	return token.OpenKeys(dir, alg)
 }
 
 func keysFlags(cmd *cobra.Command, dir, alg *string) {

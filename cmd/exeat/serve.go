@@ -118,14 +118,10 @@ func (g *gateway) http() (http.Handler, string, error) {
 		return nil, "", err
 	}
 	bearer := base64.RawURLEncoding.EncodeToString(secret)
-	issuer := g.cfg.Issuer
-	if issuer == "" {
-		issuer = "http://" + g.cfg.Listen
-	}
 	return g.mcp().Handler(mcpserver.HTTPConfig{
 		Auth:   mcpserver.NewBearer(bearer, principal(g.cfg)),
 		Hosts:  hostNames(g.cfg.Listen),
-		Issuer: issuer,
+		Issuer: g.cfg.issuer(),
 		JWKS:   func() ([]byte, error) { return g.keys.JWKS(g.runner.Now()) },
 	}), bearer, nil
 }
