@@ -492,6 +492,34 @@ func TestCredentialStaysWithItsHost(t *testing.T) {
 	}
 }
 
+// net/http repeats a GET whose reused connection breaks. Where the document says
+// that it changes something, it must not.
+func TestAWriteIsNotRepeatedByTheTransport(t *testing.T) {
+	var requests atomic.Int32
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if requests.Add(1) > 1 {
+			dying(w, r)
+		}
+	}))
+	defer api.Close()
+	file := filepath.Join(t.TempDir(), "doc.yaml")
+	text := "openapi: 3.1.0\ninfo: {title: t, version: '1'}\nservers: [{url: '" + api.URL + "'}]\n" +
+		"paths: {/a: {get: {operationId: fire, x-exeat-effect: write}}}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := openapi.Load(context.Background(), file, openapi.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, rigOptions{doc: doc, policy: `permit (principal, action in Action::"call_tool", resource);`})
+	first := r.Call(context.Background(), caller("alice"), "fire", nil)
+	second := r.Call(context.Background(), caller("alice"), "fire", nil)
+	if first.Envelope.HTTPStatus != http.StatusOK || second.Envelope.Code != OutcomeUnknown || requests.Load() != 2 {
+		t.Errorf("%s %s, %d requests for two calls", first.JSON(), second.JSON(), requests.Load())
+	}
+}
+
 // A budget holds for calls at the same moment too, and refused calls are not
 // taken from it.
 func TestBudgetUnderConcurrency(t *testing.T) {
