@@ -28,12 +28,13 @@ func TestVerifyFindsTampering(t *testing.T) {
 		{"removed and renumbered", `DELETE FROM entries WHERE seq = 3; UPDATE entries SET seq = seq - 1 WHERE seq > 3`, 3, "its content belongs to entry 4"},
 		{"swapped", `UPDATE entries SET seq = 99 WHERE seq = 2; UPDATE entries SET seq = 2 WHERE seq = 3; UPDATE entries SET seq = 3 WHERE seq = 99`, 2, "belongs to entry 3"},
 		{"index column", `UPDATE entries SET principal = 'User::bob' WHERE seq = 5`, 5, "its index columns"},
-		{"put in", `INSERT INTO entries SELECT 6, at, kind, principal, api, tool, body, hash FROM entries WHERE seq = 5`, 6, "belongs to entry 5"},
-		{"forged at the end", `INSERT INTO entries SELECT 6, at, kind, principal, api, tool, CAST(replace(CAST(body AS TEXT), '"seq":5', '"seq":6') AS BLOB), hash FROM entries WHERE seq = 5`, 6, "its content was changed"},
-		{"put far behind the end", `INSERT INTO entries SELECT 9, at, kind, principal, api, tool, body, hash FROM entries WHERE seq = 5`, 9, "3 entries before it are missing"},
-		{"hidden before the first", `INSERT INTO entries SELECT -9223372036854775808, at, kind, principal, api, tool, body, hash FROM entries WHERE seq = 5`, -1 << 63, "out of order"},
-		{"hidden without a number", `INSERT INTO entries SELECT NULL, at, kind, principal, api, tool, body, hash FROM entries WHERE seq = 5`, 1, "is no entry"},
-		{"hidden behind a word", `INSERT INTO entries SELECT 'x', at, kind, principal, api, tool, body, hash FROM entries WHERE seq = 5`, 6, "is no entry"},
+		{"put in", `INSERT INTO entries SELECT 6, at, kind, principal, api, tool, body, hash, txn FROM entries WHERE seq = 5`, 6, "belongs to entry 5"},
+		{"forged at the end", `INSERT INTO entries SELECT 6, at, kind, principal, api, tool, CAST(replace(CAST(body AS TEXT), '"seq":5', '"seq":6') AS BLOB), hash, txn FROM entries WHERE seq = 5`, 6, "its content was changed"},
+		{"put far behind the end", `INSERT INTO entries SELECT 9, at, kind, principal, api, tool, body, hash, txn FROM entries WHERE seq = 5`, 9, "3 entries before it are missing"},
+		{"hidden before the first", `INSERT INTO entries SELECT -9223372036854775808, at, kind, principal, api, tool, body, hash, txn FROM entries WHERE seq = 5`, -1 << 63, "out of order"},
+		{"hidden without a number", `INSERT INTO entries SELECT NULL, at, kind, principal, api, tool, body, hash, txn FROM entries WHERE seq = 5`, 1, "is no entry"},
+		{"hidden behind a word", `INSERT INTO entries SELECT 'x', at, kind, principal, api, tool, body, hash, txn FROM entries WHERE seq = 5`, 6, "is no entry"},
+		{"txn", `UPDATE entries SET txn = 'txn_x' WHERE seq = 5`, 5, "its index columns"},
 		{"time", `UPDATE entries SET at = at + 1 WHERE seq = 5`, 5, "its index columns"},
 		{"kind", `UPDATE entries SET kind = 'login' WHERE seq = 1`, 1, "its index columns"},
 		{"body emptied", `UPDATE entries SET body = x'' WHERE seq = 2`, 2, "its content was changed"},
@@ -194,11 +195,11 @@ func TestEntriesStops(t *testing.T) {
 func TestUsage(t *testing.T) {
 	s := storetest.Open(t)
 	now := time.Now()
-	for _, e := range []store.Entry{
+	for i, e := range []store.Entry{
 		{Kind: "call", Time: now.Add(-30 * time.Second)}, {Kind: "send", Time: now.Add(-30 * time.Minute)}, {Kind: "call", Time: now.Add(-2 * time.Hour)},
 		{Kind: "outcome", Time: now}, {Kind: "call", Time: now, Tool: "other"},
 	} {
-		e.Principal, e.API = "User::alice", "petstore"
+		e.Principal, e.API, e.Txn = "User::alice", "petstore", fmt.Sprintf("txn_%d", i)
 		if e.Tool == "" {
 			e.Tool = "get_pet"
 		}
@@ -206,9 +207,18 @@ func TestUsage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := s.Usage(ctx, "User::alice", "petstore", "get_pet", now.Add(-time.Minute), now.Add(-time.Hour), now.Add(-24*time.Hour))
-	if err != nil || !cmp.Equal(got, []int64{1, 2, 3}) {
-		t.Error(got, err)
+	for _, tt := range []struct {
+		except []string
+		want   []int64
+	}{
+		{nil, []int64{1, 2, 3}},
+		{[]string{"txn_0", "txn_4", "not written yet"}, []int64{0, 1, 2}}, // txn_4 is of another tool
+		{[]string{"txn_2"}, []int64{1, 2, 2}},
+	} {
+		got, err := s.Usage(ctx, "User::alice", "petstore", "get_pet", tt.except, now.Add(-time.Minute), now.Add(-time.Hour), now.Add(-24*time.Hour))
+		if err != nil || !cmp.Equal(got, tt.want) {
+			t.Errorf("except %v: %v, %v, want %v", tt.except, got, err, tt.want)
+		}
 	}
 }
 

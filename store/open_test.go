@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -69,7 +70,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"a device", ctx, os.DevNull, "name a file"},
 		{"text", ctx, in("text"), "no SQLite database: choose another path"},
 		{"short text", ctx, in("short"), "no SQLite database: choose another path"},
-		{"newer", ctx, in("newer"), "newer exeat (schema 99, this one knows 1): use that version"},
+		{"newer", ctx, in("newer"), "newer exeat (schema 99, this one knows 2): use that version"},
 		{"another program's", ctx, in("foreign"), "another program: choose another path"},
 		{"another program's with the same version", ctx, in("foreign1"), "another program: choose another path"},
 		{"readable by others", ctx, in("loose"), "run chmod 600"},
@@ -171,6 +172,27 @@ func TestTwoOpenAFreshFile(t *testing.T) {
 	}
 	all.Wait()
 	if head, err := storetest.OpenAt(t, path).Verify(ctx); err != nil || head.Seq != 8 {
+		t.Error(head, err)
+	}
+}
+
+// A log of the first schema goes on: its entries are counted and its chain holds.
+func TestMigrateTxn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	s := storetest.OpenAt(t, path)
+	for _, txn := range []string{"txn_a", ""} {
+		if err := s.Log(store.Entry{Kind: "call", Principal: "User::alice", API: "a", Tool: "b", Txn: txn})(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close()
+	raw(t, path, "DROP INDEX entries_txn; ALTER TABLE entries DROP COLUMN txn; PRAGMA user_version = 1")
+	s = storetest.OpenAt(t, path)
+	got, err := s.Usage(ctx, "User::alice", "a", "b", []string{"txn_a"}, time.Time{})
+	if err != nil || got[0] != 1 {
+		t.Error(got, err)
+	}
+	if head, err := s.Verify(ctx); err != nil || head.Seq != 2 {
 		t.Error(head, err)
 	}
 }

@@ -32,15 +32,11 @@ type call struct {
 	approval *authz.Approval // what a person said, on release
 	handle   string          // on release
 	err      error           // for the operator
-	uncount  func()          // takes the call out of those under way
 }
 
-// counted ends the counting of a call as under way: its entry counts from now.
-func (c *call) counted() {
-	if c.uncount != nil {
-		c.uncount()
-		c.uncount = nil
-	}
+// budget names what the usage of a call is counted for.
+func (c *call) budget() [3]string {
+	return [3]string{c.caller.Subject(), c.tool.api.Document.Name, c.tool.op.Name}
 }
 
 // Call answers one use of a tool. raw are the arguments as the agent sent them.
@@ -51,7 +47,7 @@ func (r *Runner) Call(ctx context.Context, caller Caller, name string, raw []byt
 		return res
 	}
 	defer func() { r.observe(c, res) }()
-	defer c.counted()
+	defer r.end(c)
 	if c.args == nil || c.digest == "" {
 		r.Store.Log(c.entry("denied", string(res.Envelope.Code)))
 		return res
@@ -136,12 +132,24 @@ func (c *call) invalid(err error) Result {
 // decide asks the policies. Usage that cannot be counted is a deny.
 func (r *Runner) decide(ctx context.Context, c *call) {
 	now := r.Now()
+	if r.Store == nil || !r.Engine.UsesUsage(c.tool.api.Document.Name, c.tool.op.Name) {
+		r.ask(c, now, authz.Usage{})
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock() // no other call may be counted between this count and its decision
 	usage, err := r.usage(ctx, c, now)
 	if err != nil {
 		c.err = err
 		c.decision = authz.Decision{Outcome: authz.Deny, Reason: "the call could not be checked", Remediation: authz.RemedyNone}
 		return
 	}
+	if r.ask(c, now, usage); c.decision.Outcome == authz.Allow {
+		r.begin(c)
+	}
+}
+
+func (r *Runner) ask(c *call, now time.Time, usage authz.Usage) {
 	c.decision = r.Engine.Decide(authz.Request{
 		API:       c.tool.api.Document.Name,
 		Action:    c.tool.op.Name,

@@ -110,7 +110,7 @@ func (r *Runner) release(ctx context.Context, h store.Hold) {
 		r.trouble(fmt.Errorf("release %s: %w", h.ID, err))
 		return
 	}
-	defer c.counted()
+	defer r.end(c)
 	res := r.released(ctx, c, h)
 	r.observe(c, res)
 }

@@ -9,8 +9,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -100,7 +102,7 @@ type Runner struct {
 	owner  string       // names this process in claims
 
 	mu     sync.Mutex
-	active map[[3]string]int64 // calls under way, by subject, API and tool; guarded by mu
+	active map[[3]string]map[string]bool // txns of allowed calls under way, by budget; guarded by mu
 }
 
 // New returns a runner for the tools of cfg.APIs.
@@ -134,7 +136,7 @@ func New(cfg Config) (*Runner, error) {
 		owner:  rand.Text(),
 		client: &http.Client{Transport: cfg.Transport, CheckRedirect: stay},
 		writer: &http.Client{Transport: writes, CheckRedirect: stay},
-		active: map[[3]string]int64{},
+		active: map[[3]string]map[string]bool{},
 	}
 	for _, t := range r.tools {
 		if _, ok := r.byName[t.Name]; ok {
@@ -186,32 +188,40 @@ func (r *Runner) Hidden(caller Caller, t *Tool) {
 }
 
 // usage counts what the policies of the action want counted: the entries of
-// earlier calls, and the calls of this process that have none yet, so that many
-// at the same moment do not all pass for the first. The call counts as under way
-// until its counted method is called.
+// earlier calls, and the calls of this process that were allowed and may have no
+// entry yet, so that many at the same moment do not all pass for the first. The
+// caller holds mu.
 func (r *Runner) usage(ctx context.Context, c *call, now time.Time) (authz.Usage, error) {
-	api, subject := c.tool.api.Document.Name, c.caller.Subject()
-	if r.Store == nil || !r.Engine.UsesUsage(api, c.tool.op.Name) {
-		return authz.Usage{}, nil
-	}
-	key := [3]string{subject, api, c.tool.op.Name}
-	r.mu.Lock()
-	defer r.mu.Unlock() // over the count: an entry must not come between the two
-	n, err := r.Store.Usage(ctx, subject, api, c.tool.op.Name, now.Add(-time.Minute), now.Add(-time.Hour), now.Add(-24*time.Hour))
+	under := slices.Collect(maps.Keys(r.active[c.budget()]))
+	n, err := r.Store.Usage(ctx, c.caller.Subject(), c.tool.api.Document.Name, c.tool.op.Name, under,
+		now.Add(-time.Minute), now.Add(-time.Hour), now.Add(-24*time.Hour))
 	if err != nil {
 		return authz.Usage{}, fmt.Errorf("count earlier calls: %v", err)
 	}
 	if len(n) != 3 {
 		return authz.Usage{}, errors.New("count earlier calls: incomplete answer")
 	}
-	under := r.active[key]
-	r.active[key]++
-	c.uncount = sync.OnceFunc(func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.active[key]--; r.active[key] <= 0 {
-			delete(r.active, key)
-		}
-	})
-	return authz.Usage{Minute: n[0] + under, Hour: n[1] + under, Day: n[2] + under}, nil
+	more := int64(len(under))
+	return authz.Usage{Minute: n[0] + more, Hour: n[1] + more, Day: n[2] + more}, nil
+}
+
+// begin counts a call as under way until end.
+func (r *Runner) begin(c *call) {
+	calls := r.active[c.budget()]
+	if calls == nil {
+		calls = map[string]bool{}
+		r.active[c.budget()] = calls
+	}
+	calls[c.txn] = true
+}
+
+// end takes a call out of those under way: only its entry counts from now.
+func (r *Runner) end(c *call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := c.budget()
+	delete(r.active[key], c.txn)
+	if len(r.active[key]) == 0 {
+		delete(r.active, key)
+	}
 }
