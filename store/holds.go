@@ -32,6 +32,7 @@ type changing struct {
 	Denial, DeniedBy string
 	Owner            string
 	Result           []byte
+	Mark             []byte `json:",omitempty"`
 }
 
 func split(h Hold) (f, c []byte, err error) {
@@ -41,7 +42,7 @@ func split(h Hold) (f, c []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err = exactJSON(changing{Approval: h.Approval, Denial: h.Denial, DeniedBy: h.DeniedBy, Owner: h.Owner, Result: h.Result})
+	c, err = exactJSON(changing{Approval: h.Approval, Denial: h.Denial, DeniedBy: h.DeniedBy, Owner: h.Owner, Result: h.Result, Mark: h.Mark})
 	return f, c, err
 }
 
@@ -77,7 +78,7 @@ func scanHold(row interface{ Scan(...any) error }) (Hold, error) {
 	h.Tool, h.Effect, h.Summary, h.Principal, h.Agent, h.Session = f.Tool, f.Effect, f.Summary, f.Principal, f.Agent, f.Session
 	h.Args, h.Request, h.Details, h.Digest, h.Reason = f.Args, f.Request, f.Details, f.Digest, f.Reason
 	h.PolicySet, h.Txn, h.Policies, h.Choices, h.Seal = f.PolicySet, f.Txn, f.Policies, f.Choices, f.Seal
-	h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Result = c.Approval, c.Denial, c.DeniedBy, c.Owner, c.Result
+	h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Result, h.Mark = c.Approval, c.Denial, c.DeniedBy, c.Owner, c.Result, c.Mark
 	return h, nil
 }
 
@@ -193,7 +194,7 @@ func (tx *Tx) Insert(h Hold) error {
 
 // Swap replaces a hold if its stored version is still h.Version, and sets the
 // version to h.Version+1; otherwise ErrConflict. Only the state, approval,
-// denial, owner, lease, result and time of change can change.
+// denial, owner, lease, result, mark and time of change can change.
 func (tx *Tx) Swap(h Hold) error {
 	_, c, err := split(h)
 	if err != nil {

@@ -86,7 +86,7 @@ func TestSwap(t *testing.T) {
 	other.Request, other.Policies, other.Created, other.Expires = store.Request{}, nil, time.Time{}, time.Time{}
 	approval := &store.Approval{By: json.RawMessage(`{"id":"<bob>"}`), ByName: "User::bob", Once: true, At: want.Created, Expires: want.Expires, AMR: []string{"otp"}, Proof: []byte{1}}
 	for _, h := range []*store.Hold{&other, &want} {
-		h.Approval, h.Owner, h.Lease, h.Result, h.Denial, h.DeniedBy = approval, "me", want.Expires, []byte{0, 255}, "no", "User::bob"
+		h.Approval, h.Owner, h.Lease, h.Result, h.Denial, h.DeniedBy, h.Mark = approval, "me", want.Expires, []byte{0, 255}, "no", "User::bob", []byte{7}
 	}
 	update(t, s, func(tx *store.Tx) error { return tx.Swap(other) })
 	want.State, want.Changed, want.Version = other.State, other.Changed, 1

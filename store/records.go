@@ -83,6 +83,8 @@ type Hold struct {
 	Lease    time.Time // until when the claim holds
 	Result   []byte    // what the handle yields, once final
 	Changed  time.Time
+	// Mark is a MAC over where the hold stands: all that changes, and Seal.
+	Mark []byte
 }
 
 // Entry is one line of the audit log.
