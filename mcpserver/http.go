@@ -1,28 +1,18 @@
 package mcpserver
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/mark3labs/mcp-go/server"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/tools"
 )
-
-// maxBody bounds one HTTP request to the MCP endpoint.
-const maxBody = 16 << 20
-
-// sessionIdle is how long a session of the 2025-11-25 era may be quiet.
-const sessionIdle = time.Hour
 
 // Authenticator says who makes an HTTP request. It is asked on every request;
 // any error is a 401 whose text the client does not see.
@@ -65,15 +55,11 @@ type HTTPConfig struct {
 	JWKS   func() ([]byte, error)
 }
 
-// Handler serves MCP on /mcp and the public keys on /.well-known.
-func (s *Server) Handler(cfg HTTPConfig) http.Handler {
-	endpoint := server.NewStreamableHTTPServer(s.mcp,
-		server.WithEndpointPath("/mcp"),
-		server.WithStateful(true),
-		server.WithSessionIdleTTL(sessionIdle),
-	)
+// Handler serves MCP on /mcp and the public keys on /.well-known. When ctx ends,
+// streams and waiting calls of its clients end, so that a server can be shut down.
+func (s *Server) Handler(ctx context.Context, cfg HTTPConfig) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/mcp", authenticated(cfg.Auth, bounded(endpoint)))
+	mux.Handle("/mcp", authenticated(cfg.Auth, newFront(ctx, s)))
 	if cfg.JWKS != nil {
 		mux.HandleFunc("GET /.well-known/jwks.json", func(w http.ResponseWriter, _ *http.Request) { serveJWKS(w, cfg.JWKS) })
 		mux.HandleFunc("GET /.well-known/oauth-authorization-server", func(w http.ResponseWriter, _ *http.Request) {
@@ -115,35 +101,10 @@ func authenticated(auth Authenticator, next http.Handler) http.Handler {
 	})
 }
 
-// bounded reads the body within maxBody and drops client notifications that
-// belong to no session: in mcp-go one of those can cancel another client's call.
-func bounded(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost {
-			next.ServeHTTP(w, r)
-			return
-		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-		if err != nil {
-			status := http.StatusBadRequest
-			if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-				status = http.StatusRequestEntityTooLarge
-			}
-			http.Error(w, "the request body could not be read within its limit of 16 MiB", status)
-			return
-		}
-		if r.Header.Get("Mcp-Session-Id") == "" {
-			var m struct {
-				Method string `json:"method"`
-			}
-			if json.Unmarshal(body, &m) == nil && strings.HasPrefix(m.Method, "notifications/") {
-				w.WriteHeader(http.StatusAccepted)
-				return
-			}
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		next.ServeHTTP(w, r)
-	})
+// subjectOf is the principal of a request that [authenticated] let through.
+func subjectOf(ctx context.Context) string {
+	p, _ := ctx.Value(principalKey{}).(authz.Principal)
+	return tools.Caller{Principal: p}.Subject()
 }
 
 func serveJWKS(w http.ResponseWriter, jwks func() ([]byte, error)) {

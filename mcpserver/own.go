@@ -1,7 +1,6 @@
 package mcpserver
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
 
+	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/tools"
 )
 
@@ -44,18 +44,34 @@ func own(name, title, description, schema string, readOnly, idempotent bool) mcp
 
 // handleArgs are the arguments of exeat's own tools.
 type handleArgs struct {
-	Handle      string `json:"handle"`
-	WaitSeconds int    `json:"wait_seconds"`
+	handle string
+	wait   time.Duration
 }
 
-func parseHandle(raw json.RawMessage) (handleArgs, *tools.Result) {
-	var a handleArgs
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&a); err != nil || a.Handle == "" || a.WaitSeconds < 0 {
+func parseHandle(raw json.RawMessage) (a handleArgs, bad *tools.Result) {
+	problem := func(pointer, message string) (handleArgs, *tools.Result) {
 		return a, &tools.Result{Envelope: tools.Envelope{Status: tools.Failed, Code: tools.InvalidArguments,
-			Reason:   "the arguments do not fit the tool's input schema",
-			Problems: []tools.Problem{{Pointer: "/handle", Message: "must be the handle of a held call, as a string"}}}}
+			Reason: "the arguments do not fit the tool's input schema", Remediation: authz.RemedyArgs,
+			Problems: []tools.Problem{{Pointer: pointer, Message: message}}}}
+	}
+	given, err := members(raw, "the arguments", "handle", "wait_seconds")
+	if err != nil {
+		return problem("", err.text)
+	}
+	var seconds int
+	for name, v := range given {
+		switch {
+		case name == "handle" && json.Unmarshal(v, &a.handle) == nil:
+		case name == "wait_seconds" && json.Unmarshal(v, &seconds) == nil && seconds >= 0 && seconds <= int(tools.MaxWait.Seconds()):
+			a.wait = time.Duration(seconds) * time.Second
+		case name == "wait_seconds":
+			return problem("/wait_seconds", "must be an integer from 0 to 50")
+		case name != "handle":
+			return problem("", "there is an argument that the tool does not have")
+		}
+	}
+	if a.handle == "" {
+		return problem("/handle", "must be the handle of a held call, as a string")
 	}
 	return a, nil
 }
@@ -65,11 +81,17 @@ func (s *Server) resume(ctx context.Context, req mcp.CallToolRequest) tools.Resu
 	if bad != nil {
 		return *bad
 	}
-	if a.WaitSeconds > 0 && req.Params.Meta != nil && req.Params.Meta.ProgressToken != nil {
+	if a.wait > 0 && req.Params.Meta != nil && req.Params.Meta.ProgressToken != nil {
 		stop := s.progress(ctx, req.Params.Meta.ProgressToken)
 		defer stop()
 	}
-	return s.Runner.Resume(ctx, s.caller(ctx), a.Handle, time.Duration(a.WaitSeconds)*time.Second)
+	// A server that stops answers what it knows instead of waiting.
+	wait, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if serving, ok := ctx.Value(servingKey{}).(context.Context); ok {
+		defer context.AfterFunc(serving, cancel)()
+	}
+	return s.Runner.Resume(wait, s.caller(ctx), a.handle, a.wait)
 }
 
 // progress tells the client now and then that a call is still waiting, so that
@@ -100,7 +122,7 @@ func (s *Server) cancel(ctx context.Context, req mcp.CallToolRequest) tools.Resu
 	if bad != nil {
 		return *bad
 	}
-	return s.Runner.Cancel(ctx, s.caller(ctx), a.Handle)
+	return s.Runner.Cancel(ctx, s.caller(ctx), a.handle)
 }
 
 func (s *Server) holds(ctx context.Context, _ mcp.CallToolRequest) tools.Result {

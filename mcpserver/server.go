@@ -7,10 +7,14 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
+	"golang.org/x/time/rate"
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/tools"
@@ -28,19 +32,24 @@ type Config struct {
 	// Local is the principal of stdio, where the operating system says who
 	// calls.
 	Local authz.Principal
-	// Panicked, if not nil, is told of a panic while a call was answered.
-	Panicked func(tool string, value any)
+	// Limits bound each principal.
+	Limits Limits
+	// Panicked, if not nil, is told of a panic while a call or, by the name of
+	// its method, another request was answered.
+	Panicked func(name string, value any)
 }
 
 // Server serves one runner's tools.
 type Server struct {
 	Config
-	mcp *server.MCPServer
+	mcp     *server.MCPServer
+	limits  *limiter
+	limited rate.Sometimes // not every refusal is worth a line in the log
 }
 
 // New returns a server with all tools registered.
 func New(cfg Config) *Server {
-	s := &Server{Config: cfg}
+	s := &Server{Config: cfg, limits: newLimiter(cfg.Limits), limited: rate.Sometimes{Interval: time.Second}}
 	s.mcp = server.NewMCPServer("exeat", cfg.Version,
 		server.WithToolCapabilities(false),
 		server.WithInstructions(instructions),
@@ -93,20 +102,52 @@ func (s *Server) call(ctx context.Context, req mcp.CallToolRequest) tools.Result
 	return s.Runner.Call(ctx, s.caller(ctx), req.Params.Name, req.Params.RawArguments)
 }
 
-// guarded turns a result into MCP's and a panic into a safe sentence. It never
-// returns a Go error: mcp-go would show its text to the agent.
+// guarded keeps a call within the limits, and turns its result into MCP's and a
+// panic into a safe sentence. It never returns a Go error: mcp-go would show its
+// text to the agent.
 func (s *Server) guarded(name string, f func(context.Context, mcp.CallToolRequest) tools.Result) server.ToolHandlerFunc {
 	return func(ctx context.Context, req mcp.CallToolRequest) (out *mcp.CallToolResult, _ error) {
 		defer func() {
 			if v := recover(); v != nil {
-				if s.Panicked != nil {
-					s.Panicked(name, v)
-				}
+				s.panicked(name, v)
 				out = result(tools.Result{Envelope: tools.Envelope{Status: tools.Failed, Code: tools.Internal,
 					Reason: "something went wrong inside exeat; if the call was a write, it may have been executed"}})
 			}
 		}()
+		done, refused := s.admit(s.caller(ctx), name)
+		if done == nil {
+			return result(refused), nil
+		}
+		defer done()
 		return result(f(ctx, req)), nil
+	}
+}
+
+// admit takes a call from its principal's allowance. What is refused leaves no
+// entry, or a flood of calls would be a flood of entries; the log gets a line
+// now and then.
+func (s *Server) admit(caller tools.Caller, name string) (done func(), refused tools.Result) {
+	now, reason := time.Now(), ""
+	if !s.limits.request(caller.Subject(), now) {
+		reason = fmt.Sprintf("more than %d requests a second; nothing was executed, wait a second", s.limits.CallsPerSecond)
+	} else if done = s.limits.call(caller.Subject(), now); done == nil {
+		reason = fmt.Sprintf("%d calls are under way already; nothing was executed, wait for their answers", s.limits.ConcurrentCalls)
+	}
+	if done == nil {
+		s.limited.Do(func() {
+			if s.Runner.Observe != nil {
+				s.Runner.Observe(tools.Event{Time: now, Subject: caller.Subject(), Agent: caller.Agent.ID, Tool: name,
+					Status: tools.Failed, Code: tools.RateLimited, Err: errors.New(reason)})
+			}
+		})
+		refused.Envelope = tools.Envelope{Status: tools.Failed, Code: tools.RateLimited, Reason: reason}
+	}
+	return done, refused
+}
+
+func (s *Server) panicked(name string, value any) {
+	if s.Panicked != nil {
+		s.Panicked(name, value)
 	}
 }
 
@@ -173,7 +214,13 @@ func agentName(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-type principalKey struct{}
+// localSubject is the principal of stdio, as limits and holds know it.
+func (s *Server) localSubject() string { return tools.Caller{Principal: s.Local}.Subject() }
+
+type (
+	principalKey struct{}
+	servingKey   struct{} // a context that ends when the server begins to stop
+)
 
 // ListJSON is tools as tools/list would give them to a caller who may see all
 // of them: {"tools": […]}.

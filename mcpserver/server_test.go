@@ -80,7 +80,7 @@ func newServer(t testing.TB, policy string) *Server {
 func serve(t testing.TB, s *Server) *httptest.Server {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(nil)
-	srv.Config.Handler = s.Handler(HTTPConfig{Auth: NewBearer("secret", alice), Hosts: []string{srv.Listener.Addr().String()},
+	srv.Config.Handler = s.Handler(context.Background(), HTTPConfig{Auth: NewBearer("secret", alice), Hosts: []string{srv.Listener.Addr().String()},
 		Issuer: "http://exeat.test", JWKS: func() ([]byte, error) { return []byte(`{"keys":[]}`), nil }})
 	srv.Start()
 	t.Cleanup(srv.Close)
@@ -208,7 +208,7 @@ func TestHTTPRefusals(t *testing.T) {
 		{"own origin", "POST", "/mcp", list, with("Origin", "http://"+host), 200},
 		{"foreign host", "POST", "/mcp", list, with("Host", "evil.example"), 403},
 		{"too large", "POST", "/mcp", `{"x":"` + strings.Repeat("a", maxBody) + `"}`, auth, 413},
-		{"sessionless notification is dropped", "POST", "/mcp", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`, auth, 202},
+		{"sessionless notification is dropped", "POST", "/mcp", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`, with("Mcp-Method", "notifications/cancelled"), 202},
 		{"keys", "GET", "/.well-known/jwks.json", "", nil, 200},
 		{"metadata", "GET", "/.well-known/oauth-authorization-server", "", nil, 200},
 		{"nothing else", "GET", "/", "", auth, 404},

@@ -19,14 +19,11 @@ const MaxWait = 50 * time.Second
 const poll = 5 * time.Second
 
 // Resume answers what has become of a held call, after waiting for at most wait
-// (no longer than MaxWait) while it is open.
+// (no longer than MaxWait) while it is open, or until ctx ends.
 func (r *Runner) Resume(ctx context.Context, caller Caller, handle string, wait time.Duration) Result {
-	h, err := r.Holds.Get(ctx, caller.Subject(), handle)
-	if err == nil && wait > 0 {
-		wctx, cancel := context.WithTimeout(ctx, min(wait, MaxWait))
-		defer cancel()
-		h, err = r.Holds.Wait(wctx, caller.Subject(), handle)
-	}
+	ctx, cancel := context.WithTimeout(ctx, min(wait, MaxWait))
+	defer cancel()
+	h, err := r.Holds.Wait(ctx, caller.Subject(), handle)
 	if err != nil {
 		return noHold(err)
 	}
@@ -68,6 +65,9 @@ func (r *Runner) Open(ctx context.Context, caller Caller) Result {
 func noHold(err error) Result {
 	if errors.Is(err, approval.ErrNotFound) {
 		return fail(HandleNotFound, "there is no held call with this handle; exeat_holds lists the open ones")
+	}
+	if errors.Is(err, approval.ErrTampered) {
+		return deny(PolicyChanged, "what exeat kept of this call was changed by somebody else: it is not sent any more. If it was being sent already, look at what became of it", nil, authz.RemedyApproval)
 	}
 	return fail(Internal, "the held call could not be read; try again")
 }

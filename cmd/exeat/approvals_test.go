@@ -119,7 +119,7 @@ func TestApprovalsInATerminal(t *testing.T) {
 // way round.
 func TestSidesDoNotMix(t *testing.T) {
 	g, _ := newShopGateway(t)
-	handler, bearer, err := g.http()
+	handler, bearer, err := g.http(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -177,7 +177,7 @@ func (d *demo) start(ctx context.Context) error {
 		return err
 	}
 	d.login = d.gateway.inbox.LoginLink()
-	handler, bearer, err := d.gateway.http()
+	handler, bearer, err := d.gateway.http(ctx)
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,8 @@ var modules = map[string]module{
 	"github.com/agnivade/levenshtein":          {"what a misspelt name was meant to be", []string{"authz", "cmd/exeat", "openapi"}},
 	"github.com/spf13/cobra":                   {"the command line", []string{"cmd/exeat"}},
 	"github.com/rs/zerolog":                    {"the log on stderr", []string{"cmd/exeat"}},
-	"golang.org/x/sync":                        {"errgroup: what runs together ends together", []string{"cmd/exeat"}},
+	"golang.org/x/sync":                        {"errgroup: what runs together ends together; a semaphore over bytes", []string{"cmd/exeat", "mcpserver"}},
+	"golang.org/x/time":                        {"the token bucket of each principal", []string{"mcpserver"}},
 	"github.com/google/go-cmp":                 {"differences in tests", nil},
 	"github.com/rogpeppe/go-internal":          {"testscript, for tests of the command line", nil},
 }

@@ -82,7 +82,7 @@ start to start. The public keys for checking exeat's tokens are at
 				return err
 			}
 			defer g.close()
-			handler, bearer, err := g.http()
+			handler, bearer, err := g.http(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -111,14 +111,15 @@ func (g *gateway) mcp() *mcpserver.Server {
 	})
 }
 
-// http is the MCP endpoint of cfg.Listen and the bearer token it asks for.
-func (g *gateway) http() (http.Handler, string, error) {
+// http is the MCP endpoint of cfg.Listen, which serves until ctx ends, and the
+// bearer token it asks for.
+func (g *gateway) http(ctx context.Context) (http.Handler, string, error) {
 	secret, err := g.keys.Secret("bearer")
 	if err != nil {
 		return nil, "", err
 	}
 	bearer := base64.RawURLEncoding.EncodeToString(secret)
-	return g.mcp().Handler(mcpserver.HTTPConfig{
+	return g.mcp().Handler(ctx, mcpserver.HTTPConfig{
 		Auth:   mcpserver.NewBearer(bearer, principal(g.cfg)),
 		Hosts:  hostNames(g.cfg.Listen),
 		Issuer: g.cfg.issuer(),

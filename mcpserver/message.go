@@ -1,0 +1,292 @@
+package mcpserver
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+// message is one JSON-RPC message from a client, read once. mcp-go reads a
+// message several times, takes "Name" for "name" and the last of two equal keys,
+// and tells clients its decoder's errors; so it only gets to see what [message.wire]
+// writes: the methods that exeat serves, and of their parameters those it uses.
+type message struct {
+	id     json.RawMessage // nil if it is a notification
+	method string          // "" if it is a response
+	params map[string]json.RawMessage
+	modern bool // it carries the protocol version of 2026-07-28 or a later one
+}
+
+// rpcError is the answer to a message that is refused (JSON-RPC 2.0, section 5.1).
+type rpcError struct {
+	code int
+	text string
+}
+
+func (e *rpcError) Error() string { return e.text }
+
+// answer is the error as a response to the request with the id.
+func (e *rpcError) answer(id json.RawMessage) []byte {
+	if id == nil {
+		id = json.RawMessage("null")
+	}
+	b, _ := json.Marshal(map[string]any{"jsonrpc": mcp.JSONRPC_VERSION, "id": id,
+		"error": map[string]any{"code": e.code, "message": e.text}})
+	return b
+}
+
+func refusal(code int, format string, args ...any) *rpcError {
+	return &rpcError{code: code, text: fmt.Sprintf(format, args...)}
+}
+
+// kind is what a parameter must be.
+type kind string
+
+const (
+	aText    kind = "a string"
+	anObject kind = "an object"
+	anID     kind = "a string or an integer"
+)
+
+// served are the methods of the protocol that reach mcp-go, and the parameters
+// that it gets to see. A response to the server's own requests is not among them:
+// exeat never asks the client for anything, and no answer of a client can
+// approve a call.
+var served = map[string]map[string]kind{
+	"initialize":                {"protocolVersion": aText, "capabilities": anObject, "clientInfo": anObject},
+	"ping":                      {},
+	"server/discover":           {},
+	"tools/list":                {}, // and no cursor: the list is one page
+	"tools/call":                {"name": aText, "arguments": anObject},
+	"subscriptions/listen":      {"notifications": anObject},
+	"notifications/initialized": {},
+	"notifications/cancelled":   {"requestId": anID},
+}
+
+// needed are the parameters that a method cannot do without.
+var needed = map[string]string{
+	"initialize":              "protocolVersion",
+	"tools/call":              "name",
+	"notifications/cancelled": "requestId",
+}
+
+// Keys of _meta that are read.
+const (
+	metaVersion      = mcp.MetaKeyProtocolVersion
+	metaCapabilities = mcp.MetaKeyClientCapabilities
+	metaClient       = mcp.MetaKeyClientInfo
+)
+
+var integer = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,14})$`)
+
+// parse reads one message. Whatever two readers could understand differently is
+// refused. The message is returned even with an error as far as it was
+// understood, so that the answer can name its id.
+func parse(raw []byte) (message, *rpcError) {
+	var m message
+	if !utf8.Valid(raw) || !json.Valid(raw) {
+		return m, refusal(mcp.PARSE_ERROR, "the message is not valid JSON in UTF-8")
+	}
+	if bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("[")) {
+		return m, refusal(mcp.INVALID_REQUEST, "batches are not served: send one message at a time")
+	}
+	top, err := members(raw, "the message", "jsonrpc", "id", "method", "params", "result", "error")
+	if err != nil {
+		return m, err
+	}
+	id, hasID := top["id"]
+	switch {
+	case hasID && !is(id, anID):
+		return m, refusal(mcp.INVALID_REQUEST, "id must be a string of at most 256 bytes or an integer of at most 15 digits")
+	case string(top["jsonrpc"]) != `"2.0"`:
+		return m, refusal(mcp.INVALID_REQUEST, `jsonrpc must be "2.0"`)
+	}
+	m.id = id
+	method, hasMethod := top["method"]
+	if !hasMethod && hasID && (top["result"] != nil || top["error"] != nil) {
+		return m, nil
+	}
+	if !hasMethod || !is(method, aText) || json.Unmarshal(method, &m.method) != nil || m.method == "" {
+		return m, refusal(mcp.INVALID_REQUEST, "method must be a string that names a method")
+	}
+	return m, m.accept(top["params"])
+}
+
+// accept checks the parameters and keeps those that the method has.
+func (m *message) accept(raw json.RawMessage) *rpcError {
+	if raw == nil || string(raw) == "null" {
+		raw = json.RawMessage("{}")
+	}
+	kinds, known := served[m.method]
+	names := []string{"_meta"}
+	for name := range kinds {
+		names = append(names, name)
+	}
+	given, err := members(raw, "params", names...)
+	if err != nil {
+		return err
+	}
+	// The era first: an unknown method is answered by it.
+	meta, err := metaOf(given["_meta"])
+	if err != nil {
+		return err
+	}
+	var version string
+	_ = json.Unmarshal(meta[metaVersion], &version) // no version is the old era
+	m.modern = mcp.IsModernProtocol(version)
+	if !known {
+		return refusal(mcp.METHOD_NOT_FOUND, "this server has no method of that name")
+	}
+	if m.method == "tools/list" && given["cursor"] != nil && string(given["cursor"]) != "null" {
+		return refusal(mcp.INVALID_PARAMS, "params.cursor is none of this server's: the list has one page")
+	}
+	m.params = map[string]json.RawMessage{}
+	for name, kind := range kinds {
+		v, ok := given[name]
+		switch {
+		case !ok || string(v) == "null":
+		case !is(v, kind):
+			return refusal(mcp.INVALID_PARAMS, "params.%s must be %s", name, kind)
+		default:
+			m.params[name] = v
+		}
+	}
+	if name := needed[m.method]; name != "" && m.params[name] == nil {
+		return refusal(mcp.INVALID_PARAMS, "params.%s is missing", name)
+	}
+	if len(meta) > 0 {
+		m.params["_meta"] = join(meta)
+	}
+	return m.introduce()
+}
+
+// introduce reduces what a client says of itself to its name and version.
+func (m *message) introduce() *rpcError {
+	if m.params["capabilities"] != nil {
+		m.params["capabilities"] = json.RawMessage("{}") // exeat uses none
+	}
+	if m.params["notifications"] != nil {
+		m.params["notifications"] = json.RawMessage("{}") // exeat sends none
+	}
+	if info := m.params["clientInfo"]; info != nil {
+		short, err := introduction(info)
+		m.params["clientInfo"] = short
+		return err
+	}
+	return nil
+}
+
+// metaOf reads params._meta and keeps what exeat uses of it.
+func metaOf(raw json.RawMessage) (map[string]json.RawMessage, *rpcError) {
+	if raw == nil || string(raw) == "null" {
+		return nil, nil
+	}
+	given, err := members(raw, "params._meta")
+	if err != nil {
+		return nil, err
+	}
+	kept := map[string]json.RawMessage{}
+	for name, kind := range map[string]kind{metaVersion: aText, metaCapabilities: anObject, metaClient: anObject, "progressToken": anID} {
+		v, ok := given[name]
+		if !ok {
+			continue
+		}
+		if !is(v, kind) {
+			return nil, refusal(mcp.INVALID_PARAMS, "params._meta[%q] must be %s", name, kind)
+		}
+		kept[name] = v
+	}
+	if kept[metaCapabilities] != nil {
+		kept[metaCapabilities] = json.RawMessage("{}")
+	}
+	if kept[metaClient] != nil {
+		kept[metaClient], err = introduction(kept[metaClient])
+	}
+	return kept, err
+}
+
+func introduction(raw json.RawMessage) (json.RawMessage, *rpcError) {
+	given, err := members(raw, "the client's info", "name", "version")
+	if err != nil {
+		return nil, err
+	}
+	kept := map[string]json.RawMessage{}
+	for _, name := range []string{"name", "version"} {
+		if v, ok := given[name]; ok {
+			if !is(v, aText) {
+				return nil, refusal(mcp.INVALID_PARAMS, "the client's %s must be a string", name)
+			}
+			kept[name] = v
+		}
+	}
+	return join(kept), nil
+}
+
+// is reports whether a JSON text is of the kind.
+func is(raw json.RawMessage, k kind) bool {
+	switch {
+	case len(raw) == 0:
+		return false
+	case raw[0] == '{':
+		return k == anObject
+	case raw[0] == '"':
+		return k == aText || k == anID && len(raw) <= 258
+	}
+	return k == anID && integer.Match(raw)
+}
+
+// members reads the members of an object. A key given twice is refused, and one
+// that differs from a known name only in its case: encoding/json, and so mcp-go,
+// takes it for that name.
+func members(raw []byte, where string, known ...string) (map[string]json.RawMessage, *rpcError) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
+		return nil, refusal(mcp.INVALID_REQUEST, "%s must be an object", where)
+	}
+	out := map[string]json.RawMessage{}
+	for dec.More() {
+		var v json.RawMessage
+		key, err := dec.Token()
+		name, ok := key.(string)
+		if err != nil || !ok || dec.Decode(&v) != nil {
+			return nil, refusal(mcp.PARSE_ERROR, "%s cannot be read", where)
+		}
+		if _, twice := out[name]; twice {
+			return nil, refusal(mcp.INVALID_REQUEST, "%s has a key twice", where)
+		}
+		for _, k := range known {
+			if name != k && strings.EqualFold(name, k) {
+				return nil, refusal(mcp.INVALID_REQUEST, "%s has a key that differs from %s in its case only", where, k)
+			}
+		}
+		out[name] = v
+	}
+	return out, nil
+}
+
+// join writes an object. Its values are JSON already, and are kept as they are.
+func join(members map[string]json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(members) // of valid JSON: it cannot fail
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// wire is the message as mcp-go gets it.
+func (m message) wire() []byte {
+	method, _ := json.Marshal(m.method)
+	out := map[string]json.RawMessage{"jsonrpc": json.RawMessage(`"2.0"`), "method": method}
+	if m.id != nil {
+		out["id"] = m.id
+	}
+	if len(m.params) > 0 {
+		out["params"] = join(m.params)
+	}
+	return join(out)
+}
