@@ -14,25 +14,28 @@ import (
 
 // Decide records a person's verdict, if the policies let that person decide:
 // ErrDigest if something else was shown, ErrDecided or ErrExpired if it comes
-// late, ErrForbidden if the policies say no, which is recorded too.
+// late, ErrForbidden if the policies say no and ErrTampered if the hold is not
+// what was made; both are recorded.
 func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) (store.Hold, error) {
 	if !utf8.ValidString(v.Reason) || utf8.RuneCountInString(v.Reason) > maxReason {
 		return store.Hold{}, ErrReason
 	}
 	var h store.Hold
-	var forbidden error
+	var refused error // and that is kept
 	err := s.update(ctx, func(tx *store.Tx) (err error) {
-		forbidden = nil
+		refused = nil
 		if h, err = find(tx, id); err != nil {
+			return err
+		}
+		now := s.now()
+		if !s.sealed(h) {
+			refused = ErrTampered
+			h, err = s.condemn(tx, h, now)
 			return err
 		}
 		if subtle.ConstantTimeCompare([]byte(v.Digest), []byte(h.Digest)) != 1 {
 			return ErrDigest
 		}
-		if !s.sealed(h) {
-			return ErrTampered
-		}
-		now := s.now()
 		e, entry, err := s.verdict(h, who, v, now)
 		if err != nil {
 			return err
@@ -44,15 +47,15 @@ func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) 
 		d := s.mayDecide(h, who, now)
 		entry.Policies = d.Policies // that let the person decide, or did not
 		if d.Outcome != authz.Allow {
-			forbidden = fmt.Errorf("%w: %s", ErrForbidden, d.Reason)
+			refused = fmt.Errorf("%w: %s", ErrForbidden, d.Reason)
 			entry.Code, entry.Decision = "forbidden", string(authz.Deny)
 			return tx.Append(entry)
 		}
-		h, err = change(tx, h, e, now, entry)
+		h, err = s.change(tx, h, e, now, entry)
 		return err
 	})
 	if err == nil {
-		err = forbidden
+		err = refused
 	}
 	return h, err
 }

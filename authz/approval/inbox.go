@@ -143,16 +143,21 @@ func (in *Inbox) enter(w http.ResponseWriter, r *http.Request, code string) (ses
 	return s, nil
 }
 
-// waiting lists the pending holds that a person may see, oldest first.
+// waiting lists the pending holds that a person may see, oldest first, and
+// after them those that were found to be changed behind exeat's back: of these
+// nothing but the handle is worth showing.
 func (in *Inbox) waiting(r *http.Request, s session) ([]HoldView, error) {
 	holds, err := in.Service.list(r.Context(), store.HoldFilter{States: []store.State{store.Pending}})
 	views := []HoldView{}
 	for _, h := range holds {
-		if own, may := in.sees(h, s); (own || may) && in.Service.sealed(h) {
+		if own, may := in.sees(h, s); own || may {
 			v := outline(h)
 			v.MayDecide = may
 			views = append(views, v)
 		}
+	}
+	for _, a := range in.Service.alarms.since(in.now().Add(-alarmShown)) {
+		views = append(views, HoldView{ID: a.id, State: tampered, Summary: tamperedText, Expires: a.at})
 	}
 	return views, err
 }
@@ -164,13 +169,15 @@ func (in *Inbox) look(r *http.Request, s session) (store.Hold, HoldView, error) 
 	if err != nil {
 		return h, HoldView{}, err
 	}
+	if !in.Service.sealed(h) {
+		// Whose it is cannot be told either.
+		return h, HoldView{}, in.Service.expose(r.Context(), h.ID)
+	}
 	own, may := in.sees(h, s)
 	if !own && !may {
 		return h, HoldView{}, ErrNotFound
 	}
-	if !in.Service.sealed(h) {
-		return h, HoldView{}, ErrTampered // what it says is not what was asked
-	}
+	h = asOf(h, in.now())
 	v := full(h)
 	v.MayDecide = may && h.State == store.Pending
 	return h, v, nil

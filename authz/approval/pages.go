@@ -39,7 +39,7 @@ var failures = []struct {
 	{ErrDecided, http.StatusConflict, "decided", "Your decision came late and changed nothing: this call was settled before."},
 	{ErrExpired, http.StatusConflict, "expired", "Your decision came late and changed nothing: the time of this call was over."},
 	{ErrForbidden, http.StatusForbidden, "forbidden", "The policies do not let you decide this call. Your attempt was recorded."},
-	{ErrTampered, http.StatusConflict, "tampered", "This call was changed in the database after it was made. It cannot be decided; nothing is sent."},
+	{ErrTampered, http.StatusConflict, tampered, tamperedText},
 	{ErrDigest, http.StatusConflict, "digest", "What you decided is not this request. Read it again before you decide."},
 	{ErrReason, http.StatusUnprocessableEntity, "reason", "The reason must be text of at most 500 characters."},
 	{errCode, http.StatusForbidden, "code", "This login link was used already, is older than 10 minutes, or never was one."},

@@ -15,15 +15,19 @@ import (
 
 // These keep the MACs apart from each other and from other uses of the key.
 const (
-	sealDomain  = "exeat hold 1\n"
-	proofDomain = "exeat approval 1\n"
+	outlineDomain = "exeat hold outline 2\n"
+	sealDomain    = "exeat hold 2\n"
+	markDomain    = "exeat hold state 1\n"
+	proofDomain   = "exeat approval 1\n"
 )
 
-// seal is the MAC of a hold when it is made: who can write to the database
-// cannot change what a person is going to read, or who asked.
+// seal is two MACs of a hold when it is made, of its outline and of all of it:
+// who can write to the database cannot change what a person is going to read,
+// or who asked. The outline is what lists show, so that a list need not read
+// whole requests to know that it tells the truth.
 func (s *Service) seal(h store.Hold) ([]byte, error) {
 	// What changes later, and what the seal itself is.
-	h.Version, h.State, h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Result, h.Seal = 0, "", nil, "", "", "", nil, nil
+	h.Version, h.State, h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Result, h.Seal, h.Mark = 0, "", nil, "", "", "", nil, nil, nil
 	h.Lease, h.Changed = time.Time{}, time.Time{}
 	// Nil and empty are one in the database.
 	if len(h.Policies) == 0 {
@@ -35,20 +39,61 @@ func (s *Service) seal(h store.Hold) ([]byte, error) {
 	if len(h.Request.Body) == 0 {
 		h.Request.Body = nil
 	}
-	form, err := json.Marshal(h) // a struct: its fields are always in the same order
+	whole, err := json.Marshal(h) // a struct: its fields are always in the same order
 	if err != nil {
 		return nil, err
 	}
-	mac := hmac.New(sha256.New, s.Key)
-	mac.Write([]byte(sealDomain))
-	mac.Write(form)
-	return mac.Sum(nil), nil
+	h.Args, h.Request, h.Details, h.Choices = nil, store.Request{}, nil, nil
+	outline, err := json.Marshal(h)
+	if err != nil {
+		return nil, err
+	}
+	return append(s.mac(outlineDomain, outline), s.mac(sealDomain, whole)...), nil
 }
 
-// sealed reports whether the hold is as it was made.
+// mark is the MAC of where a hold stands: who can write to the database cannot
+// say that a call was denied, sent or answered.
+func (s *Service) mark(h store.Hold) []byte {
+	form, err := json.Marshal(struct {
+		ID                      string
+		Seal                    []byte
+		Version                 int64
+		State                   store.State
+		Approval                *store.Approval
+		Denial, DeniedBy, Owner string
+		Lease                   time.Time
+		Result                  []byte
+		Changed                 time.Time
+	}{h.ID, h.Seal, h.Version, h.State, h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Lease.UTC(), h.Result, h.Changed.UTC()})
+	if err != nil {
+		return nil // what has no mark is not sealed
+	}
+	return s.mac(markDomain, form)
+}
+
+func (s *Service) mac(domain string, form []byte) []byte {
+	mac := hmac.New(sha256.New, s.Key)
+	mac.Write([]byte(domain))
+	mac.Write(form)
+	return mac.Sum(nil)
+}
+
+// sealed reports whether the hold is as it was made, and stands where this
+// service's key has put it.
 func (s *Service) sealed(h store.Hold) bool {
 	want, err := s.seal(h)
-	return err == nil && len(s.Key) >= 32 && hmac.Equal(h.Seal, want)
+	return err == nil && hmac.Equal(h.Seal, want) && s.marked(h)
+}
+
+// outlined is sealed for what lists show: it says nothing of the arguments and
+// the request.
+func (s *Service) outlined(h store.Hold) bool {
+	want, err := s.seal(h)
+	return err == nil && len(h.Seal) == len(want) && hmac.Equal(h.Seal[:sha256.Size], want[:sha256.Size]) && s.marked(h)
+}
+
+func (s *Service) marked(h store.Hold) bool {
+	return len(s.Key) >= 32 && len(h.Mark) > 0 && hmac.Equal(h.Mark, s.mark(h))
 }
 
 // prove is the MAC of an approval of this sealed hold: who can write to the

@@ -53,23 +53,26 @@ func (s *Service) Claim(ctx context.Context, apis []string, mine func(store.Hold
 			if !mine(h) {
 				continue // another process serves it
 			}
-			if code, why := s.releasable(h, now); why != nil {
-				e := entryOf(h, "refuse")
-				e.Code, e.Note = code, why.Error()
+			if why := s.releasable(h, now); why != nil {
 				refused = fmt.Errorf("%s: %w", h.ID, why)
-				_, err = change(tx, h, Refuse{}, now, e)
+				if errors.Is(why, ErrTampered) {
+					_, err = s.condemn(tx, h, now)
+					return err
+				}
+				e := entryOf(h, "refuse")
+				e.Code, e.Note = "forbidden", why.Error()
+				_, err = s.change(tx, h, Refuse{}, now, e)
 				return err
 			}
-			next, err := Apply(h, Claim{Owner: owner, Lease: now.Add(lease)}, now)
+			next, err := Apply(h, Claim{Owner: owner, Lease: now.Add(lease).Truncate(time.Microsecond)}, now)
 			if errors.Is(err, ErrExpired) {
 				continue // for Sweep
 			}
 			if err != nil {
 				return err
 			}
-			claimed = next
-			claimed.Version++
-			return tx.Swap(next)
+			claimed, err = s.swap(tx, next)
+			return err
 		}
 		return ErrNotFound
 	})
@@ -84,19 +87,19 @@ func (s *Service) Claim(ctx context.Context, apis []string, mine func(store.Hold
 }
 
 // releasable says why an approved hold must not be sent, or nil.
-func (s *Service) releasable(h store.Hold, now time.Time) (code string, why error) {
+func (s *Service) releasable(h store.Hold, now time.Time) error {
 	if !s.proven(h) || s.sent.has(h.ID) {
-		return "tampered", ErrTampered
+		return ErrTampered
 	}
 	var by authz.Principal
 	if err := json.Unmarshal(h.Approval.By, &by); err != nil {
-		return "tampered", ErrTampered
+		return ErrTampered
 	}
 	// Another process may have taken the verdict, under other policies.
 	if d := s.mayDecide(h, Person{Principal: by, AMR: h.Approval.AMR}, now); d.Outcome != authz.Allow {
-		return "forbidden", fmt.Errorf("%w: %s", ErrForbidden, d.Reason)
+		return fmt.Errorf("%w: %s", ErrForbidden, d.Reason)
 	}
-	return "", nil
+	return nil
 }
 
 // remembered is a bounded set of holds that this process has claimed: a second
@@ -146,10 +149,17 @@ func (s *Service) Finish(ctx context.Context, h store.Hold, e Event, entry store
 		if err != nil {
 			return err
 		}
+		if !s.sealed(stored) && s.marked(h) {
+			// What this process claimed is the truth, whatever somebody has made
+			// of the stored hold meanwhile.
+			version := stored.Version
+			stored = h
+			stored.Version = version
+		}
 		if open(stored) && (stored.State != store.Sending || stored.Owner != h.Owner || !stored.Lease.Equal(h.Lease)) {
 			return fmt.Errorf("%s is not claimed by %q", h.ID, h.Owner)
 		}
-		out, err = change(tx, stored, e, s.now(), entry)
+		out, err = s.change(tx, stored, e, s.now(), entry)
 		return err
 	})
 	return out, err
@@ -182,7 +192,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 		err = s.update(ctx, func(tx *store.Tx) error {
 			h, err := find(tx, id)
 			if err == nil {
-				_, err = settle(tx, h, now)
+				_, err = s.settle(tx, h, now)
 			}
 			return err
 		})
@@ -202,15 +212,18 @@ func ending(h store.Hold, now time.Time) Event {
 }
 
 // settle stores what time alone has done to a hold.
-func settle(tx *store.Tx, h store.Hold, now time.Time) (store.Hold, error) {
+func (s *Service) settle(tx *store.Tx, h store.Hold, now time.Time) (store.Hold, error) {
 	e := ending(h, now)
+	if e != nil && !s.sealed(h) {
+		return s.condemn(tx, h, now)
+	}
 	switch e.(type) {
 	case Expire:
-		return change(tx, h, e, now, entryOf(h, "expire"))
+		return s.change(tx, h, e, now, entryOf(h, "expire"))
 	case Lose:
 		entry := entryOf(h, "unknown")
 		entry.Code, entry.Note = "outcome_unknown", "the claim of "+h.Owner+" outlived its lease"
-		return change(tx, h, e, now, entry)
+		return s.change(tx, h, e, now, entry)
 	}
 	return h, nil
 }

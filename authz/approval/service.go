@@ -25,7 +25,8 @@ type Service struct {
 	// MaxOpen bounds the open holds of one principal; 0 means 100.
 	MaxOpen int
 
-	sent remembered
+	sent   remembered
+	alarms alarms
 }
 
 // now is the time as the store keeps it.
@@ -66,19 +67,27 @@ func (s *Service) update(ctx context.Context, fn func(*store.Tx) error) error {
 
 // change applies an event to a hold as it was read in tx, stores it and
 // appends the entry that tells it.
-func change(tx *store.Tx, h store.Hold, e Event, now time.Time, entry store.Entry) (store.Hold, error) {
+func (s *Service) change(tx *store.Tx, h store.Hold, e Event, now time.Time, entry store.Entry) (store.Hold, error) {
 	next, err := Apply(h, e, now)
 	if err != nil {
 		return h, err
 	}
-	if err := tx.Swap(next); err != nil {
+	if next, err = s.swap(tx, next); err != nil {
 		return h, err
 	}
-	next.Version++
 	if entry.Time.IsZero() {
 		entry.Time = now
 	}
 	return next, tx.Append(entry)
+}
+
+// swap stores a hold that was changed, with the mark that says so.
+func (s *Service) swap(tx *store.Tx, h store.Hold) (store.Hold, error) {
+	after := h
+	after.Version++
+	after.Mark = s.mark(after)
+	h.Mark = after.Mark
+	return after, tx.Swap(h)
 }
 
 // entryOf is an entry about a hold.
@@ -127,15 +136,24 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 		return store.Hold{}, err
 	}
 	h.Seal = seal
+	h.Mark = s.mark(h)
 
 	var equal store.Hold
+	var tampered bool
 	err = s.update(ctx, func(tx *store.Tx) error {
 		var err error
+		tampered = false
 		equal, err = tx.OpenHold(h.Dedupe)
 		switch {
 		case err == nil:
-			if equal, err = settle(tx, equal, now); err != nil {
+			if equal, err = s.settle(tx, equal, now); err != nil {
 				return err
+			}
+			if open(equal) && !s.sealed(equal) {
+				if equal, err = s.condemn(tx, equal, now); err != nil {
+					return err
+				}
+				tampered = open(equal) // until its lease is over
 			}
 			if open(equal) {
 				return errUnchanged
@@ -154,6 +172,8 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 		return tx.Append(e)
 	})
 	switch {
+	case tampered:
+		return store.Hold{}, ErrTampered
 	case errors.Is(err, errUnchanged):
 		if equal.Subject != h.Subject {
 			return store.Hold{}, errors.New("the dedupe key belongs to another principal's hold")
@@ -181,7 +201,7 @@ func (s *Service) room(tx *store.Tx, subject string, now time.Time) error {
 		return err
 	}
 	for _, h := range holds {
-		if h, err = settle(tx, h, now); err != nil {
+		if h, err = s.settle(tx, h, now); err != nil {
 			return err
 		}
 		if !open(h) {
@@ -194,27 +214,31 @@ func (s *Service) room(tx *store.Tx, subject string, now time.Time) error {
 	return nil
 }
 
-// Get returns subject's hold, ErrNotFound if it is somebody else's. An open
-// hold whose time is over comes back expired.
+// Get returns subject's hold, ErrNotFound if it is somebody else's and
+// ErrTampered if it is not what exeat stored. An open hold whose time is over
+// comes back expired.
 func (s *Service) Get(ctx context.Context, subject, id string) (store.Hold, error) {
 	h, err := s.read(ctx, id)
+	switch {
+	case err == nil && h.Subject != subject:
+		err = ErrNotFound
+	case err == nil && !s.sealed(h):
+		err = s.expose(ctx, id)
+	}
 	if err != nil {
 		return store.Hold{}, err
 	}
-	if h.Subject != subject {
-		return store.Hold{}, ErrNotFound
-	}
-	return h, nil
+	return asOf(h, s.now()), nil
 }
 
-// read returns a hold as it stands now, whoever asks.
+// read returns a hold as it is stored, whoever asks.
 func (s *Service) read(ctx context.Context, id string) (store.Hold, error) {
 	var h store.Hold
 	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
 		h, err = find(tx, id)
 		return err
 	})
-	return asOf(h, s.now()), err
+	return h, err
 }
 
 // Wait is Get, after the hold has reached one of the final states or ctx ends;
@@ -250,7 +274,8 @@ func (s *Service) List(ctx context.Context, subject string) ([]store.Hold, error
 	return s.list(ctx, store.HoldFilter{Subject: subject, States: openStates})
 }
 
-// list returns the holds that are open now.
+// list returns the outlines of holds that are open now. What is not as it was
+// made is left out, and told of by alarms.
 func (s *Service) list(ctx context.Context, f store.HoldFilter) ([]store.Hold, error) {
 	var holds []store.Hold
 	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
@@ -260,6 +285,12 @@ func (s *Service) list(ctx context.Context, f store.HoldFilter) ([]store.Hold, e
 	now := s.now()
 	var list []store.Hold
 	for _, h := range holds {
+		if !s.outlined(h) {
+			if err := s.expose(ctx, h.ID); !errors.Is(err, ErrTampered) {
+				return nil, err
+			}
+			continue
+		}
 		if h = asOf(h, now); open(h) {
 			list = append(list, h)
 		}
@@ -270,7 +301,9 @@ func (s *Service) list(ctx context.Context, f store.HoldFilter) ([]store.Hold, e
 // Cancel withdraws subject's pending hold.
 func (s *Service) Cancel(ctx context.Context, subject, id string) (store.Hold, error) {
 	var h store.Hold
+	var tampered bool
 	err := s.update(ctx, func(tx *store.Tx) (err error) {
+		tampered = false
 		if h, err = find(tx, id); err != nil {
 			return err
 		}
@@ -278,8 +311,15 @@ func (s *Service) Cancel(ctx context.Context, subject, id string) (store.Hold, e
 			h = store.Hold{}
 			return ErrNotFound
 		}
-		h, err = change(tx, h, Cancel{}, s.now(), entryOf(h, "cancel"))
+		if tampered = !s.sealed(h); tampered {
+			h, err = s.condemn(tx, h, s.now())
+			return err
+		}
+		h, err = s.change(tx, h, Cancel{}, s.now(), entryOf(h, "cancel"))
 		return err
 	})
+	if err == nil && tampered {
+		err = ErrTampered
+	}
 	return h, err
 }

@@ -26,7 +26,7 @@ func TestOpen(t *testing.T) {
 	}
 	want.ID, want.Version, want.State = h.ID, 1, store.Pending
 	want.Created, want.Changed, want.Expires = w.at, w.at, w.at.Add(time.Hour)
-	want.Seal = h.Seal
+	want.Seal, want.Mark = h.Seal, h.Mark
 	if d := cmp.Diff(want, w.stored(h.ID)); d != "" {
 		t.Errorf("stored (-want +got):\n%s", d)
 	}

@@ -15,8 +15,10 @@ import (
 	"github.com/exeat/exeat/store"
 )
 
-// HoldView is a hold as a person sees it, on a page or in a terminal. In a list
-// it is without Header, Body, BodyBase64 and Args.
+// HoldView is a hold as a person sees it, on a page or in a terminal. A list has
+// outlines: without the arguments and the request. State is "tampered" in a list
+// for what was changed in the database; only ID and Summary are set then, and
+// Expires is when it was found.
 type HoldView struct {
 	ID          string              `json:"id"`
 	State       string              `json:"state"`
@@ -24,13 +26,13 @@ type HoldView struct {
 	Summary     string              `json:"summary"`
 	API         string              `json:"api"`
 	Tool        string              `json:"tool"`
-	Method      string              `json:"method"`
-	URL         string              `json:"url"`
+	Method      string              `json:"method,omitempty"`
+	URL         string              `json:"url,omitempty"`
 	ContentType string              `json:"content_type,omitempty"`
 	Header      map[string][]string `json:"header,omitempty"`
 	Body        string              `json:"body,omitempty"`        // if it is text
 	BodyBase64  string              `json:"body_base64,omitempty"` // if it is not
-	BodySize    int                 `json:"body_size"`             // in bytes
+	BodySize    int                 `json:"body_size,omitempty"`   // in bytes
 	Args        json.RawMessage     `json:"arguments,omitempty"`
 	Subject     string              `json:"subject"` // in whose name the call is made
 	Agent       string              `json:"agent"`   // what the agent calls itself, unless verified
@@ -57,7 +59,6 @@ func outline(h store.Hold) HoldView {
 	_ = json.Unmarshal(h.Session, &session)
 	v := HoldView{
 		ID: h.ID, State: string(h.State), Effect: h.Effect, Summary: h.Summary, API: h.API, Tool: h.Tool,
-		Method: h.Request.Method, URL: h.Request.Origin + h.Request.Target, ContentType: h.Request.ContentType, BodySize: len(h.Request.Body),
 		Subject: h.Subject, Agent: agent.ID, Verified: agent.Verified, Session: strings.TrimSpace(session.Transport + " " + session.ID),
 		Policies: h.Policies, Reason: h.Reason, Digest: h.Digest, Created: h.Created, Expires: h.Expires,
 		DecidedBy: h.DeniedBy, Denial: h.Denial, HTTPStatus: httpStatus(h.Result),
@@ -74,11 +75,13 @@ func outline(h store.Hold) HoldView {
 // full is everything that a person decides about.
 func full(h store.Hold) HoldView {
 	v := outline(h)
-	v.Header, v.Args = h.Request.Header, h.Args
-	if textual(h.Request) {
-		v.Body = string(h.Request.Body)
+	q := h.Request
+	v.Method, v.URL, v.ContentType, v.Header, v.BodySize = q.Method, q.Origin+q.Target, q.ContentType, q.Header, len(q.Body)
+	v.Args = h.Args
+	if textual(q) {
+		v.Body = string(q.Body)
 	} else {
-		v.BodyBase64 = base64.StdEncoding.EncodeToString(h.Request.Body)
+		v.BodyBase64 = base64.StdEncoding.EncodeToString(q.Body)
 	}
 	return v
 }

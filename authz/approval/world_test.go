@@ -25,22 +25,27 @@ var (
 type world struct {
 	*Service
 	t    testing.TB
-	path string
+	raw  *sql.DB // the same database, behind the service's back
 	mu   sync.Mutex
 	at   time.Time
 }
 
 func newWorld(t testing.TB, policies ...string) *world {
 	t.Helper()
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "exeat.db"), at: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
-	db, err := store.Open(t.Context(), w.path)
+	path := filepath.Join(t.TempDir(), "exeat.db")
+	w := &world{t: t, at: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	db, err := store.Open(t.Context(), path)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if w.raw, err = sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)&_pragma=synchronous(off)"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if _, err := db.Verify(context.Background()); err != nil {
 			t.Errorf("the audit log: %v", err)
 		}
+		w.raw.Close()
 		db.Close()
 	})
 	var files []authz.PolicyFile
@@ -143,12 +148,7 @@ func (w *world) entries() []string {
 // sql changes the database behind the service's back.
 func (w *world) sql(query string, args ...any) {
 	w.t.Helper()
-	db, err := sql.Open("sqlite", w.path)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer db.Close()
-	res, err := db.Exec(query, args...)
+	res, err := w.raw.Exec(query, args...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
