@@ -191,7 +191,11 @@ func TestNobodyCancelsAnothersCall(t *testing.T) {
 	go func() {
 		waits <- envelope(t, send(t, srv, "alice", calls(7, "exeat_resume", `{"handle":"`+held.Handle+`","wait_seconds":50}`), modern("tools/call", "exeat_resume")...))
 	}()
-	until(t, func() bool { s.limits.mu.Lock(); defer s.limits.mu.Unlock(); return s.limits.by["User::alice"].calls == 1 })
+	until(t, func() bool {
+		s.limits.mu.Lock()
+		defer s.limits.mu.Unlock()
+		return s.limits.by["User::alice"].calls == 1
+	})
 	mine := session(t, srv, "mallory")
 	cancelled := `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7%s}}`
 	for _, header := range [][]string{
@@ -233,7 +237,7 @@ func until(t testing.TB, ok func() bool) {
 
 func TestLimits(t *testing.T) {
 	s := newServer(t, "")
-	s.limits = newLimiter(Limits{CallsPerSecond: 1, Burst: 3})
+	s.limits = newLimiter(Limits{PerSecond: 1})
 	hour := time.Now().Add(time.Hour) // full buckets, which do not refill meanwhile
 	for _, subject := range []string{"User::alice", "User::mallory"} {
 		s.limits.request(subject, hour)
@@ -242,7 +246,7 @@ func TestLimits(t *testing.T) {
 	get := func(as string) tools.Envelope {
 		return envelope(t, send(t, srv, as, calls(1, "get_pet", `{"petId":1}`), modern("tools/call", "get_pet")...))
 	}
-	for range 2 {
+	for range 4 {
 		if e := get("alice"); e.Status != tools.Done {
 			t.Fatalf("%+v", e)
 		}
@@ -258,7 +262,7 @@ func TestLimits(t *testing.T) {
 		t.Errorf("another principal: %+v", e)
 	}
 
-	s.limits = newLimiter(Limits{ConcurrentCalls: 1})
+	s.limits = newLimiter(Limits{Concurrent: 1})
 	done := s.limits.call("User::alice", time.Now())
 	if e := get("alice"); e.Code != tools.RateLimited || !strings.Contains(e.Reason, "under way") {
 		t.Errorf("%+v", e)
@@ -297,7 +301,11 @@ func TestStopEndsStreams(t *testing.T) {
 	go func() {
 		waits <- envelope(t, send(t, srv, "alice", calls(7, "exeat_resume", `{"handle":"`+held.Handle+`","wait_seconds":50}`), modern("tools/call", "exeat_resume")...))
 	}()
-	until(t, func() bool { s.limits.mu.Lock(); defer s.limits.mu.Unlock(); return s.limits.by["User::alice"].calls == 1 })
+	until(t, func() bool {
+		s.limits.mu.Lock()
+		defer s.limits.mu.Unlock()
+		return s.limits.by["User::alice"].calls == 1
+	})
 	stop()
 	if e := <-waits; e.Status != tools.Pending {
 		t.Errorf("%+v", e)

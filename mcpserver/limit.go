@@ -1,6 +1,7 @@
 package mcpserver
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -10,29 +11,17 @@ import (
 // Limits bound what one principal may do to the server, over all its agents and
 // sessions. A zero field stands for its default.
 type Limits struct {
-	CallsPerSecond  int // on average, of all requests; default 50
-	Burst           int // requests at once after a quiet time; default 200
-	ConcurrentCalls int // tool calls under way; default 64
-}
-
-func (l Limits) withDefaults() Limits {
-	for _, d := range []struct {
-		field *int
-		value int
-	}{{&l.CallsPerSecond, 50}, {&l.Burst, 200}, {&l.ConcurrentCalls, 64}} {
-		if *d.field == 0 {
-			*d.field = d.value
-		}
-	}
-	return l
+	PerSecond  int // requests on average, and five times as many at once; default 50
+	Concurrent int // tool calls under way; default 64
 }
 
 // limiter counts by principal.
 type limiter struct {
 	Limits
-	mu   sync.Mutex
-	by   map[string]*usage
-	next time.Time // when to forget the idle
+	burst int
+	mu    sync.Mutex
+	by    map[string]*usage
+	next  time.Time // when to forget the idle
 }
 
 type usage struct {
@@ -41,7 +30,8 @@ type usage struct {
 }
 
 func newLimiter(l Limits) *limiter {
-	return &limiter{Limits: l.withDefaults(), by: map[string]*usage{}}
+	l.PerSecond, l.Concurrent = cmp.Or(l.PerSecond, 50), cmp.Or(l.Concurrent, 64)
+	return &limiter{Limits: l, burst: 5 * l.PerSecond, by: map[string]*usage{}}
 }
 
 // request takes one request of the principal from its allowance.
@@ -57,7 +47,7 @@ func (l *limiter) call(subject string, now time.Time) (done func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	u := l.of(subject, now)
-	if u.calls >= l.ConcurrentCalls {
+	if u.calls >= l.Concurrent {
 		return nil
 	}
 	u.calls++
@@ -74,14 +64,14 @@ func (l *limiter) of(subject string, now time.Time) *usage {
 	if now.After(l.next) {
 		l.next = now.Add(time.Minute)
 		for s, u := range l.by {
-			if u.calls == 0 && u.bucket.TokensAt(now) >= float64(l.Burst) {
+			if u.calls == 0 && u.bucket.TokensAt(now) >= float64(l.burst) {
 				delete(l.by, s)
 			}
 		}
 	}
 	u := l.by[subject]
 	if u == nil {
-		u = &usage{bucket: rate.NewLimiter(rate.Limit(l.CallsPerSecond), l.Burst)}
+		u = &usage{bucket: rate.NewLimiter(rate.Limit(l.PerSecond), l.burst)}
 		l.by[subject] = u
 	}
 	return u

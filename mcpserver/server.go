@@ -129,9 +129,9 @@ func (s *Server) guarded(name string, f func(context.Context, mcp.CallToolReques
 func (s *Server) admit(caller tools.Caller, name string) (done func(), refused tools.Result) {
 	now, reason := time.Now(), ""
 	if !s.limits.request(caller.Subject(), now) {
-		reason = fmt.Sprintf("more than %d requests a second; nothing was executed, wait a second", s.limits.CallsPerSecond)
+		reason = fmt.Sprintf("more than %d requests a second; nothing was executed, wait a second", s.limits.PerSecond)
 	} else if done = s.limits.call(caller.Subject(), now); done == nil {
-		reason = fmt.Sprintf("%d calls are under way already; nothing was executed, wait for their answers", s.limits.ConcurrentCalls)
+		reason = fmt.Sprintf("%d calls are under way already; nothing was executed, wait for their answers", s.limits.Concurrent)
 	}
 	if done == nil {
 		s.limited.Do(func() {

@@ -134,7 +134,11 @@ func TestStdioDrains(t *testing.T) {
 			s := newServer(t, "")
 			c := converse(t, ctx, s)
 			c.waiting()
-			until(t, func() bool { s.limits.mu.Lock(); defer s.limits.mu.Unlock(); return s.limits.by["User::alice"].calls == 1 })
+			until(t, func() bool {
+				s.limits.mu.Lock()
+				defer s.limits.mu.Unlock()
+				return s.limits.by["User::alice"].calls == 1
+			})
 			if how == "stdin ends" {
 				c.in.Close()
 			} else {
@@ -162,7 +166,7 @@ func TestStdioReadError(t *testing.T) {
 // No more is answered at a time than is bounded, and what is too much is told so.
 func TestStdioBehind(t *testing.T) {
 	s := newServer(t, "")
-	s.limits = newLimiter(Limits{ConcurrentCalls: 2 * maxBehind, Burst: 10 * maxBehind})
+	s.limits = newLimiter(Limits{Concurrent: 2 * maxBehind, PerSecond: 2 * maxBehind})
 	c := converse(t, t.Context(), s)
 	c.say(calls(-1, "delete_pet", `{"petId":1}`))
 	handle := c.hear().Result.StructuredContent.Handle

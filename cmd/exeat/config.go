@@ -44,6 +44,8 @@ type config struct {
 	Inbox inboxConfig `yaml:"inbox"`
 	// Holds bounds how long calls wait.
 	Holds holdsConfig `yaml:"holds"`
+	// Limits bound what one principal may ask of the MCP server.
+	Limits limitsConfig `yaml:"limits"`
 	// Timeout bounds one request to an API.
 	Timeout time.Duration `yaml:"timeout"`
 	// ResponseLimit bounds what is read of an API's answer, in bytes.
@@ -61,6 +63,11 @@ type holdsConfig struct {
 	TTL         time.Duration `yaml:"ttl"`          // until a person has to decide
 	ApprovedFor time.Duration `yaml:"approved_for"` // until an approved call has to be sent
 	MaxOpen     int           `yaml:"max_open"`     // open holds of one principal
+}
+
+type limitsConfig struct {
+	PerSecond  int `yaml:"per_second"` // requests on average; five times as many at once
+	Concurrent int `yaml:"concurrent"` // tool calls under way
 }
 
 type apiConfig struct {
@@ -230,7 +237,8 @@ func (c config) withDefaults() (config, error) {
 		name  string
 		value int64
 	}{{"timeout", int64(c.Timeout)}, {"response_limit", c.ResponseLimit}, {"holds.ttl", int64(c.Holds.TTL)},
-		{"holds.approved_for", int64(c.Holds.ApprovedFor)}, {"holds.max_open", int64(c.Holds.MaxOpen)}} {
+		{"holds.approved_for", int64(c.Holds.ApprovedFor)}, {"holds.max_open", int64(c.Holds.MaxOpen)},
+		{"limits.per_second", int64(c.Limits.PerSecond)}, {"limits.concurrent", int64(c.Limits.Concurrent)}} {
 		if d.value < 0 {
 			return c, fmt.Errorf("%s is negative; leave it out for the default", d.name)
 		}

@@ -105,6 +105,7 @@ func (g *gateway) mcp() *mcpserver.Server {
 		Runner:  g.runner,
 		Version: version(),
 		Local:   principal(g.cfg),
+		Limits:  mcpserver.Limits{PerSecond: g.cfg.Limits.PerSecond, Concurrent: g.cfg.Limits.Concurrent},
 		Panicked: func(tool string, value any) {
 			g.log.Error().Str("tool", tool).Interface("panic", value).Stack().Msg("panic")
 		},
