@@ -191,7 +191,7 @@ func (r *Runner) hold(ctx context.Context, c *call) Result {
 	switch {
 	case errors.Is(err, approval.ErrTooMany):
 		c.err = err
-		return fail(RateLimited, "too many of your calls wait for a person already; cancel some with exeat_cancel or wait for decisions")
+		return fail(RateLimited, "too many of your calls wait for a person, or waited within the last hour: wait for decisions before you make more")
 	case err != nil:
 		c.err = err
 		return fail(Internal, "the call could not be held and was not executed")

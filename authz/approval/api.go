@@ -2,6 +2,7 @@ package approval
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -113,11 +114,19 @@ func (in *Inbox) apiDecide(r *http.Request, s session) (any, error) {
 	if d.Approve == nil {
 		return nil, errRequest
 	}
-	if err := in.verdict(r, s, Verdict{Approve: *d.Approve, Digest: d.Digest, Reason: d.Reason}); err != nil {
-		return nil, err
+	decided := in.verdict(r, s, Verdict{Approve: *d.Approve, Digest: d.Digest, Reason: d.Reason})
+	if decided != nil && !errors.Is(decided, ErrDecided) {
+		return nil, decided
 	}
 	_, v, err := in.look(r, s)
-	return v, err
+	if decided == nil || err != nil {
+		return v, err
+	}
+	outcome := "It is " + v.State
+	if v.DecidedBy != "" {
+		outcome += ", decided by " + v.DecidedBy
+	}
+	return nil, late{decided, outcome + "."}
 }
 
 // readJSON reads the one object that a body must be.

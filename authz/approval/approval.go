@@ -24,7 +24,7 @@ var (
 	ErrDecided   = errors.New("already decided")
 	ErrExpired   = errors.New("expired")
 	ErrForbidden = errors.New("the policies do not let you decide this")
-	ErrTooMany   = errors.New("too many open holds")
+	ErrTooMany   = errors.New("too many held calls")
 	ErrTampered  = errors.New("the stored hold does not match its approval")
 	ErrDigest    = errors.New("the digest is not that of the held request")
 	ErrReason    = errors.New("the reason must be text of at most 500 characters")

@@ -2,6 +2,7 @@ package approval
 
 import (
 	"crypto/subtle"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,6 +30,7 @@ type Inbox struct {
 	Trouble func(error)
 
 	logins    logins
+	guesses   tally
 	announced struct {
 		sync.Mutex
 		at time.Time
@@ -39,6 +41,7 @@ type Inbox struct {
 const (
 	maxForm       = 16 << 10 // bytes of a POST
 	announceEvery = 30 * time.Second
+	maxGuesses    = 20 // login codes a minute that are wrong
 )
 
 func (in *Inbox) now() time.Time { return clock(in.Now) }
@@ -124,11 +127,15 @@ func (s session) genuine(token string) bool {
 	return subtle.ConstantTimeCompare([]byte(token), []byte(s.csrf)) == 1
 }
 
-// enter spends a code, records the login and starts a session.
+// enter spends a code, records the login and starts a session, which replaces
+// the one that the browser had.
 func (in *Inbox) enter(w http.ResponseWriter, r *http.Request, code string) (session, error) {
 	now := in.now()
 	if !in.logins.spend(code, now) {
-		return session{}, errCode
+		return session{}, in.guessed(now)
+	}
+	if _, secret, ok := in.who(r); ok {
+		in.logins.end(secret)
 	}
 	// RFC 8176 "otp": the link holds a one-time password.
 	p := Person{Principal: in.Person, AMR: []string{"otp"}}
@@ -141,6 +148,27 @@ func (in *Inbox) enter(w http.ResponseWriter, r *http.Request, code string) (ses
 	secret, s := in.logins.begin(p, now)
 	in.setCookie(w, secret, int(absoluteEnd.Seconds()))
 	return s, nil
+}
+
+// guessed records a login that failed and says how it is answered. A right code
+// is taken however many wrong ones came before: it has 128 bits, so no rate of
+// guessing finds it, and a limit that stopped it too would let any process of
+// this machine keep the person out.
+func (in *Inbox) guessed(now time.Time) error {
+	n := in.guesses.count("", now, time.Minute)
+	e := store.Entry{Kind: "denied", Time: now, Code: "login_refused", Note: "a login link that does not work"}
+	switch {
+	case n < maxGuesses:
+	case n == maxGuesses:
+		e.Note += "; more of this minute are not recorded"
+		if in.Trouble != nil {
+			in.Trouble(fmt.Errorf("inbox: somebody tries login links: %d within a minute did not work", n))
+		}
+	default:
+		return errGuesses
+	}
+	in.Service.note(e)
+	return errCode
 }
 
 // waiting lists the pending holds that a person may see, oldest first, and

@@ -42,7 +42,9 @@ func TestLogin(t *testing.T) {
 	s.want(s.post("/login", url.Values{"code": {late}}), 403, "older than 10 minutes")
 	s.login()
 	s.want(s.get("/"), 200, "Nothing waits for you")
-	if d := cmp.Diff([]string{"login User::alice", "login User::alice"}, s.entries()); d != "" {
+	refused := "denied login_refused"
+	want := []string{refused, refused, refused, refused, refused, "login User::alice", refused, refused, "login User::alice"}
+	if d := cmp.Diff(want, s.entries()); d != "" {
 		t.Errorf("entries (-want +got):\n%s", d)
 	}
 }

@@ -22,6 +22,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 // Errors of the pages.
 var (
 	errCode    = errors.New("this login link was used already, is older than 10 minutes, or never was one")
+	errGuesses = errors.New("too many login links that do not work")
 	errToken   = errors.New("the form is not from this login; go back, reload the page and try again")
 	errRequest = errors.New("the request is not complete")
 	errLogin   = errors.New("you are not logged in, or not any more")
@@ -43,6 +44,7 @@ var failures = []struct {
 	{ErrDigest, http.StatusConflict, "digest", "What you decided is not this request. Read it again before you decide."},
 	{ErrReason, http.StatusUnprocessableEntity, "reason", "The reason must be text of at most 500 characters."},
 	{errCode, http.StatusForbidden, "code", "This login link was used already, is older than 10 minutes, or never was one."},
+	{errGuesses, http.StatusTooManyRequests, "guesses", "Too many login links did not work within a minute. Only a link that works is taken now."},
 	{errToken, http.StatusForbidden, "csrf", "The form is not from this login. Go back, reload the page and try again."},
 	{errRequest, http.StatusBadRequest, "request", "The request is not complete."},
 	{errLogin, http.StatusUnauthorized, "login", "You are not logged in, or not any more."},
@@ -52,6 +54,9 @@ var failures = []struct {
 func (in *Inbox) failure(err error) (status int, code, text string) {
 	for _, f := range failures {
 		if errors.Is(err, f.err) {
+			if settled := (late{}); errors.As(err, &settled) {
+				return f.status, f.code, f.text + " " + settled.outcome
+			}
 			return f.status, f.code, f.text
 		}
 	}
@@ -60,6 +65,14 @@ func (in *Inbox) failure(err error) (status int, code, text string) {
 	}
 	return http.StatusInternalServerError, "internal", "The inbox could not do that. Nothing was decided."
 }
+
+// late is the answer to a verdict that changed nothing, with what was decided.
+type late struct {
+	error
+	outcome string
+}
+
+func (l late) Unwrap() error { return l.error }
 
 // frame is what every page has.
 type frame struct {

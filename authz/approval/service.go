@@ -27,6 +27,7 @@ type Service struct {
 
 	sent   remembered
 	alarms alarms
+	counts tally
 }
 
 // now is the time as the store keeps it.
@@ -120,7 +121,7 @@ var errUnchanged = errors.New("nothing to change")
 // Open keeps a call. The caller fills everything but ID, Version, State,
 // Created, Expires and Changed. If a hold with the same Dedupe key is open
 // already, that hold comes back and nothing is written. ErrTooMany if the
-// principal has MaxOpen.
+// principal has MaxOpen, or made five times as many within an hour.
 func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 	ttl := s.TTL
 	if ttl == 0 {
@@ -172,6 +173,9 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 		return tx.Append(e)
 	})
 	switch {
+	case errors.Is(err, ErrTooMany):
+		s.crowded(h, now)
+		return store.Hold{}, err
 	case tampered:
 		return store.Hold{}, ErrTampered
 	case errors.Is(err, errUnchanged):
@@ -185,42 +189,16 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 	return h, nil
 }
 
-// room is ErrTooMany if the principal has as many open holds as it may.
-func (s *Service) room(tx *store.Tx, subject string, now time.Time) error {
-	most := s.MaxOpen
-	if most == 0 {
-		most = 100
-	}
-	n, err := tx.Count(store.HoldFilter{Subject: subject, States: openStates})
-	if err != nil || n < most {
-		return err
-	}
-	// Some of them may be over and only wait for the next sweep.
-	holds, err := tx.Holds(store.HoldFilter{Subject: subject, States: openStates})
-	if err != nil {
-		return err
-	}
-	for _, h := range holds {
-		if h, err = s.settle(tx, h, now); err != nil {
-			return err
-		}
-		if !open(h) {
-			n--
-		}
-	}
-	if n >= most {
-		return ErrTooMany
-	}
-	return nil
-}
-
 // Get returns subject's hold, ErrNotFound if it is somebody else's and
 // ErrTampered if it is not what exeat stored. An open hold whose time is over
 // comes back expired.
 func (s *Service) Get(ctx context.Context, subject, id string) (store.Hold, error) {
 	h, err := s.read(ctx, id)
 	switch {
+	case errors.Is(err, ErrNotFound):
+		s.missed(subject, "")
 	case err == nil && h.Subject != subject:
+		s.missed(subject, h.ID)
 		err = ErrNotFound
 	case err == nil && !s.sealed(h):
 		err = s.expose(ctx, id)
@@ -301,14 +279,15 @@ func (s *Service) list(ctx context.Context, f store.HoldFilter) ([]store.Hold, e
 // Cancel withdraws subject's pending hold.
 func (s *Service) Cancel(ctx context.Context, subject, id string) (store.Hold, error) {
 	var h store.Hold
+	var theirs string // somebody else's
 	var tampered bool
 	err := s.update(ctx, func(tx *store.Tx) (err error) {
-		tampered = false
+		tampered, theirs = false, ""
 		if h, err = find(tx, id); err != nil {
 			return err
 		}
 		if h.Subject != subject {
-			h = store.Hold{}
+			theirs, h = h.ID, store.Hold{}
 			return ErrNotFound
 		}
 		if tampered = !s.sealed(h); tampered {
@@ -318,7 +297,10 @@ func (s *Service) Cancel(ctx context.Context, subject, id string) (store.Hold, e
 		h, err = s.change(tx, h, Cancel{}, s.now(), entryOf(h, "cancel"))
 		return err
 	})
-	if err == nil && tampered {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		s.missed(subject, theirs)
+	case err == nil && tampered:
 		err = ErrTampered
 	}
 	return h, err

@@ -24,10 +24,10 @@ var (
 // world is a service on a database of its own, at a time of its own.
 type world struct {
 	*Service
-	t    testing.TB
-	raw  *sql.DB // the same database, behind the service's back
-	mu   sync.Mutex
-	at   time.Time
+	t   testing.TB
+	raw *sql.DB // the same database, behind the service's back
+	mu  sync.Mutex
+	at  time.Time
 }
 
 func newWorld(t testing.TB, policies ...string) *world {
