@@ -277,7 +277,7 @@ func TestHeldCall(t *testing.T) {
 		if err := r.decideHold(t, first.Handle, false, ""); err == nil {
 			t.Error("a late denial was taken")
 		}
-		if got := strings.Join(r.entries(t), " "); got != "hold approve send outcome" {
+		if got := strings.Join(r.entries(t), " "); got != "hold denied:handle_not_found approve send outcome" {
 			t.Errorf("the log has %q", got)
 		}
 	})
