@@ -13,12 +13,25 @@ const BatchMost = batchMost
 // Readers bounds the views that run at once.
 const Readers = readers
 
+// The queries that run all the time.
+const (
+	DueQuery    = dueQuery
+	ForgetQuery = forgetQuery
+)
+
 // PollEvery sets how often watchers look for other processes' changes, for the
 // stores that t opens afterwards.
 func PollEvery(t testing.TB, d time.Duration) {
 	old := pollEvery
 	pollEvery = d
 	t.Cleanup(func() { pollEvery = old })
+}
+
+// BusyTimeout sets how long the stores that t opens afterwards wait for a lock.
+func BusyTimeout(t testing.TB, d time.Duration) {
+	old := busyTimeout
+	busyTimeout = d
+	t.Cleanup(func() { busyTimeout = old })
 }
 
 // LimitPages is a disk that has room for n more pages of the database.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	sqlite3 "modernc.org/sqlite/lib"
@@ -17,13 +18,18 @@ import (
 type fixed struct {
 	Tool, Effect, Summary          string
 	Principal, Agent, Session      json.RawMessage `json:",omitempty"`
-	Args                           json.RawMessage `json:",omitempty"`
-	Request                        Request
 	Details                        json.RawMessage `json:",omitempty"`
 	Digest, Reason, PolicySet, Txn string
 	Policies                       []string
-	Choices                        json.RawMessage `json:",omitempty"`
-	Seal                           []byte          `json:",omitempty"`
+	Seal                           []byte `json:",omitempty"`
+}
+
+// bulk never changes either. It can be large, so it stands in a column of its
+// own, which lists do not read. Holds of the second schema have it in fixed.
+type bulk struct {
+	Args    json.RawMessage `json:",omitempty"`
+	Request Request
+	Choices json.RawMessage `json:",omitempty"`
 }
 
 // changing is the part of a hold that Swap replaces.
@@ -35,15 +41,27 @@ type changing struct {
 	Mark             []byte `json:",omitempty"`
 }
 
-func split(h Hold) (f, c []byte, err error) {
-	f, err = exactJSON(fixed{Tool: h.Tool, Effect: h.Effect, Summary: h.Summary, Principal: h.Principal, Agent: h.Agent,
-		Session: h.Session, Args: h.Args, Request: h.Request, Details: h.Details, Digest: h.Digest, Reason: h.Reason,
-		PolicySet: h.PolicySet, Txn: h.Txn, Policies: h.Policies, Choices: h.Choices, Seal: h.Seal})
-	if err != nil {
-		return nil, nil, err
+func (h Hold) fixed() ([]byte, error) {
+	return exactJSON(fixed{Tool: h.Tool, Effect: h.Effect, Summary: h.Summary, Principal: h.Principal, Agent: h.Agent,
+		Session: h.Session, Details: h.Details, Digest: h.Digest, Reason: h.Reason,
+		PolicySet: h.PolicySet, Txn: h.Txn, Policies: h.Policies, Seal: h.Seal})
+}
+
+func (h Hold) bulk() ([]byte, error) {
+	return exactJSON(bulk{Args: h.Args, Request: h.Request, Choices: h.Choices})
+}
+
+func (h Hold) changing() ([]byte, error) {
+	return exactJSON(changing{Approval: h.Approval, Denial: h.Denial, DeniedBy: h.DeniedBy, Owner: h.Owner, Result: h.Result, Mark: h.Mark})
+}
+
+// approvedUntil is when the approval ends, in microseconds. It only helps Due to
+// find the hold: 0, if there is no approval, is always over.
+func (h Hold) approvedUntil() int64 {
+	if h.Approval == nil {
+		return 0
 	}
-	c, err = exactJSON(changing{Approval: h.Approval, Denial: h.Denial, DeniedBy: h.DeniedBy, Owner: h.Owner, Result: h.Result, Mark: h.Mark})
-	return f, c, err
+	return micros(h.Approval.Expires)
 }
 
 // exactJSON encodes v without rewriting the JSON that v holds already, as
@@ -56,30 +74,56 @@ func exactJSON(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-const holdColumns = "id, version, state, subject, api, dedupe, created, expires, lease, changed, fixed, changing"
+// outlineColumns are all but the bulk.
+const (
+	outlineColumns = "id, version, state, subject, api, dedupe, created, expires, lease, changed, fixed, changing"
+	holdColumns    = outlineColumns + ", bulk"
+)
 
-func scanHold(row interface{ Scan(...any) error }) (Hold, error) {
-	var h Hold
-	var created, expires, lease, changed int64
-	var fb, cb []byte
-	err := row.Scan(&h.ID, &h.Version, &h.State, &h.Subject, &h.API, &h.Dedupe, &created, &expires, &lease, &changed, &fb, &cb)
-	if errors.Is(err, sql.ErrNoRows) {
-		return h, ErrNotFound
-	}
+type scanner interface{ Scan(...any) error }
+
+func scanHold(row scanner) (Hold, error) {
+	var b []byte
+	h, f, err := scanOutline(row, &b)
 	if err != nil {
 		return h, err
+	}
+	if len(b) == 0 {
+		b = f
+	}
+	var all bulk
+	if err := json.Unmarshal(b, &all); err != nil {
+		return h, damaged(h, err)
+	}
+	h.Args, h.Request, h.Choices = all.Args, all.Request, all.Choices
+	return h, nil
+}
+
+// scanOutline reads the outline columns and then those of more.
+func scanOutline(row scanner, more ...any) (h Hold, fb []byte, err error) {
+	var created, expires, lease, changed int64
+	var cb []byte
+	err = row.Scan(append([]any{&h.ID, &h.Version, &h.State, &h.Subject, &h.API, &h.Dedupe, &created, &expires, &lease, &changed, &fb, &cb}, more...)...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return h, nil, ErrNotFound
+	}
+	if err != nil {
+		return h, nil, err
 	}
 	var f fixed
 	var c changing
 	if err := errors.Join(json.Unmarshal(fb, &f), json.Unmarshal(cb, &c)); err != nil {
-		return h, fmt.Errorf("hold %s is damaged in the database: %v", h.ID, err)
+		return h, nil, damaged(h, err)
 	}
 	h.Created, h.Expires, h.Lease, h.Changed = fromMicros(created), fromMicros(expires), fromMicros(lease), fromMicros(changed)
 	h.Tool, h.Effect, h.Summary, h.Principal, h.Agent, h.Session = f.Tool, f.Effect, f.Summary, f.Principal, f.Agent, f.Session
-	h.Args, h.Request, h.Details, h.Digest, h.Reason = f.Args, f.Request, f.Details, f.Digest, f.Reason
-	h.PolicySet, h.Txn, h.Policies, h.Choices, h.Seal = f.PolicySet, f.Txn, f.Policies, f.Choices, f.Seal
+	h.Details, h.Digest, h.Reason, h.PolicySet, h.Txn, h.Policies, h.Seal = f.Details, f.Digest, f.Reason, f.PolicySet, f.Txn, f.Policies, f.Seal
 	h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Result, h.Mark = c.Approval, c.Denial, c.DeniedBy, c.Owner, c.Result, c.Mark
-	return h, nil
+	return h, fb, nil
+}
+
+func damaged(h Hold, err error) error {
+	return fmt.Errorf("hold %s is damaged in the database: %v", h.ID, err)
 }
 
 // Hold returns the hold with the id, or ErrNotFound.
@@ -134,25 +178,85 @@ func (f HoldFilter) where() (string, []any) {
 
 // Holds lists holds, oldest first.
 func (tx *Tx) Holds(f HoldFilter) ([]Hold, error) {
+	return tx.list(holdColumns, f, scanHold)
+}
+
+// Outlines is Holds without what can be large: arguments, request and choices.
+func (tx *Tx) Outlines(f HoldFilter) ([]Hold, error) {
+	return tx.list(outlineColumns, f, func(row scanner) (Hold, error) {
+		h, _, err := scanOutline(row)
+		return h, err
+	})
+}
+
+func (tx *Tx) list(columns string, f HoldFilter, scan func(scanner) (Hold, error)) ([]Hold, error) {
 	where, args := f.where()
 	limit := f.Limit
 	if limit == 0 {
 		limit = 1000
 	}
-	rows, err := tx.tx.QueryContext(tx.ctx, fmt.Sprintf("SELECT %s FROM holds%s ORDER BY created, id LIMIT %d", holdColumns, where, limit), args...)
+	rows, err := tx.tx.QueryContext(tx.ctx, fmt.Sprintf("SELECT %s FROM holds%s ORDER BY created, id LIMIT %d", columns, where, limit), args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var holds []Hold
 	for rows.Next() {
-		h, err := scanHold(rows)
+		h, err := scan(rows)
 		if err != nil {
 			return nil, err
 		}
 		holds = append(holds, h)
 	}
 	return holds, rows.Err()
+}
+
+const dueQuery = `SELECT id, expires AS ended FROM holds WHERE state = 'pending' AND expires <= $1
+	UNION ALL SELECT id, approved_until FROM holds WHERE state = 'approved' AND approved_until <= $1
+	UNION ALL SELECT id, lease FROM holds WHERE state = 'sending' AND lease <= $1
+	ORDER BY ended LIMIT $2`
+
+// Due lists the ids of at most limit open holds that time alone has ended by
+// now, though that may not be stored yet: the time of a pending or approved one
+// is over, or the lease of one that is being sent. The longest over come first.
+func (tx *Tx) Due(now time.Time, limit int) ([]string, error) {
+	rows, err := tx.tx.QueryContext(tx.ctx, dueQuery, micros(now), limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id string
+		var ended int64
+		if err := rows.Scan(&id, &ended); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// forgettable are the holds that ended before $1.
+const (
+	forgettable = "changed < $1 AND state IN ('done', 'refused', 'unknown', 'denied', 'expired', 'cancelled')"
+	forgetQuery = "DELETE FROM holds WHERE id IN (SELECT id FROM holds WHERE " + forgettable + " ORDER BY changed LIMIT $2)"
+)
+
+// Forgettable reports whether there are holds that ended before a time.
+func (tx *Tx) Forgettable(before time.Time) (some bool, err error) {
+	err = tx.tx.QueryRowContext(tx.ctx, "SELECT EXISTS (SELECT 1 FROM holds WHERE "+forgettable+")", micros(before)).Scan(&some)
+	return some, err
+}
+
+// Forget deletes at most limit holds that ended before a time, and returns how
+// many. Their entries stay.
+func (tx *Tx) Forget(before time.Time, limit int) (int64, error) {
+	res, err := tx.tx.ExecContext(tx.ctx, forgetQuery, micros(before), limit)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
 }
 
 // Count counts holds.
@@ -180,12 +284,14 @@ func (tx *Tx) Insert(h Hold) error {
 	if !h.Request.exact() {
 		return fmt.Errorf("the request of hold %s is not valid UTF-8 outside its body: it cannot be kept as it is", h.ID)
 	}
-	f, c, err := split(h)
-	if err != nil {
+	f, ferr := h.fixed()
+	b, berr := h.bulk()
+	c, cerr := h.changing()
+	if err := errors.Join(ferr, berr, cerr); err != nil {
 		return err
 	}
-	_, err = tx.tx.ExecContext(tx.ctx, "INSERT INTO holds ("+holdColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-		h.ID, h.Version, string(h.State), h.Subject, h.API, h.Dedupe, micros(h.Created), micros(h.Expires), micros(h.Lease), micros(h.Changed), f, c)
+	_, err := tx.tx.ExecContext(tx.ctx, "INSERT INTO holds ("+holdColumns+", approved_until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+		h.ID, h.Version, string(h.State), h.Subject, h.API, h.Dedupe, micros(h.Created), micros(h.Expires), micros(h.Lease), micros(h.Changed), f, c, b, h.approvedUntil())
 	if sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT {
 		return ErrConflict
 	}
@@ -196,13 +302,13 @@ func (tx *Tx) Insert(h Hold) error {
 // version to h.Version+1; otherwise ErrConflict. Only the state, approval,
 // denial, owner, lease, result, mark and time of change can change.
 func (tx *Tx) Swap(h Hold) error {
-	_, c, err := split(h)
+	c, err := h.changing()
 	if err != nil {
 		return err
 	}
 	res, err := tx.tx.ExecContext(tx.ctx,
-		"UPDATE holds SET version = version + 1, state = $1, lease = $2, changed = $3, changing = $4 WHERE id = $5 AND version = $6",
-		string(h.State), micros(h.Lease), micros(h.Changed), c, h.ID, h.Version)
+		"UPDATE holds SET version = version + 1, state = $1, lease = $2, changed = $3, changing = $4, approved_until = $5 WHERE id = $6 AND version = $7",
+		string(h.State), micros(h.Lease), micros(h.Changed), c, h.approvedUntil(), h.ID, h.Version)
 	if err != nil {
 		return err
 	}

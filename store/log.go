@@ -125,7 +125,8 @@ func (s *Store) Log(e Entry) (wait func() error) {
 	return sync.OnceValue(func() error { return <-j.done })
 }
 
-// Spend remembers (iss, jti) until exp and reports false if it was there.
+// Spend remembers (iss, jti) until a day and an hour after exp, whatever the
+// clock does meanwhile, and reports false if it was there.
 func (s *Store) Spend(ctx context.Context, iss, jti string, exp time.Time) (bool, error) {
 	j := &job{spend: &spend{iss: iss, jti: jti, now: micros(time.Now()), until: micros(exp)}}
 	s.log.add(ctx, j)
@@ -138,10 +139,14 @@ func (s *Store) Spend(ctx context.Context, iss, jti string, exp time.Time) (bool
 	}
 }
 
-// spend records one token id and forgets a few that are over.
+// spentFor is how long a token id is kept after its token has ended. A clock
+// that steps back, or forward and back, makes tokens valid again that had ended.
+const spentFor = 25 * time.Hour
+
+// spend records one token id and forgets a few that ended long ago.
 func (tx *Tx) spend(s *spend) error {
 	if _, err := tx.tx.ExecContext(tx.ctx,
-		"DELETE FROM spent WHERE (iss, jti) IN (SELECT iss, jti FROM spent WHERE until < $1 ORDER BY until LIMIT 16)", s.now); err != nil {
+		"DELETE FROM spent WHERE (iss, jti) IN (SELECT iss, jti FROM spent WHERE until < $1 ORDER BY until LIMIT 16)", s.now-spentFor.Microseconds()); err != nil {
 		return err
 	}
 	res, err := tx.tx.ExecContext(tx.ctx, "INSERT INTO spent (iss, jti, until) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", s.iss, s.jti, s.until)

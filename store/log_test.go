@@ -276,7 +276,8 @@ func TestLockedByAnother(t *testing.T) {
 	}
 }
 
-// A token id is forgotten when its token is over, and not before.
+// A token id is kept for more than a day after its token has ended, so that a
+// clock that steps back does not make the token good again, and no longer.
 func TestSpendForgets(t *testing.T) {
 	s := storetest.Open(t)
 	now := time.Now()
@@ -285,9 +286,11 @@ func TestSpendForgets(t *testing.T) {
 		until time.Time
 		want  bool
 	}{
-		{"short", now.Add(-time.Second), true},
+		{"old", now.Add(-26 * time.Hour), true},
+		{"short", now.Add(-24 * time.Hour), true},
 		{"long", now.Add(time.Hour), true},
-		{"short", now.Add(time.Hour), true},
+		{"old", now.Add(time.Hour), true},
+		{"old", now.Add(time.Hour), false},
 		{"short", now.Add(time.Hour), false},
 		{"long", now.Add(time.Hour), false},
 	}

@@ -70,7 +70,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"a device", ctx, os.DevNull, "name a file"},
 		{"text", ctx, in("text"), "no SQLite database: choose another path"},
 		{"short text", ctx, in("short"), "no SQLite database: choose another path"},
-		{"newer", ctx, in("newer"), "newer exeat (schema 99, this one knows 2): use that version"},
+		{"newer", ctx, in("newer"), "newer exeat (schema 99, this one knows 3): use that version"},
 		{"another program's", ctx, in("foreign"), "another program: choose another path"},
 		{"another program's with the same version", ctx, in("foreign1"), "another program: choose another path"},
 		{"readable by others", ctx, in("loose"), "run chmod 600"},
@@ -122,18 +122,38 @@ func TestOpenAnyName(t *testing.T) {
 	}
 }
 
-// A database that is taken away is missed, not replaced by an empty one.
-func TestRemovedFileIsNotMadeAgain(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "db")
-	s := storetest.OpenAt(t, path)
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.View(ctx, func(tx *store.Tx) error { _, err := tx.Count(store.HoldFilter{}); return err }); err == nil {
-		t.Error("read a database that is not there")
-	}
-	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-		t.Error("made a new file:", err)
+// A database that is taken away, or exchanged, is missed: nothing is read from
+// it or written to it any more, and no empty one comes in its place.
+func TestRemovedFile(t *testing.T) {
+	for name, take := range map[string]func(path string) error{
+		"removed": os.Remove,
+		"moved":   func(path string) error { return os.Rename(path, path+".old") },
+		"replaced": func(path string) error {
+			return errors.Join(os.WriteFile(path+".new", nil, 0o600), os.Rename(path+".new", path))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "db")
+			s := storetest.OpenAt(t, path)
+			update(t, s, func(tx *store.Tx) error { return tx.Insert(hold("1")) })
+			if err := take(path); err != nil {
+				t.Fatal(err)
+			}
+			_, spend := s.Spend(ctx, "iss", "jti", time.Now())
+			for what, err := range map[string]error{
+				"read":     s.View(ctx, func(tx *store.Tx) error { _, err := tx.Hold("1"); return err }),
+				"written":  s.Update(ctx, func(tx *store.Tx) error { return tx.Insert(hold("2")) }),
+				"recorded": s.Log(store.Entry{Kind: "call"})(),
+				"spent":    spend,
+			} {
+				if err == nil || !strings.Contains(err.Error(), path+" was removed, moved or replaced while it was in use: stop every exeat that uses it, put it back") {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			if info, err := os.Stat(path); name != "replaced" && !errors.Is(err, os.ErrNotExist) || name == "replaced" && info.Size() != 0 {
+				t.Error("made a new file:", err)
+			}
+		})
 	}
 }
 
@@ -176,6 +196,10 @@ func TestTwoOpenAFreshFile(t *testing.T) {
 	}
 }
 
+// undo3 takes the third migration back.
+const undo3 = "DROP INDEX holds_pending; DROP INDEX holds_approved; DROP INDEX holds_sending; DROP INDEX holds_ended; " +
+	"ALTER TABLE holds DROP COLUMN approved_until; ALTER TABLE holds DROP COLUMN bulk;"
+
 // A log of the first schema goes on: its entries are counted and its chain holds.
 func TestMigrateTxn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
@@ -186,7 +210,7 @@ func TestMigrateTxn(t *testing.T) {
 		}
 	}
 	s.Close()
-	raw(t, path, "DROP INDEX entries_txn; ALTER TABLE entries DROP COLUMN txn; PRAGMA user_version = 1")
+	raw(t, path, "DROP INDEX entries_txn; ALTER TABLE entries DROP COLUMN txn; "+undo3+" PRAGMA user_version = 1")
 	s = storetest.OpenAt(t, path)
 	got, err := s.Usage(ctx, "User::alice", "a", "b", []string{"txn_a"}, time.Time{})
 	if err != nil || got[0] != 1 {

@@ -36,11 +36,19 @@ type Store struct {
 	poll  *sql.DB // one connection, so that a watcher never waits for readers
 	log   *committer
 	watch *watcher
+	path  string
+	file  os.FileInfo // of path, as it was opened
 }
 
 // Open opens the SQLite file at path, creating it (mode 0600) if it does not
 // exist. Its directory must exist.
 func Open(ctx context.Context, path string) (*Store, error) {
+	return OpenWith(ctx, "sqlite", path)
+}
+
+// OpenWith is Open with the database/sql driver of the name: for tests, which
+// wrap the driver of SQLite in one that fails.
+func OpenWith(ctx context.Context, driver, path string) (*Store, error) {
 	// An absolute path means the same to SQLite, which knows names such as
 	// ":memory:", and after a change of the working directory.
 	path, err := filepath.Abs(path)
@@ -51,16 +59,19 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{}
-	s.write, err = connect(path, "immediate", 1)
+	s := &Store{path: path}
+	s.write, err = connect(driver, path, "immediate", 1)
 	if err == nil {
-		s.read, err = connect(path, "deferred", readers, "query_only(1)")
+		s.read, err = connect(driver, path, "deferred", readers, "query_only(1)")
 	}
 	if err == nil {
-		s.poll, err = connect(path, "deferred", 1, "query_only(1)")
+		s.poll, err = connect(driver, path, "deferred", 1, "query_only(1)")
 	}
 	if err == nil {
 		err = s.migrate(ctx)
+	}
+	if err == nil {
+		s.file, err = os.Stat(path)
 	}
 	if err != nil {
 		s.abandon(path, created)
@@ -132,10 +143,10 @@ const readers = 8
 
 // connect opens a pool. Every write is flushed before its commit returns. A
 // file that has gone is an error (mode=rw), not a new and empty database.
-func connect(path, txlock string, conns int, pragmas ...string) (*sql.DB, error) {
+func connect(driver, path, txlock string, conns int, pragmas ...string) (*sql.DB, error) {
 	q := url.Values{"mode": {"rw"}, "_txlock": {txlock}, "_pragma": append([]string{
-		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)", "cell_size_check(1)"}, pragmas...)}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)", "cell_size_check(1)"}, pragmas...)}
+	db, err := sql.Open(driver, "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
 		return nil, err
 	}
@@ -196,17 +207,41 @@ func (s *Store) Close() error {
 // Update runs fn in one write transaction. fn may run more than once and must
 // not touch anything but tx. Whatever fn returns as an error rolls back.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+	if err := s.present(); err != nil {
+		return err
+	}
 	err := retryBusy(ctx, func() error { return s.transact(ctx, s.write, fn) })
 	if err == nil {
 		s.watch.changed()
 	}
-	return err
+	return s.explained(err)
 }
 
 // View runs fn in a read transaction, in which nothing can be written. Like
 // Update it may run fn more than once.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
-	return retryBusy(ctx, func() error { return s.transact(ctx, s.read, fn) })
+	if err := s.present(); err != nil {
+		return err
+	}
+	return s.explained(retryBusy(ctx, func() error { return s.transact(ctx, s.read, fn) }))
+}
+
+// present misses a database that was taken away. Open connections would go on
+// with the removed file, and all that they write would be gone with them.
+func (s *Store) present() error {
+	info, err := os.Stat(s.path)
+	if err == nil && os.SameFile(info, s.file) {
+		return nil
+	}
+	return fmt.Errorf("the database %s was removed, moved or replaced while it was in use: stop every exeat that uses it, put it back, and start again", s.path)
+}
+
+// explained says which database an error of SQLite is about, and what to do.
+func (s *Store) explained(err error) error {
+	if sqliteCode(err) == 0 {
+		return err
+	}
+	return fmt.Errorf("the database %s: %w", s.path, explain(err))
 }
 
 func (s *Store) transact(ctx context.Context, db *sql.DB, fn func(*Tx) error) error {
@@ -227,8 +262,10 @@ func (s *Store) transact(ctx context.Context, db *sql.DB, fn func(*Tx) error) er
 }
 
 // busyTries bounds how often a transaction is begun again; each try waits for
-// the busy_timeout of five seconds.
+// busyTimeout.
 const busyTries = 5
+
+var busyTimeout = 5 * time.Second
 
 // retryBusy repeats f while another process holds the lock.
 func retryBusy(ctx context.Context, f func() error) error {
@@ -259,13 +296,17 @@ func sqliteCode(err error) int {
 func explain(err error) error {
 	switch sqliteCode(err) {
 	case sqlite3.SQLITE_NOTADB:
-		return fmt.Errorf("it is no SQLite database: choose another path (%v)", err)
+		return fmt.Errorf("it is no SQLite database: choose another path (%w)", err)
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
-		return fmt.Errorf("it or its folder cannot be written: check the permissions (%v)", err)
+		return fmt.Errorf("it or its folder cannot be written: check the permissions (%w)", err)
 	case sqlite3.SQLITE_BUSY:
-		return fmt.Errorf("another program keeps it locked (%v)", err)
+		return fmt.Errorf("another program keeps it locked: let that program finish, or stop it (%w)", err)
 	case sqlite3.SQLITE_FULL:
-		return fmt.Errorf("the disk is full (%v)", err)
+		return fmt.Errorf("the disk is full: make room on it (%w)", err)
+	case sqlite3.SQLITE_CORRUPT:
+		return fmt.Errorf("it is damaged: stop every exeat that uses it and put a copy of it back, or move it away to begin with a new one (%w)", err)
+	case sqlite3.SQLITE_IOERR:
+		return fmt.Errorf("the disk does not read or write it: check the disk (%w)", err)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/exeat/exeat/authz"
@@ -60,11 +61,13 @@ func (r *Runner) Open(ctx context.Context, caller Caller) Result {
 	return Result{Envelope: Envelope{Status: Done, Holds: list}}
 }
 
+var keptDays = strconv.Itoa(int(approval.KeptFor / (24 * time.Hour)))
+
 // noHold is the answer to a handle that is not the caller's, whether it exists
 // or not.
 func noHold(err error) Result {
 	if errors.Is(err, approval.ErrNotFound) {
-		return fail(HandleNotFound, "there is no held call with this handle; exeat_holds lists the open ones")
+		return fail(HandleNotFound, "there is no held call with this handle, or it ended more than "+keptDays+" days ago and is gone; exeat_holds lists the open ones")
 	}
 	if errors.Is(err, approval.ErrTampered) {
 		return deny(PolicyChanged, "what exeat kept of this call was changed by somebody else: it is not sent any more. If it was being sent already, look at what became of it", nil, authz.RemedyApproval)

@@ -16,14 +16,18 @@ func tamper(t testing.TB, path, id, from, to string) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	var fixed []byte
-	if err := db.QueryRow("SELECT fixed FROM holds WHERE id = $1", id).Scan(&fixed); err != nil {
-		t.Fatal(err)
+	found := false
+	for _, column := range []string{"fixed", "bulk"} {
+		var text []byte
+		if err := db.QueryRow("SELECT "+column+" FROM holds WHERE id = $1", id).Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		found = found || bytes.Contains(text, []byte(from))
+		if _, err := db.Exec("UPDATE holds SET "+column+" = $1 WHERE id = $2", bytes.ReplaceAll(text, []byte(from), []byte(to)), id); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if !bytes.Contains(fixed, []byte(from)) {
-		t.Fatalf("the stored hold has no %s: %s", from, fixed)
-	}
-	if _, err := db.Exec("UPDATE holds SET fixed = $1 WHERE id = $2", bytes.ReplaceAll(fixed, []byte(from), []byte(to)), id); err != nil {
-		t.Fatal(err)
+	if !found {
+		t.Fatalf("the stored hold has no %s", from)
 	}
 }

@@ -175,7 +175,7 @@ func alterations(w *world, id string) map[string]func(*world, string) {
 			out["column state to "+string(to)] = set("state = '" + string(to) + "'")
 		}
 	}
-	for _, column := range []string{"fixed", "changing"} {
+	for _, column := range []string{"fixed", "bulk", "changing"} {
 		for _, path := range paths(w.document(column, id)) {
 			out[column+" "+path] = func(w *world, id string) { w.rewrite(column, path, id, true) }
 		}
@@ -278,7 +278,7 @@ func TestRewrittenHold(t *testing.T) {
 	for _, stage := range stages {
 		s := newSite(t).login()
 		h := stage.to(s.world, s.open(rich("k1")))
-		for _, column := range []string{"fixed", "changing"} {
+		for _, column := range []string{"fixed", "bulk", "changing"} {
 			for _, path := range paths(s.document(column, h.ID)) {
 				s.rewrite(column, path, h.ID, false)
 			}

@@ -116,13 +116,19 @@ func (s *Service) room(tx *store.Tx, subject string, now time.Time) error {
 
 // settleAll settles holds and returns how many of them are open.
 func (s *Service) settleAll(tx *store.Tx, f store.HoldFilter, now time.Time) (int, error) {
-	holds, err := tx.Holds(f)
+	holds, err := tx.Outlines(f)
 	if err != nil {
 		return 0, err
 	}
 	n := 0
 	for _, h := range holds {
-		if h, err = s.settle(tx, h, now); err != nil {
+		if over(h, now) {
+			h, err = find(tx, h.ID)
+		}
+		if err == nil {
+			h, err = s.settle(tx, h, now)
+		}
+		if err != nil {
 			return 0, err
 		}
 		if open(h) {

@@ -27,54 +27,65 @@ func (s *Service) Claim(ctx context.Context, apis []string, mine func(store.Hold
 		return store.Hold{}, ErrNotFound
 	}
 	// Claim runs after every change of the database, so it looks before it locks.
-	waiting := store.HoldFilter{APIs: apis, States: []store.State{store.Approved}, Limit: 100}
-	some := false
+	var ids []string
 	err := s.Store.View(ctx, func(tx *store.Tx) error {
-		n, err := tx.Count(waiting)
-		some = n > 0
+		holds, err := tx.Outlines(store.HoldFilter{APIs: apis, States: []store.State{store.Approved}})
+		ids = nil
+		for _, h := range holds {
+			// One that is over is for Sweep; one of another process is for that.
+			if mine(h) && (h.Approval == nil || !over(h, s.now())) {
+				ids = append(ids, h.ID)
+			}
+		}
 		return err
 	})
 	if err != nil {
 		return store.Hold{}, err
 	}
-	if !some {
-		return store.Hold{}, ErrNotFound
+	for _, id := range ids {
+		h, err := s.claim(ctx, id, mine, owner, lease)
+		if !errors.Is(err, ErrNotFound) {
+			return h, err
+		}
 	}
+	return store.Hold{}, ErrNotFound
+}
+
+// claim takes one hold, and returns ErrNotFound if it is not to be taken any
+// more.
+func (s *Service) claim(ctx context.Context, id string, mine func(store.Hold) bool, owner string, lease time.Duration) (store.Hold, error) {
 	var claimed store.Hold
 	var refused error
-	err = s.update(ctx, func(tx *store.Tx) (err error) {
+	err := s.update(ctx, func(tx *store.Tx) error {
 		refused = nil
-		holds, err := tx.Holds(waiting)
+		h, err := find(tx, id)
 		if err != nil {
 			return err
 		}
 		now := s.now()
-		for _, h := range holds {
-			if !mine(h) {
-				continue // another process serves it
-			}
-			if why := s.releasable(h, now); why != nil {
-				refused = fmt.Errorf("%s: %w", h.ID, why)
-				if errors.Is(why, ErrTampered) {
-					_, err = s.condemn(tx, h, now)
-					return err
-				}
-				e := entryOf(h, "refuse")
-				e.Code, e.Note = "forbidden", why.Error()
-				_, err = s.change(tx, h, Refuse{}, now, e)
+		if h.State != store.Approved || !mine(h) {
+			return ErrNotFound
+		}
+		if why := s.releasable(h, now); why != nil {
+			refused = fmt.Errorf("%s: %w", h.ID, why)
+			if errors.Is(why, ErrTampered) {
+				_, err = s.condemn(tx, h, now)
 				return err
 			}
-			next, err := Apply(h, Claim{Owner: owner, Lease: now.Add(lease).Truncate(time.Microsecond)}, now)
-			if errors.Is(err, ErrExpired) {
-				continue // for Sweep
-			}
-			if err != nil {
-				return err
-			}
-			claimed, err = s.swap(tx, next)
+			e := entryOf(h, "refuse")
+			e.Code, e.Note = "forbidden", why.Error()
+			_, err = s.change(tx, h, Refuse{}, now, e)
 			return err
 		}
-		return ErrNotFound
+		next, err := Apply(h, Claim{Owner: owner, Lease: now.Add(lease).Truncate(time.Microsecond)}, now)
+		if errors.Is(err, ErrExpired) {
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		claimed, err = s.swap(tx, next)
+		return err
 	})
 	if err == nil {
 		err = refused
@@ -163,67 +174,4 @@ func (s *Service) Finish(ctx context.Context, h store.Hold, e Event, entry store
 		return err
 	})
 	return out, err
-}
-
-// Sweep expires holds whose time is over and loses claims whose lease is.
-func (s *Service) Sweep(ctx context.Context) error {
-	now := s.now()
-	var due []string
-	err := s.Store.View(ctx, func(tx *store.Tx) error {
-		due = nil
-		for _, state := range openStates {
-			// The oldest end first.
-			holds, err := tx.Holds(store.HoldFilter{States: []store.State{state}, Limit: 100})
-			if err != nil {
-				return err
-			}
-			for _, h := range holds {
-				if ending(h, now) != nil {
-					due = append(due, h.ID)
-				}
-			}
-		}
-		return nil
-	})
-	for _, id := range due {
-		if err != nil {
-			break
-		}
-		err = s.update(ctx, func(tx *store.Tx) error {
-			h, err := find(tx, id)
-			if err == nil {
-				_, err = s.settle(tx, h, now)
-			}
-			return err
-		})
-	}
-	return err
-}
-
-// ending is the event that time alone has brought to a hold, or nil.
-func ending(h store.Hold, now time.Time) Event {
-	switch {
-	case h.State == store.Sending && !now.Before(h.Lease):
-		return Lose{}
-	case over(h, now):
-		return Expire{}
-	}
-	return nil
-}
-
-// settle stores what time alone has done to a hold.
-func (s *Service) settle(tx *store.Tx, h store.Hold, now time.Time) (store.Hold, error) {
-	e := ending(h, now)
-	if e != nil && !s.sealed(h) {
-		return s.condemn(tx, h, now)
-	}
-	switch e.(type) {
-	case Expire:
-		return s.change(tx, h, e, now, entryOf(h, "expire"))
-	case Lose:
-		entry := entryOf(h, "unknown")
-		entry.Code, entry.Note = "outcome_unknown", "the claim of "+h.Owner+" outlived its lease"
-		return s.change(tx, h, e, now, entry)
-	}
-	return h, nil
 }

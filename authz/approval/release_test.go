@@ -100,6 +100,7 @@ func TestTampered(t *testing.T) {
 	setFixed := func(path, value string) string {
 		return "UPDATE holds SET fixed = json_set(CAST(fixed AS TEXT), '" + path + "', " + value + ")"
 	}
+	setBulk := func(path, value string) string { return strings.ReplaceAll(setFixed(path, value), "fixed", "bulk") }
 	tests := []struct {
 		name, sql string
 		approve   bool
@@ -120,7 +121,7 @@ func TestTampered(t *testing.T) {
 		{"another asker", setFixed("$.Principal", `json('{"type":"User","id":"mallory"}')`), true},
 		{"another subject", "UPDATE holds SET subject = 'User::mallory'", true},
 		{"another agent", setFixed("$.Agent", `json('{"id":"x","verified":true}')`), true},
-		{"other arguments", setFixed("$.Args", `json('{"id":43}')`), true},
+		{"other arguments", setBulk("$.Args", `json('{"id":43}')`), true},
 		{"other details", setFixed("$.Details", `json('{"a":1}')`), true},
 		{"another call", setFixed("$.Txn", "'txn_2'"), true},
 		{"another hold", "UPDATE holds SET id = 'hold_other'", true},
@@ -165,8 +166,8 @@ func TestProofKeepsFieldsApart(t *testing.T) {
 // What a person reads cannot be changed before the decision either.
 func TestSealed(t *testing.T) {
 	for name, sql := range map[string]string{
-		"a header":      `UPDATE holds SET fixed = json_set(CAST(fixed AS TEXT), '$.Request.header', json('{"X-Env":["production"]}'))`,
-		"an argument":   `UPDATE holds SET fixed = json_set(CAST(fixed AS TEXT), '$.Args', json('{"petId":2}'))`,
+		"a header":      `UPDATE holds SET bulk = json_set(CAST(bulk AS TEXT), '$.Request.header', json('{"X-Env":["production"]}'))`,
+		"an argument":   `UPDATE holds SET bulk = json_set(CAST(bulk AS TEXT), '$.Args', json('{"petId":2}'))`,
 		"the summary":   `UPDATE holds SET fixed = json_set(CAST(fixed AS TEXT), '$.Summary', 'harmless')`,
 		"more groups":   `UPDATE holds SET fixed = json_set(CAST(fixed AS TEXT), '$.Principal', json('{"type":"User","id":"alice","groups":["admins"]}'))`,
 		"the policies":  `UPDATE holds SET fixed = json_set(CAST(fixed AS TEXT), '$.Policies', json('["other"]'))`,

@@ -191,7 +191,7 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 
 // Get returns subject's hold, ErrNotFound if it is somebody else's and
 // ErrTampered if it is not what exeat stored. An open hold whose time is over
-// comes back expired.
+// comes back expired, or unknown if it was being sent.
 func (s *Service) Get(ctx context.Context, subject, id string) (store.Hold, error) {
 	h, err := s.read(ctx, id)
 	switch {
@@ -257,7 +257,7 @@ func (s *Service) List(ctx context.Context, subject string) ([]store.Hold, error
 func (s *Service) list(ctx context.Context, f store.HoldFilter) ([]store.Hold, error) {
 	var holds []store.Hold
 	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
-		holds, err = tx.Holds(f)
+		holds, err = tx.Outlines(f)
 		return err
 	})
 	now := s.now()

@@ -69,7 +69,9 @@ func Apply(h store.Hold, e Event, now time.Time) (store.Hold, error) {
 	if err != nil {
 		return h, err
 	}
-	next.Changed = now
+	if next.Changed.Before(now) { // a clock may step back
+		next.Changed = now
+	}
 	return next, nil
 }
 
@@ -144,14 +146,15 @@ func illegal(s store.State, e Event) error {
 	return fmt.Errorf("a hold that is %s cannot be %s", s, e.event())
 }
 
-// over reports whether the time of a pending or approved hold has ended. A hold
-// that claims to be approved without an approval has none.
+// over reports whether the time of a pending or approved hold, or the lease of one
+// that is being sent, has ended. A hold that claims to be approved without an
+// approval has no time.
 func over(h store.Hold, now time.Time) bool {
 	end, ok := ends(h)
 	return ok && !now.Before(end)
 }
 
-// ends is when a pending or approved hold ends by itself.
+// ends is when an open hold ends by itself.
 func ends(h store.Hold) (time.Time, bool) {
 	switch h.State {
 	case store.Pending:
@@ -161,14 +164,19 @@ func ends(h store.Hold) (time.Time, bool) {
 			return time.Time{}, true
 		}
 		return h.Approval.Expires, true
+	case store.Sending:
+		return h.Lease, true
 	}
 	return time.Time{}, false
 }
 
-// asOf is the hold as it stands now, whether or not its expiry is stored yet.
+// asOf is the hold as it stands now, whether or not what time alone has done to
+// it is stored yet.
 func asOf(h store.Hold, now time.Time) store.Hold {
-	if x, err := Apply(h, Expire{}, now); err == nil {
-		return x
+	if e := ending(h, now); e != nil {
+		if x, err := Apply(h, e, now); err == nil {
+			return x
+		}
 	}
 	return h
 }

@@ -47,6 +47,8 @@ var endings = []string{"outcome", "refuse", "unknown", "deny", "expire", "cancel
 //   - A hold has at most one send entry, and one that is done has exactly one.
 //     One that never was approved has none.
 //   - A hold ends once, and is not sent after its end: nobody claims it again.
+//   - No hold is lost: each that has an entry is there, or was forgotten by Sweep
+//     long after its end.
 func Check(t testing.TB, s *store.Store) {
 	t.Helper()
 	ctx := context.Background()
@@ -54,10 +56,19 @@ func Check(t testing.TB, s *store.Store) {
 		t.Errorf("the chain does not hold: %v", err)
 	}
 	sent, ended := map[string]int{}, map[string]string{}
+	made, forgotten := map[string]bool{}, 0
 	if err := s.Entries(ctx, 0, func(e store.Entry) error {
 		end, over := ended[e.Hold]
 		switch {
+		case e.Kind == "forget":
+			var n int
+			if _, err := fmt.Sscanf(e.Note, "%d ", &n); err != nil {
+				t.Errorf("entry %d does not say how many holds were forgotten: %s", e.Seq, e.Note)
+			}
+			forgotten += n
 		case e.Hold == "":
+		case e.Kind == "hold":
+			made[e.Hold] = true
 		case e.Kind == "send":
 			sent[e.Hold]++
 			if over {
@@ -82,6 +93,7 @@ func Check(t testing.TB, s *store.Store) {
 	}
 	open := map[string]string{}
 	for _, h := range holds {
+		delete(made, h.ID)
 		for _, problem := range problems(h, sent[h.ID]) {
 			t.Errorf("hold %s is %s and %s", h.ID, h.State, problem)
 		}
@@ -90,6 +102,11 @@ func Check(t testing.TB, s *store.Store) {
 				t.Errorf("holds %s and %s are open for one call", other, h.ID)
 			}
 			open[h.Dedupe] = h.ID
+		}
+	}
+	for id := range made {
+		if len(made) > forgotten || ended[id] == "" {
+			t.Errorf("hold %s is lost", id)
 		}
 	}
 }

@@ -72,6 +72,7 @@ func TestCheck(t *testing.T) {
 		{"done without a send", in(store.Done), "outcome", []string{"hold h is done and was sent 0 times"}},
 		{"sent twice", in(store.Done), "send send outcome", []string{"hold h is done and was sent 2 times"}},
 		{"sent after its end", in(store.Unknown), "unknown send", []string{"entry 2 sends the hold h after its end (unknown)"}},
+		{"lost", with(store.Pending, func(h *store.Hold) { h.ID = "other" }), "hold", []string{"hold h is lost"}},
 		{"ended twice", in(store.Refused), "refuse refuse", []string{"entry 2 (refuse) ends the hold h a second time, after refuse"}},
 	}
 	ctx := context.Background()
@@ -80,7 +81,7 @@ func TestCheck(t *testing.T) {
 			s := storetest.OpenAt(t, filepath.Join(t.TempDir(), "db"))
 			if err := s.Update(ctx, func(tx *store.Tx) error {
 				for _, kind := range strings.Fields(tt.kinds) {
-					if err := tx.Append(store.Entry{Kind: kind, Hold: tt.hold.ID}); err != nil {
+					if err := tx.Append(store.Entry{Kind: kind, Hold: "h"}); err != nil {
 						return err
 					}
 				}
