@@ -46,6 +46,9 @@ func init() {
 // maxName bounds the strings that name something: they become keys of a store.
 const maxName = 512
 
+// lastYear is the end of 9999 in Unix seconds, the last that time formats.
+const lastYear = 253402300799
+
 // claimSet is the payload of a token before its claims are believed.
 type claimSet map[string]json.RawMessage
 
@@ -114,7 +117,6 @@ func (s claimSet) text(name string) (string, bool) {
 // seconds is the NumericDate called name, which must be a whole number.
 func (s claimSet) seconds(name string) (time.Time, bool) {
 	n, err := strconv.ParseInt(string(s[name]), 10, 64)
-	const lastYear = 253402300799 // the end of 9999, the last that time formats
 	if err != nil || n < 0 || n > lastYear {
 		return time.Time{}, false
 	}
@@ -143,6 +145,9 @@ func (s claimSet) approval() (*Approval, error) {
 	a := new(Approval)
 	if !exact(raw, a) {
 		return nil, errors.New("the approval claim has members that this verifier does not know")
+	}
+	if a.Until < 0 || a.Until > lastYear {
+		return nil, errors.New("the approval claim does not end in a year of four digits")
 	}
 	return a, nil
 }

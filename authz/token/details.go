@@ -156,13 +156,20 @@ func (d Details) check(audience string) error {
 // d allows, or nil if it does not.
 func (d Details) differs(got Details) *Refusal {
 	was, is := d.Request, got.Request
+	wasPath, _, _ := strings.Cut(was.Target, "?")
+	isPath, _, _ := strings.Cut(is.Target, "?")
 	for _, c := range []struct{ code, what, was, is string }{
 		{"wrong_method", "method", d.Actions[0], got.Actions[0]},
-		{"wrong_target", "target", was.Target, is.Target},
+		{"wrong_target", "path", wasPath, isPath},
+		{"wrong_query", "query", was.Target, is.Target},
 		{"wrong_content_type", "content type", was.ContentType, is.ContentType},
 		{"wrong_digest", "content digest", was.ContentDigest, is.ContentDigest},
 	} {
-		if c.was != c.is {
+		switch {
+		case c.was == c.is:
+		case c.what == "query": // not quoted, since it may hold secrets
+			return refuse(http.StatusForbidden, c.code, "the request's query is not the one that the token is for")
+		default:
 			return refuse(http.StatusForbidden, c.code, "the token is for the %s %s, the request has %s", c.what, brief(c.was), brief(c.is))
 		}
 	}

@@ -8,11 +8,15 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 func TestForgedRequests(t *testing.T) {
@@ -22,49 +26,90 @@ func TestForgedRequests(t *testing.T) {
 		status int
 		code   string
 	}{
-		"other method":        {func(q *testRequest) { q.method = "POST" }, 403, "wrong_method"},
-		"lower-case method":   {func(q *testRequest) { q.method = "put" }, 403, "wrong_method"},
-		"other path":          {func(q *testRequest) { q.target = "/pets/43?force=true&tag=a" }, 403, "wrong_target"},
-		"encoded path":        {func(q *testRequest) { q.target = "/pets/%34%32?force=true&tag=a" }, 403, "wrong_target"},
-		"double slash":        {func(q *testRequest) { q.target = "//pets/42?force=true&tag=a" }, 403, "wrong_target"},
-		"trailing slash":      {func(q *testRequest) { q.target = "/pets/42/?force=true&tag=a" }, 403, "wrong_target"},
-		"path parameter":      {func(q *testRequest) { q.target = "/pets/42;x?force=true&tag=a" }, 403, "wrong_target"},
-		"query order":         {func(q *testRequest) { q.target = "/pets/42?tag=a&force=true" }, 403, "wrong_target"},
-		"duplicate query":     {func(q *testRequest) { q.target = "/pets/42?force=true&tag=a&tag=a" }, 403, "wrong_target"},
-		"encoded query":       {func(q *testRequest) { q.target = "/pets/42?force=true&tag=%61" }, 403, "wrong_target"},
-		"no query":            {func(q *testRequest) { q.target = "/pets/42" }, 403, "wrong_target"},
-		"very long target":    {func(q *testRequest) { q.target = "/" + strings.Repeat("é", 500) }, 400, "bad_target"},
-		"absolute target":     {func(q *testRequest) { q.target = "http://petstore.example/pets/42?force=true&tag=a" }, 400, "bad_target"},
-		"dot segments":        {func(q *testRequest) { q.target = "/x/../pets/42?force=true&tag=a" }, 400, "bad_target"},
-		"encoded dots":        {func(q *testRequest) { q.target = "/x/%2e%2E/pets/42?force=true&tag=a" }, 400, "bad_target"},
-		"encoded slash dots":  {func(q *testRequest) { q.target = "/x%2f..%2fpets/42" }, 400, "bad_target"},
-		"backslash dots":      {func(q *testRequest) { q.target = "/x%5c..%5cpets/42" }, 400, "bad_target"},
-		"braces":              {func(q *testRequest) { q.target = "/pets/{id}" }, 400, "bad_target"},
-		"fragment":            {func(q *testRequest) { q.target = "/pets/42#x" }, 400, "bad_target"},
-		"body byte":           {func(q *testRequest) { q.body = `{"name":"Rez"}` }, 403, "wrong_digest"},
-		"body longer":         {func(q *testRequest) { q.body += " " }, 403, "wrong_digest"},
-		"no body":             {func(q *testRequest) { q.body = "" }, 403, "wrong_digest"},
-		"body too large":      {func(q *testRequest) { q.body = strings.Repeat("x", 64<<10+1) }, 413, "body_too_large"},
-		"content type":        {func(q *testRequest) { q.contentType = "application/json; charset=utf-8" }, 403, "wrong_content_type"},
-		"no content type":     {func(q *testRequest) { q.contentType = "" }, 403, "wrong_content_type"},
-		"two content types":   {func(q *testRequest) { q.lines = append(q.lines, "Content-Type: text/plain") }, 400, "repeated_header"},
-		"other precondition":  {func(q *testRequest) { q.lines = []string{`If-Match: "v2"`} }, 403, "wrong_header"},
-		"no precondition":     {func(q *testRequest) { q.lines = nil }, 403, "wrong_header"},
-		"two preconditions":   {func(q *testRequest) { q.lines = append(q.lines, `If-Match: "v2"`) }, 400, "repeated_header"},
-		"idempotency key":     {func(q *testRequest) { q.lines = append(q.lines, "Idempotency-Key: 1") }, 403, "wrong_header"},
-		"empty key":           {func(q *testRequest) { q.lines = append(q.lines, "Idempotency-Key: ") }, 403, "wrong_header"},
-		"content encoding":    {func(q *testRequest) { q.lines = append(q.lines, "Content-Encoding: gzip") }, 415, "content_encoding"},
-		"upgrade":             {func(q *testRequest) { q.lines = append(q.lines, "Connection: Upgrade", "Upgrade: websocket") }, 400, "upgrade"},
-		"hop-by-hop If-Match": {func(q *testRequest) { q.lines = append(q.lines, "Connection: close, If-Match") }, 400, "connection_header"},
-		"method override":     {func(q *testRequest) { q.lines = append(q.lines, "X-HTTP-Method-Override: DELETE") }, 400, "override_header"},
-		"method override _":   {func(q *testRequest) { q.lines = append(q.lines, "X_HTTP_METHOD_OVERRIDE: DELETE") }, 400, "override_header"},
-		"target override":     {func(q *testRequest) { q.lines = append(q.lines, "X-Original-URL: /pets/43") }, 400, "override_header"},
+		"other method":         {func(q *testRequest) { q.method = "POST" }, 403, "wrong_method"},
+		"lower-case method":    {func(q *testRequest) { q.method = "put" }, 403, "wrong_method"},
+		"other path":           {func(q *testRequest) { q.target = "/pets/43?force=true&tag=a" }, 403, "wrong_target"},
+		"encoded path":         {func(q *testRequest) { q.target = "/pets/%34%32?force=true&tag=a" }, 403, "wrong_target"},
+		"double slash":         {func(q *testRequest) { q.target = "//pets/42?force=true&tag=a" }, 403, "wrong_target"},
+		"trailing slash":       {func(q *testRequest) { q.target = "/pets/42/?force=true&tag=a" }, 403, "wrong_target"},
+		"path parameter":       {func(q *testRequest) { q.target = "/pets/42;x?force=true&tag=a" }, 403, "wrong_target"},
+		"query order":          {func(q *testRequest) { q.target = "/pets/42?tag=a&force=true" }, 403, "wrong_query"},
+		"duplicate query":      {func(q *testRequest) { q.target = "/pets/42?force=true&tag=a&tag=a" }, 403, "wrong_query"},
+		"encoded query":        {func(q *testRequest) { q.target = "/pets/42?force=true&tag=%61" }, 403, "wrong_query"},
+		"no query":             {func(q *testRequest) { q.target = "/pets/42" }, 403, "wrong_query"},
+		"very long target":     {func(q *testRequest) { q.target = "/" + strings.Repeat("é", 500) }, 400, "bad_target"},
+		"absolute target":      {func(q *testRequest) { q.target = "http://petstore.example/pets/42?force=true&tag=a" }, 400, "bad_target"},
+		"dot segments":         {func(q *testRequest) { q.target = "/x/../pets/42?force=true&tag=a" }, 400, "bad_target"},
+		"encoded dots":         {func(q *testRequest) { q.target = "/x/%2e%2E/pets/42?force=true&tag=a" }, 400, "bad_target"},
+		"encoded slash dots":   {func(q *testRequest) { q.target = "/x%2f..%2fpets/42" }, 400, "bad_target"},
+		"backslash dots":       {func(q *testRequest) { q.target = "/x%5c..%5cpets/42" }, 400, "bad_target"},
+		"braces":               {func(q *testRequest) { q.target = "/pets/{id}" }, 400, "bad_target"},
+		"fragment":             {func(q *testRequest) { q.target = "/pets/42#x" }, 400, "bad_target"},
+		"body byte":            {func(q *testRequest) { q.body = `{"name":"Rez"}` }, 403, "wrong_digest"},
+		"body longer":          {func(q *testRequest) { q.body += " " }, 403, "wrong_digest"},
+		"no body":              {func(q *testRequest) { q.body = "" }, 403, "wrong_digest"},
+		"body too large":       {func(q *testRequest) { q.body = strings.Repeat("x", 64<<10+1) }, 413, "body_too_large"},
+		"content type":         {func(q *testRequest) { q.contentType = "application/json; charset=utf-8" }, 403, "wrong_content_type"},
+		"no content type":      {func(q *testRequest) { q.contentType = "" }, 403, "wrong_content_type"},
+		"two content types":    {func(q *testRequest) { q.lines = append(q.lines, "Content-Type: text/plain") }, 400, "repeated_header"},
+		"other precondition":   {func(q *testRequest) { q.lines = []string{`If-Match: "v2"`} }, 403, "wrong_header"},
+		"no precondition":      {func(q *testRequest) { q.lines = nil }, 403, "wrong_header"},
+		"two preconditions":    {func(q *testRequest) { q.lines = append(q.lines, `If-Match: "v2"`) }, 400, "repeated_header"},
+		"idempotency key":      {func(q *testRequest) { q.lines = append(q.lines, "Idempotency-Key: 1") }, 403, "wrong_header"},
+		"empty key":            {func(q *testRequest) { q.lines = append(q.lines, "Idempotency-Key: ") }, 403, "wrong_header"},
+		"content encoding":     {func(q *testRequest) { q.lines = append(q.lines, "Content-Encoding: gzip") }, 415, "content_encoding"},
+		"upgrade":              {func(q *testRequest) { q.lines = append(q.lines, "Connection: Upgrade", "Upgrade: websocket") }, 400, "upgrade"},
+		"hop-by-hop If-Match":  {func(q *testRequest) { q.lines = append(q.lines, "Connection: close, If-Match") }, 400, "connection_header"},
+		"method override":      {func(q *testRequest) { q.lines = append(q.lines, "X-HTTP-Method-Override: DELETE") }, 400, "override_header"},
+		"method override _":    {func(q *testRequest) { q.lines = append(q.lines, "X_HTTP_METHOD_OVERRIDE: DELETE") }, 400, "override_header"},
+		"target override":      {func(q *testRequest) { q.lines = append(q.lines, "X-Original-URL: /pets/43") }, 400, "override_header"},
+		"CONNECT":              {func(q *testRequest) { q.method, q.target = "CONNECT", "petstore.example:443" }, 400, "bad_method"},
+		"TRACE":                {func(q *testRequest) { q.method = "TRACE" }, 400, "bad_method"},
+		"upper path":           {func(q *testRequest) { q.target = "/PETS/42?force=true&tag=a" }, 403, "wrong_target"},
+		"encoded once more":    {func(q *testRequest) { q.target = "/pets/%252534%2532?force=true&tag=a" }, 403, "wrong_target"},
+		"encoded slash":        {func(q *testRequest) { q.target = "/pets%2F42?force=true&tag=a" }, 403, "wrong_target"},
+		"encoded question":     {func(q *testRequest) { q.target = "/pets/42%3Fforce=true&tag=a" }, 403, "wrong_target"},
+		"slash at the end":     {func(q *testRequest) { q.target = "/pets/42//?force=true&tag=a" }, 403, "wrong_target"},
+		"NUL in the path":      {func(q *testRequest) { q.target = "/pets/42%00?force=true&tag=a" }, 403, "wrong_target"},
+		"authority as target":  {func(q *testRequest) { q.target = "petstore.example:443" }, 400, "bad_target"},
+		"asterisk":             {func(q *testRequest) { q.target = "*" }, 400, "bad_target"},
+		"dots, encoded twice":  {func(q *testRequest) { q.target = "/x/%252e%252e/pets/42" }, 400, "bad_target"},
+		"dots, encoded thrice": {func(q *testRequest) { q.target = "/x%25252f.%25252e%25252fpets/42" }, 400, "bad_target"},
+		"dots with parameters": {func(q *testRequest) { q.target = "/x/..;v=1/pets/42?force=true&tag=a" }, 400, "bad_target"},
+		"one dot":              {func(q *testRequest) { q.target = "/./pets/42?force=true&tag=a" }, 400, "bad_target"},
+		"incomplete encoding":  {func(q *testRequest) { q.target = "/pets/%4" }, 400, ""},
+		"query added":          {func(q *testRequest) { q.target += "&a=1" }, 403, "wrong_query"},
+		"query removed":        {func(q *testRequest) { q.target = "/pets/42?force=true" }, 403, "wrong_query"},
+		"query pair first":     {func(q *testRequest) { q.target = "/pets/42?force=true&force=true&tag=a" }, 403, "wrong_query"},
+		"query, & at the end":  {func(q *testRequest) { q.target += "&" }, 403, "wrong_query"},
+		"query by semicolon":   {func(q *testRequest) { q.target = "/pets/42?force=true;tag=a" }, 403, "wrong_query"},
+		"query, encoded name":  {func(q *testRequest) { q.target = "/pets/42?%66orce=true&tag=a" }, 403, "wrong_query"},
+		"query, encoded &":     {func(q *testRequest) { q.target = "/pets/42?force=true%26tag=a" }, 403, "wrong_query"},
+		"query, second ?":      {func(q *testRequest) { q.target = "/pets/42??force=true&tag=a" }, 403, "wrong_query"},
+		"empty query":          {func(q *testRequest) { q.target = "/pets/42?" }, 403, "wrong_query"},
+		"first body byte":      {func(q *testRequest) { q.body = "[" + q.body[1:] }, 403, "wrong_digest"},
+		"line end after body":  {func(q *testRequest) { q.body += "\r\n" }, 403, "wrong_digest"},
+		"byte order mark":      {func(q *testRequest) { q.body = "\ufeff" + q.body }, 403, "wrong_digest"},
+		"empty content type":   {func(q *testRequest) { q.contentType, q.lines = "", append(q.lines, "Content-Type: ") }, 403, "wrong_content_type"},
+		"content type, case":   {func(q *testRequest) { q.contentType = "Application/JSON" }, 403, "wrong_content_type"},
+		"content types, comma": {func(q *testRequest) { q.contentType = "application/json, text/plain" }, 403, "wrong_content_type"},
+		"two preconditions, ,": {func(q *testRequest) { q.lines = []string{`If-Match: "v1", "v2"`} }, 403, "wrong_header"},
+		"precondition by case": {func(q *testRequest) { q.lines = append(q.lines, `if-match: "v2"`) }, 400, "repeated_header"},
+		"hop-by-hop token":     {func(q *testRequest) { q.lines = append(q.lines, "Connection: Authorization") }, 400, "connection_header"},
+		"hop-by-hop type":      {func(q *testRequest) { q.lines = append(q.lines, "Connection: close", "connection: content-type") }, 400, "connection_header"},
+		"h2c": {func(q *testRequest) {
+			q.lines = append(q.lines, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
+		}, 400, "upgrade"},
+		"upgrade, unconnected": {func(q *testRequest) { q.lines = append(q.lines, "Upgrade: websocket") }, 400, "upgrade"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			compact := w.mint(testCall())
 			q := newTestRequest()
 			c.change(q)
-			w.refused(t, q, c.status, c.code, "Bearer "+compact)
+			p := w.refused(t, q, c.status, c.code, "Bearer "+compact)
+			if strings.Contains(p.Detail, "?force=") && c.code != "bad_target" {
+				t.Errorf("the answer repeats the query: %s", p.Detail)
+			}
 			// A refused request does not cost its token.
 			w.accepted(t, newTestRequest(), compact)
 		})
@@ -111,6 +156,15 @@ func testForgedTokens(t *testing.T, alg string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	jwk, err := json.Marshal(jose.JSONWebKey{Key: private.Public(), KeyID: kid, Algorithm: alg, Use: "sig"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := w.keys.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := ring.keys[1].JWK.Key // published, but under another kid
 	mac := func(key []byte) string {
 		input := b64([]byte(strings.Replace(header, alg, "HS256", 1))) + "." + parts[1]
 		m := hmac.New(sha256.New, key)
@@ -144,6 +198,41 @@ func testForgedTokens(t *testing.T, alg string) {
 		"no signature":              {"malformed_token", []string{"Bearer " + parts[0] + "." + parts[1] + "."}},
 		"padding":                   {"malformed_token", []string{"Bearer " + good + "=="}},
 		"JSON serialization":        {"malformed_token", []string{`Bearer {"payload":"e30"}`}},
+		"two, other case":           {"many_tokens", []string{"Bearer " + good, "bearer " + good}},
+		"basic behind a comma":      {"malformed_token", []string{"Bearer " + good + ", Basic dXNlcjpwYXNz"}},
+		"basic before a comma":      {"not_bearer", []string{"Basic dXNlcjpwYXNz, Bearer " + good}},
+		"two spaces":                {"malformed_token", []string{"Bearer  " + good}},
+		"no scheme":                 {"not_bearer", []string{good}},
+		"quoted":                    {"malformed_token", []string{`Bearer "` + good + `"`}},
+		"garbage after":             {"malformed_token", []string{"Bearer " + good + " x"}},
+		"garbage in the signature":  {"bad_signature", []string{"Bearer " + good + "AAAA"}},
+		"standard base64":           {"malformed_token", []string{"Bearer " + parts[0] + "." + parts[1] + "." + strings.Repeat("+/", 43)}},
+		"padding inside":            {"malformed_token", []string{"Bearer " + parts[0] + "==." + parts[1] + "." + parts[2]}},
+		"flattened JSON":            {"malformed_token", []string{`Bearer {"protected":"` + parts[0] + `","payload":"` + parts[1] + `","signature":"` + parts[2] + `"}`}},
+		"several signatures":        {"malformed_token", []string{`Bearer {"payload":"` + parts[1] + `","signatures":[{"protected":"` + parts[0] + `","signature":"` + parts[2] + `"},{"signature":"AA"}]}`}},
+		"two signatures, dots":      {"malformed_token", []string{"Bearer " + good + "." + parts[2]}},
+		"JWE header":                {"malformed_token", []string{"Bearer " + b64([]byte(`{"alg":"dir","enc":"A256GCM"}`)) + "..AAAA.AAAA.AAAA"}},
+		"alg None":                  {"wrong_alg", []string{"Bearer " + b64([]byte(strings.Replace(header, alg, "None", 1))) + "." + parts[1] + ".AA"}},
+		"alg empty":                 {"wrong_alg", []string{sign(strings.Replace(header, alg, "", 1), payload)}},
+		"alg, other case":           {"wrong_alg", []string{sign(strings.Replace(header, alg, strings.ToLower(alg), 1), payload)}},
+		"RS256":                     {"wrong_alg", []string{sign(strings.Replace(header, alg, "RS256", 1), payload)}},
+		"PS256":                     {"wrong_alg", []string{sign(strings.Replace(header, alg, "PS256", 1), payload)}},
+		"ES384":                     {"wrong_alg", []string{sign(strings.Replace(header, alg, "ES384", 1), payload)}},
+		"HS256, PEM":                {"wrong_alg", []string{mac(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}},
+		"HS256, JWK":                {"wrong_alg", []string{mac(jwk)}},
+		"HS256, raw":                {"wrong_alg", []string{mac(der[len(der)-32:])}},
+		"crit empty":                {"bad_header", []string{sign(`{"crit":[],`+header[1:], payload)}},
+		"x5u":                       {"bad_header", []string{sign(`{"x5u":"http://127.0.0.1:1/",`+header[1:], payload)}},
+		"x5c":                       {"bad_header", []string{sign(`{"x5c":["AAAA"],`+header[1:], payload)}},
+		"zip":                       {"bad_header", []string{sign(`{"zip":"DEF",`+header[1:], payload)}},
+		"own key embedded":          {"bad_header", []string{sign(`{"jwk":`+string(jwk)+`,`+header[1:], payload)}},
+		"typ missing":               {"wrong_typ", []string{sign(strings.Replace(header, `"typ":"at+jwt"`, `"typ":null`, 1), payload)}},
+		"typ of another profile":    {"wrong_typ", []string{sign(strings.Replace(header, "at+jwt", "application/at+jwt", 1), payload)}},
+		"kid a query":               {"bad_kid", []string{sign(strings.Replace(header, kid, "a' OR '1'='1", 1), payload)}},
+		"kid with NUL":              {"bad_kid", []string{sign(strings.Replace(header, kid, `a\u0000`, 1), payload)}},
+		"kid a number":              {"bad_kid", []string{sign(strings.Replace(header, `"`+kid+`"`, "1", 1), payload)}},
+		"signed by the next key":    {"bad_signature", []string{"Bearer " + forge(t, next, header, payload)}},
+		"approval without end":      {"bad_claims", []string{claim(`"txn":`, `"urn:exeat:approval":{"id":"","by":"","at":0,"until":9223372036854775807,"once":true,"details":""},"txn":`)}},
 		"header not base64":         {"malformed_token", []string{"Bearer A.A.A"}},
 		"header not JSON":           {"bad_header", []string{sign("{", payload)}},
 		"header an array":           {"bad_header", []string{sign("[]", payload)}},

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -46,6 +47,18 @@ func FuzzCheck(f *testing.F) {
 	f.Add(strings.Replace(good, ".", "..", 1))
 	f.Add(b64([]byte(`{"alg":"none","typ":"at+jwt","kid":"a"}`)) + ".e30.AA")
 	f.Add("a.b.c")
+	kid := kidOf(f, header)
+	for _, h := range []string{
+		`{}`, `[]`, `null`, strings.Replace(header, "EdDSA", "none", 1), strings.Replace(header, "EdDSA", "HS256", 1), strings.Replace(header, "EdDSA", "ES256", 1),
+		strings.Replace(header, "EdDSA", "RS256", 1), strings.Replace(header, "at+jwt", "JWT", 1), strings.Replace(header, kid, "../../etc/passwd", 1),
+		strings.Replace(header, kid, "nobody", 1), `{"crit":["exp"],` + header[1:], `{"alg":"none",` + header[1:], `{"Alg":"none",` + header[1:],
+		`{"b64":false,` + header[1:], `{"jku":"http://127.0.0.1/",` + header[1:], `{"jwk":{},` + header[1:], `{"x5u":"x",` + header[1:],
+	} {
+		f.Add(forge(f, private, h, replaceClaim(payload, "jti", `"fixed"`)))
+	}
+	for _, odd := range []string{good + "." + good, good + "AAAA", good + " x", good + ", Bearer " + good, good[:len(good)-1] + "B", `{"payload":"e30","signatures":[]}`, "a.b.c.d.e", "..", "."} {
+		f.Add(odd)
+	}
 	f.Fuzz(func(t *testing.T, compact string) {
 		r := outgoing(t, q, "http://127.0.0.1")
 		r.RequestURI = q.target
@@ -78,6 +91,13 @@ func FuzzClaims(f *testing.F) {
 	c.Approval = &Approval{ID: "hold_1", By: "user:bob", Until: testStart.Unix() + 60, Details: c.Details.Digest()}
 	header, payload, _ := segments(f, w.mint(c))
 	f.Add(payload)
+	for _, c := range [][2]string{
+		{testIssuer, "https://evil.example"}, {`"` + testIssuer + `"`, `["` + testIssuer + `"]`}, {`"exp":`, `"EXP":`}, {`"exp":`, `"exp":1,"exp":`}, {`"exp":`, `"nbf":9999999999,"exp":`},
+		{`"iat":`, `"iat":-`}, {`"jti":"`, `"jti":"\ud800`}, {`"PUT"`, `"PUT","DELETE"`}, {"call:1", "call:2"}, {`"target":`, `"target":"/","target":`}, {`"identifier":`, `"Identifier":`},
+		{`"headers":{`, `"headers":{"x":"",`}, {`"content_digest":"`, `"content_digest":"sha-512=:x:, `}, {`"until":`, `"until":9`}, {`"details":"`, `"details":"0`}, {"/pets/42", "/pets/43"}, {"}", "}{}"},
+	} {
+		f.Add(strings.Replace(payload, c[0], c[1], 1))
+	}
 	f.Add(strings.Replace(payload, `"aud":`, `"Aud":"x","aud":`, 1))
 	f.Add(`{"iss":"` + testIssuer + `","aud":"` + testAudience + `"}`)
 	f.Add("null")
@@ -105,6 +125,7 @@ func FuzzClaims(f *testing.F) {
 // net/http does: the API must see the same bytes below its base, or nothing.
 func FuzzTarget(f *testing.F) {
 	for _, target := range []string{
+		"/x/%252e%252e/y", "/x/..;v=1/y", "/x%25252f.%25252e", "/a%3Fb", "/%00", "/a%0d%0ab", "/PETS", "/a/.", "petstore.example:443", "/a??b", "/a?&", "/a%2fB%2Fc", "/a;b=../c",
 		"/", "/pets?a=1", "//pets", "/%2e%2e/x", "/a/../b", "/pets/%34%32", "/?", "/?#", "/a;b", "/%", "*", "http://x/", "/\xff", "/a?b=\xc3\xa9", "/a\\..\\b", "/{id}", "/x?api_key=1",
 	} {
 		f.Add(target)
@@ -147,10 +168,23 @@ func FuzzTarget(f *testing.F) {
 		if rec.Code != http.StatusTeapot && line != "" {
 			t.Fatalf("status %d, but the API saw %q", rec.Code, line)
 		}
-		if path, _, _ := strings.Cut(line, "?"); strings.Contains(path, "/../") {
+		if strings.Contains(decoded(line), "/../") {
 			t.Fatalf("a dot segment reached the API: %q", line)
 		}
 	})
+}
+
+// decoded is the path of a request line as a server sees it that decodes as
+// often as it can.
+func decoded(line string) string {
+	path, _, _ := strings.Cut(strings.TrimSuffix(line, " HTTP/1.1"), "?")
+	for {
+		again, err := url.PathUnescape(path)
+		if err != nil || again == path {
+			return strings.ReplaceAll(path, `\`, "/") + "/"
+		}
+		path = again
+	}
 }
 
 // FuzzDigest looks for two requests that share a digest.

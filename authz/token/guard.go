@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -21,13 +24,18 @@ type Guard struct {
 	// OnDecision, if not nil, is told of every request: claims are nil unless
 	// it was let through.
 	OnDecision func(r *http.Request, c *Claims, refused *Refusal)
+	// OnFailure, if not nil, is told of every request that was let through and
+	// that the API did not answer, or not to the end. failed.Cause is why.
+	OnFailure func(r *http.Request, c *Claims, failed *Refusal)
 }
 
 // Handler checks the configuration and returns the proxy.
 //
 // The upstream receives the path of the base URL followed by the request-target
 // byte for byte, except for a query parameter that the injected credential
-// replaces. A request whose target cannot be forwarded unchanged is refused
+// replaces; the headers that the token binds, and of the others only those that
+// tell of the content, the client, the form of the answer or the trace. It
+// receives each request once, even if the connection breaks. A request whose target cannot be forwarded unchanged is refused
 // before its token is spent. Redirects are passed back, not followed, and no
 // proxy from the environment is used unless Transport does so.
 func (g *Guard) Handler() (http.Handler, error) {
@@ -78,12 +86,32 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ref.ServeHTTP(w, r)
 		return
 	}
+	tell := func(failed *Refusal, err error) {
+		failed.Txn, failed.Cause = claims.Txn, err
+		if p.OnFailure != nil {
+			p.OnFailure(r, claims, failed)
+		}
+	}
 	forward := httputil.ReverseProxy{
-		Rewrite:      func(pr *httputil.ProxyRequest) { p.rewrite(pr.Out, target) },
-		Transport:    p.Transport,
-		ErrorHandler: upstreamFailed,
+		Rewrite:   func(pr *httputil.ProxyRequest) { p.rewrite(pr.Out, target, claims.Details) },
+		Transport: p.Transport,
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			failed := upstreamFailed(err)
+			tell(failed, err)
+			failed.ServeHTTP(w, r)
+		},
+		// What ReverseProxy logs is an answer that broke off after it had begun.
+		ErrorLog: log.New(lines(func(s string) { tell(upstreamFailed(nil), errors.New(s)) }), "", 0),
 	}
 	forward.ServeHTTP(w, r)
+}
+
+// lines is a writer for a logger.
+type lines func(string)
+
+func (f lines) Write(b []byte) (int, error) {
+	f(strings.TrimSpace(string(b)))
+	return len(b), nil
 }
 
 // overrides are headers that some servers obey instead of the method or target,
@@ -96,8 +124,12 @@ var overrides = []string{
 // admit refuses what no token could make safe to forward, and returns the URL
 // to forward to.
 func (p *proxy) admit(r *http.Request) (*url.URL, *Refusal) {
-	if r.Method == http.MethodConnect || len(r.Header["Upgrade"]) > 0 {
-		return nil, refuse(http.StatusBadRequest, "upgrade", "the guard does not forward CONNECT or upgrades")
+	switch strings.ToUpper(r.Method) {
+	case http.MethodConnect, http.MethodTrace, "TRACK": // TRACE would send the API's own credential back
+		return nil, refuse(http.StatusBadRequest, "bad_method", "the guard does not forward %s", brief(r.Method))
+	}
+	if len(r.Header["Upgrade"]) > 0 {
+		return nil, refuse(http.StatusBadRequest, "upgrade", "the guard does not forward upgrades")
 	}
 	// Whatever Connection names is removed on the way: If-Match, say, after it
 	// was checked.
@@ -134,10 +166,8 @@ func (p *proxy) upstream(target string) (*url.URL, error) {
 	if err != nil {
 		return nil, errors.New("has an incomplete percent-encoding")
 	}
-	for segment := range strings.SplitSeq(strings.ReplaceAll(path, `\`, "/"), "/") {
-		if segment == "." || segment == ".." {
-			return nil, errors.New("has a dot segment")
-		}
+	if hasDots(path) {
+		return nil, errors.New("has a dot segment")
 	}
 	u := &url.URL{Scheme: p.base.Scheme, Host: p.base.Host, Path: path, RawPath: raw, RawQuery: query, ForceQuery: forced && query == ""}
 	if want := strings.TrimSuffix(p.base.EscapedPath(), "/") + target; u.RequestURI() != want {
@@ -146,32 +176,73 @@ func (p *proxy) upstream(target string) (*url.URL, error) {
 	return u, nil
 }
 
+// hasDots looks for a segment that some server could take for . or .. : after
+// decoding once more, with a backslash for a slash, or followed by parameters.
+func hasDots(path string) bool {
+	for {
+		for segment := range strings.SplitSeq(strings.ReplaceAll(path, `\`, "/"), "/") {
+			if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
+				return true
+			}
+		}
+		again, err := url.PathUnescape(path)
+		if err != nil || again == path {
+			return false
+		}
+		path = again // shorter than before, so this ends
+	}
+}
+
+// unbound are the headers that may reach the API although no token names them.
+// Any other could say who asks, or change what is asked for.
+var unbound = []string{
+	"Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Content-Type", "User-Agent", "Traceparent", "Tracestate",
+}
+
 // rewrite makes the request for the API out of the one that was checked.
 // ReverseProxy has removed the hop-by-hop headers before, so that nothing the
 // client says can remove what is added here.
-func (p *proxy) rewrite(out *http.Request, target *url.URL) {
+func (p *proxy) rewrite(out *http.Request, target *url.URL, d Details) {
 	out.URL, out.Host = target, ""
+	bound := d.boundNames()
 	for name := range out.Header {
-		plain := strings.ToLower(strings.ReplaceAll(name, "_", "-"))
-		switch {
-		case plain == "authorization", plain == "forwarded", plain == "expect", plain == "te",
-			strings.HasPrefix(plain, "x-forwarded-"), plain == "x-real-ip":
+		if name == "Authorization" || !slices.Contains(bound, name) && !slices.Contains(unbound, name) {
 			delete(out.Header, name)
 		}
 	}
+	once(out)
 	if p.Inject != nil {
 		p.Inject.remove(out)
 		p.Inject.place(out)
 	}
 }
 
-// upstreamFailed answers for an API that did not. The reason stays here: it
+// once keeps net/http from sending out again when a connection that was used
+// before breaks: one token, one request. It would do so without a body, if the
+// method is for reading or there is an Idempotency-Key in canonical spelling.
+// With an https URL, where HTTP/2 would announce a body that never comes, reads
+// are left as they are.
+func once(out *http.Request) {
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if values, there := out.Header[name]; there {
+			delete(out.Header, name)
+			out.Header[strings.ToLower(name)] = values
+		}
+	}
+	switch out.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		if out.Body == nil && out.URL.Scheme == "http" {
+			out.Body = io.NopCloser(strings.NewReader(""))
+		}
+	}
+}
+
+// upstreamFailed answers for an API that did not. The reason is not in it: it
 // would tell the agent how the network behind the guard looks.
-func upstreamFailed(w http.ResponseWriter, r *http.Request, err error) {
+func upstreamFailed(err error) *Refusal {
 	var timeout net.Error
 	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
-		refuse(http.StatusGatewayTimeout, "upstream_timeout", "the API did not answer in time; the request may have reached it").ServeHTTP(w, r)
-		return
+		return refuse(http.StatusGatewayTimeout, "upstream_timeout", "the API did not answer in time; the request may have reached it")
 	}
-	refuse(http.StatusBadGateway, "upstream_failed", "the API could not be reached or broke off; the request may have reached it").ServeHTTP(w, r)
+	return refuse(http.StatusBadGateway, "upstream_failed", "the API could not be reached or broke off; the request may have reached it")
 }

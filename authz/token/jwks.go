@@ -55,6 +55,7 @@ type KeySource struct {
 	unknown map[string]time.Time // key ids that were not found, and until when that holds
 	fetched time.Time            // last success
 	tried   time.Time            // last attempt
+	failed  error                // why it did; nil if it did not
 	flight  *flight              // the attempt under way; nil if there is none
 }
 
@@ -114,13 +115,14 @@ var directClient = &http.Client{
 // own, and bounds every wait.
 func directTransport() *http.Transport {
 	return &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: time.Minute,
-		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConnsPerHost:   64, // there is one host
-		ForceAttemptHTTP2:     true,
-		DisableCompression:    true,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ResponseHeaderTimeout:  time.Minute,
+		IdleConnTimeout:        90 * time.Second,
+		MaxIdleConnsPerHost:    64, // there is one host
+		ForceAttemptHTTP2:      true,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: 1 << 20,
 	}
 }
 
@@ -177,6 +179,8 @@ func (s *KeySource) key(ctx context.Context, kid string) (jose.JSONWebKey, error
 		return key, nil
 	case err == nil:
 		s.remember(kid)
+	case !errors.Is(err, errTooSoon):
+		return jose.JSONWebKey{}, fmt.Errorf("cannot read the keys of %s: %w", s.location, err)
 	}
 	return jose.JSONWebKey{}, errUnknownKey
 }
@@ -212,8 +216,8 @@ func (s *KeySource) remember(kid string) {
 	s.unknown[kid] = s.now().Add(unknownFor)
 }
 
-// refresh reads the keys again, or waits for a read that is under way, or
-// returns errTooSoon.
+// refresh reads the keys again, or waits for a read that is under way. Too soon
+// after the last one it returns what that came to: its error, or errTooSoon.
 func (s *KeySource) refresh(ctx context.Context) error {
 	f, err := s.takeOff()
 	if err != nil {
@@ -239,6 +243,9 @@ func (s *KeySource) takeOff() (*flight, error) {
 		every = firstEvery
 	}
 	if !s.tried.IsZero() && s.now().Sub(s.tried) < every {
+		if s.failed != nil {
+			return nil, s.failed // what is not known stays not known
+		}
 		return nil, errTooSoon
 	}
 	s.tried = s.now()
@@ -251,7 +258,7 @@ func (s *KeySource) takeOff() (*flight, error) {
 		defer cancel()
 		f.err = s.fetch(ctx)
 		s.mu.Lock()
-		s.flight = nil
+		s.flight, s.failed = nil, f.err
 		s.mu.Unlock()
 		close(f.done)
 	}()

@@ -112,7 +112,7 @@ func TestRemovedKey(t *testing.T) {
 	w.refused(t, newTestRequest(), http.StatusUnauthorized, "unknown_kid", "Bearer "+forge(t, old, h, payload))
 }
 
-func kidOf(t *testing.T, header string) string {
+func kidOf(t testing.TB, header string) string {
 	t.Helper()
 	var h struct{ Kid string }
 	if err := json.Unmarshal([]byte(header), &h); err != nil {
@@ -141,7 +141,12 @@ func TestIssuerDown(t *testing.T) {
 	w.accepted(t, newTestRequest(), w.mint(testCall()))
 	private, kid := activeKey(t, w.keys)
 	header, payload, _ := segments(t, w.mint(testCall()))
-	w.refused(t, newTestRequest(), http.StatusUnauthorized, "unknown_kid", "Bearer "+forge(t, private, strings.Replace(header, kid, "new", 1), payload))
+	for range 2 { // the second time without asking: what is not known stays so
+		w.refused(t, newTestRequest(), http.StatusServiceUnavailable, "keys_unavailable", "Bearer "+forge(t, private, strings.Replace(header, kid, "new", 1), payload))
+		if !errors.Is(w.told.Cause, down) {
+			t.Errorf("the operator is told that the keys cannot be read because of %v", w.told.Cause)
+		}
+	}
 	if len(w.verifier.Keys.unknown) != 0 {
 		t.Error("a key id is remembered as unknown although the keys could not be read")
 	}

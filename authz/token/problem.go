@@ -7,20 +7,21 @@ import (
 	"strings"
 )
 
-// Refusal is why a request was not let through. Code is a stable word for
-// machines, Detail a sentence; both are safe to send.
+// Refusal is why a request was not let through, or not answered. Code is a
+// stable word for machines, Detail a sentence; both are safe to send. Txn and
+// Cause are for whoever runs the verifier, and are not sent.
 //
 // The codes, by status:
 //
-//   - 400: bad_target, body_unreadable, connection_header, override_header,
+//   - 400: bad_method, bad_target, body_unreadable, connection_header, override_header,
 //     repeated_header, trailers, transfer_encoding, upgrade
 //   - 401: no_token, many_tokens, token_too_long, not_bearer, malformed_token,
 //     bad_header, wrong_alg, wrong_typ, bad_kid, unknown_kid, bad_signature,
 //     not_canonical, ambiguous_claims, bad_claims, wrong_issuer,
 //     wrong_audience, bad_times, issued_in_future, expired, lives_too_long,
 //     bad_details, spent
-//   - 403: wrong_method, wrong_target, wrong_content_type, wrong_digest,
-//     wrong_header, wrong_details, approval_required, approval_expired,
+//   - 403: wrong_method, wrong_target, wrong_query, wrong_content_type,
+//     wrong_digest, wrong_header, wrong_details, approval_required, approval_expired,
 //     approval_mismatch, approval_spent
 //   - 413 body_too_large, 415 content_encoding
 //   - 500 not_configured, 502 upstream_failed, 504 upstream_timeout
@@ -29,12 +30,20 @@ type Refusal struct {
 	Status int // HTTP
 	Code   string
 	Detail string
+	Txn    string // of the token, once its signature and claims hold
+	Cause  error  // what failed behind keys_unavailable, spend_unavailable, upstream_failed and upstream_timeout
 }
 
 func (r *Refusal) Error() string { return r.Code + ": " + r.Detail }
 
 func refuse(status int, code, format string, args ...any) *Refusal {
 	return &Refusal{Status: status, Code: code, Detail: fmt.Sprintf(format, args...)}
+}
+
+// because notes what failed.
+func (r *Refusal) because(err error) *Refusal {
+	r.Cause = err
+	return r
 }
 
 // unauthorized refuses the token itself, whatever the request.

@@ -202,8 +202,8 @@ func TestAttachRefusesAnotherRequest(t *testing.T) {
 	}{
 		"has authorization":  {func(r *http.Request) { r.Header["authorization"] = []string{"Bearer x"} }, "already has an Authorization"},
 		"other method":       {func(r *http.Request) { r.Method = "DELETE" }, "method"},
-		"other target":       {func(r *http.Request) { r.URL.Path = "/pets/43" }, "target"},
-		"opaque target":      {func(r *http.Request) { r.URL.Opaque = "/pets/43" }, "target"},
+		"other target":       {func(r *http.Request) { r.URL.Path = "/pets/43" }, "path"},
+		"opaque target":      {func(r *http.Request) { r.URL.Opaque = "/pets/43" }, "path"},
 		"other content type": {func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, "content type"},
 		"other precondition": {func(r *http.Request) { r.Header.Del("If-Match") }, "if-match"},
 		"added key":          {func(r *http.Request) { r.Header.Set("Idempotency-Key", "1") }, "idempotency-key"},

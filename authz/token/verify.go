@@ -54,25 +54,34 @@ func (v *Verifier) Check(r *http.Request) (*Claims, *Refusal) {
 	if ref != nil {
 		return nil, ref
 	}
+	if ref := v.redeem(r, c); ref != nil {
+		ref.Txn = c.Txn
+		return nil, ref
+	}
+	return c, nil
+}
+
+// redeem holds a token that is believed against the request that it came with.
+func (v *Verifier) redeem(r *http.Request, c *Claims) *Refusal {
 	body, ref := v.readBody(r)
 	if ref != nil {
-		return nil, ref
+		return ref
 	}
 	bound, ref := v.bound(r, c, body)
 	if ref != nil {
-		return nil, ref
+		return ref
 	}
 	if ref := c.Details.differs(bound); ref != nil {
-		return nil, ref
+		return ref
 	}
 	if ref := v.approved(c, bound); ref != nil {
-		return nil, ref
+		return ref
 	}
 	if ref := v.spend(r.Context(), c); ref != nil {
-		return nil, ref
+		return ref
 	}
 	replaceBody(r, body)
-	return c, nil
+	return nil
 }
 
 func (v *Verifier) now() time.Time {
@@ -131,7 +140,7 @@ func (v *Verifier) open(ctx context.Context, compact string) ([]byte, *Refusal) 
 	case errors.Is(err, errUnknownKey):
 		return nil, unauthorized("unknown_kid", "no published key has the kid %q", kid)
 	case err != nil:
-		return nil, refuse(http.StatusServiceUnavailable, "keys_unavailable", "the issuer's keys cannot be read")
+		return nil, refuse(http.StatusServiceUnavailable, "keys_unavailable", "the issuer's keys cannot be read").because(err)
 	case key.Algorithm != alg:
 		return nil, unauthorized("wrong_alg", "the key %q is not for alg %s", kid, alg)
 	}
@@ -263,6 +272,9 @@ func (v *Verifier) bound(r *http.Request, c *Claims, body []byte) (Details, *Ref
 			return Details{}, refuse(http.StatusBadRequest, "repeated_header", "the request has %d %s headers", n, name)
 		}
 	}
+	if contentType, there := r.Header["Content-Type"]; there && contentType[0] == "" {
+		return Details{}, refuse(http.StatusForbidden, "wrong_content_type", "the request has a Content-Type that says nothing")
+	}
 	return Bind(v.Audience, r.Method, r.RequestURI, r.Header.Get("Content-Type"), c.Details.boundOf(r.Header), body, c.Details.Identifier, c.Details.Document), nil
 }
 
@@ -289,7 +301,7 @@ func (v *Verifier) approved(c *Claims, bound Details) *Refusal {
 func (v *Verifier) spend(ctx context.Context, c *Claims) *Refusal {
 	fresh, err := v.Spend(ctx, c.Issuer, c.ID, c.Expires.Add(leeway))
 	if err != nil {
-		return refuse(http.StatusServiceUnavailable, "spend_unavailable", "whether the token was used before cannot be found out")
+		return refuse(http.StatusServiceUnavailable, "spend_unavailable", "whether the token was used before cannot be found out").because(err)
 	}
 	if !fresh {
 		return unauthorized("spent", "the token was used before; each is good for one request")
@@ -300,7 +312,7 @@ func (v *Verifier) spend(ctx context.Context, c *Claims) *Refusal {
 	// A second token must not make a second use of what a person approved once.
 	fresh, err = v.Spend(ctx, c.Issuer, "approval:"+c.Approval.ID, time.Unix(c.Approval.Until, 0).Add(leeway))
 	if err != nil {
-		return refuse(http.StatusServiceUnavailable, "spend_unavailable", "whether the approval was used before cannot be found out")
+		return refuse(http.StatusServiceUnavailable, "spend_unavailable", "whether the approval was used before cannot be found out").because(err)
 	}
 	if !fresh {
 		return refuse(http.StatusForbidden, "approval_spent", "a request with this approval was let through before; it was given for one")

@@ -44,7 +44,8 @@ type world struct {
 	guard     *httptest.Server
 
 	mu   sync.Mutex
-	seen []seen // by the API
+	seen []seen   // by the API
+	told *Refusal // to the operator, of the last request
 }
 
 // seen is a request that reached the API.
@@ -79,7 +80,7 @@ func newWorld(t testing.TB, alg string, configure ...func(*Guard)) *world {
 	w.verifier = &Verifier{Issuer: testIssuer, Audience: testAudience, Keys: source, Spend: w.spent.spend, BodyLimit: 64 << 10, Now: w.now}
 	w.api = httptest.NewServer(http.HandlerFunc(w.serveAPI))
 	t.Cleanup(w.api.Close)
-	g := &Guard{Verifier: w.verifier, Upstream: w.api.URL}
+	g := &Guard{Verifier: w.verifier, Upstream: w.api.URL, OnDecision: w.tell, OnFailure: w.tell}
 	for _, f := range configure {
 		f(g)
 	}
@@ -104,6 +105,13 @@ func (w *world) serveAPI(rw http.ResponseWriter, r *http.Request) {
 	rw.Header().Set("X-Api", "yes")
 	rw.WriteHeader(http.StatusTeapot)
 	io.WriteString(rw, "short and stout")
+}
+
+// tell is told of what the guard decides, and of what the API does then.
+func (w *world) tell(_ *http.Request, _ *Claims, refused *Refusal) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.told = refused
 }
 
 // taken returns what reached the API, and forgets it.
