@@ -15,43 +15,74 @@ import (
 	"github.com/exeat/exeat/store"
 )
 
-// releases bounds how many approved calls one process sends at a time.
+// releases bounds how many approved calls one process sends to one API at a time.
+// If that many get no answer, the next one of that API waits for a time-out, a
+// look at what became of the call, and the disk: no longer than a lease.
 const releases = 8
 
 // sweep is how often holds whose time is over are looked for.
 const sweep = 5 * time.Second
 
+// slots are what is being sent to each API, so that one which hangs keeps no
+// call of another waiting.
+type slots struct {
+	mu    sync.Mutex
+	busy  map[string]int // guarded by mu
+	freed chan struct{}  // receives after a slot was given back
+}
+
+// free names the APIs to which something can be sent.
+func (s *slots) free(apis []*API) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for _, a := range apis {
+		if s.busy[a.Document.Name] < releases {
+			names = append(names, a.Document.Name)
+		}
+	}
+	return names
+}
+
+// add takes a slot, or with -1 gives it back.
+func (s *slots) add(api string, n int) {
+	s.mu.Lock()
+	s.busy[api] += n
+	s.mu.Unlock()
+	if n < 0 {
+		select {
+		case s.freed <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // Run releases approved calls of the runner's APIs until ctx ends, then waits
 // for those being sent. Whichever process claims a hold first sends it.
 func (r *Runner) Run(ctx context.Context) error {
-	var apis []string
-	for _, a := range r.APIs {
-		apis = append(apis, a.Document.Name)
-	}
 	changed, stop := r.Store.Watch()
 	defer stop()
 	tick := time.NewTicker(sweep)
 	defer tick.Stop()
 	var sending sync.WaitGroup
 	defer sending.Wait()
-	slots := make(chan struct{}, releases)
+	slots := &slots{busy: map[string]int{}, freed: make(chan struct{}, 1)}
 	for {
 		for ctx.Err() == nil {
-			slots <- struct{}{}
-			h, err := r.Holds.Claim(ctx, apis, r.serves, r.owner, r.lease())
+			h, err := r.Holds.Claim(ctx, slots.free(r.APIs), r.serves, r.owner, r.lease())
+			if errors.Is(err, approval.ErrTampered) || errors.Is(err, approval.ErrForbidden) {
+				r.trouble(fmt.Errorf("refused an approved call: %w", err))
+				continue // refused and recorded; there may be others
+			}
 			if err != nil {
-				<-slots
-				if errors.Is(err, approval.ErrTampered) || errors.Is(err, approval.ErrForbidden) {
-					r.trouble(fmt.Errorf("refused an approved call: %w", err))
-					continue // refused and recorded; there may be others
-				}
 				if !errors.Is(err, approval.ErrNotFound) && ctx.Err() == nil {
 					r.trouble(fmt.Errorf("look for approved calls: %w", err))
 				}
 				break
 			}
+			slots.add(h.API, 1)
 			sending.Go(func() {
-				defer func() { <-slots }()
+				defer slots.add(h.API, -1)
 				r.release(context.WithoutCancel(ctx), h)
 			})
 		}
@@ -59,6 +90,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+		case <-slots.freed:
 		case <-tick.C:
 			if err := r.Holds.Sweep(ctx); err != nil && ctx.Err() == nil {
 				r.trouble(fmt.Errorf("expire holds: %w", err))
@@ -81,8 +113,8 @@ func (r *Runner) serves(h store.Hold) bool {
 	return known && d.Document == t.api.Document.Digest && len(d.Locations) == 1 && d.Locations[0] == t.api.Audience
 }
 
-// lease is how long a claim holds: the whole time that a send may take, and
-// some for the disk.
+// lease is how long a claim holds: the whole time that a send and a look at what
+// became of it may take, and some for the disk.
 func (r *Runner) lease() time.Duration { return r.Timeout + 30*time.Second }
 
 // trouble tells the operator of something that belongs to no call.
@@ -214,10 +246,24 @@ func (r *Runner) unsent(ctx context.Context, c *call, h store.Hold, res Result, 
 	return res
 }
 
-// finish records the end of a claimed hold. If even that fails, the claim's
-// lease runs out and the hold becomes unknown: never sent again.
+// finishTries bounds how often the end of a hold is tried to be recorded.
+const finishTries = 3
+
+var finishWait = 200 * time.Millisecond // between the first two tries
+
+// finish records the end of a claimed hold, and tries again if the disk fails. If
+// even that does not help, the claim's lease runs out and the hold becomes
+// unknown: never sent again.
 func (r *Runner) finish(ctx context.Context, h store.Hold, ev approval.Event, e store.Entry) {
-	if _, err := r.Holds.Finish(ctx, h, ev, e); err != nil {
+	for n := 1; ; n++ {
+		_, err := r.Holds.Finish(ctx, h, ev, e)
+		if err == nil || n > 1 && errors.Is(err, approval.ErrDecided) {
+			return // the second: a try that failed was kept all the same
+		}
 		r.trouble(fmt.Errorf("record the end of %s: %w", h.ID, err))
+		if n == finishTries || errors.Is(err, approval.ErrDecided) {
+			return
+		}
+		time.Sleep(time.Duration(n) * finishWait)
 	}
 }
