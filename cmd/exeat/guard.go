@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/exeat/exeat/authz/token"
@@ -62,6 +63,9 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 		}
 		o.issuer = before
 	}
+	if o.bodyLimit < 0 || o.bodyLimit > maxBodyLimit {
+		return fmt.Errorf("--body-limit %d: choose from 1 to %d bytes, all of which may be in memory for each request under way", o.bodyLimit, maxBodyLimit)
+	}
 	inject, err := o.injection()
 	if err != nil {
 		return err
@@ -98,14 +102,10 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 		Upstream: o.upstream,
 		Inject:   inject,
 		OnDecision: func(r *http.Request, c *token.Claims, refused *token.Refusal) {
-			e := log.Info()
-			if refused != nil {
-				e = log.Warn().Str("code", refused.Code).Int("status", refused.Status).Str("detail", refused.Detail)
-			}
-			if c != nil {
-				e = e.Str("txn", c.Txn).Str("jti", c.ID).Str("principal", c.Subject)
-			}
-			e.Str("method", r.Method).Str("path", r.URL.EscapedPath()).Msg("guard")
+			logGuard(log, "guard", r, c, refused)
+		},
+		OnFailure: func(r *http.Request, c *token.Claims, failed *token.Refusal) {
+			logGuard(log, "upstream", r, c, failed)
 		},
 	}
 	h, err := g.Handler()
@@ -114,6 +114,27 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "exeat: guard for %s at http://%s; tokens of %s for %s\n", o.upstream, l.Addr(), o.issuer, o.audience)
 	return serveHTTP(cmd.Context(), l, h)
+}
+
+// maxBodyLimit is the most that --body-limit may be.
+const maxBodyLimit = 1 << 30
+
+// logGuard writes what became of one request, without its query.
+func logGuard(log zerolog.Logger, message string, r *http.Request, c *token.Claims, refused *token.Refusal) {
+	e := log.Info()
+	if refused != nil {
+		e = log.Warn().Str("code", refused.Code).Int("status", refused.Status).Str("detail", refused.Detail)
+		if refused.Cause != nil {
+			e = e.AnErr("cause", refused.Cause)
+		}
+	}
+	switch {
+	case c != nil:
+		e = e.Str("txn", c.Txn).Str("jti", c.ID).Str("principal", c.Subject)
+	case refused != nil && refused.Txn != "":
+		e = e.Str("txn", refused.Txn)
+	}
+	e.Str("method", r.Method).Str("path", r.URL.EscapedPath()).Msg(message)
 }
 
 // injection is the API's own key and where it goes.
