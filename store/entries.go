@@ -72,7 +72,7 @@ func (tx *Tx) appendAfter(head Head, e Entry) (Head, error) {
 	for _, column := range []*string{&e.Kind, &e.Principal, &e.API, &e.Tool, &e.Txn} {
 		*column = string([]rune(*column)) // what is not UTF-8 becomes U+FFFD, as in the body
 	}
-	_, err = tx.tx.ExecContext(tx.ctx, "INSERT INTO entries (seq, at, kind, principal, api, tool, txn, body, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+	_, err = tx.exec("INSERT INTO entries (seq, at, kind, principal, api, tool, txn, body, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
 		e.Seq, micros(e.Time), e.Kind, e.Principal, e.API, e.Tool, e.Txn, body, hash)
 	return Head{Seq: e.Seq, Hash: hash}, err
 }

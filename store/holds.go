@@ -252,7 +252,7 @@ func (tx *Tx) Forgettable(before time.Time) (some bool, err error) {
 // Forget deletes at most limit holds that ended before a time, and returns how
 // many. Their entries stay.
 func (tx *Tx) Forget(before time.Time, limit int) (int64, error) {
-	res, err := tx.tx.ExecContext(tx.ctx, forgetQuery, micros(before), limit)
+	res, err := tx.exec(forgetQuery, micros(before), limit)
 	if err != nil {
 		return 0, err
 	}
@@ -290,7 +290,7 @@ func (tx *Tx) Insert(h Hold) error {
 	if err := errors.Join(ferr, berr, cerr); err != nil {
 		return err
 	}
-	_, err := tx.tx.ExecContext(tx.ctx, "INSERT INTO holds ("+holdColumns+", approved_until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+	_, err := tx.exec("INSERT INTO holds ("+holdColumns+", approved_until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
 		h.ID, h.Version, string(h.State), h.Subject, h.API, h.Dedupe, micros(h.Created), micros(h.Expires), micros(h.Lease), micros(h.Changed), f, c, b, h.approvedUntil())
 	if sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT {
 		return ErrConflict
@@ -306,8 +306,7 @@ func (tx *Tx) Swap(h Hold) error {
 	if err != nil {
 		return err
 	}
-	res, err := tx.tx.ExecContext(tx.ctx,
-		"UPDATE holds SET version = version + 1, state = $1, lease = $2, changed = $3, changing = $4, approved_until = $5 WHERE id = $6 AND version = $7",
+	res, err := tx.exec("UPDATE holds SET version = version + 1, state = $1, lease = $2, changed = $3, changing = $4, approved_until = $5 WHERE id = $6 AND version = $7",
 		string(h.State), micros(h.Lease), micros(h.Changed), c, h.approvedUntil(), h.ID, h.Version)
 	if err != nil {
 		return err

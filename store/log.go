@@ -145,11 +145,10 @@ const spentFor = 25 * time.Hour
 
 // spend records one token id and forgets a few that ended long ago.
 func (tx *Tx) spend(s *spend) error {
-	if _, err := tx.tx.ExecContext(tx.ctx,
-		"DELETE FROM spent WHERE (iss, jti) IN (SELECT iss, jti FROM spent WHERE until < $1 ORDER BY until LIMIT 16)", s.now-spentFor.Microseconds()); err != nil {
+	if _, err := tx.exec("DELETE FROM spent WHERE (iss, jti) IN (SELECT iss, jti FROM spent WHERE until < $1 ORDER BY until LIMIT 16)", s.now-spentFor.Microseconds()); err != nil {
 		return err
 	}
-	res, err := tx.tx.ExecContext(tx.ctx, "INSERT INTO spent (iss, jti, until) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", s.iss, s.jti, s.until)
+	res, err := tx.exec("INSERT INTO spent (iss, jti, until) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", s.iss, s.jti, s.until)
 	if err != nil {
 		return err
 	}

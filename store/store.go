@@ -250,7 +250,11 @@ func (s *Store) transact(ctx context.Context, db *sql.DB, fn func(*Tx) error) er
 		return err
 	}
 	defer tx.Rollback()
-	if err = fn(&Tx{tx: tx, ctx: ctx}); err == nil {
+	t := &Tx{tx: tx, ctx: ctx}
+	if err = fn(t); err == nil {
+		err = t.over
+	}
+	if err == nil {
 		err = tx.Commit()
 	}
 	// database/sql rolls back as soon as ctx ends; what is done then fails with
@@ -313,8 +317,22 @@ func explain(err error) error {
 
 // Tx is a transaction.
 type Tx struct {
-	tx  *sql.Tx
-	ctx context.Context
+	tx   *sql.Tx
+	ctx  context.Context
+	over error // that SQLite may have ended it with
+}
+
+// exec changes something. A full or failing disk makes SQLite roll back by
+// itself, and what came after that would stand alone: so nothing may.
+func (tx *Tx) exec(query string, args ...any) (sql.Result, error) {
+	if tx.over != nil {
+		return nil, tx.over
+	}
+	res, err := tx.tx.ExecContext(tx.ctx, query, args...)
+	if err != nil && sqliteCode(err) != sqlite3.SQLITE_CONSTRAINT {
+		tx.over = err
+	}
+	return res, err
 }
 
 // micros is how times are stored; the zero time is 0.
