@@ -194,7 +194,7 @@ func (r *Runner) hold(ctx context.Context, c *call) Result {
 		return fail(RateLimited, "too many of your calls wait for a person, or waited within the last hour: wait for decisions before you make more")
 	case err != nil:
 		c.err = err
-		return fail(Internal, "the call could not be held and was not executed")
+		return fail(Internal, "the call was not executed, and it is not sure that it waits for a person: make the same call again, which asks only once")
 	}
 	c.handle = h.ID
 	return r.pending(h)

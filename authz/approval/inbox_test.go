@@ -153,7 +153,7 @@ func TestTrouble(t *testing.T) {
 	h := s.open(call(alice, "k1"))
 	s.sql("UPDATE holds SET fixed = 'secret damage'")
 	for _, a := range []answer{s.get("/"), s.get("/h/" + h.ID), s.post("/h/"+h.ID, s.form(h, "approve")), s.get("/api/holds")} {
-		s.want(a, 500, "Nothing was decided")
+		s.want(a, 500, "Look at the call again")
 		if strings.Contains(a.body, "damage") {
 			t.Errorf("the page tells of it: %s", a.body)
 		}

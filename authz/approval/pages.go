@@ -63,7 +63,7 @@ func (in *Inbox) failure(err error) (status int, code, text string) {
 	if in.Trouble != nil && !errors.Is(err, context.Canceled) { // who asked has gone
 		in.Trouble(fmt.Errorf("inbox: %w", err))
 	}
-	return http.StatusInternalServerError, "internal", "The inbox could not do that. Nothing was decided."
+	return http.StatusInternalServerError, "internal", "The inbox could not do that, or cannot tell whether it did. Look at the call again: it shows what is decided."
 }
 
 // late is the answer to a verdict that changed nothing, with what was decided.
