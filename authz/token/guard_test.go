@@ -157,7 +157,7 @@ func (w *world) raw(text string) *http.Response {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := conn.Write([]byte(text)); err != nil {
 		w.t.Fatal(err)
 	}

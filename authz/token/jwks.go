@@ -49,6 +49,7 @@ type KeySource struct {
 	location string
 	read     func(context.Context) ([]byte, error)
 	now      func() time.Time
+	timeout  time.Duration // of one reading
 
 	mu      sync.Mutex
 	keys    map[string]jose.JSONWebKey
@@ -69,7 +70,7 @@ type flight struct {
 // loopback address, or a file path. A file is read at once, and one that is no
 // JWK Set is an error; a URL is read when the first token comes.
 func NewKeySource(location string) (*KeySource, error) {
-	s := &KeySource{location: location, now: time.Now, unknown: map[string]time.Time{}}
+	s := &KeySource{location: location, now: time.Now, timeout: fetchTimeout, unknown: map[string]time.Time{}}
 	if !strings.Contains(location, "://") {
 		s.read = s.readFile
 		if err := s.fetch(context.Background()); err != nil {
@@ -254,7 +255,7 @@ func (s *KeySource) takeOff() (*flight, error) {
 	// Without the context of the request: the others that wait must not fail
 	// with it.
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 		defer cancel()
 		f.err = s.fetch(ctx)
 		s.mu.Lock()

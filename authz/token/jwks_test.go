@@ -1,6 +1,7 @@
 package token
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -155,6 +156,53 @@ func TestIssuerDown(t *testing.T) {
 	w.verifier.Keys.read = works
 	w.pass(refreshEvery)
 	w.accepted(t, newTestRequest(), w.mint(testCall()))
+}
+
+// TestIssuerMisbehaves puts a server of keys behind the guard that does not
+// answer, never ends, or talks nonsense, and then mends it.
+func TestIssuerMisbehaves(t *testing.T) {
+	endless := func(rw http.ResponseWriter, r *http.Request) {
+		for {
+			if _, err := rw.Write(bytes.Repeat([]byte(" "), 1<<16)); err != nil {
+				return
+			}
+		}
+	}
+	for name, h := range map[string]http.HandlerFunc{
+		"silent":   func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"endless":  endless,
+		"garbage":  func(rw http.ResponseWriter, _ *http.Request) { rw.Write([]byte("\x00\xff{")) },
+		"HTML":     func(rw http.ResponseWriter, _ *http.Request) { rw.Write([]byte("<html>")) },
+		"500":      func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusInternalServerError) },
+		"redirect": func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, "/", http.StatusFound) },
+		"cut short": func(rw http.ResponseWriter, _ *http.Request) {
+			rw.Header().Set("Content-Length", "9")
+			rw.Write([]byte("{"))
+		},
+		"another type": func(rw http.ResponseWriter, _ *http.Request) { rw.Write([]byte(`{"keys":{}}`)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "EdDSA")
+			works := w.verifier.Keys.read
+			bad := httptest.NewServer(h)
+			defer bad.Close()
+			source, err := NewKeySource(bad.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.verifier.Keys.read = source.read
+			if name == "silent" {
+				w.verifier.Keys.timeout = 50 * time.Millisecond
+			}
+			w.refused(t, newTestRequest(), http.StatusServiceUnavailable, "keys_unavailable", "Bearer "+w.mint(testCall()))
+			if w.told.Cause == nil {
+				t.Error("the operator is not told why")
+			}
+			w.verifier.Keys.read = works
+			w.pass(firstEvery)
+			w.accepted(t, newTestRequest(), w.mint(testCall()))
+		})
+	}
 }
 
 func TestKeySourceContext(t *testing.T) {

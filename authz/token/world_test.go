@@ -176,7 +176,7 @@ func (w *world) send(q *testRequest, lines ...string) *http.Response {
 		w.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: petstore.example\r\n", q.method, q.target)
 	for _, line := range append(q.lines, lines...) {
 		fmt.Fprintf(conn, "%s\r\n", line)

@@ -135,6 +135,13 @@ func (g *guarded) logged() (codes []string) {
 	return codes
 }
 
+// text is the whole log.
+func (g *guarded) text() string {
+	g.log.mu.Lock()
+	defer g.log.mu.Unlock()
+	return g.log.text.String()
+}
+
 // token is a token for one request.
 func (g *guarded) token(method, target, contentType, body string) string {
 	g.t.Helper()
@@ -254,5 +261,126 @@ func TestGuardSmuggling(t *testing.T) {
 				t.Errorf("what the API saw (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestGuardTargetForms writes request-targets that are not in origin form, and
+// the first bytes of HTTP/2.
+func TestGuardTargetForms(t *testing.T) {
+	g := newGuarded(t)
+	for _, c := range []struct {
+		line   string
+		status int
+		code   string // empty: net/http answers itself
+	}{
+		{"GET http://petstore.example/pets HTTP/1.1", 400, "bad_target"},
+		{"GET petstore.example:443 HTTP/1.1", 400, "bad_target"},
+		{"GET * HTTP/1.1", 400, "bad_target"},
+		{"OPTIONS * HTTP/1.1", 200, ""},
+		{"CONNECT petstore.example:443 HTTP/1.1", 400, "bad_method"},
+		{"CONNECT /pets HTTP/1.1", 400, "bad_method"},
+		{"TRACE /pets HTTP/1.1", 400, "bad_method"},
+		{"track /pets HTTP/1.1", 400, "bad_method"},
+		{"GET /pets HTTP/2.0", 505, ""},
+		{"GET /pets", 400, ""},
+		{"GET /pe ts HTTP/1.1", 400, ""},
+		{"PRI * HTTP/2.0", 400, "bad_target"},
+	} {
+		got := g.raw(c.line+"\r\nHost: petstore.example\r\nConnection: close\r\nAuthorization: Bearer "+g.token("GET", "/pets", "", "")+"\r\n\r\n", true)
+		if len(got) != 1 || got[0] != c.status {
+			t.Errorf("%s: answers %v, want %d", c.line, got, c.status)
+		}
+		if codes := strings.Join(g.logged(), " "); codes != c.code {
+			t.Errorf("%s: the log says %q, want %q", c.line, codes, c.code)
+		}
+		if seen := g.taken(); len(seen) != 0 {
+			t.Errorf("%s: the API saw %q", c.line, seen)
+		}
+	}
+}
+
+// TestGuardSpends uses one token 32 times at once, and once more after the
+// guard was started again, with the database that it really has.
+func TestGuardSpends(t *testing.T) {
+	g := newGuarded(t)
+	request := "DELETE /pets/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer " + g.token("DELETE", "/pets/1", "", "") + "\r\n\r\n"
+	const n = 32
+	statuses := make(chan int, n)
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() {
+			for _, status := range g.raw(request, false) {
+				statuses <- status
+			}
+		})
+	}
+	all.Wait()
+	close(statuses)
+	count := map[int]int{}
+	for status := range statuses {
+		count[status]++
+	}
+	if diff := cmp.Diff(map[int]int{http.StatusTeapot: 1, http.StatusUnauthorized: n - 1}, count); diff != "" {
+		t.Errorf("statuses (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"DELETE /pets/1 Bearer real-key [0] "}, g.taken()); diff != "" {
+		t.Errorf("what the API saw (-want +got):\n%s", diff)
+	}
+	g.stop()
+	g.start()
+	if got := g.raw(request, false); len(got) != 1 || got[0] != http.StatusUnauthorized || len(g.taken()) != 0 {
+		t.Errorf("after a new start: %v", got)
+	}
+	if codes := g.logged(); len(codes) != 1 || codes[0] != "spent" {
+		t.Errorf("after a new start the log says %v", codes)
+	}
+}
+
+// TestGuardWithoutItsIssuer starts while nobody serves the keys.
+func TestGuardWithoutItsIssuer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close() // nobody is there now
+	g := newGuarded(t, "--jwks", "http://"+l.Addr().String()+"/jwks")
+	got := g.raw("GET /pets HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer "+g.token("GET", "/pets", "", "")+"\r\n\r\n", false)
+	if len(got) != 1 || got[0] != http.StatusServiceUnavailable {
+		t.Errorf("without keys: %v", got)
+	}
+	if text := g.text(); !strings.Contains(text, `"code":"keys_unavailable"`) || !strings.Contains(text, "refused") {
+		t.Errorf("the log does not say that the issuer refuses connections: %s", text)
+	}
+}
+
+// TestGuardUpstreamDown has no API behind the guard: the answer is the guard's
+// own, the log says why, and the token is spent.
+func TestGuardUpstreamDown(t *testing.T) {
+	g := newGuarded(t, "--upstream", "http://127.0.0.1:1/v1")
+	request := "DELETE /pets/1?secret=query HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer " + g.token("DELETE", "/pets/1?secret=query", "", "") + "\r\n\r\n"
+	first, second := g.raw(request, false), g.raw(request, false)
+	if diff := cmp.Diff([][]int{{502}, {401}}, [][]int{first, second}); diff != "" {
+		t.Errorf("statuses (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"passed", "upstream_failed", "spent"}, g.logged()); diff != "" {
+		t.Errorf("codes in the log (-want +got):\n%s", diff)
+	}
+	text := g.text()
+	if strings.Count(text, `"txn":"txn_1"`) != 3 || !strings.Contains(text, `"cause":"dial tcp 127.0.0.1:1`) {
+		t.Errorf("the log does not tell of the call and the cause: %s", text)
+	}
+	if strings.Contains(text, "secret=query") || strings.Contains(text, "real-key") {
+		t.Errorf("the log holds what it must not: %s", text)
+	}
+}
+
+func TestGuardFlags(t *testing.T) {
+	for _, limit := range []string{"-1", "1073741825", "9223372036854775807"} {
+		var stderr strings.Builder
+		code := execute(t.Context(), []string{"guard", "--upstream", "http://127.0.0.1:1", "--jwks", "https://x/.well-known/jwks.json", "--body-limit", limit},
+			strings.NewReader(""), io.Discard, &stderr)
+		if code == 0 || !strings.Contains(stderr.String(), "--body-limit") {
+			t.Errorf("--body-limit %s: exit %d, %s", limit, code, &stderr)
+		}
 	}
 }
