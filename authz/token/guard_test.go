@@ -183,6 +183,9 @@ func TestGuardBodies(t *testing.T) {
 	if res.StatusCode != http.StatusContinue {
 		t.Errorf("Expect: status %d, want 100", res.StatusCode)
 	}
+	// A type that says nothing is not none: the API might guess.
+	w.refused(t, &testRequest{method: "GET", target: "/pets", lines: []string{"Content-Type: "}}, http.StatusForbidden, "wrong_content_type",
+		"Bearer "+w.mint((&testRequest{method: "GET", target: "/pets"}).call()))
 	for name, c := range map[string]struct {
 		text string
 		code string
