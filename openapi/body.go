@@ -147,11 +147,11 @@ func readFile(v any, at string) (file, *ArgumentError) {
 	if object, ok := v.(map[string]any); ok {
 		f.filename, _ = object["filename"].(string)
 		f.contentType, _ = object["content_type"].(string)
-		if hasControl(f.filename) || strings.ContainsAny(f.filename, `"/\`) || len(f.filename) > 255 || f.filename == "." || f.filename == ".." {
-			return f, refuse(at+"/filename", "must be a plain file name of at most 255 bytes, without quotes and slashes")
+		if strings.ContainsFunc(f.filename, invisible) || strings.ContainsAny(f.filename, `"/\`) || len(f.filename) > 255 || f.filename == "." || f.filename == ".." {
+			return f, refuse(at+"/filename", "must be a plain file name of at most 255 bytes, without quotes, slashes and what cannot be seen")
 		}
 		if _, _, err := mime.ParseMediaType(f.contentType); f.contentType != "" &&
-			(err != nil || hasControl(f.contentType) || len(f.contentType) > 200 || strings.Count(essence(f.contentType), "/") != 1) {
+			(err != nil || !visibleASCII(f.contentType) || len(f.contentType) > 200 || strings.Count(essence(f.contentType), "/") != 1) {
 			return f, refuse(at+"/content_type", "must be a media type such as image/png")
 		}
 		v, at = object["data"], at+"/data"
@@ -167,6 +167,11 @@ func readFile(v any, at string) (file, *ArgumentError) {
 		}
 	}
 	return f, refuse(at, "must be base64 (RFC 4648)")
+}
+
+// visibleASCII reports whether s has nothing but visible ASCII and spaces.
+func visibleASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f }) < 0
 }
 
 // accepts reports whether a media type is in a list such as "image/png,

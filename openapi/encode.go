@@ -85,7 +85,20 @@ type encoder struct {
 	query   []string
 	cookies []string
 	header  http.Header
+	spilt   map[string]string // which argument wrote a name that it chose itself
+	size    int               // bytes of what the arguments wrote, but for the body
 	bad     *ArgumentError
+}
+
+// maxHead bounds what arguments write into a request's target and headers, in
+// bytes: few servers take more.
+const maxHead = 64 << 10
+
+// wrote counts what an argument wrote.
+func (e *encoder) wrote(n int, at string) {
+	if e.size += n; e.size > maxHead {
+		e.fail(refuse(at, "makes the request's path, query and headers longer than %d bytes", maxHead))
+	}
 }
 
 func (e *encoder) fail(bad *ArgumentError) {
@@ -128,6 +141,7 @@ func (e *encoder) segment(template string) string {
 			e.fail(bad)
 			return ""
 		}
+		e.wrote(len(text), last)
 		b.WriteString(text)
 		rest = tail
 	}
@@ -161,6 +175,7 @@ func (e *encoder) parameter(p param, v any) {
 			e.fail(bad)
 		}
 		for _, pair := range pairs {
+			e.wrote(len(pair.name)+len(pair.value)+2, at)
 			e.query = append(e.query, pair.name+"="+pair.value)
 		}
 	case "cookie":
@@ -172,6 +187,7 @@ func (e *encoder) parameter(p param, v any) {
 			e.fail(bad)
 		}
 		for _, pair := range pairs {
+			e.wrote(len(pair.name)+len(pair.value)+3, at)
 			e.cookies = append(e.cookies, pair.name+"="+pair.value)
 		}
 	case "header":
@@ -182,6 +198,7 @@ func (e *encoder) parameter(p param, v any) {
 		if bad != nil {
 			e.fail(bad)
 		}
+		e.wrote(len(p.Name)+len(text)+4, at)
 		e.header.Set(p.Name, text)
 	}
 }
@@ -209,10 +226,22 @@ func (e *encoder) spilled(p param, pairs []pair, at string) *ArgumentError {
 			}
 		}
 	}
+	if e.spilt == nil {
+		e.spilt = map[string]string{}
+	}
 	for _, pair := range pairs {
-		if pair.key != "" && taken[fold(pair.key)] {
+		name := fold(pair.key)
+		head, _, bracket := strings.Cut(name, "[")
+		if name == "" || p.Style == "deepObject" && !taken[name] {
+			continue
+		}
+		if taken[name] || bracket && taken[head] {
 			return refuse(at+"/"+escape(pair.key), "would be written as another parameter of that name")
 		}
+		if first, given := e.spilt[p.In+head]; given && first != p.Property {
+			return refuse(at+"/"+escape(pair.key), "would be written as what %q writes already", first)
+		}
+		e.spilt[p.In+head] = p.Property
 	}
 	return nil
 }

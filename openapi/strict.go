@@ -7,6 +7,8 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Bounds on the arguments of one call.
@@ -149,7 +151,10 @@ func (p *strictParser) object() (any, bool) {
 			if first == key {
 				return nil, p.fail("is given twice")
 			}
-			return nil, p.fail("differs from another name here only in capitals")
+			return nil, p.fail("differs from another name here only in capitals or in what cannot be seen")
+		}
+		if p.prototype(key) {
+			return nil, p.fail("is a name that some readers take for the object's prototype")
 		}
 		folded[fold(key)] = key
 		if p.pos = skipSpace(p.data, p.pos); !p.at(':') {
@@ -168,6 +173,13 @@ func (p *strictParser) object() (any, bool) {
 			return nil, p.unexpected()
 		}
 	}
+}
+
+// prototype reports a name by which JavaScript reaches what all objects share:
+// a policy would see nothing of a role that is set there.
+func (p *strictParser) prototype(key string) bool {
+	return strings.Contains(key, "__proto__") ||
+		key == "prototype" && len(p.path) > 1 && p.path[len(p.path)-2] == "constructor"
 }
 
 // at takes the byte c if it stands here.
@@ -257,20 +269,22 @@ func simpleEscape(c byte) byte {
 	return c // " \ /
 }
 
-// fold maps names that strings.EqualFold takes for equal to one text: readers
-// that match names loosely (Go's encoding/json is one) would mix them up.
+// fold maps names that some readers take for equal to one text: those that
+// match names without regard to capitals (Go's encoding/json is one), by what is
+// composed of the same characters, or by what databases collate.
 func fold(s string) string {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf || s[i] >= 'A' && s[i] <= 'Z' {
-			return strings.Map(foldRune, s)
-		}
+	if strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return strings.ToLower(s)
 	}
-	return s
+	return norm.NFC.String(strings.Map(foldRune, norm.NFC.String(s)))
 }
 
 // foldRune stands for all runes that differ from r in case only: the small
-// ASCII letter among them, else the least of them.
+// ASCII letter among them, else the least of them. It drops what is ignorable.
 func foldRune(r rune) rune {
+	if ignorable(r) {
+		return -1
+	}
 	least := r
 	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
 		least = min(least, f)

@@ -287,7 +287,7 @@ func (p param) headerText(v any, at string) (string, *ArgumentError) {
 		f.text = asciiJSON(f.text)
 	}
 	for _, s := range f.texts() {
-		if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f }) >= 0 {
+		if !visibleASCII(s) {
 			return "", refuse(at, "cannot go into a header: it holds a line break, a control character or one outside ASCII")
 		}
 		if strings.TrimSpace(s) != s {

@@ -3,16 +3,18 @@ package openapi
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // clean bounds a text from a document and takes out what could hide something
 // from a reader: control, bidi and other invisible characters.
 func clean(s string, most int) string {
+	if len(s) > 16*most {
+		// Of a text of megabytes only the beginning counts.
+		s = shorten(s, 16*most)
+	}
 	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return r
-		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Co, r), r == '\u2028', r == '\u2029', r == unicode.ReplacementChar, r >= 0xfe00 && r <= 0xfe0f, r >= 0xe0100 && r <= 0xe01ef:
+		if r != '\n' && r != '\t' && invisible(r) {
 			return -1
 		}
 		return r
@@ -29,6 +31,18 @@ func clean(s string, most int) string {
 		s = s[:len(s)-1]
 	}
 	return s + "…"
+}
+
+// invisible reports a character that shows nothing of itself, or changes how
+// others are shown.
+func invisible(r rune) bool {
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar || unicode.Is(unicode.Co, r) || ignorable(r)
+}
+
+// ignorable reports a character that readers may leave out when they compare
+// texts: joiners, zero-width and bidi characters, variation selectors.
+func ignorable(r rune) bool {
+	return r >= utf8.RuneSelf && unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
 // oneLine is clean for texts that end on one line of a terminal or a list.
