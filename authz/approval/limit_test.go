@@ -19,7 +19,7 @@ import (
 func TestFlood(t *testing.T) {
 	s := newSite(t).login()
 	equal := s.open(call(alice, "equal"))
-	const asks = 2000
+	const asks = 1000
 	refused := 0
 	for i := range asks {
 		if i%10 == 0 {

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -169,11 +172,14 @@ func (in *Inbox) showLogin(w http.ResponseWriter, status int, p loginPage) {
 	}
 }
 
+// codeForm is what login codes look like; nothing else is repeated on a page.
+var codeForm = regexp.MustCompile(`^[a-z2-7]{26}$`)
+
 // loginPage offers to log in with the code of the link. It spends nothing, so
 // that what opens links to preview them cannot use them up.
 func (in *Inbox) loginPage(w http.ResponseWriter, r *http.Request) {
 	code := r.URL.Query().Get("code")
-	if len(code) > 64 {
+	if !codeForm.MatchString(code) {
 		code = ""
 	}
 	in.showLogin(w, http.StatusOK, loginPage{Code: code})
@@ -249,6 +255,42 @@ type holdPage struct {
 	Arguments []arg
 	Within    string // how long an approval lasts
 	Deceives  bool   // something was spelt out
+	Escaped   bool   // so much that all of it is written with escapes
+}
+
+// maxPieces bounds how many pieces a page shows text in: each is an element, and
+// an agent could have a browser drown in them.
+const maxPieces = 20_000
+
+// spell finds out how the texts of the call have to be shown.
+func (p *holdPage) spell() {
+	texts := []*string{&p.Summary, &p.Agent, &p.URL, &p.ContentType, &p.Body}
+	for i := range p.Arguments {
+		texts = append(texts, &p.Arguments[i].Name, &p.Arguments[i].Value)
+	}
+	header := map[string][]string{}
+	for k, values := range p.Header {
+		values = slices.Clone(values)
+		for i := range values {
+			texts = append(texts, &values[i])
+		}
+		header[k] = values
+	}
+	n := 0
+	for _, t := range texts {
+		pieces := visible(*t)
+		n += len(pieces)
+		p.Deceives = p.Deceives || deceives(pieces)
+	}
+	if p.Escaped = n > maxPieces; !p.Escaped {
+		return
+	}
+	for _, t := range texts {
+		if len(visible(*t)) > 1 {
+			*t = strconv.QuoteToASCII(*t)
+		}
+	}
+	p.Header = header
 }
 
 func (in *Inbox) hold(w http.ResponseWriter, r *http.Request, s session) error {
@@ -266,17 +308,7 @@ func (in *Inbox) showHold(w http.ResponseWriter, status int, s session, v HoldVi
 	if v.State == "approved" || v.State == "sending" {
 		p.Refresh, p.Every = "/h/"+v.ID+"?auto=1", 3
 	}
-	texts := []string{v.Summary, v.Agent, v.URL, v.ContentType, v.Body}
-	for _, a := range p.Arguments {
-		texts = append(texts, a.Name, a.Value)
-	}
-	for k, values := range v.Header {
-		texts = append(texts, k)
-		texts = append(texts, values...)
-	}
-	for _, t := range texts {
-		p.Deceives = p.Deceives || deceives(visible(t))
-	}
+	p.spell()
 	return render(w, status, "hold.html", p)
 }
 

@@ -131,6 +131,7 @@ func arguments(raw json.RawMessage) []arg {
 const (
 	maxDepth = 6
 	maxName  = 200
+	maxRows  = 1000
 )
 
 func flatten(name string, raw json.RawMessage, depth int, out *[]arg) {
@@ -159,8 +160,9 @@ func flatten(name string, raw json.RawMessage, depth int, out *[]arg) {
 			return
 		}
 	}
+	crowded := len(*out)+len(names) > maxRows
 	long := slices.ContainsFunc(names, func(n string) bool { return len(n) > maxName })
-	if len(names) == 0 || depth > 0 && (depth >= maxDepth || long) {
+	if len(names) == 0 || crowded || depth > 0 && (depth >= maxDepth || long) {
 		*out = append(*out, arg{name, kind, string(raw)})
 		return
 	}
