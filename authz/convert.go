@@ -69,7 +69,14 @@ func (t *inputType) convert(v any, pointer string) (types.Value, error) {
 	return bad("does not have the type of the schema")
 }
 
+// maxSet bounds the items of a set: Cedar's sets have a hash without a secret, so
+// that items can be chosen that all collide.
+const maxSet = 10_000
+
 func (t *inputType) convertSet(list []any, pointer string) (types.Value, error) {
+	if len(list) > maxSet {
+		return nil, &convertError{pointer, fmt.Sprintf("has more than %d items, which policies cannot compare", maxSet)}
+	}
 	values := make([]types.Value, 0, len(list))
 	for i, item := range list {
 		v, err := t.elem.convert(item, fmt.Sprintf("%s/%d", pointer, i))

@@ -54,6 +54,10 @@ func New(apis []API, policies []PolicyFile) (*Engine, error) {
 		slices.SortStableFunc(problems, func(a, b Problem) int {
 			return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 		})
+		for i := range problems {
+			// They quote policies and documents, and end on a terminal.
+			problems[i].Message, problems[i].Hint = comment(problems[i].Message), comment(problems[i].Hint)
+		}
 		return nil, &LoadError{Problems: problems}
 	}
 	e.index()

@@ -49,6 +49,10 @@ func parsePolicies(files []PolicyFile) ([]*policy, []Problem) {
 	var problems []Problem
 	seen := map[string]*policy{}
 	for _, f := range files {
+		if bad := scanPolicies(f); bad != nil {
+			problems = append(problems, *bad)
+			continue
+		}
 		list, err := cedar.NewPolicyListFromBytes(f.Name, f.Text)
 		if err != nil {
 			problems = append(problems, parseProblem(f.Name, f.Text, err))
@@ -148,6 +152,9 @@ func (p *policy) annotate(key, value string) error {
 	case "id":
 		if value == "" || len(value) > 100 {
 			return errors.New("an id has 1 to 100 characters")
+		}
+		if comment(value) != value {
+			return errors.New("an id has no characters that cannot be seen")
 		}
 	case "token_ttl":
 		d, err := time.ParseDuration(value)

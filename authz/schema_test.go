@@ -2,6 +2,7 @@ package authz
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -74,23 +75,35 @@ func TestIndexIsAFullScan(t *testing.T) {
 		if err != nil {
 			continue // some combinations can never apply and are refused
 		}
-		for _, r := range []Request{ask(t, "get_pet", `{"petId":1}`), approved(ask(t, "delete_pet", `{"petId":1}`), true), ask(t, "create_pet", `{"body":{"name":"x"}}`)} {
-			a := e.byUID[actionUID(r.API, r.Action)]
-			req, context, ents, err := e.request(a, r)
-			if err != nil {
+		sameAsFullScan(t, e, text.String())
+	}
+}
+
+// sameAsFullScan checks decisions by the index against all policies, and that an
+// error in any policy that Cedar evaluates denies.
+func sameAsFullScan(t *testing.T, e *Engine, text string) {
+	t.Helper()
+	for _, r := range []Request{ask(t, "get_pet", `{"petId":1}`), approved(ask(t, "delete_pet", `{"petId":1}`), true), ask(t, "create_pet", `{"body":{"name":"x"}}`)} {
+		a := e.byUID[actionUID(r.API, r.Action)]
+		req, context, ents, err := e.request(a, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Approval != nil {
+			if context["approval"], err = ents.approval(*r.Approval); err != nil {
 				t.Fatal(err)
 			}
-			if r.Approval != nil {
-				if context["approval"], err = ents.approval(*r.Approval); err != nil {
-					t.Fatal(err)
-				}
-			}
-			req.Context = types.NewRecord(context)
-			got, _ := evaluate(a.candidates, ents, req)
-			want, _ := evaluate(e.policies, ents, req)
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Fatalf("%s\n%s %s: %s", text.String(), r.Action, r.Path, diff)
-			}
+		}
+		req.Context = types.NewRecord(context)
+		got, _ := evaluate(a.candidates, ents, req)
+		want, _ := evaluate(e.policies, ents, req)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("%s\n%s %s: %s", text, r.Action, r.Path, diff)
+		}
+		d := e.Decide(r)
+		outcome, diag := cedar.Authorize(candidates(e.policies), ents, req)
+		if len(diag.Errors) > 0 && d.Outcome != Deny || (d.Outcome == Allow) != (outcome == cedar.Allow && len(diag.Errors) == 0) {
+			t.Fatalf("%s\n%s: %+v, where Cedar says %v %+v", text, r.Action, d, outcome, diag)
 		}
 	}
 }
@@ -171,15 +184,32 @@ func TestDigestCoversPoliciesAndSchema(t *testing.T) {
 	}
 }
 
+// FuzzPolicies checks that every problem has a place, and that what loads decides
+// as Cedar does over all policies.
 func FuzzPolicies(f *testing.F) {
 	f.Add(DefaultPolicy)
 	f.Add(`@id("x") @redact("/a") permit (principal is User in Group::"g", action in [Action::"read"], resource is Petstore::Path) when { context.input has a.b };`)
 	f.Add(`forbid (principal, action, resource) unless { [1,{"a":ip("::1")}].contains(principal) };`)
+	f.Add(`permit (principal, action == Petstore::Action::"create_pet", resource) when { ip(context.input.body.name).isLoopback() };`)
+	f.Add(`forbid (principal, action in Action::"call_tool", resource) when { context.usage.day * 9223372036854775807 > 1 || decimal("1.0").lessThan(decimal(context.agent.client)) };`)
+	for _, p := range hostilePolicies {
+		f.Add(p.text[:min(len(p.text), 500)])
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		e, err := New([]API{pets()}, []PolicyFile{{Name: "f", Text: []byte(text)}})
 		if err == nil {
-			e.Decide(ask(t, "delete_pet", `{"petId":1}`))
+			sameAsFullScan(t, e, text)
 			e.Visible("petstore", "get_pet", alice(), Agent{}, Session{}, noon)
+			return
+		}
+		var load *LoadError
+		if !errors.As(err, &load) || len(load.Problems) == 0 {
+			t.Fatalf("%T %v", err, err)
+		}
+		for _, p := range load.Problems {
+			if p.File != "f" || p.Line < 1 || p.Line > 1+strings.Count(text, "\n") || p.Column < 1 || p.Message == "" || comment(p.Message+p.Hint) != p.Message+p.Hint {
+				t.Errorf("%q: %+v", text, p)
+			}
 		}
 	})
 }

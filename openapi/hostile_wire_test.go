@@ -292,6 +292,9 @@ func sameBytes(text string, data []byte) bool {
 func FuzzEncode(f *testing.F) {
 	ids := []string{"get", "form", "multi", "json"}
 	for _, seed := range hostileArguments {
+		if len(seed.raw) > 1000 {
+			continue // minimizing what grows out of it would take all the time
+		}
 		f.Add(byte(slices.Index(ids, seed.op)), []byte(seed.raw))
 	}
 	ops := hostileOperations(f)
