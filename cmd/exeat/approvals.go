@@ -158,7 +158,11 @@ func printHolds(w io.Writer, holds []approval.HoldView) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "HANDLE\tDIGEST\tLEFT\tAGENT\tWHAT")
 	for _, h := range holds {
-		fmt.Fprintf(t, "%s\t%.8s\t%s\t%s\t%s\n", h.ID, h.Digest, time.Until(h.Expires).Round(time.Second), printable(h.Agent), printable(h.Summary))
+		left := "-"
+		if h.State == "pending" {
+			left = time.Until(h.Expires).Round(time.Second).String()
+		}
+		fmt.Fprintf(t, "%s\t%.8s\t%s\t%s\t%s\n", printable(h.ID), h.Digest, left, printable(h.Agent), printable(h.Summary))
 	}
 	return t.Flush()
 }
@@ -192,12 +196,16 @@ func printHold(w io.Writer, h approval.HoldView) error {
 	for _, name := range slices.Sorted(maps.Keys(h.Header)) {
 		header = append(header, name+": "+strings.Join(h.Header[name], ", "))
 	}
+	unverified := " (unverified name)"
+	if h.Verified {
+		unverified = ""
+	}
 	for _, f := range []struct{ name, value string }{
 		{"what", printable(h.Summary)}, {"state", h.State}, {"request", printable(h.Method + " " + h.URL)}, {"header", printable(strings.Join(header, "; "))}, {"content type", printable(h.ContentType)},
 		{"body", printable(h.Body)}, {"body (base64)", h.BodyBase64}, {"arguments", printable(string(h.Args))}, {"asked for", printable(h.Subject)},
-		{"by the agent", printable(h.Agent) + " (unverified name)"}, {"held by", strings.Join(h.Policies, ", ")}, {"because", printable(h.Reason)},
+		{"by the agent", printable(h.Agent) + unverified}, {"held by", printable(strings.Join(h.Policies, ", "))}, {"because", printable(h.Reason)},
 		{"digest", h.Digest}, {"made", h.Created.Local().Format(time.DateTime)}, {"until", h.Expires.Local().Format(time.DateTime)},
-		{"decided by", printable(h.DecidedBy)},
+		{"decided by", printable(h.DecidedBy)}, {"the agent was told", printable(h.Denial)},
 	} {
 		if f.value != "" {
 			fmt.Fprintf(t, "%s\t%s\n", f.name, f.value)
@@ -266,12 +274,12 @@ func watchHolds(ctx context.Context, c *approval.Client, w io.Writer) error {
 		for _, h := range holds {
 			now[h.ID] = true
 			if !seen[h.ID] {
-				fmt.Fprintf(w, "waits   %s  %.8s  %s  %s\n", h.ID, h.Digest, printable(h.Agent), printable(h.Summary))
+				fmt.Fprintf(w, "waits   %s  %.8s  %s  %s\n", printable(h.ID), h.Digest, printable(h.Agent), printable(h.Summary))
 			}
 		}
 		for id := range seen {
 			if !now[id] {
-				fmt.Fprintf(w, "settled %s\n", id)
+				fmt.Fprintf(w, "settled %s\n", printable(id))
 			}
 		}
 		seen = now
