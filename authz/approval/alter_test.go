@@ -177,6 +177,9 @@ func alterations(w *world, id string) map[string]func(*world, string) {
 	}
 	for _, column := range []string{"fixed", "bulk", "changing"} {
 		for _, path := range paths(w.document(column, id)) {
+			if column == "fixed" && path != "Summary" && was != store.Pending && was != store.Approved {
+				continue // sealed once, whatever comes after
+			}
 			out[column+" "+path] = func(w *world, id string) { w.rewrite(column, path, id, true) }
 		}
 	}

@@ -19,7 +19,7 @@ import (
 func TestFlood(t *testing.T) {
 	s := newSite(t).login()
 	equal := s.open(call(alice, "equal"))
-	const asks = 1000
+	const asks = 500
 	refused := 0
 	for i := range asks {
 		if i%10 == 0 {
@@ -100,7 +100,7 @@ func TestMissedHandles(t *testing.T) {
 			t.Errorf("stolen: %v, guessed: %v", stolen, guessed)
 		}
 	}
-	for range 1000 {
+	for range 200 {
 		if _, err := w.Get(t.Context(), "User::alice", newHandle()); !errors.Is(err, ErrNotFound) {
 			t.Fatal(err)
 		}
