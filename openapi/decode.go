@@ -34,8 +34,12 @@ func (op *Operation) Decode(resp *http.Response, limit int64) (*Response, error)
 	}
 	r := &Response{Status: resp.StatusCode, MediaType: shorten(media, 100)}
 	d.charset = params["charset"]
+	// The transport asks for gzip, unpacks it and takes this header away.
+	coding := strings.Join(resp.Header.Values("Content-Encoding"), ", ")
 	switch {
 	case len(data) == 0 && !d.over:
+	case coding != "" && !strings.EqualFold(coding, "identity"):
+		r.Note = fmt.Sprintf("the response is packed as %q, which was not asked for, and is left out", shorten(coding, 40))
 	case isJSON(media):
 		d.json(r, data)
 	case isText(media):
@@ -47,7 +51,12 @@ func (op *Operation) Decode(resp *http.Response, limit int64) (*Response, error)
 		r.MediaType = "text/plain"
 		d.text(r, data)
 	case d.over:
+		r.TooLarge = true
 		r.Note = fmt.Sprintf("the response is %s%s and is left out, since it is over the limit of %d bytes%s", d.bytes(), ofType(r.MediaType), limit, op.narrowing())
+	case strings.HasPrefix(media, "image/") && looksLikeText(data, false) && strings.HasPrefix(http.DetectContentType(data), "text/"):
+		// A host would show it as a picture, or try to.
+		d.text(r, data)
+		r.Note = both("the API said that this is "+r.MediaType+", but it is text", r.Note)
 	default:
 		if media == "" {
 			r.MediaType = "application/octet-stream"
@@ -114,6 +123,11 @@ func (d *decoder) json(r *Response, data []byte) {
 		if !json.Valid(data) {
 			d.text(r, data)
 			r.Note = both("the API said that this is JSON, but it is not", r.Note)
+			return
+		}
+		if deep(data) {
+			d.text(r, data)
+			r.Note = both(fmt.Sprintf("this is JSON nested deeper than %d, so it is given as text", maxResponseDepth), r.Note)
 			return
 		}
 		r.JSON = bytes.TrimSpace(data)

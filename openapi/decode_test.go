@@ -71,7 +71,7 @@ func TestDecode(t *testing.T) {
 		{name: "one long text", media: "application/json", body: `"` + strings.Repeat("é", 20) + `"`, limit: 10, want: Response{MediaType: "application/json", Text: `"éééé`,
 			Note: "the API said that this is JSON, but it is not, or it is one long text; the response is 42 bytes and was cut to 9" + narrow}},
 		{name: "long text", media: "text/plain", body: strings.Repeat("é", 20), limit: 9, want: Response{MediaType: "text/plain", Text: "éééé", Note: "the response is 40 bytes and was cut to 8" + narrow}},
-		{name: "long bytes", media: "image/png", body: strings.Repeat("\x00", 20), limit: 9, want: Response{MediaType: "image/png",
+		{name: "long bytes", media: "image/png", body: strings.Repeat("\x00", 20), limit: 9, want: Response{MediaType: "image/png", TooLarge: true,
 			Note: "the response is 20 bytes of image/png and is left out, since it is over the limit of 9 bytes" + narrow}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

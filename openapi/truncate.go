@@ -5,9 +5,31 @@ import (
 	"fmt"
 )
 
-// maxResponseDepth bounds the nesting of a response that is cut; a deeper one
-// is not taken for JSON.
-const maxResponseDepth = 1000
+// maxResponseDepth bounds the nesting of a response; a deeper one is not taken
+// for JSON. Some parsers break at 1000 and put their answers into others.
+const maxResponseDepth = 500
+
+// deep reports whether valid JSON is nested deeper than maxResponseDepth.
+func deep(data []byte) bool {
+	depth := 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			for i++; data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			if depth++; depth > maxResponseDepth {
+				return true
+			}
+		case '}', ']':
+			depth--
+		}
+	}
+	return false
+}
 
 // truncateJSON makes one valid JSON value of the beginning of another. Of the
 // outermost array that the end runs through it keeps the whole items, and of

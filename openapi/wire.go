@@ -31,4 +31,7 @@ type Response struct {
 	// Note says in one sentence what was cut or could not be read, and which
 	// arguments would narrow the answer. Empty if the response is whole.
 	Note string
+	// TooLarge is true if the response is left out, since it is over the limit
+	// and a part of it would be of no use.
+	TooLarge bool
 }

@@ -31,6 +31,7 @@ type call struct {
 	decision authz.Decision
 	approval *authz.Approval // what a person said, on release
 	handle   string          // on release
+	note     string          // for its entries
 	err      error           // for the operator
 }
 

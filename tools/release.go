@@ -115,7 +115,7 @@ func (r *Runner) serves(h store.Hold) bool {
 
 // lease is how long a claim holds: the whole time that a send and a look at what
 // became of it may take, and some for the disk.
-func (r *Runner) lease() time.Duration { return r.Timeout + 30*time.Second }
+func (r *Runner) lease() time.Duration { return r.Timeout + lookWithin + 30*time.Second }
 
 // trouble tells the operator of something that belongs to no call.
 func (r *Runner) trouble(err error) {
@@ -227,6 +227,7 @@ func (r *Runner) released(ctx context.Context, c *call, h store.Hold) Result {
 	case notSent:
 		return r.unsent(ctx, c, h, res, ExecutionError)
 	case lost:
+		res.Envelope.Lookup = r.lookUp(ctx, c)
 		res = final(h, res, UnknownOutcome)
 		r.finish(ctx, h, approval.Lose{Result: mustJSON(res)}, c.outcome("unknown", res))
 		return res

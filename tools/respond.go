@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/exeat/exeat/openapi"
@@ -14,6 +15,9 @@ import (
 // cut is withheld.
 func (c *call) respond(a *openapi.Response) Result {
 	res := Result{Envelope: Envelope{Status: Done, HTTPStatus: a.Status, Note: a.Note}}
+	if a.TooLarge {
+		res.Envelope.Code = ResponseTooLarge // the call is done all the same
+	}
 	cut := c.decision.Obligations.Redact
 	switch {
 	case len(cut) > 0 && (a.Text != "" || a.Binary != nil):
@@ -34,9 +38,22 @@ func (c *call) respond(a *openapi.Response) Result {
 	return res
 }
 
+// remark adds to an answer what the agent has to know of its status.
+func (c *call) remark(a *openapi.Response, resp *http.Response) {
+	switch to := resp.Header.Get("Location"); {
+	case a.Status >= 300 && a.Status < 400 && a.Status != http.StatusNotModified && to != "":
+		if len(to) > 500 {
+			to = strings.ToValidUTF8(to[:500], "") + "…"
+		}
+		a.Note = join(a.Note, "the API answered with a redirect, and exeat does not follow redirects; it leads to "+strings.ToValidUTF8(to, "\uFFFD"))
+	case a.Status >= 500 && c.writes():
+		a.Note = join(a.Note, "the API failed at this write; it may have been executed, or a part of it. Do not repeat it blindly: look first")
+	}
+}
+
 func join(note, more string) string {
-	if note == "" {
-		return more
+	if note == "" || more == "" {
+		return note + more
 	}
 	return note + "; " + more
 }

@@ -3,7 +3,11 @@ package tools
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/exeat/exeat/authz"
 )
@@ -66,6 +70,8 @@ type Envelope struct {
 	Problems    []Problem         `json:"problems,omitempty"`
 	Policies    []string          `json:"policies,omitempty"`
 	Remediation authz.Remediation `json:"remediation,omitempty"`
+	RetryAfter  int               `json:"retry_after_seconds,omitempty"` // as a 429 or 503 asks for
+	Lookup      *Lookup           `json:"lookup,omitempty"`              // with outcome_unknown only
 	Handle      string            `json:"handle,omitempty"`
 	Summary     string            `json:"summary,omitempty"`
 	ApprovalURL string            `json:"approval_url,omitempty"`
@@ -104,7 +110,8 @@ func (r Result) IsError() bool {
 	return e.Status == Denied || e.Status == Failed || e.HTTPStatus >= 400
 }
 
-// JSON is the envelope as the agent gets it, without HTML escapes.
+// JSON is the envelope as the agent gets it, without HTML escapes. What an eye
+// or a terminal could take for something else is escaped.
 func (r Result) JSON() json.RawMessage {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -113,7 +120,40 @@ func (r Result) JSON() json.RawMessage {
 		// Only a response that is not JSON can do this, and Decode checked it.
 		return json.RawMessage(`{"status":"failed","code":"internal","reason":"the answer could not be written"}`)
 	}
-	return bytes.TrimSpace(b.Bytes())
+	return escapeHidden(bytes.TrimSpace(b.Bytes()))
+}
+
+// escapeHidden writes the characters of a JSON text that are invisible, move
+// other text or steer a terminal as \u escapes, for which they are the same
+// JSON value: outside of strings there are none.
+func escapeHidden(text []byte) []byte {
+	var out []byte
+	last := 0
+	for i := 0; i < len(text); {
+		if text[i] < 0x7f { // JSON itself escapes those below 0x20
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(text[i:])
+		if hidden(r) {
+			out = append(out, text[last:i]...)
+			for _, unit := range utf16.AppendRune(nil, r) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
+			last = i + size
+		}
+		i += size
+	}
+	if out == nil {
+		return text
+	}
+	return append(out, text[last:]...)
+}
+
+// hidden reports whether r is a control or format character (bidi, zero width,
+// tags), a variation selector, or one of no agreed meaning.
+func hidden(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
 // fail is an answer that is no answer of the API.

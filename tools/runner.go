@@ -97,9 +97,10 @@ type Runner struct {
 	tools  []*Tool
 	byName map[string]*Tool
 	byOp   map[[2]string]*Tool // API and operation name: how a hold names its tool
-	client *http.Client
-	writer *http.Client // net/http repeats some requests on reused connections; this one has none
-	owner  string       // names this process in claims
+	reader http.RoundTripper   // follows no redirect: what was decided for one place goes to no other
+	writer http.RoundTripper   // net/http repeats some requests on reused connections; this one has none
+	owner  string              // names this process in claims
+	sleep  func(context.Context, time.Duration) error
 
 	mu     sync.Mutex
 	active map[[3]string]map[string]bool // txns of allowed calls under way, by budget; guarded by mu
@@ -126,16 +127,15 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Current == nil {
 		cfg.Current = func(p authz.Principal) (authz.Principal, bool) { return p, true }
 	}
-	// A redirect would send what was decided for one place to another.
-	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	r := &Runner{
 		Config: cfg,
 		tools:  FromAPIs(cfg.APIs),
 		byName: map[string]*Tool{},
 		byOp:   map[[2]string]*Tool{},
 		owner:  rand.Text(),
-		client: &http.Client{Transport: cfg.Transport, CheckRedirect: stay},
-		writer: &http.Client{Transport: writes, CheckRedirect: stay},
+		reader: cfg.Transport,
+		writer: writes,
+		sleep:  sleep,
 		active: map[[3]string]map[string]bool{},
 	}
 	for _, t := range r.tools {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -25,40 +26,82 @@ const (
 	lost                      // it may have arrived; there is no answer
 )
 
-// allowed sends a call that the policies allow. The entry of a write is on disk
-// before the request leaves; that of a read before its answer does.
+// allowed sends a call that the policies allow.
 func (r *Runner) allowed(ctx context.Context, c *call) Result {
 	if c.writes() {
 		// The agent may hang up; a write that has begun must be seen through.
-		ctx = context.WithoutCancel(ctx)
+		return r.write(context.WithoutCancel(ctx), c)
 	}
+	return r.read(ctx, c)
+}
+
+// write sends once. The entry is on disk before the request leaves.
+func (r *Runner) write(ctx context.Context, c *call) Result {
 	req, receipt, err := r.mint(ctx, c)
 	if err != nil {
-		c.err = err
-		r.Store.Log(c.entry("denied", string(CredentialFailed)))
-		return fail(CredentialFailed, "no credential could be had for this call; it was not executed")
+		return r.uncredited(c, err)
 	}
 	e := c.entry("call", "")
 	receipted(&e, receipt)
-	onDisk := r.Store.Log(e)
-	if c.writes() {
-		if err := onDisk(); err != nil {
-			c.err = err
-			return fail(Internal, "the call could not be recorded and was not executed")
-		}
+	if err := r.Store.Log(e)(); err != nil {
+		c.err = err
+		return fail(Internal, "the call could not be recorded and was not executed")
 	}
-	res, _ := r.send(c, req)
-	if err := onDisk(); err != nil {
+	res, sure := r.send(c, req)
+	if err := r.Store.Log(c.outcome("outcome", res))(); err != nil {
 		c.err = errors.Join(c.err, err)
-		return fail(Internal, "the call could not be recorded; its answer is withheld")
 	}
-	outcome := r.Store.Log(c.outcome("outcome", res))
-	if c.writes() {
-		if err := outcome(); err != nil {
-			c.err = errors.Join(c.err, err)
-		}
+	if sure == lost {
+		res.Envelope.Lookup = r.lookUp(ctx, c)
 	}
 	return res
+}
+
+// read sends, and sends again where that may help and cannot harm: each time
+// with a token and an entry of its own, all within the time-out of one request.
+// The entries are on disk before the answer leaves.
+func (r *Runner) read(ctx context.Context, c *call) Result {
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	var res Result
+	var entries []func() error
+	kind, note := "call", ""
+	for n := 1; ; n++ {
+		req, receipt, err := r.mint(ctx, c)
+		if err != nil && n == 1 {
+			return r.uncredited(c, err)
+		}
+		if err != nil {
+			c.err = errors.Join(c.err, err)
+			break // the answer to the request before stands
+		}
+		e := c.entry(kind, "")
+		e.Note = join(e.Note, note)
+		receipted(&e, receipt)
+		entries = append(entries, r.Store.Log(e))
+		var sure certainty
+		res, sure = r.send(c, req)
+		wait, again := c.again(res, sure, n)
+		if !again || r.sleep(ctx, wait) != nil {
+			break
+		}
+		kind, note = "retry", fmt.Sprintf("request %d of this call, since %s", n+1, why(res))
+	}
+	for _, onDisk := range entries {
+		if err := onDisk(); err != nil {
+			c.err = errors.Join(c.err, err)
+			return fail(Internal, "the call could not be recorded; its answer is withheld")
+		}
+	}
+	r.Store.Log(c.outcome("outcome", res))
+	return res
+}
+
+// uncredited is the answer to a call for which there is no credential.
+func (r *Runner) uncredited(c *call, err error) Result {
+	c.err = err
+	r.Store.Log(c.entry("denied", string(CredentialFailed)))
+	return fail(CredentialFailed, "no credential could be had for this call; it was not executed")
 }
 
 // writes reports whether the call changes something, as far as is known.
@@ -139,17 +182,18 @@ func scopes(op *openapi.Operation) []string {
 	return out
 }
 
-// send sends once and reads the answer within the time-out.
+// send sends once and reads the answer within the time-out. Redirects are not
+// followed: they are answers.
 func (r *Runner) send(c *call, req *http.Request) (Result, certainty) {
 	ctx, cancel := context.WithTimeout(req.Context(), r.Timeout)
 	defer cancel()
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
-	client := r.client
+	sender := r.reader
 	if c.writes() {
-		client = r.writer
+		sender = r.writer
 	}
-	resp, err := client.Do(req.WithContext(ctx))
+	resp, err := sender.RoundTrip(unrepeated(req).WithContext(ctx))
 	if err != nil {
 		c.err = errors.Join(c.err, plain(err))
 		return c.unanswered(err, connected.Load())
@@ -157,14 +201,29 @@ func (r *Runner) send(c *call, req *http.Request) (Result, certainty) {
 	answer, err := c.tool.op.Decode(resp, r.ResponseLimit)
 	if err != nil {
 		c.err = errors.Join(c.err, plain(err))
-		if c.writes() && resp.StatusCode < 400 {
-			res := fail(OutcomeUnknown, "the API began to answer and then broke off; the call may have been executed")
-			res.Envelope.HTTPStatus = resp.StatusCode
-			return res, lost
+		if answer = c.broken(resp); answer == nil {
+			return c.brokenOff(resp.StatusCode, err)
 		}
-		return c.unanswered(err, true)
 	}
-	return c.respond(answer), answered
+	c.remark(answer, resp)
+	if scrub(answer, credentials(req, c.request)) {
+		c.err = errors.Join(c.err, errors.New("the API sent the credential of this call back; it was cut from the answer"))
+	}
+	res := c.respond(answer)
+	res.Envelope.RetryAfter = retryAfter(resp, r.Now())
+	return res, answered
+}
+
+// unrepeated keeps net/http from sending a request a second time by itself,
+// with the token of the first, when a connection that it used before breaks. It
+// does not repeat what has a body that cannot be read again. Requests with an
+// https URL are left as they are: HTTP/2 would announce a body that never comes,
+// and itself repeats only what the server says it has not looked at.
+func unrepeated(req *http.Request) *http.Request {
+	if req.URL.Scheme == "http" && safe(req.Method) && req.Body == http.NoBody {
+		req.Body, req.GetBody = io.NopCloser(strings.NewReader("")), nil
+	}
+	return req
 }
 
 // unanswered is the truth about a request without an answer.
@@ -173,14 +232,42 @@ func (c *call) unanswered(err error, connected bool) (Result, certainty) {
 	switch {
 	case !connected && timeout:
 		return fail(UpstreamTimeout, "the API could not be reached in time; nothing was executed"), notSent
+	case !connected && unverified(err):
+		return fail(UpstreamUnreachable, "the API could not prove who it is (TLS); nothing was sent and nothing was executed"), notSent
 	case !connected:
 		return fail(UpstreamUnreachable, "the API could not be reached; nothing was executed"), notSent
 	case c.writes():
 		return fail(OutcomeUnknown, "the request was sent but no answer came; it may have been executed. Do not repeat it blindly: look first"), lost
 	case timeout:
 		return fail(UpstreamTimeout, "the API did not answer in time"), lost
+	case tooManyHeaders(err):
+		return fail(ResponseTooLarge, "the headers of the API's answer are too large; the answer is left out"), lost
 	}
 	return fail(UpstreamUnreachable, "the connection to the API broke before it answered"), lost
+}
+
+// broken is an answer whose body could not be read to its end, if the status
+// says enough without it: that the API refused a write, or failed at it.
+func (c *call) broken(resp *http.Response) *openapi.Response {
+	if !c.writes() || resp.StatusCode < 400 {
+		return nil
+	}
+	return &openapi.Response{Status: resp.StatusCode, Note: "the body of the answer could not be read to its end and is left out"}
+}
+
+// brokenOff is the truth about any other answer that began and did not end.
+func (c *call) brokenOff(status int, err error) (Result, certainty) {
+	var res Result
+	switch {
+	case c.writes():
+		res = fail(OutcomeUnknown, "the API began to answer and then broke off; the call may have been executed. Do not repeat it blindly: look first")
+	case errors.Is(err, context.DeadlineExceeded):
+		res = fail(UpstreamTimeout, "the API began to answer and did not end in time")
+	default:
+		res = fail(UpstreamUnreachable, "the API began to answer and then broke off")
+	}
+	res.Envelope.HTTPStatus = status
+	return res, lost
 }
 
 // plain drops what url.Error adds: the URL, whose query may hold a key.
@@ -210,6 +297,7 @@ func (c *call) entry(kind, code string) store.Entry {
 		PolicySet: c.policies,
 		Hold:      c.handle,
 		Code:      code,
+		Note:      c.note,
 	}
 }
 
