@@ -29,17 +29,18 @@ const (
 //
 // mcpserver knows authz for the values that name a caller, no more.
 var arrows = map[string][]string{
-	"authz":             {},
-	"authz/token":       {},
-	"openapi":           {},
-	"store":             {},
-	"authz/approval":    {"authz", "store"},
-	"tools":             {"authz", "authz/approval", "authz/token", "openapi", "store"},
-	"mcpserver":         {"authz", "tools"},
-	"cmd/exeat":         {"authz", "authz/approval", "authz/token", "examples/petstore", "mcpserver", "openapi", "store", "tools"},
-	"store/storetest":   {"store"},
-	"examples":          {"authz", "openapi", "tools"},
-	"examples/petstore": {},
+	"authz":                {},
+	"authz/token":          {},
+	"openapi":              {},
+	"store":                {},
+	"authz/approval":       {"authz", "store"},
+	"tools":                {"authz", "authz/approval", "authz/token", "openapi", "store"},
+	"mcpserver":            {"authz", "tools"},
+	"cmd/exeat":            {"authz", "authz/approval", "authz/token", "examples/petstore", "mcpserver", "openapi", "store", "tools"},
+	"store/storetest":      {"store"},
+	"examples":             {"authz", "openapi", "tools"},
+	"examples/conformance": {"examples/petstore"},
+	"examples/petstore":    {},
 }
 
 // testArrows are further imports that the tests of any package may have, besides
