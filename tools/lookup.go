@@ -127,9 +127,12 @@ func shared(c *call, t *Tool, more map[string]any) []byte {
 
 // look makes the call that looks, or says why it could not.
 func (r *Runner) look(ctx context.Context, c *call, t *Tool, args []byte) (res Result, reason string) {
+	if !r.Visible(c.caller, t) { // no call is made of it, so there is nothing to record
+		return res, "the policies do not let this caller read it"
+	}
 	q, res := r.prepare(c.caller, t.Name, args)
 	if q == nil {
-		return res, "the policies do not let this caller read it"
+		return res, "what reads it is not served"
 	}
 	q.note = "looks up what became of " + c.txn
 	defer func() { r.observe(q, res) }()

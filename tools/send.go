@@ -305,6 +305,9 @@ func (c *call) entry(kind, code string) store.Entry {
 func (c *call) outcome(kind string, res Result) store.Entry {
 	e := c.entry(kind, string(res.Envelope.Code))
 	e.Status = res.Envelope.HTTPStatus
+	if l := res.Envelope.Lookup; l != nil {
+		e.Note = join(e.Note, "looked up: "+l.Found)
+	}
 	return e
 }
 
