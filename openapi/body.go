@@ -161,7 +161,7 @@ func readFile(v any, at string) (file, *ArgumentError) {
 		return f, refuse(at, "must be a string of base64")
 	}
 	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
-		if data, err := encoding.DecodeString(text); err == nil {
+		if data, err := encoding.Strict().DecodeString(text); err == nil {
 			f.data = data
 			return f, nil
 		}

@@ -36,7 +36,7 @@ func (b *builder) build() error {
 	op.Description = clean(str(v["description"]), maxDescription)
 	op.Deprecated = v["deprecated"] == true
 	tags, _ := v["tags"].([]any)
-	for _, t := range tags {
+	for _, t := range tags[:min(len(tags), maxTags)] {
 		if t := oneLine(str(t), 100); t != "" && !slices.Contains(op.Tags, t) {
 			op.Tags = append(op.Tags, t)
 		}
@@ -44,13 +44,15 @@ func (b *builder) build() error {
 	if security, ok := v["security"]; ok {
 		op.Security = needs(security)
 	} else {
-		op.Security = needs(b.c.doc["security"])
+		op.Security = b.c.needs
 	}
 	if err := b.servers(); err != nil {
 		return err
 	}
 	b.props = map[string]json.RawMessage{}
-	b.c.patterns, b.c.dropped = 0, 0
+	b.c.remarks = remarks{}
+	b.c.look(op.Summary, str(v["summary"]))
+	b.c.look(op.Description, str(v["description"]))
 	if err := b.parameters(); err != nil {
 		return err
 	}
@@ -66,20 +68,29 @@ func (b *builder) build() error {
 func (b *builder) finish() error {
 	op := b.op
 	var err error
+	before := b.c.remarks
 	op.Input, err = b.c.inputSchema(b.props, b.required, slices.Concat(b.refs, b.bodyRefs))
 	if errors.Is(err, errTooLarge) && op.body != nil && b.props["body"] != nil {
 		b.c.finding(b.at, b.name, false, err.Error()+"; the body is offered as any object instead")
+		b.c.remarks = before
 		b.props["body"] = json.RawMessage(`{"description":"too large to describe; see the API's documentation"}`)
 		op.Input, err = b.c.inputSchema(b.props, b.required, b.refs)
 	}
 	if err != nil {
 		return err
 	}
-	if b.c.patterns > 0 {
-		b.c.finding(b.at, b.name, false, fmt.Sprintf("%d patterns are no RE2 regular expressions and are not checked", b.c.patterns))
-	}
-	if b.c.dropped > 0 {
-		b.c.finding(b.at, b.name, false, fmt.Sprintf("%d keywords of its schemas have values that JSON Schema does not allow; they are left out", b.c.dropped))
+	for _, r := range []struct {
+		n       int
+		message string
+	}{
+		{b.c.remarks.patterns, "%d patterns are no RE2 regular expressions, or too large, and are not checked"},
+		{b.c.remarks.dropped, "%d keywords of its schemas are unknown or have values that JSON Schema does not allow; they are left out"},
+		{b.c.remarks.unseen, "%d values in its schemas hold characters that cannot be seen"},
+		{b.c.remarks.orders, "%d of its texts hide something or read like instructions to an agent; read them before you serve it"},
+	} {
+		if r.n > 0 {
+			b.c.finding(b.at, b.name, false, fmt.Sprintf(r.message, r.n))
+		}
 	}
 	if b.c.inputs += len(op.Input); b.c.inputs > maxInputs {
 		return errors.New("the input schemas of the document are larger than 64 MiB together")
@@ -123,6 +134,9 @@ func (b *builder) collect() ([]parameter, error) {
 		v  any
 	}{{b.itemAt.to("parameters"), b.item["parameters"]}, {b.at.to("parameters"), b.v["parameters"]}} {
 		list, _ := from.v.([]any)
+		if err := b.c.spend(len(list)); err != nil || len(list) > maxParameters {
+			return nil, &placedError{from.at, cmp.Or(err, fmt.Errorf("there are more than %d parameters", maxParameters))}
+		}
 		for i, x := range list {
 			at, v, err := b.c.loader.follow(from.at.to(fmt.Sprint(i)), x)
 			if err != nil {
@@ -142,6 +156,12 @@ func (b *builder) collect() ([]parameter, error) {
 	}
 	return all, nil
 }
+
+// Bounds on an operation; what is beyond them is no honest one.
+const (
+	maxParameters = 1000
+	maxTags       = 100
+)
 
 // placeOrder is the order in which parameters are named and written.
 var placeOrder = []string{"path", "query", "header", "cookie"}
@@ -200,8 +220,14 @@ func (b *builder) parameters() error {
 // isCredential reports whether a parameter is where a security scheme of the
 // document puts an API key. Capitals do not count: many APIs do not see them.
 func (b *builder) isCredential(p parameter) bool {
+	plain := func(name string) string {
+		if p.in == "header" { // see ownHeader
+			name = strings.ReplaceAll(name, "_", "-")
+		}
+		return fold(name)
+	}
 	for _, s := range b.c.api.Security {
-		if s.Type == "apiKey" && s.In == p.in && fold(s.Name) == fold(p.name) {
+		if s.Type == "apiKey" && s.In == p.in && plain(s.Name) == plain(p.name) {
 			return true
 		}
 	}
@@ -278,7 +304,9 @@ func (b *builder) parameter(p parameter, property string) error {
 	}
 	x.Type = b.typeOf(schemaAt, schema)
 	b.refs = append(b.refs, t.refs...)
-	return b.add(x, out, clean(str(p.v["description"]), maxDescription))
+	description := clean(str(p.v["description"]), maxDescription)
+	b.c.look(description, str(p.v["description"]))
+	return b.add(x, out, description)
 }
 
 // add puts a parameter into the input schema.

@@ -59,6 +59,9 @@ func rank(essence string) int {
 func best(media []string) (string, bool) {
 	chosen, at := "", -1
 	for _, m := range media {
+		if !visibleASCII(m) || len(m) > 200 {
+			continue // it would end up in a header
+		}
 		if r := rank(essence(m)); r >= 0 && (at < 0 || r < at) {
 			chosen, at = m, r
 		}
@@ -200,6 +203,9 @@ func fileOr(translated any) any {
 // parts.
 func (b *builder) fields(x *body, where place, m, encodings map[string]any, depth int) error {
 	props, _ := m["properties"].(map[string]any)
+	if err := b.c.spend(1 + len(props)); err != nil {
+		return &placedError{where, err}
+	}
 	for _, name := range sortedKeys(props) {
 		source := props[name]
 		e, _ := encodings[name].(map[string]any)
@@ -230,6 +236,9 @@ func (b *builder) mergedForm(x *body, where place, m map[string]any) (any, error
 	var add func(at place, m map[string]any, depth int) error
 	add = func(at place, m map[string]any, depth int) error {
 		t := translator{c: b.c}
+		if err := b.c.spend(1 + len(m)); err != nil {
+			return &placedError{at, err}
+		}
 		own := maps.Clone(m)
 		delete(own, "allOf")
 		out, err := t.schema(at, own, 0)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -27,9 +28,37 @@ type compiler struct {
 	ctx      context.Context
 	all      []*Operation // also those left out
 	siblings bool         // of references count: since 3.1
-	patterns int          // that were dropped from the schemas of the current operation
-	dropped  int          // other keywords that were
+	remarks  remarks      // on the schemas of the current operation
 	inputs   int          // bytes of all input schemas
+	work     int          // so far, see spend
+	needs    [][]SecurityNeed
+}
+
+// remarks count what was changed in schemas, or looks odd in them.
+type remarks struct {
+	patterns int // that RE2 does not know, dropped
+	dropped  int // other keywords
+	unseen   int // values with characters that cannot be seen
+	orders   int // texts that read like instructions to an agent
+}
+
+func (r *remarks) add(x remarks) {
+	r.patterns += x.patterns
+	r.dropped += x.dropped
+	r.unseen += x.unseen
+	r.orders += x.orders
+}
+
+// maxCompileWork bounds what is looked at while a document is compiled, in values: by
+// references, a small document can ask for any number. Stripe's needs 35,000.
+const maxCompileWork = 2 << 20
+
+// spend counts n values that are looked at.
+func (c *compiler) spend(n int) error {
+	if c.work += n; c.work > maxCompileWork {
+		return errors.New("the document's references multiply its schemas beyond all bounds")
+	}
+	return nil
 }
 
 // Bounds on what is kept of a document.
@@ -59,6 +88,7 @@ func (c *compiler) compile() (*API, *Error) {
 	c.api = &API{Location: c.location, Title: oneLine(str(info["title"]), 200), Version: oneLine(str(info["version"]), 100),
 		Description: clean(str(info["description"]), 4096)}
 	c.api.Security = c.securitySchemes()
+	c.needs = needs(c.doc["security"])
 	var err error
 	if c.api.Name, err = nameAPI(c.opts.Name, c.api.Title, c.location); err != nil {
 		return nil, &Error{File: c.location, Message: err.Error()}
@@ -80,7 +110,9 @@ func (c *compiler) compile() (*API, *Error) {
 		return nil, &Error{File: c.location, Message: err.Error()}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.loader.docs)) {
-		c.duplicates(c.loader.docs[name])
+		if d := c.loader.docs[name].doc; d != nil {
+			c.duplicates(d)
+		}
 	}
 	if len(c.loader.docs) == 0 {
 		c.duplicates(c.root)
@@ -92,10 +124,14 @@ func (c *compiler) compile() (*API, *Error) {
 }
 
 func (c *compiler) duplicates(d *document) {
+	counts := "first"
+	if d.yaml == nil {
+		counts = "last"
+	}
 	for _, x := range d.dupes {
 		if len(c.api.Findings) < maxFindings {
-			c.api.Findings = append(c.api.Findings, Finding{File: d.name, Line: x.line, Column: x.column, Pointer: x.pointer,
-				Message: "the key stands here for the second time; the first one counts"})
+			c.api.Findings = append(c.api.Findings, Finding{File: d.name, Line: x.line, Column: x.column, Pointer: oneLine(x.pointer, 2000),
+				Message: "the key stands here for the second time; the " + counts + " one counts"})
 		}
 	}
 }
@@ -256,13 +292,17 @@ func (c *compiler) effects(ops []*Operation) *Error {
 		if effect != Read && effect != Write && effect != Delete {
 			return &Error{File: c.location, Message: fmt.Sprintf("the effect for %q is %q; it can be read, write or delete", key, effect)}
 		}
-		found := false
+		var found []string
+		named := slices.ContainsFunc(ops, func(op *Operation) bool { return op.Name == key })
 		for _, op := range ops {
-			if op.ID == key || op.Name == key {
-				op.Effect, found = effect, true
+			if op.Name == key || !named && op.ID == key {
+				op.Effect, found = effect, append(found, op.Name)
 			}
 		}
-		if !found {
+		if len(found) > 1 {
+			// A document may give the id of a harmless operation to others.
+			return &Error{File: c.location, Message: fmt.Sprintf("the effect for %q matches %d operations", key, len(found)), Hint: "name one: " + shorten(strings.Join(found, ", "), 500)}
+		} else if len(found) == 0 {
 			return &Error{File: c.location, Message: fmt.Sprintf("the effect for %q matches no operation%s", key, suggestion(key, ops))}
 		}
 	}
@@ -322,27 +362,54 @@ func (c *compiler) server(p place, v any) (string, error) {
 	s, _ := list[0].(map[string]any)
 	text := str(s["url"])
 	vars, _ := s["variables"].(map[string]any)
+	if len(text) > maxServer {
+		return "", fmt.Errorf("the server is longer than %d bytes", maxServer)
+	}
 	text = serverVariable.ReplaceAllStringFunc(text, func(name string) string {
 		x, _ := vars[name[1:len(name)-1]].(map[string]any)
 		switch d := x["default"].(type) {
 		case string:
-			return d
+			return shorten(d, maxServer) // what is cut is no host
 		case json.Number:
 			return d.String()
 		}
 		return name
 	})
 	if strings.Contains(text, "{") {
-		return "", fmt.Errorf("the server %q has a variable without default", text)
+		return "", fmt.Errorf("the server %q has a variable without default", shorten(text, 200))
 	}
 	if !strings.Contains(text, "://") {
 		return c.againstLocation(text), nil
 	}
 	u, err := absolute(text)
+	if err == nil && c.fromOutside() && inside(u) {
+		err = errors.New("is inside this network, and the document comes from outside")
+	}
 	if err != nil {
-		return "", fmt.Errorf("the server %q %v", text, err)
+		return "", fmt.Errorf("the server %q %v", shorten(text, 200), err)
 	}
 	return u, nil
+}
+
+// maxServer bounds a server's URL and its variables, in bytes.
+const maxServer = 2048
+
+// fromOutside reports a document that was fetched from another machine.
+func (c *compiler) fromOutside() bool {
+	return strings.Contains(c.location, "://") && !inside(c.location)
+}
+
+// inside reports a URL whose host is this machine or an address of a private
+// network, as written.
+func inside(location string) bool {
+	u, err := url.Parse(location)
+	if err != nil {
+		return true
+	}
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") ||
+		ip != nil && (ip.IsLoopback() || ip.IsPrivate() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast())
 }
 
 var serverVariable = regexp.MustCompile(`\{[^{}]*\}`)
@@ -374,6 +441,8 @@ func absolute(s string) (string, error) {
 		return "", errors.New("is neither https nor http")
 	case u.User != nil:
 		return "", errors.New("holds a user name")
+	case strings.Trim(strings.ToLower(u.Host), "abcdefghijklmnopqrstuvwxyz0123456789.-_:[]") != "":
+		return "", errors.New("has a host that is not plain ASCII; write other names in Punycode (xn--)")
 	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
 		return "", errors.New("holds a query or a fragment")
 	}

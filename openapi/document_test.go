@@ -2,7 +2,6 @@ package openapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -208,6 +207,11 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte(`{"swagger":"2.0","paths":{"/a":{"get":{"parameters":[{"in":"body"}]}}}}`))
 	f.Add([]byte("openapi: 3.2.0\npaths: {/a: {additionalOperations: {COPY: {}}, query: {requestBody: {content: {'*/*': {}}}}}}"))
 	f.Add([]byte("openapi: 3.1.0\npaths: {'/a/{b}': {get: {parameters: [{name: b, in: path, schema: true}]}}}\nx: &x [*x]"))
+	for _, d := range hostileDocuments {
+		if text := d.text(); len(text) < 2000 {
+			f.Add([]byte(text))
+		}
+	}
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file := filepath.Join(dir, "doc.yaml")
@@ -218,14 +222,22 @@ func FuzzLoad(f *testing.F) {
 		if err != nil {
 			return
 		}
+		for _, x := range api.Findings {
+			if x.Line < 1 || x.Line > 1+strings.Count(string(data), "\n") || x.Column < 1 || oneLine(x.Message+x.Pointer, 5000) != x.Message+x.Pointer {
+				t.Errorf("%+v", x)
+			}
+		}
 		names := map[string]bool{}
 		for _, op := range api.Operations {
 			if names[op.Name] || op.Name == "" || len(op.Name) > maxName || snake(op.Name) != op.Name || legalPath(op.wholePath()) != nil || op.Method == "TRACE" {
 				t.Errorf("%q is the name of %q %q", op.Name, op.Method, op.Path)
 			}
 			names[op.Name] = true
-			if !json.Valid(op.Input) {
-				t.Errorf("%s has an input schema that is no JSON: %s", op.Name, op.Input)
+			if _, err := op.input.compiled(); err != nil {
+				t.Errorf("%s has an input schema that does not compile: %v: %s", op.Name, err, op.Input)
+			}
+			if text := op.ID + op.Summary + strings.Join(op.Tags, ""); oneLine(text, len(text)) != text {
+				t.Errorf("%q holds what cannot be seen", text)
 			}
 			if args, err := op.Parse([]byte(`{}`)); err == nil {
 				if r, err := op.Encode(args); err == nil {

@@ -71,6 +71,7 @@ var hostileArguments = []struct{ name, op, raw, pointer string }{
 	{"file name that breaks out", "multi", `{"body":{"file":{"data":"eA==","filename":"a\"\r\nX: y"}}}`, "/body/file/filename"},
 	{"file name in another direction", "multi", `{"body":{"file":{"data":"eA==","filename":"report\u202efdp.exe"}}}`, "/body/file/filename"},
 	{"file name with RFC 2231 star", "multi", `{"body":{"file":{"data":"eA==","filename":"a%22.txt; filename*=utf-8''b"}}}`, "-"},
+	{"bytes of loose base64", "multi", `{"body":{"file":"00"}}`, "/body/file"},
 	{"content type that breaks out", "multi", `{"body":{"file":{"data":"eA==","content_type":"text/plain\r\nX: y"}}}`, "/body/file/content_type"},
 	{"content type outside ASCII", "multi", `{"body":{"file":{"data":"eA==","content_type":"text/plain; x=\"\u202e\""}}}`, "/body/file/content_type"},
 	{"content type with parameters", "multi", `{"body":{"file":{"data":"eA==","content_type":"text/plain; charset=\"utf-8\""}}}`, "-"},
@@ -110,6 +111,7 @@ var hostileArguments = []struct{ name, op, raw, pointer string }{
 	{"another body", "get", `{"a":"1","b":"1","body":{}}`, "/body"},
 	{"no object", "json", `[{"body":1}]`, ""},
 	{"nothing", "json", ``, "-"},
+	{"a form without fields", "form", `{"body":{}}`, "-"},
 }
 
 func TestHostileArguments(t *testing.T) {

@@ -94,7 +94,9 @@ func sameOnWire(t testing.TB, op *Operation, args map[string]any, r *Request) {
 	}
 	if len(body) > 0 {
 		header.Set("Content-Length", in.Header.Get("Content-Length"))
-		header.Set("Content-Type", r.ContentType)
+	}
+	if _, given := args["body"]; given {
+		header.Set("Content-Type", r.ContentType) // of a form without fields, too
 	}
 	if c, given := args["c"]; given {
 		header["Cookie"] = in.Header["Cookie"]

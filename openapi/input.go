@@ -22,6 +22,7 @@ type compiled struct {
 	raw  json.RawMessage
 	refs []place // shared schemas that it refers to
 	err  error
+	remarks
 }
 
 // shared returns the shared schema at p, translated. Its references are
@@ -34,7 +35,10 @@ func (c *compiler) shared(p place) *compiled {
 	c.schemas[p] = s
 	v, _ := p.doc.at(p.pointer)
 	t := translator{c: c}
+	before := c.remarks
+	c.remarks = remarks{}
 	out, err := t.schema(p, v, 0)
+	s.remarks, c.remarks = c.remarks, before
 	if err != nil {
 		s.err = err
 		return s
@@ -93,6 +97,7 @@ func (c *compiler) inputSchema(props map[string]json.RawMessage, required []stri
 			continue
 		}
 		defs[s.name] = s.raw
+		c.remarks.add(s.remarks)
 		if size += len(s.name) + len(s.raw) + 4; size > maxSchema {
 			return nil, errTooLarge
 		}

@@ -51,7 +51,7 @@ func (e *Error) Error() string {
 // cannot be served is left out and named in Findings; a document that cannot be
 // read at all is an *Error.
 func Load(ctx context.Context, location string, opts Options) (*API, error) {
-	l := &loader{docs: map[string]*document{}, sum: sha256.New()}
+	l := &loader{docs: map[string]loaded{}, sum: sha256.New()}
 	root, err := l.open(ctx, location, opts)
 	if err != nil {
 		return nil, err
@@ -76,10 +76,16 @@ func tooLong(location string) *Error {
 	return &Error{File: location, Message: "reading it took too long", Hint: "try again, or make it smaller"}
 }
 
+// loaded is a file that was read, or why it could not be.
+type loaded struct {
+	doc *document
+	bad *Error
+}
+
 // loader reads the files of one document.
 type loader struct {
 	dir   *os.Root // the folder that references must stay in; nil for a URL
-	docs  map[string]*document
+	docs  map[string]loaded
 	bytes int
 	sum   interface {
 		io.Writer
@@ -183,9 +189,21 @@ func looksLikeOpenAPI(head []byte) bool {
 
 // file reads a file below the root folder, once.
 func (l *loader) file(name, shown string) (*document, *Error) {
-	if d, ok := l.docs[name]; ok {
-		return d, nil
+	x, ok := l.docs[name]
+	if !ok && len(l.docs) >= maxFiles {
+		return nil, &Error{File: shown, Message: fmt.Sprintf("the document has more than %d files", maxFiles)}
 	}
+	if !ok {
+		x.doc, x.bad = l.read(name, shown)
+		l.docs[name] = x
+	}
+	return x.doc, x.bad
+}
+
+// maxFiles bounds the files of a document; DigitalOcean's has 2,900.
+const maxFiles = 20_000
+
+func (l *loader) read(name, shown string) (*document, *Error) {
 	// A pipe would block whoever opens it.
 	if info, err := l.dir.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return nil, &Error{File: shown, Message: "it is no regular file", Hint: "name a file"}
@@ -195,7 +213,7 @@ func (l *loader) file(name, shown string) (*document, *Error) {
 		return nil, &Error{File: shown, Message: reason(err), Hint: "check the path; references cannot leave the document's folder"}
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	data, err := io.ReadAll(io.LimitReader(f, int64(max(0, maxBytes-l.bytes)+1)))
 	if err != nil {
 		return nil, &Error{File: shown, Message: reason(err)}
 	}
@@ -204,7 +222,6 @@ func (l *loader) file(name, shown string) (*document, *Error) {
 		return nil, bad
 	}
 	d.file = name
-	l.docs[name] = d
 	return d, nil
 }
 
@@ -226,13 +243,16 @@ func (l *loader) fetch(ctx context.Context, location string, client *http.Client
 		return nil, &Error{File: location, Message: "documents are fetched by https only", Hint: "use https, or download the file"}
 	}
 	if client == nil {
-		client = &http.Client{Timeout: time.Minute, CheckRedirect: func(r *http.Request, via []*http.Request) error {
-			if len(via) > 5 || r.URL.Host != u.Host || r.URL.Scheme != u.Scheme {
-				return errors.New("it redirects to another place")
-			}
-			return nil
-		}}
+		client = &http.Client{Timeout: time.Minute}
 	}
+	own := *client // whoever gives one says how to connect, not where to
+	own.CheckRedirect = func(r *http.Request, via []*http.Request) error {
+		if len(via) > 5 || r.URL.Host != u.Host || r.URL.Scheme != u.Scheme {
+			return errors.New("it redirects to another place")
+		}
+		return nil
+	}
+	client = &own
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, location, nil)
 	if err != nil {
 		return nil, &Error{File: location, Message: err.Error()}
@@ -278,12 +298,18 @@ func (p place) to(steps ...string) place {
 	return p
 }
 
-// maxRefs bounds a chain of references.
-const maxRefs = 50
+// Bounds on references: how many in a chain, and bytes of one.
+const (
+	maxRefs = 50
+	maxRef  = 4096
+)
 
 // resolve follows a reference from one place to another. References may lead
 // into files below the root document's folder, never elsewhere.
 func (l *loader) resolve(from place, ref string) (place, any, error) {
+	if len(ref) > maxRef {
+		return place{}, nil, fmt.Errorf("a reference is longer than %d bytes", maxRef)
+	}
 	file, fragment, _ := strings.Cut(ref, "#")
 	target := place{doc: from.doc}
 	if file != "" {

@@ -14,7 +14,7 @@ import (
 // pointer leads to, or of the nearest one above it.
 func (d *document) position(pointer string) (line, column int) {
 	if d.yaml != nil {
-		return yamlPosition(d.yaml, tokens(pointer))
+		return d.yamlPosition(tokens(pointer))
 	}
 	if d.finder == nil {
 		d.finder = newJSONFinder(d.data)
@@ -33,7 +33,8 @@ func lineColumn(data []byte, offset int) (line, column int) {
 
 // yamlPosition walks as far as the tokens lead; what lies behind an alias is
 // found at its anchor.
-func yamlPosition(n *yaml.Node, path []string) (line, column int) {
+func (d *document) yamlPosition(path []string) (line, column int) {
+	n := d.yaml
 	line, column = n.Line, n.Column
 	for _, t := range path {
 		if n.Kind == yaml.AliasNode {
@@ -42,10 +43,8 @@ func yamlPosition(n *yaml.Node, path []string) (line, column int) {
 		var key, next *yaml.Node
 		switch n.Kind {
 		case yaml.MappingNode:
-			for i := 0; i+1 < len(n.Content) && next == nil; i += 2 {
-				if n.Content[i].Value == t {
-					key, next = n.Content[i], n.Content[i+1]
-				}
+			if i, ok := d.keysOf(n)[t]; ok {
+				key, next = n.Content[i], n.Content[i+1]
 			}
 		case yaml.SequenceNode:
 			if i, err := strconv.Atoi(t); err == nil && i >= 0 && i < len(n.Content) {
@@ -58,6 +57,23 @@ func yamlPosition(n *yaml.Node, path []string) (line, column int) {
 		line, column, n = key.Line, key.Column, next
 	}
 	return line, column
+}
+
+// keysOf lists where a mapping has its keys, and remembers it: a document of
+// many findings asks for many of one mapping.
+func (d *document) keysOf(n *yaml.Node) map[string]int {
+	list, ok := d.keys[n]
+	if !ok {
+		list = map[string]int{}
+		for i := len(n.Content) - 2; i >= 0; i -= 2 {
+			list[n.Content[i].Value] = i // of equal keys, the first
+		}
+		if d.keys == nil {
+			d.keys = map[*yaml.Node]map[string]int{}
+		}
+		d.keys[n] = list
+	}
+	return list
 }
 
 // jsonFinder finds places in JSON that is known to be valid. An object or array

@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -21,14 +22,20 @@ func (t *translator) readOnly(p place, v any) bool {
 
 // answersOnly lists the readOnly properties of a schema and of its allOf parts:
 // one part may require what another says only answers hold.
-func (t *translator) answersOnly(p place, v any, seen map[place]bool) []string {
+func (t *translator) answersOnly(p place, v any, seen map[place]bool, depth int) ([]string, error) {
 	p, m, err := t.c.loader.follow(p, v)
 	if err != nil || seen[p] {
-		return nil
+		return nil, nil
+	}
+	if depth > 100 {
+		return nil, errors.New("allOf is nested too deeply")
 	}
 	seen[p] = true
 	var names []string
 	props, _ := m["properties"].(map[string]any)
+	if err := t.c.spend(1 + len(props) + len(p.pointer)/64); err != nil {
+		return nil, err
+	}
 	for name, x := range props {
 		if t.readOnly(p.to("properties", name), x) {
 			names = append(names, name)
@@ -36,9 +43,13 @@ func (t *translator) answersOnly(p place, v any, seen map[place]bool) []string {
 	}
 	parts, _ := m["allOf"].([]any)
 	for i, part := range parts {
-		names = append(names, t.answersOnly(p.to("allOf", fmt.Sprint(i)), part, seen)...)
+		more, err := t.answersOnly(p.to("allOf", fmt.Sprint(i)), part, seen, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, more...)
 	}
-	return names
+	return names, nil
 }
 
 // demandsHidden reports whether a shared schema requires a property that only

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
+	"strings"
 )
 
 // maxDescription bounds a description, in bytes.
@@ -26,14 +26,13 @@ type translator struct {
 // kept are the keywords that pass, if their value is legal: one that is not
 // would make a validator refuse the whole schema.
 var kept = map[string]func(any) bool{
-	"enum": func(v any) bool { list, ok := v.([]any); return ok && len(list) > 0 }, "const": anyValue, "default": anyValue,
+	"enum": isEnum, "const": plainNumbers, "default": plainNumbers, "dependentRequired": isDependent,
 	"minimum": isNumber, "maximum": isNumber, "multipleOf": func(v any) bool { n, ok := numberOf(v); return ok && n > 0 },
 	"minLength": isCount, "maxLength": isCount, "minItems": isCount, "maxItems": isCount, "minProperties": isCount, "maxProperties": isCount,
 	"minContains": isCount, "maxContains": isCount, "uniqueItems": isBool,
 	"format": isShortText, "contentEncoding": isShortText, "contentMediaType": isShortText,
 }
 
-func anyValue(any) bool      { return true }
 func isBool(v any) bool      { _, ok := v.(bool); return ok }
 func isShortText(v any) bool { s, ok := v.(string); return ok && len(s) <= 100 }
 
@@ -53,8 +52,66 @@ func isNumber(v any) bool { _, ok := numberOf(v); return ok }
 
 func isCount(v any) bool {
 	n, ok := numberOf(v)
-	return ok && n >= 0 && n == math.Trunc(n)
+	return ok && n >= 0 && n <= math.MaxInt32 && n == math.Trunc(n)
 }
+
+// isEnum reports a list of values whose numbers can be compared.
+func isEnum(v any) bool {
+	list, ok := v.([]any)
+	return ok && len(list) > 0 && plainNumbers(v)
+}
+
+// plainNumbers reports a value without numbers such as 1e999999, which is short
+// to write and long to compare.
+func plainNumbers(v any) bool {
+	switch v := v.(type) {
+	case json.Number:
+		return isNumber(v)
+	case []any:
+		return !slices.ContainsFunc(v, func(x any) bool { return !plainNumbers(x) })
+	case map[string]any:
+		for _, x := range v {
+			if !plainNumbers(x) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func isDependent(v any) bool {
+	m, ok := v.(map[string]any)
+	for _, list := range m {
+		names, isList := list.([]any)
+		ok = ok && isList && !slices.ContainsFunc(names, func(x any) bool { _, isText := x.(string); return !isText })
+	}
+	return ok
+}
+
+// Bounds on an enum: the validator compares one by one, and numbers slowly.
+const (
+	maxEnum        = 5000
+	maxEnumNumbers = 200
+)
+
+// enumSize refuses what would take too long to compare. To drop it would let
+// everything through.
+func enumSize(v any) error {
+	list, _ := v.([]any)
+	numbers := 0
+	for _, x := range list {
+		if _, isText := x.(string); !isText {
+			numbers++
+		}
+	}
+	if len(list) > maxEnum || numbers > maxEnumNumbers {
+		return fmt.Errorf("an enum has %d values, which are too many to check", len(list))
+	}
+	return nil
+}
+
+// lost are keywords of JSON Schema that demand something and are not translated.
+var lost = []string{"dependencies", "additionalItems", "$dynamicRef", "$recursiveRef"}
 
 var jsonTypes = []string{"null", "boolean", "object", "array", "number", "string", "integer"}
 
@@ -62,6 +119,9 @@ var jsonTypes = []string{"null", "boolean", "object", "array", "number", "string
 func (t *translator) schema(p place, v any, depth int) (any, error) {
 	if depth > 100 {
 		return nil, errors.New("the schema is nested too deeply")
+	}
+	if err := t.c.spend(1 + len(p.pointer)/64); err != nil {
+		return nil, err
 	}
 	switch v := v.(type) {
 	case bool:
@@ -80,16 +140,21 @@ func (t *translator) object(p place, v map[string]any, depth int) (any, error) {
 	}
 	out := map[string]any{}
 	t.types(v, out)
-	if d, ok := v["description"].(string); ok {
-		if d = clean(d, maxDescription); d != "" {
-			out["description"] = d
-		}
+	t.describe(v, out)
+	if err := enumSize(v["enum"]); err != nil {
+		return nil, &placedError{p, err}
 	}
 	for k, legal := range kept {
 		if x, ok := v[k]; ok && legal(x) {
 			out[k] = x
+			t.c.remarks.unseen += unseen(x)
 		} else if ok {
-			t.c.dropped++
+			t.c.remarks.dropped++
+		}
+	}
+	for _, k := range lost {
+		if _, ok := v[k]; ok {
+			t.c.remarks.dropped++
 		}
 	}
 	t.bounds(v, out)
@@ -108,6 +173,16 @@ func (t *translator) object(p place, v map[string]any, depth int) (any, error) {
 func isArray(typ any) bool {
 	list, _ := typ.([]any)
 	return typ == "array" || slices.Contains(list, any("array"))
+}
+
+// describe takes a schema's description over.
+func (t *translator) describe(v, out map[string]any) {
+	if d, ok := v["description"].(string); ok {
+		text := clean(d, maxDescription)
+		if t.c.look(text, d); text != "" {
+			out["description"] = text
+		}
+	}
 }
 
 // reference keeps a reference, now into $defs.
@@ -137,11 +212,7 @@ func (t *translator) reference(p place, v map[string]any, ref string, depth int)
 		out, _ = beside.(map[string]any)
 	}
 	out["$ref"] = "#/$defs/" + escape(t.c.defName(target))
-	if d, ok := v["description"].(string); ok {
-		if d = clean(d, maxDescription); d != "" {
-			out["description"] = d
-		}
-	}
+	t.describe(v, out)
 	if v["nullable"] == true {
 		return nullable(out), nil
 	}
@@ -157,13 +228,16 @@ func (t *translator) types(v, out map[string]any) {
 		} else if slices.Contains(jsonTypes, typ) {
 			out["type"] = typ
 		} else {
-			t.c.dropped++
+			t.c.remarks.dropped++
 		}
+	case nil:
 	case []any:
 		var list []any
 		for _, x := range typ {
 			if s, ok := x.(string); ok && slices.Contains(jsonTypes, s) && !slices.Contains(list, x) {
 				list = append(list, x)
+			} else if !slices.Contains(list, x) {
+				t.c.remarks.dropped++
 			}
 		}
 		if len(list) == 1 {
@@ -171,6 +245,8 @@ func (t *translator) types(v, out map[string]any) {
 		} else if len(list) > 1 {
 			out["type"] = list
 		}
+	default:
+		t.c.remarks.dropped++
 	}
 	if _, ok := out["type"]; !ok && v["properties"] != nil && v["allOf"] == nil && v["oneOf"] == nil && v["anyOf"] == nil {
 		out["type"] = "object"
@@ -195,16 +271,19 @@ func (t *translator) bounds(v, out map[string]any) {
 			if isNumber(x) {
 				out[exclusive] = x
 			} else {
-				t.c.dropped++
+				t.c.remarks.dropped++
 			}
 		}
 	}
 	if s, ok := v["pattern"].(string); ok {
-		if _, err := regexp.Compile(s); err == nil && len(s) <= maxDescription {
+		if _, ok := patternWeight(s); ok {
 			out["pattern"] = s
+			t.c.remarks.unseen += unseen(s)
 		} else {
-			t.c.patterns++
+			t.c.remarks.patterns++
 		}
+	} else if v["pattern"] != nil {
+		t.c.remarks.dropped++
 	}
 	if out["format"] == "binary" {
 		delete(out, "format")
@@ -215,7 +294,11 @@ func (t *translator) bounds(v, out map[string]any) {
 func (t *translator) nested(p place, v, out map[string]any, depth int) error {
 	if _, ok := v["allOf"]; ok {
 		before := t.hidden
-		t.hidden = append(slices.Clone(before), t.answersOnly(p, v, map[place]bool{})...)
+		hidden, err := t.answersOnly(p, v, map[place]bool{}, 0)
+		if err != nil {
+			return err
+		}
+		t.hidden = append(slices.Clone(before), hidden...)
 		defer func() { t.hidden = before }()
 	}
 	sub := func(key string, x any) (any, error) {
@@ -236,6 +319,9 @@ func (t *translator) nested(p place, v, out map[string]any, depth int) error {
 	for _, key := range []string{"allOf", "anyOf", "oneOf", "prefixItems"} {
 		list, ok := v[key].([]any)
 		if !ok || len(list) == 0 {
+			if v[key] != nil {
+				t.c.remarks.dropped++
+			}
 			continue
 		}
 		translated, err := t.list(p.to(key), list, depth)
@@ -282,6 +368,9 @@ func (t *translator) properties(p place, v, out map[string]any, depth int) error
 	for _, key := range []string{"properties", "patternProperties", "dependentSchemas"} {
 		props, ok := v[key].(map[string]any)
 		if !ok {
+			if v[key] != nil {
+				t.c.remarks.dropped++
+			}
 			continue
 		}
 		list := map[string]any{}
@@ -290,9 +379,13 @@ func (t *translator) properties(p place, v, out map[string]any, depth int) error
 			if key == "properties" && t.readOnly(at, props[name]) {
 				continue
 			}
-			if _, err := regexp.Compile(name); key == "patternProperties" && err != nil {
-				t.c.patterns++
-				continue
+			if key == "patternProperties" {
+				if _, ok := patternWeight(name); !ok {
+					t.c.remarks.patterns++
+					continue
+				}
+			} else if strings.ContainsFunc(name, invisible) {
+				return &placedError{at, fmt.Errorf("the name %q holds characters that cannot be seen", name)}
 			}
 			y, err := t.inner(at, props[name], depth)
 			if err != nil {
@@ -302,14 +395,22 @@ func (t *translator) properties(p place, v, out map[string]any, depth int) error
 		}
 		out[key] = list
 	}
-	required, _ := v["required"].([]any)
+	required, isList := v["required"].([]any)
+	if v["required"] != nil && !isList {
+		t.c.remarks.dropped++
+	}
 	props, _ := v["properties"].(map[string]any)
 	var names []any
+	seen := map[string]bool{}
+	if err := t.c.spend(len(required) * (1 + len(t.hidden)/16)); err != nil {
+		return err
+	}
 	for _, r := range required {
 		name, ok := r.(string)
-		if !ok || slices.Contains(names, r) {
+		if !ok || seen[name] {
 			continue
 		}
+		seen[name] = true
 		if x, has := props[name]; has && t.readOnly(p.to("properties", name), x) || slices.Contains(t.hidden, name) {
 			continue
 		}

@@ -38,7 +38,11 @@ func (c *compiler) securitySchemes() map[string]SecurityScheme {
 		at.pointer = "/securityDefinitions"
 	}
 	out := map[string]SecurityScheme{}
-	for _, name := range sortedKeys(list) {
+	for i, name := range sortedKeys(list) {
+		if i == maxSchemes {
+			c.finding(at.to(name), "", false, fmt.Sprintf("there are more than %d security schemes; this and those after it are left out", maxSchemes))
+			break
+		}
 		v := list[name]
 		_, s, err := c.loader.follow(at.to(name), v)
 		if err != nil {
@@ -56,6 +60,9 @@ func (c *compiler) securitySchemes() map[string]SecurityScheme {
 	}
 	return out
 }
+
+// maxSchemes bounds the security schemes of a document.
+const maxSchemes = 200
 
 // needs reads security requirements: alternatives of schemes needed together.
 func needs(v any) [][]SecurityNeed {

@@ -1,6 +1,8 @@
 package openapi
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -43,6 +45,51 @@ func invisible(r rune) bool {
 // texts: joiners, zero-width and bidi characters, variation selectors.
 func ignorable(r rune) bool {
 	return r >= utf8.RuneSelf && unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+}
+
+// unseen counts the texts within a value that hold what cannot be seen, but for
+// what emoji are made of and line breaks.
+func unseen(v any) int {
+	switch v := v.(type) {
+	case string:
+		if strings.ContainsFunc(v, func(r rune) bool {
+			return invisible(r) && r != '\ufe0f' && r != '\u200d' && r != '\n' && r != '\r' && r != '\t'
+		}) {
+			return 1
+		}
+	case []any:
+		n := 0
+		for _, x := range v {
+			n += unseen(x)
+		}
+		return n
+	case map[string]any:
+		n := 0
+		for k, x := range v {
+			n += unseen(k) + unseen(x)
+		}
+		return n
+	}
+	return 0
+}
+
+// Orders to an agent, and texts that push something out of sight.
+var (
+	orders = regexp.MustCompile(`(?i)\b(ignore|disregard|forget|override)\b[^.]{0,40}\b(previous|prior|above|earlier|preceding|all|other|your)\b[^.]{0,40}\b(instructions?|prompts?|rules|directions|polic(y|ies))\b|` +
+		`\b(do not|don't|never|without)\s+(tell(ing)?|inform(ing)?|mention(ing)?|ask(ing)?|show(ing)?)\b[^.]{0,30}\b(user|human|person)\b|</?\s*(important|system|instructions?|secret)\s*>|\byou are (now )?an? (ai|assistant|agent)\b`)
+	padding = regexp.MustCompile(`\n[ \t\n]{40}|[ \t]{200}`)
+	wary    = []string{"ignore", "disregard", "forget", "override", "user", "human", "person", "<", "you are"}
+)
+
+// look notes a text that an agent will read, where it tries to lead it: text is
+// what is left of what the document says.
+func (c *compiler) look(text, source string) {
+	source = source[:min(len(source), 4*maxDescription)]
+	lower := strings.ToLower(text)
+	suspect := slices.ContainsFunc(wary, func(w string) bool { return strings.Contains(lower, w) })
+	if padding.MatchString(source) || unseen(source) > 0 || suspect && orders.MatchString(text) {
+		c.remarks.orders++
+	}
 }
 
 // oneLine is clean for texts that end on one line of a terminal or a list.

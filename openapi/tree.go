@@ -31,7 +31,8 @@ type document struct {
 	yaml  *yaml.Node // nil for JSON
 	dupes []duplicate
 
-	finder *jsonFinder // made when the first position is asked for
+	finder *jsonFinder                   // made when the first position is asked for
+	keys   map[*yaml.Node]map[string]int // likewise, of mappings: where in Content a key is
 }
 
 // duplicate is a key that stands in its mapping for the second time.
@@ -49,6 +50,10 @@ func parseDocument(name string, data []byte) (*document, *Error) {
 	trimmed := bytes.TrimLeft(d.data, " \t\r\n")
 	if len(trimmed) == 0 {
 		return nil, &Error{File: name, Message: "the file is empty", Hint: "give an OpenAPI document"}
+	}
+	if offset, message, hint := unreadable(d.data); message != "" {
+		line, column := lineColumn(d.data, offset)
+		return nil, &Error{File: name, Line: line, Column: column, Message: message, Hint: hint}
 	}
 	if trimmed[0] == '{' || ext == ".json" {
 		err := d.parseJSON()
@@ -94,7 +99,8 @@ func (d *document) parseJSON() *Error {
 		line, col := lineColumn(d.data, offset)
 		return &Error{File: d.name, Line: line, Column: col, Message: msg}
 	}
-	if offset, msg := boundJSON(d.data); msg != "" {
+	keys, offset, msg := boundJSON(d.data)
+	if msg != "" {
 		return fail(offset, msg)
 	}
 	dec := json.NewDecoder(bytes.NewReader(d.data))
@@ -109,31 +115,41 @@ func (d *document) parseJSON() *Error {
 	if _, err := dec.Token(); err != io.EOF {
 		return fail(int(dec.InputOffset()), "the file has something after its JSON value")
 	}
+	d.repeated(keys)
 	return nil
 }
 
 // boundJSON counts values and depth before anything is allocated for them.
-func boundJSON(data []byte) (offset int, msg string) {
-	nodes, depth := 1, 0
+func boundJSON(data []byte) (keys, offset int, msg string) {
+	nodes, depth, long := 1, 0, -1
 	for i := 0; i < len(data); i++ {
 		switch data[i] {
 		case '"':
-			i = endOfString(data, i)
-		case ',', ':':
+			start := i
+			if i = endOfString(data, i); i-start > 6*maxKey {
+				long = start
+			}
+		case ',':
+			nodes, long = nodes+1, -1
+		case ':':
+			if long >= 0 {
+				return 0, long, fmt.Sprintf("the key has more than %d bytes", maxKey)
+			}
 			nodes++
+			keys++
 		case '{', '[':
 			if depth++; depth > maxDepth {
-				return i, fmt.Sprintf("the file nests deeper than %d levels", maxDepth)
+				return 0, i, fmt.Sprintf("the file nests deeper than %d levels", maxDepth)
 			}
 			nodes++
 		case '}', ']':
 			depth--
 		}
 		if nodes > maxNodes {
-			return i, fmt.Sprintf("the file has more than %d values", maxNodes)
+			return 0, i, fmt.Sprintf("the file has more than %d values", maxNodes)
 		}
 	}
-	return 0, ""
+	return keys, 0, ""
 }
 
 // endOfString returns the index of the quote that ends the string that starts
@@ -165,6 +181,10 @@ func (d *document) parseYAML() (fail *Error) {
 			fail = &Error{File: d.name, Message: "the YAML parser could not cope with the file"}
 		}
 	}()
+	if offset, msg := boundYAML(d.data); msg != "" {
+		line, column := lineColumn(d.data, offset)
+		return &Error{File: d.name, Line: line, Column: column, Message: msg}
+	}
 	var root yaml.Node
 	if err := yaml.Unmarshal(d.data, &root); err != nil {
 		e := &Error{File: d.name}
@@ -257,8 +277,13 @@ func (t *yamlTree) mapping(n *yaml.Node) any {
 			merges = append(merges, v)
 			continue
 		}
+		if len(k.Value) > maxKey {
+			return t.fail(k, fmt.Sprintf("the key has more than %d bytes", maxKey))
+		}
 		if _, dup := m[k.Value]; dup {
-			t.doc.dupes = append(t.doc.dupes, duplicate{join(append(t.path, k.Value)...), k.Line, k.Column})
+			if len(t.doc.dupes) < maxFindings {
+				t.doc.dupes = append(t.doc.dupes, duplicate{shorten(join(append(t.path, k.Value)...), 2000), k.Line, k.Column})
+			}
 			continue // the first one counts
 		}
 		m[k.Value] = t.child(k.Value, v)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -21,6 +22,8 @@ import (
 // false refusal leaves the agent no way round.
 type validator struct {
 	compiled func() (*jsonschema.Schema, error)
+	turn     sync.Mutex // of the meter
+	meter    meter
 }
 
 // newValidator checks that schema is a JSON object. One that then does not
@@ -29,18 +32,23 @@ func newValidator(schema json.RawMessage) (*validator, error) {
 	if trimmed := bytes.TrimSpace(schema); !json.Valid(schema) || len(trimmed) == 0 || trimmed[0] != '{' {
 		return nil, errors.New("the input schema is not a JSON object")
 	}
-	return &validator{sync.OnceValues(func() (*jsonschema.Schema, error) { return compileSchema(schema) })}, nil
+	v := &validator{}
+	v.compiled = sync.OnceValues(func() (*jsonschema.Schema, error) { return compileSchema(schema, &v.meter) })
+	return v, nil
 }
 
 // inputURL names the input schema within its compiler.
 const inputURL = "urn:exeat:input"
 
-func compileSchema(schema json.RawMessage) (*jsonschema.Schema, error) {
+func compileSchema(schema json.RawMessage, m *meter) (*jsonschema.Schema, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
 	if err != nil {
 		return nil, err
 	}
+	metered(doc)
+	m.left = math.MaxInt // compiling checks the schema, with the same patterns
 	c := jsonschema.NewCompiler()
+	m.install(c)
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.UseLoader(noLoader{})
 	c.RegisterVocabulary(&jsonschema.Vocabulary{URL: "urn:exeat:exact-names", Compile: compileNames})
@@ -69,15 +77,28 @@ func (v *validator) validate(value any) *ArgumentError {
 	if err != nil {
 		return refuse("", "cannot be checked: the tool's input schema does not compile (%v)", err)
 	}
-	err = schema.Validate(value)
+	err = v.check(schema, value)
 	if err == nil {
 		return nil
 	}
 	var tree *jsonschema.ValidationError
 	if !errors.As(err, &tree) {
-		return refuse("", "cannot be checked against the tool's input schema")
+		return refuse("", "cannot be checked: %v", err)
 	}
 	return &ArgumentError{explain(tree, schema)}
+}
+
+// check is one validation, within workFor. There is one at a time of each tool.
+func (v *validator) check(schema *jsonschema.Schema, value any) (err error) {
+	v.turn.Lock()
+	defer v.turn.Unlock()
+	defer func() {
+		if r := recover(); r != nil {
+			err = recovered(r)
+		}
+	}()
+	v.meter.left = workFor(value)
+	return schema.Validate(value)
 }
 
 // exactNames refuses names that differ from a property of the schema only in
