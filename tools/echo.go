@@ -84,7 +84,7 @@ func scrub(a *openapi.Response, secrets []string) bool {
 		}
 	}
 	if found {
-		a.Note = join(a.Note, "the API sent the credential of this call back; it was cut out")
+		a.Note = join("the API sent the credential of this call back; it was cut out", a.Note)
 	}
 	return found
 }

@@ -10,10 +10,16 @@ import (
 	"github.com/exeat/exeat/openapi"
 )
 
+// maxNote bounds what is said beside an answer: a redirect may be long.
+const maxNote = 1000
+
 // respond turns what the API answered into what the agent gets. Fields that a
 // policy's @redact names are cut; an answer in which they cannot be found and
 // cut is withheld.
 func (c *call) respond(a *openapi.Response) Result {
+	if len(a.Note) > maxNote {
+		a.Note = strings.ToValidUTF8(a.Note[:maxNote], "") + "…"
+	}
 	res := Result{Envelope: Envelope{Status: Done, HTTPStatus: a.Status, Note: a.Note}}
 	if a.TooLarge {
 		res.Envelope.Code = ResponseTooLarge // the call is done all the same
@@ -42,9 +48,6 @@ func (c *call) respond(a *openapi.Response) Result {
 func (c *call) remark(a *openapi.Response, resp *http.Response) {
 	switch to := resp.Header.Get("Location"); {
 	case a.Status >= 300 && a.Status < 400 && a.Status != http.StatusNotModified && to != "":
-		if len(to) > 500 {
-			to = strings.ToValidUTF8(to[:500], "") + "…"
-		}
 		a.Note = join(a.Note, "the API answered with a redirect, and exeat does not follow redirects; it leads to "+strings.ToValidUTF8(to, "\uFFFD"))
 	case a.Status >= 500 && c.writes():
 		a.Note = join(a.Note, "the API failed at this write; it may have been executed, or a part of it. Do not repeat it blindly: look first")

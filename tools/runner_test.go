@@ -462,17 +462,6 @@ func TestTheTruthAboutFailures(t *testing.T) {
 	})
 }
 
-func TestRedirectsAreNotFollowed(t *testing.T) {
-	var reached atomic.Bool
-	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Store(true) }))
-	defer other.Close()
-	r := newRig(t, rigOptions{api: http.RedirectHandler(other.URL, http.StatusFound)})
-	res := r.Call(context.Background(), caller("alice"), "get_pet", []byte(`{"petId":1}`))
-	if res.Envelope.HTTPStatus != http.StatusFound || reached.Load() {
-		t.Errorf("%s, reached %t", res.JSON(), reached.Load())
-	}
-}
-
 // A document cannot send the API's credential to another host.
 func TestCredentialStaysWithItsHost(t *testing.T) {
 	var reached atomic.Bool

@@ -194,6 +194,11 @@ func (r *Runner) send(c *call, req *http.Request) (Result, certainty) {
 		sender = r.writer
 	}
 	resp, err := sender.RoundTrip(unrepeated(req).WithContext(ctx))
+	if err == nil && resp.StatusCode < 200 {
+		// The connection is the caller's now, and no time-out ends what is read of it.
+		resp.Body.Close()
+		err = fmt.Errorf("the API changed to another protocol (%d), which nobody asked for", resp.StatusCode)
+	}
 	if err != nil {
 		c.err = errors.Join(c.err, plain(err))
 		return c.unanswered(err, connected.Load())
@@ -206,7 +211,7 @@ func (r *Runner) send(c *call, req *http.Request) (Result, certainty) {
 		}
 	}
 	c.remark(answer, resp)
-	if scrub(answer, credentials(req, c.request)) {
+	if scrub(answer, credentials(req, c.request)) { // of the whole note, before it is cut
 		c.err = errors.Join(c.err, errors.New("the API sent the credential of this call back; it was cut from the answer"))
 	}
 	res := c.respond(answer)
