@@ -70,7 +70,7 @@ var modules = map[string]module{
 	"go.yaml.in/yaml/v3":                       {"documents and configuration in YAML, with positions", []string{"cmd/exeat", "openapi"}},
 	"golang.org/x/text":                        {"Unicode that deceives the eye, in documents and in what people are shown", []string{"authz/approval", "openapi"}},
 	"github.com/mark3labs/mcp-go":              {"the MCP protocol", []string{"cmd/exeat", "mcpserver"}},
-	"modernc.org/sqlite":                       {"the database, without cgo", []string{"store"}},
+	"modernc.org/sqlite":                       {"the database, without cgo", []string{"store", "store/storetest"}},
 	"github.com/agnivade/levenshtein":          {"what a misspelt name was meant to be", []string{"authz", "cmd/exeat", "openapi"}},
 	"github.com/spf13/cobra":                   {"the command line", []string{"cmd/exeat"}},
 	"github.com/rs/zerolog":                    {"the log on stderr", []string{"cmd/exeat"}},
