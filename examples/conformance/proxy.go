@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -19,7 +21,7 @@ func newProxy(own, exeat *url.URL, token string) http.Handler {
 		}
 		return s
 	}
-	return &httputil.ReverseProxy{
+	reverse := &httputil.ReverseProxy{
 		Transport:     &http.Transport{}, // no proxy from the environment
 		FlushInterval: -1,                // streams
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -36,4 +38,15 @@ func newProxy(own, exeat *url.URL, token string) http.Handler {
 			http.Error(w, "exeat did not answer: "+err.Error(), http.StatusBadGateway)
 		},
 	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Read whole before it is sent: an answer that comes while the transport
+		// still looks for the body's end would be cut off.
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<20))
+		if err != nil {
+			http.Error(w, "the request did not arrive whole", http.StatusBadRequest)
+			return
+		}
+		r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+		reverse.ServeHTTP(w, r)
+	})
 }
