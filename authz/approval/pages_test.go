@@ -85,6 +85,8 @@ func TestOutcomes(t *testing.T) {
 	check(finish(Finish{}), "The API answered.")
 	check(finish(Refuse{}), "It was refused when it was checked again")
 	check(finish(Lose{}), "It may have been executed")
+	check(finish(Lose{Result: []byte(`{"envelope":{"code":"outcome_unknown","lookup":{"found":"it_is_not","reason":"it is <gone>"}}}`)}), "exeat looked afterwards: it is <gone>")
+	check(finish(Lose{Result: []byte(`{"envelope":{"code":"outcome_unknown","lookup":{"found":"cannot_tell","reason":"no way"}}}`)}), "It cannot be told whether it was: no way")
 	h := s.open(call(alice, "k"))
 	if _, err := s.Cancel(t.Context(), "User::alice", h.ID); err != nil {
 		t.Fatal(err)

@@ -47,6 +47,7 @@ type HoldView struct {
 	DecidedBy   string              `json:"decided_by,omitempty"`
 	Denial      string              `json:"denial,omitempty"`      // what the person told the agent
 	HTTPStatus  int                 `json:"http_status,omitempty"` // what the API answered
+	Lookup      string              `json:"lookup,omitempty"`      // what a look showed, where no answer came
 	MayDecide   bool                `json:"may_decide"`            // whether the policies let this person
 }
 
@@ -61,8 +62,9 @@ func outline(h store.Hold) HoldView {
 		ID: h.ID, State: string(h.State), Effect: h.Effect, Summary: h.Summary, API: h.API, Tool: h.Tool,
 		Subject: h.Subject, Agent: agent.ID, Verified: agent.Verified, Session: strings.TrimSpace(session.Transport + " " + session.ID),
 		Policies: h.Policies, Reason: h.Reason, Digest: h.Digest, Created: h.Created, Expires: h.Expires,
-		DecidedBy: h.DeniedBy, Denial: h.Denial, HTTPStatus: httpStatus(h.Result),
+		DecidedBy: h.DeniedBy, Denial: h.Denial,
 	}
+	v.HTTPStatus, v.Lookup = outcome(h.Result)
 	if h.DeniedBy != "" {
 		v.Decided = h.Changed
 	}
@@ -100,17 +102,29 @@ func textual(r store.Request) bool {
 	return strings.HasPrefix(media, "text/") || strings.HasSuffix(media, "+json") || strings.HasSuffix(media, "+xml") || media == "application/xml"
 }
 
-// httpStatus is what the API answered, as far as the kept result tells it.
-func httpStatus(result []byte) int {
+// outcome is what the API answered, and what a look showed if it did not, as
+// far as the kept result tells it.
+func outcome(result []byte) (status int, lookup string) {
 	var r struct {
 		Envelope struct {
 			HTTPStatus int `json:"http_status"`
+			Lookup     struct {
+				Found  string `json:"found"`
+				Reason string `json:"reason"`
+			} `json:"lookup"`
 		} `json:"envelope"`
 	}
 	if json.Unmarshal(result, &r) != nil {
-		return 0
+		return 0, ""
 	}
-	return r.Envelope.HTTPStatus
+	e := r.Envelope
+	switch e.Lookup.Found {
+	case "":
+		return e.HTTPStatus, ""
+	case "cannot_tell":
+		return e.HTTPStatus, "It cannot be told whether it was: " + e.Lookup.Reason
+	}
+	return e.HTTPStatus, "exeat looked afterwards: " + e.Lookup.Reason
 }
 
 // arg is one row of the table of arguments.
