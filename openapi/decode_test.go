@@ -32,6 +32,10 @@ func answer(contentType string, body string) *http.Response {
 	}
 }
 
+func brackets(depth int) string {
+	return strings.Repeat("[", depth) + strings.Repeat("]", depth)
+}
+
 func TestDecode(t *testing.T) {
 	const narrow = "; these arguments may narrow it: per_page, pageSize, filter.name, $top"
 	for _, test := range []struct {
@@ -52,6 +56,11 @@ func TestDecode(t *testing.T) {
 		{name: "utf-16", media: "text/csv; charset=utf-16le", body: "a\x00,\x00", want: Response{MediaType: "text/csv", Text: "a,"}},
 		{name: "unknown charset", media: "text/plain; charset=klingon", body: "a", want: Response{MediaType: "text/plain", Text: "a", Note: `the character set "klingon" is not known, so the text was read as UTF-8`}},
 		{name: "text that is not UTF-8", media: "text/plain", body: "a\xff", want: Response{MediaType: "text/plain", Text: "a\ufffd", Note: "bytes that are not UTF-8 were replaced"}},
+		{name: "an image that is text", media: "image/png", body: "<!DOCTYPE html>", want: Response{MediaType: "image/png", Text: "<!DOCTYPE html>", Note: "the API said that this is image/png, but it is text"}},
+		{name: "json as deep as it may be", media: "application/json", body: brackets(maxResponseDepth), want: Response{MediaType: "application/json", JSON: []byte(brackets(maxResponseDepth))}},
+		{name: "json that is too deep", media: "application/json", body: brackets(maxResponseDepth + 1), limit: 2000, want: Response{MediaType: "application/json", Text: brackets(maxResponseDepth + 1),
+			Note: "this is JSON nested deeper than 500, so it is given as text"}},
+		{name: "brackets in a text", media: "application/json", body: `["` + strings.Repeat(`[{\"`, 200) + `"]`, want: Response{MediaType: "application/json", JSON: []byte(`["` + strings.Repeat(`[{\"`, 200) + `"]`)}},
 		{name: "xml", media: "application/atom+xml", body: "<a/>", want: Response{MediaType: "application/atom+xml", Text: "<a/>"}},
 		{name: "image", media: "image/png", body: "\x89PNG", want: Response{MediaType: "image/png", Binary: []byte("\x89PNG")}},
 		{name: "unnamed json", media: "", body: `{"a":1}`, want: Response{MediaType: "application/json", JSON: []byte(`{"a":1}`)}},
@@ -87,6 +96,24 @@ func TestDecode(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// A coding that nobody asked for is not unpacked, and an empty body has none.
+func TestDecodePacked(t *testing.T) {
+	for body, want := range map[string]Response{
+		"":  {Status: 200, MediaType: "application/json"},
+		"x": {Status: 200, MediaType: "application/json", Note: `the response is packed as "gzip, br", which was not asked for, and is left out`},
+	} {
+		resp := answer("application/json", body)
+		resp.Header["Content-Encoding"] = []string{"gzip", "br"}
+		got, err := listOperation(t).Decode(resp, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(&want, got); d != "" {
+			t.Error(d)
+		}
 	}
 }
 
@@ -147,11 +174,12 @@ func TestDecodeFromServer(t *testing.T) {
 // valid and not longer than its source, and that text is UTF-8.
 func FuzzDecode(f *testing.F) {
 	for _, body := range []string{
-		`{"a":[1,2,{"b":null}],"c":"\u00e9\ud800"}`, `[[[[`, `{"a":`, `[1,2`, "\xff\xfe", `{"a":1}}`, `tru`, `"x`, `[{"a":{"b":[{}]}}]`, `[1 2]`, `{"a" 1}`, "é",
+		`{"a":[1,2,{"b":null}],"c":"\u00e9\ud800"}`, `[[[[`, `{"a":`, `[1,2`, "\xff\xfe", `{"a":1}}`, `tru`, `"x`, `[{"a":{"b":[{}]}}]`, `[1 2]`, `{"a" 1}`, "é", brackets(501), "<html>",
 	} {
 		f.Add("application/json", body, 5)
 		f.Add("", body, 1000)
 		f.Add("text/plain; charset=shift_jis", body, 3)
+		f.Add("image/png", body, 1000)
 	}
 	op := listOperation(f)
 	f.Fuzz(func(t *testing.T, media, body string, limit int) {
@@ -165,7 +193,7 @@ func FuzzDecode(f *testing.F) {
 		forms := 0
 		if r.JSON != nil {
 			forms++
-			if !json.Valid(r.JSON) || !utf8.Valid(r.JSON) {
+			if !json.Valid(r.JSON) || !utf8.Valid(r.JSON) || deep(r.JSON) {
 				t.Fatalf("%q became %q", body, r.JSON)
 			}
 			if utf8.ValidString(body) && len(r.JSON) > len(body)+1000 {

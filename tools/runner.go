@@ -62,7 +62,8 @@ type Config struct {
 	Transport http.RoundTripper
 	// ResponseLimit bounds what is read of an answer, in bytes; 0 means 1 MiB.
 	ResponseLimit int64
-	// Timeout bounds one request to an API; 0 means 30 s.
+	// Timeout bounds one request to an API, and all tries of a read together; 0
+	// means 30 s.
 	Timeout time.Duration
 	// Observe, if not nil, is told of every call once it has an answer.
 	Observe func(Event)
