@@ -56,14 +56,13 @@ const (
 // served are the methods of the protocol that reach mcp-go, and the parameters
 // that it gets to see. A response to the server's own requests is not among them:
 // exeat never asks the client for anything, and no answer of a client can
-// approve a call.
+// approve a call. Nor is subscriptions/listen: there is nothing to listen to.
 var served = map[string]map[string]kind{
 	"initialize":                {"protocolVersion": aText, "capabilities": anObject, "clientInfo": anObject},
 	"ping":                      {},
 	"server/discover":           {},
 	"tools/list":                {}, // and no cursor: the list is one page
 	"tools/call":                {"name": aText, "arguments": anObject},
-	"subscriptions/listen":      {"notifications": anObject},
 	"notifications/initialized": {},
 	"notifications/cancelled":   {"requestId": anID},
 }
@@ -139,7 +138,7 @@ func (m *message) accept(raw json.RawMessage) *rpcError {
 	var version string
 	_ = json.Unmarshal(meta[metaVersion], &version) // no version is the old era
 	m.modern = mcp.IsModernProtocol(version)
-	if !known {
+	if !known || m.modern && m.method == "initialize" { // which the new era does not have
 		return refusal(mcp.METHOD_NOT_FOUND, "this server has no method of that name")
 	}
 	if m.method == "tools/list" && given["cursor"] != nil && string(given["cursor"]) != "null" {
@@ -169,9 +168,6 @@ func (m *message) accept(raw json.RawMessage) *rpcError {
 func (m *message) introduce() *rpcError {
 	if m.params["capabilities"] != nil {
 		m.params["capabilities"] = json.RawMessage("{}") // exeat uses none
-	}
-	if m.params["notifications"] != nil {
-		m.params["notifications"] = json.RawMessage("{}") // exeat sends none
 	}
 	if info := m.params["clientInfo"]; info != nil {
 		short, err := introduction(info)
