@@ -29,6 +29,17 @@ func ranked(n int, way string) string {
 	return b.String()
 }
 
+// chain is a list whose items are n references away from being a list again.
+func chain(n int) string {
+	var b strings.Builder
+	b.WriteString("components: {schemas: {")
+	for i := range n {
+		fmt.Fprintf(&b, "S%d: {anyOf: [{$ref: '#/components/schemas/S%d'}]}, ", i, i+1)
+	}
+	fmt.Fprintf(&b, "S%d: {items: {$ref: '#/components/schemas/S0'}}}}\n", n)
+	return b.String()
+}
+
 func repeat(s string, n int) string { return strings.Repeat(s, n) }
 
 // hostileDocuments are refused with one error, or served without what is wrong:
@@ -346,10 +357,11 @@ func TestChecksAreBounded(t *testing.T) {
 			"components: {schemas: {A: {anyOf: [{type: array, items: {$ref: '#/components/schemas/A'}}, {type: array, items: {$ref: '#/components/schemas/A'}}]}}}", list(60)},
 		"not of itself": {post("{not: {$ref: '#/components/schemas/A'}}") +
 			"components: {schemas: {A: {anyOf: [{type: array, items: {$ref: '#/components/schemas/A'}}, {type: array, items: {$ref: '#/components/schemas/A'}}]}}}", list(60)},
-		"2^60 parts":            {post("{$ref: '#/components/schemas/S0'}") + ranked(60, "allOf: [*]"), "{}"},
-		"2^60 alternatives":     {post("{$ref: '#/components/schemas/S0'}") + ranked(60, "anyOf: [*]"), "[]"},
-		"a pattern of a novel":  {post("{type: string, pattern: '(x+x+)+y{0,900}$'}"), `"` + repeat("x", 7<<20) + `"`},
-		"a pattern of a secret": {post("{type: array, items: {type: string, pattern: '^(.{0,200}){5}$'}}"), `["` + repeat("x", 1<<20) + repeat(`","`+repeat("x", 1<<20), 5) + `"]`},
+		"2^60 parts":             {post("{$ref: '#/components/schemas/S0'}") + ranked(60, "allOf: [*]"), "{}"},
+		"2^60 alternatives":      {post("{$ref: '#/components/schemas/S0'}") + ranked(60, "anyOf: [*]"), "[]"},
+		"a chain for each level": {post("{$ref: '#/components/schemas/S0'}") + chain(3500), `[` + list(60) + repeat(",1", 150_000) + `]`},
+		"a pattern of a novel":   {post("{type: string, pattern: '(x+x+)+y{0,900}$'}"), `"` + repeat("x", 7<<20) + `"`},
+		"a pattern of a secret":  {post("{type: array, items: {type: string, pattern: '^(.{0,200}){5}$'}}"), `["` + repeat("x", 1<<20) + repeat(`","`+repeat("x", 1<<20), 5) + `"]`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			op := one(t, loadText(t, tt.doc, Options{}))

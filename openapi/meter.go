@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"runtime"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -37,13 +38,21 @@ var errWork = errors.New("checking them against the tool's input schema would ta
 // meter counts the work of one check and ends it by a panic with errWork: the
 // validator tries every alternative, so that a schema which refers to itself in
 // two of them takes 2^n steps for n levels, and it cannot be told to stop.
-type meter struct{ left int }
+type meter struct{ left, visits int }
 
 func (m *meter) spend(n int) {
 	if m.left -= n; m.left < 0 {
 		panic(errWork)
 	}
+	// The validator recurses, and a stack that overflows ends the process.
+	if m.visits++; m.visits%4096 == 0 && runtime.Callers(maxFrames, make([]uintptr, 1)) > 0 {
+		panic(errWork)
+	}
 }
+
+// maxFrames is how deep the validator may call itself. A chain of a thousand
+// references for each of 64 levels is far deeper, and nobody's.
+const maxFrames = 50_000
 
 // meterFormats are the costs of a visit that are told apart: one for every ten
 // alternatives, of which most are ruled out at once.
