@@ -124,7 +124,7 @@ func (f *front) post(w *patient, r *http.Request) {
 		answer(w, statusOf(bad, modern), m.id, bad)
 	case m.method == "":
 		w.WriteHeader(http.StatusAccepted) // a response, and nothing was asked
-	case m.method != "tools/call" && !f.server.limits.request(subjectOf(r.Context()), time.Now()):
+	case !f.server.request(subjectOf(r.Context()), m):
 		later(w, http.StatusTooManyRequests, m.id, "too many requests")
 	case modern || m.method == "initialize" || f.inSession(w, r, m.id):
 		f.pass(w, r, m)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/store"
 	"github.com/exeat/exeat/tools"
 )
 
@@ -186,16 +187,7 @@ func TestSessionBounds(t *testing.T) {
 func TestNobodyCancelsAnothersCall(t *testing.T) {
 	s := newServer(t, "")
 	srv := shared(t, t.Context(), s)
-	held := envelope(t, send(t, srv, "alice", calls(1, "delete_pet", `{"petId":1}`), modern("tools/call", "delete_pet")...))
-	waits := make(chan tools.Envelope, 1)
-	go func() {
-		waits <- envelope(t, send(t, srv, "alice", calls(7, "exeat_resume", `{"handle":"`+held.Handle+`","wait_seconds":50}`), modern("tools/call", "exeat_resume")...))
-	}()
-	until(t, func() bool {
-		s.limits.mu.Lock()
-		defer s.limits.mu.Unlock()
-		return s.limits.by["User::alice"].calls == 1
-	})
+	held, waits := waiting(t, s, srv)
 	mine := session(t, srv, "mallory")
 	cancelled := `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7%s}}`
 	for _, header := range [][]string{
@@ -219,6 +211,25 @@ func TestNobodyCancelsAnothersCall(t *testing.T) {
 	if e := <-waits; e.Status != tools.Cancelled {
 		t.Errorf("%+v", e)
 	}
+}
+
+// waiting has alice hold a call and wait for it, under the JSON-RPC id 7.
+func waiting(t testing.TB, s *Server, srv *httptest.Server) (held tools.Envelope, answer <-chan tools.Envelope) {
+	t.Helper()
+	held = envelope(t, send(t, srv, "alice", calls(1, "delete_pet", `{"petId":1}`), modern("tools/call", "delete_pet")...))
+	waits := make(chan tools.Envelope, 1)
+	go func() {
+		waits <- envelope(t, send(t, srv, "alice", calls(7, "exeat_resume", `{"handle":"`+held.Handle+`","wait_seconds":50}`), modern("tools/call", "exeat_resume")...))
+	}()
+	until(t, s.aliceIsServed)
+	return held, waits
+}
+
+// aliceIsServed reports whether one call of alice's is under way.
+func (s *Server) aliceIsServed() bool {
+	s.limits.mu.Lock()
+	defer s.limits.mu.Unlock()
+	return s.limits.by["User::alice"].calls == 1
 }
 
 // until waits for a condition that is about to come true.
@@ -262,6 +273,14 @@ func TestLimits(t *testing.T) {
 		t.Errorf("another principal: %+v", e)
 	}
 
+	// Names of tools are not tried faster, whether there are such tools or not.
+	for range 2 {
+		resp = send(t, srv, "alice", calls(3, "no_such_tool", `{}`), modern("tools/call", "no_such_tool")...)
+		if resp.StatusCode != http.StatusTooManyRequests {
+			t.Errorf("%s: %s", resp.Status, text(t, resp))
+		}
+	}
+
 	s.limits = newLimiter(Limits{Concurrent: 1})
 	done := s.limits.call("User::alice", time.Now())
 	if e := get("alice"); e.Code != tools.RateLimited || !strings.Contains(e.Reason, "under way") {
@@ -270,6 +289,27 @@ func TestLimits(t *testing.T) {
 	done()
 	if e := get("alice"); e.Status != tools.Done {
 		t.Errorf("%+v", e)
+	}
+}
+
+// A flood of calls of a tool that is hidden from the caller is no flood of
+// entries.
+func TestHiddenToolsAreLimited(t *testing.T) {
+	s := newServer(t, `permit (principal, action == Petstore::Action::"get_pet", resource);`)
+	s.limits = newLimiter(Limits{PerSecond: 1})
+	s.limits.request("User::alice", time.Now().Add(time.Hour)) // a full bucket, which does not refill meanwhile
+	srv := shared(t, t.Context(), s)
+	for range 20 {
+		if resp := send(t, srv, "alice", calls(1, "delete_pet", `{"petId":1}`), modern("tools/call", "delete_pet")...); resp.StatusCode != http.StatusBadRequest {
+			t.Fatalf("%s: %s", resp.Status, text(t, resp))
+		}
+	}
+	if err := s.Runner.Store.Log(store.Entry{Kind: "login"})(); err != nil { // after all that were written before
+		t.Fatal(err)
+	}
+	n := -1
+	if err := s.Runner.Store.Entries(t.Context(), 0, func(store.Entry) error { n++; return nil }); err != nil || n != 4 {
+		t.Errorf("%d entries, %v", n, err)
 	}
 }
 
@@ -296,16 +336,7 @@ func TestStopEndsStreams(t *testing.T) {
 	if stream.StatusCode != http.StatusOK {
 		t.Fatal(stream.Status)
 	}
-	held := envelope(t, send(t, srv, "alice", calls(1, "delete_pet", `{"petId":1}`), modern("tools/call", "delete_pet")...))
-	waits := make(chan tools.Envelope, 1)
-	go func() {
-		waits <- envelope(t, send(t, srv, "alice", calls(7, "exeat_resume", `{"handle":"`+held.Handle+`","wait_seconds":50}`), modern("tools/call", "exeat_resume")...))
-	}()
-	until(t, func() bool {
-		s.limits.mu.Lock()
-		defer s.limits.mu.Unlock()
-		return s.limits.by["User::alice"].calls == 1
-	})
+	_, waits := waiting(t, s, srv)
 	stop()
 	if e := <-waits; e.Status != tools.Pending {
 		t.Errorf("%+v", e)

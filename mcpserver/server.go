@@ -88,8 +88,9 @@ func (s *Server) visible(ctx context.Context, list []mcp.Tool) []mcp.Tool {
 		switch {
 		case !ok || s.Runner.Visible(caller, t):
 			kept = append(kept, m)
-		case len(list) == 1:
-			// The list always has exeat's own tools too, so this is a call.
+		case len(list) == 1 && s.limits.request(caller.Subject(), time.Now()):
+			// The list always has exeat's own tools too, so this is a call. What is
+			// beyond the limits is not recorded.
 			s.Runner.Hidden(caller, t)
 		}
 	}
@@ -121,6 +122,17 @@ func (s *Server) guarded(name string, f func(context.Context, mcp.CallToolReques
 		defer done()
 		return result(f(ctx, req)), nil
 	}
+}
+
+// request takes a message from its principal's allowance and reports whether it
+// was within. A call of a tool that there is takes itself from it later, when it
+// can be answered in the tool's own form.
+func (s *Server) request(subject string, m message) bool {
+	var name string
+	if m.method == "tools/call" && json.Unmarshal(m.params["name"], &name) == nil && s.mcp.GetTool(name) != nil {
+		return true
+	}
+	return s.limits.request(subject, time.Now())
 }
 
 // admit takes a call from its principal's allowance. What is refused leaves no

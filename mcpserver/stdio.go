@@ -139,7 +139,7 @@ func (c *stdio) take(ctx context.Context, line []byte) {
 	case bad != nil:
 		c.write(bad.answer(m.id))
 	case m.method == "": // a response, and nothing was asked
-	case m.method != "tools/call" && !c.server.limits.request(c.server.localSubject(), time.Now()):
+	case !c.server.request(c.server.localSubject(), m):
 		c.write(refusal(mcp.INTERNAL_ERROR, "too many requests; try again in a second").answer(m.id))
 	default:
 		c.request(ctx, m)

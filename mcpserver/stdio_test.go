@@ -134,11 +134,7 @@ func TestStdioDrains(t *testing.T) {
 			s := newServer(t, "")
 			c := converse(t, ctx, s)
 			c.waiting()
-			until(t, func() bool {
-				s.limits.mu.Lock()
-				defer s.limits.mu.Unlock()
-				return s.limits.by["User::alice"].calls == 1
-			})
+			until(t, s.aliceIsServed)
 			if how == "stdin ends" {
 				c.in.Close()
 			} else {
