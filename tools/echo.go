@@ -58,15 +58,9 @@ func credentials(req *http.Request, q store.Request) []string {
 // that shows its callers their requests must not show the agent what it never
 // gets; one that wants to tell a secret can always write it in another way.
 func scrub(a *openapi.Response, secrets []string) bool {
-	cut := func(s string) string {
-		for _, secret := range secrets {
-			s = strings.ReplaceAll(s, secret, removed)
-		}
-		return s
-	}
 	found := false
 	for _, text := range []*string{&a.Text, &a.Note, &a.MediaType} {
-		if clean := cut(*text); clean != *text {
+		if clean := without(*text, secrets); clean != *text {
 			*text, found = clean, true
 		}
 	}
@@ -74,7 +68,7 @@ func scrub(a *openapi.Response, secrets []string) bool {
 		a.Text, found = whole+removed, true
 	}
 	if a.JSON != nil {
-		if clean := cutStrings(a.JSON, cut); clean != nil {
+		if clean := cutStrings(a.JSON, secrets); clean != nil {
 			a.JSON, found = clean, true
 		}
 	}
@@ -87,6 +81,13 @@ func scrub(a *openapi.Response, secrets []string) bool {
 		a.Note = join("the API sent the credential of this call back; it was cut out", a.Note)
 	}
 	return found
+}
+
+func without(text string, secrets []string) string {
+	for _, secret := range secrets {
+		text = strings.ReplaceAll(text, secret, removed)
+	}
+	return text
 }
 
 // withoutBeginning drops the beginning of a secret at the end of a text that was
@@ -102,9 +103,11 @@ func withoutBeginning(text string, secrets []string) string {
 	return text
 }
 
-// cutStrings applies cut to every string of a JSON text, names too, however it
-// is escaped. It is nil if nothing changes.
-func cutStrings(data []byte, cut func(string) string) []byte {
+// cutStrings cuts secrets out of every string of a JSON text, names too, however
+// it is escaped. It is nil if nothing changes.
+func cutStrings(data []byte, secrets []string) []byte {
+	// If none stands there as it is, only a string with escapes can hold one.
+	plainly := slices.ContainsFunc(secrets, func(s string) bool { return bytes.Contains(data, []byte(s)) })
 	var out []byte
 	last := 0
 	for i := 0; i < len(data); i++ {
@@ -117,11 +120,14 @@ func cutStrings(data []byte, cut func(string) string) []byte {
 				i, escaped = i+1, true
 			}
 		}
+		if !plainly && !escaped {
+			continue
+		}
 		text := string(data[begin+1 : i])
 		if escaped && json.Unmarshal(data[begin:i+1], &text) != nil {
 			continue // a JSON text has no such strings
 		}
-		if clean := cut(text); clean != text {
+		if clean := without(text, secrets); clean != text {
 			out = append(append(out, data[last:begin]...), mustJSON(clean)...)
 			last = i + 1
 		}

@@ -404,15 +404,9 @@ func TestRedactionOfHostileResponses(t *testing.T) {
 func BenchmarkScrub(b *testing.B) {
 	body := []byte("[" + strings.Repeat(`{"id":1234,"name":"Rex","note":"a\nb","tags":["good","dog"]},`, 4000) + "{}]")
 	secrets := []string{"Bearer " + strings.Repeat("x", 1000), strings.Repeat("x", 1000)}
-	cut := func(s string) string {
-		for _, secret := range secrets {
-			s = strings.ReplaceAll(s, secret, removed)
-		}
-		return s
-	}
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		if cutStrings(body, cut) != nil {
+		if cutStrings(body, secrets) != nil {
 			b.Fatal("something was cut")
 		}
 	}

@@ -120,13 +120,13 @@ func (r Result) JSON() json.RawMessage {
 		// Only a response that is not JSON can do this, and Decode checked it.
 		return json.RawMessage(`{"status":"failed","code":"internal","reason":"the answer could not be written"}`)
 	}
-	return escapeHidden(bytes.TrimSpace(b.Bytes()))
+	return EscapeJSON(bytes.TrimSpace(b.Bytes()), hidden)
 }
 
-// escapeHidden writes the characters of a JSON text that are invisible, move
-// other text or steer a terminal as \u escapes, for which they are the same
-// JSON value: outside of strings there are none.
-func escapeHidden(text []byte) []byte {
+// EscapeJSON writes the characters of a JSON text for which hidden is true as
+// \u escapes, for which they are the same JSON value: outside of strings there
+// are none. ASCII is left alone but for DEL.
+func EscapeJSON(text []byte, hidden func(rune) bool) []byte {
 	var out []byte
 	last := 0
 	for i := 0; i < len(text); {

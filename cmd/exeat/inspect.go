@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,7 +9,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"unicode"
-	"unicode/utf16"
 
 	"github.com/spf13/cobra"
 
@@ -128,33 +128,16 @@ func oneLine(s string, most int) string {
 }
 
 func printJSON(w io.Writer, v any) error {
-	var b strings.Builder
+	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, escapeHidden(b.String()))
+	// What does not show in a terminal, or moves its cursor.
+	_, err := w.Write(tools.EscapeJSON(b.Bytes(), func(r rune) bool { return !unicode.IsPrint(r) }))
 	return err
-}
-
-// escapeHidden writes what JSON lets through, and what moves a terminal's cursor
-// or does not show there, with JSON's escapes.
-func escapeHidden(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r == '\n' || unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r > 0xffff:
-			hi, lo := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.String()
 }
 
 func policyCmd() *cobra.Command {
