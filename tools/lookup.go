@@ -207,15 +207,15 @@ func holds(response json.RawMessage, body any) bool {
 	if !ok || len(sent) == 0 {
 		return false
 	}
-	want, have := map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	if json.Unmarshal(mustJSON(sent), &want) != nil || json.Unmarshal(response, &have) != nil {
+	want, err := exact(mustJSON(sent))
+	have, bad := exact(response)
+	if err != nil || bad != nil {
 		return false
 	}
-	for name, w := range want {
-		var a, b any
-		if json.Unmarshal(w, &a) != nil || json.Unmarshal(have[name], &b) != nil || !reflect.DeepEqual(a, b) {
-			return false
-		}
+	all, ok := have.(map[string]any)
+	for name, w := range want.(map[string]any) {
+		h, there := all[name]
+		ok = ok && there && reflect.DeepEqual(w, h)
 	}
-	return true
+	return ok
 }

@@ -2,6 +2,7 @@ package tools
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -218,5 +219,28 @@ func TestLookupCountsForItsBudget(t *testing.T) {
 	}
 	if res := r.Call(t.Context(), caller("alice"), "get_pet", []byte(`{"petId":1}`)); res.Envelope.Code != PolicyDenied || res.Envelope.Status != Denied {
 		t.Errorf("got %s", res.JSON())
+	}
+}
+
+func TestHolds(t *testing.T) {
+	big := json.Number("9007199254740993")
+	for _, tt := range []struct {
+		response string
+		body     any
+		want     bool
+	}{
+		{`{"n":9007199254740993,"more":1}`, map[string]any{"n": big}, true},
+		{`{"n":9007199254740992}`, map[string]any{"n": big}, false}, // the same as a float64
+		{`{"n":null}`, map[string]any{"n": nil}, true},
+		{`{}`, map[string]any{"n": nil}, false},
+		{`{"a":{"b":[1]}}`, map[string]any{"a": map[string]any{"b": []any{json.Number("1")}}}, true},
+		{`[1]`, map[string]any{"n": big}, false},
+		{``, map[string]any{"n": big}, false},
+		{`{"n":1}`, map[string]any{}, false},
+		{`{"n":1}`, "text", false},
+	} {
+		if got := holds(json.RawMessage(tt.response), tt.body); got != tt.want {
+			t.Errorf("%s of %v: %v", tt.response, tt.body, got)
+		}
 	}
 }

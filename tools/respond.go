@@ -72,6 +72,14 @@ func mustJSON(v any) json.RawMessage {
 	return bytes.TrimSpace(b.Bytes())
 }
 
+// exact decodes a JSON value with every digit of its numbers.
+func exact(body []byte) (v any, err error) {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	err = dec.Decode(&v)
+	return v, err
+}
+
 // redact cuts the values at JSON Pointers (RFC 6901) out of a JSON value. Where
 // a pointer meets an array at a step that is no index, it goes into every
 // element, so that /ssn also works on a list of people.
@@ -79,10 +87,8 @@ func redact(body []byte, pointers []string) (json.RawMessage, error) {
 	if len(pointers) == 0 {
 		return body, nil
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
+	v, err := exact(body)
+	if err != nil {
 		return nil, err
 	}
 	for _, p := range pointers {
