@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -248,45 +247,4 @@ func approvalsDecideCmd(approve bool) *cobra.Command {
 		cmd.Flags().StringVar(&reason, "reason", "", "tell the agent `WHY`")
 	}
 	return cmd
-}
-
-func approvalsWatchCmd() *cobra.Command {
-	return &cobra.Command{
-		Use:   "watch",
-		Short: "Print held calls as they come and go, until interrupted",
-		Args:  cobra.NoArgs,
-		RunE: loggedIn(func(cmd *cobra.Command, c *approval.Client, _ []string) error {
-			return watchHolds(cmd.Context(), c, cmd.OutOrStdout())
-		}),
-	}
-}
-
-func watchHolds(ctx context.Context, c *approval.Client, w io.Writer) error {
-	seen := map[string]bool{}
-	tick := time.NewTicker(2 * time.Second)
-	defer tick.Stop()
-	for {
-		holds, err := c.Holds(ctx)
-		if err != nil {
-			return ctxErr(ctx, failed(err))
-		}
-		now := map[string]bool{}
-		for _, h := range holds {
-			now[h.ID] = true
-			if !seen[h.ID] {
-				fmt.Fprintf(w, "waits   %s  %.8s  %s  %s\n", printable(h.ID), h.Digest, printable(h.Agent), printable(h.Summary))
-			}
-		}
-		for id := range seen {
-			if !now[id] {
-				fmt.Fprintf(w, "settled %s\n", printable(id))
-			}
-		}
-		seen = now
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
 }
