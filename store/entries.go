@@ -80,13 +80,17 @@ func (tx *Tx) appendAfter(head Head, e Entry) (Head, error) {
 // Entries calls fn for each entry with a sequence number above after, in
 // order, until fn returns an error.
 func (s *Store) Entries(ctx context.Context, after int64, fn func(Entry) error) error {
+	return s.entries(ctx, fn, "WHERE seq > $1", after)
+}
+
+func (s *Store) entries(ctx context.Context, fn func(Entry) error, where string, args ...any) error {
 	return s.rows(ctx, func(r row) error {
 		e, err := r.entry()
 		if err != nil {
 			return err
 		}
 		return fn(e)
-	}, "WHERE seq > $1", after)
+	}, where, args...)
 }
 
 // row is an entry as stored.
@@ -244,4 +248,16 @@ func fromMicros(us int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMicro(us).UTC()
+}
+
+// Newest calls fn for the newest entries, at most so many, the oldest of them
+// first, until fn returns an error.
+func (s *Store) Newest(ctx context.Context, most int, fn func(Entry) error) error {
+	return s.entries(ctx, fn, "WHERE seq > (SELECT coalesce(max(seq), 0) - $1 FROM entries)", most)
+}
+
+// Chain calls fn for the entries of one call, in order, until fn returns an
+// error.
+func (s *Store) Chain(ctx context.Context, txn string, fn func(Entry) error) error {
+	return s.entries(ctx, fn, "WHERE txn = $1", txn)
 }

@@ -69,6 +69,12 @@ func hostilePages(s *site) map[string]answer {
 		pages[name("altered")] = s.get("/h/" + altered.ID)
 	}
 	pages["list"] = s.get("/")
+	pages["activity"] = s.get("/activity")
+	for i, evil := range payloads {
+		in := url.PathEscape(evil)
+		pages[fmt.Sprintf("activity, payload %d", i)] = s.get("/activity?since=" + in + "&decision=" + in + "&agent=" + in + "&tool=" + in)
+		pages[fmt.Sprintf("chain, payload %d", i)] = s.get("/activity/" + in)
+	}
 	return pages
 }
 
@@ -76,15 +82,17 @@ func hostilePages(s *site) map[string]answer {
 // it does not know is an error.
 var (
 	tag       = regexp.MustCompile(`<[^<>]*>?`)
-	wellKnown = regexp.MustCompile(`^<(?:!doctype|!DOCTYPE|/?(?:html|head|body|header|main|section|table|tbody|tr|td|th|p|h1|h2|h3|strong|b|ol|li|form|span|div|a|q|bdi|button|label|textarea|br|title)|meta|link|input)$`)
-	attribute = regexp.MustCompile(` ([a-z-]+)(?:="([^"<>]*)")?`)
+	wellKnown = regexp.MustCompile(`^<(?:!doctype|!DOCTYPE|/?(?:html|head|body|header|main|section|table|tbody|tr|td|th|p|h1|h2|h3|strong|b|ol|li|form|span|div|a|q|bdi|button|label|textarea|br|title|nav|select|option|thead|svg|rect|details|summary)|meta|link|input)$`)
+	attribute = regexp.MustCompile(` ([a-zA-Z-]+)(?:="([^"<>]*)")?`)
 	fine      = map[string]*regexp.Regexp{
-		"class": regexp.MustCompile(`^[a-z ]*$`), "charset": regexp.MustCompile(`^utf-8$`), "rel": regexp.MustCompile(`^stylesheet$`), "role": regexp.MustCompile(`^(alert|status)$`),
-		"href": regexp.MustCompile(`^/(style\.css|h/hold_[a-z2-7]{26})?$`), "action": regexp.MustCompile(`^/(login|login/link|logout|h/hold_[a-z2-7]{26})$`),
-		"method": regexp.MustCompile(`^post$`), "type": regexp.MustCompile(`^hidden$`), "scope": regexp.MustCompile(`^row$`), "tabindex": regexp.MustCompile(`^0$`),
+		"class": regexp.MustCompile(`^[a-z ]*$`), "charset": regexp.MustCompile(`^utf-8$`), "rel": regexp.MustCompile(`^stylesheet$`), "role": regexp.MustCompile(`^(alert|status|img)$`),
+		"href": regexp.MustCompile(`^/(style\.css|h/hold_[a-z2-7]{26}|activity(/\w{1,64}|\?since=(1h|24h|7d)&amp;tool=[0-9a-f]{16})?)?$`), "action": regexp.MustCompile(`^/(activity|login|login/link|logout|h/hold_[a-z2-7]{26})$`),
+		"method": regexp.MustCompile(`^(post|get)$`), "type": regexp.MustCompile(`^hidden$`), "scope": regexp.MustCompile(`^(row|col)$`), "tabindex": regexp.MustCompile(`^0$`),
 		"http-equiv": regexp.MustCompile(`^refresh$`), "content": regexp.MustCompile(`^(15; url=/\?auto=1|width=device-width, initial-scale=1|light dark)$`),
-		"html": regexp.MustCompile(`^$`), "name": regexp.MustCompile(`^(viewport|color-scheme|csrf|digest|verdict|reason|code)$`),
-		"lang": regexp.MustCompile(`^en$`), "for": regexp.MustCompile(`^reason$`), "id": regexp.MustCompile(`^reason$`), "rows": regexp.MustCompile(`^2$`),
+		"html": regexp.MustCompile(`^$`), "name": regexp.MustCompile(`^(viewport|color-scheme|csrf|digest|verdict|reason|code|since|decision|agent|tool)$`),
+		"lang": regexp.MustCompile(`^en$`), "for": regexp.MustCompile(`^(reason|since|decision|agent|tool)$`), "id": regexp.MustCompile(`^(reason|since|decision|agent|tool|overtime|numbers)$`), "rows": regexp.MustCompile(`^2$`),
+		"viewBox": regexp.MustCompile(`^0 0 480 120$`), "aria-labelledby": regexp.MustCompile(`^overtime$`), "aria-describedby": regexp.MustCompile(`^numbers$`), "selected": regexp.MustCompile(`^$`),
+		"x": regexp.MustCompile(`^\d+$`), "y": regexp.MustCompile(`^\d+$`), "width": regexp.MustCompile(`^\d+$`), "height": regexp.MustCompile(`^\d+$`),
 		"maxlength": regexp.MustCompile(`^500$`), "value": regexp.MustCompile(`^`), // nothing reads it but the inbox
 	}
 )

@@ -67,6 +67,8 @@ func (in *Inbox) Handler() http.Handler {
 	mux.HandleFunc("GET /{$}", in.page(in.list))
 	mux.HandleFunc("GET /h/{id}", in.page(in.hold))
 	mux.HandleFunc("POST /h/{id}", in.page(in.decide))
+	mux.HandleFunc("GET /activity", in.page(in.activity))
+	mux.HandleFunc("GET /activity/{txn}", in.page(in.chain))
 	mux.HandleFunc("POST /logout", in.page(in.logout))
 	mux.HandleFunc("GET /", in.page(func(http.ResponseWriter, *http.Request, session) error { return ErrNotFound }))
 	in.api(mux)

@@ -19,7 +19,7 @@ import (
 var files embed.FS
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"show": visible, "group": group, "name": personName, "stamp": stamp, "size": size,
+	"show": visible, "spelt": spelt, "key": key, "group": group, "name": personName, "stamp": stamp, "size": size,
 }).ParseFS(files, "templates/*.html"))
 
 // Errors of the pages.
