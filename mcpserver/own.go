@@ -8,7 +8,6 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
 
-	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/tools"
 )
 
@@ -30,6 +29,9 @@ func ownTools(s *Server) []ownTool {
 		{own("exeat_holds", "Calls that wait for a person",
 			"Lists your calls that wait for a person or are being sent, with their handles: the way back after a lost conversation.",
 			`{"type":"object","properties":{},"additionalProperties":false}`, true, true), s.holds},
+		{own("exeat_preview", "Try out a call",
+			"Shows the exact request that a call would send, its digest, and whether it would be allowed, held for a person or denied. Nothing is executed.",
+			`{"type":"object","properties":{"tool":{"type":"string"},"arguments":{"type":"object","description":"as for the tool"}},"required":["tool"],"additionalProperties":false}`, true, true), s.preview},
 	}
 }
 
@@ -49,30 +51,19 @@ type handleArgs struct {
 }
 
 func parseHandle(raw json.RawMessage) (a handleArgs, bad *tools.Result) {
-	problem := func(pointer, message string) (handleArgs, *tools.Result) {
-		return a, &tools.Result{Envelope: tools.Envelope{Status: tools.Failed, Code: tools.InvalidArguments,
-			Reason: "the arguments do not fit the tool's input schema", Remediation: authz.RemedyArgs,
-			Problems: []tools.Problem{{Pointer: pointer, Message: message}}}}
-	}
-	given, err := members(raw, "the arguments", "handle", "wait_seconds")
-	if err != nil {
-		return problem("", err.text)
-	}
-	var seconds int
-	for name, v := range given {
-		switch {
-		case name == "handle" && json.Unmarshal(v, &a.handle) == nil:
-		case name == "wait_seconds" && json.Unmarshal(v, &seconds) == nil && seconds >= 0 && seconds <= int(tools.MaxWait.Seconds()):
-			a.wait = time.Duration(seconds) * time.Second
-		case name == "wait_seconds":
-			return problem("/wait_seconds", "must be an integer from 0 to 50")
-		case name != "handle":
-			return problem("", "there is an argument that the tool does not have")
-		}
+	seconds := 0
+	if _, bad := ownArgs(raw, map[string]any{"handle": &a.handle, "wait_seconds": &seconds}); bad != nil {
+		return a, bad
 	}
 	if a.handle == "" {
-		return problem("/handle", "must be the handle of a held call, as a string")
+		res := invalid("/handle", "must be the handle of a held call, as a string")
+		return a, &res
 	}
+	if seconds < 0 || seconds > int(tools.MaxWait.Seconds()) {
+		res := invalid("/wait_seconds", "must be an integer from 0 to 50")
+		return a, &res
+	}
+	a.wait = time.Duration(seconds) * time.Second
 	return a, nil
 }
 
@@ -123,6 +114,14 @@ func (s *Server) cancel(ctx context.Context, req mcp.CallToolRequest) tools.Resu
 		return *bad
 	}
 	return s.Runner.Cancel(ctx, s.caller(ctx), a.handle)
+}
+
+func (s *Server) preview(ctx context.Context, req mcp.CallToolRequest) tools.Result {
+	name, args, bad := toolArgs(req, "tool")
+	if bad != nil {
+		return *bad
+	}
+	return s.Runner.Previewed(s.caller(ctx), name, args)
 }
 
 func (s *Server) holds(ctx context.Context, _ mcp.CallToolRequest) tools.Result {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,10 +35,31 @@ type Config struct {
 	Local authz.Principal
 	// Limits bound each principal.
 	Limits Limits
+	// Mode says which tools are listed; the default is Auto.
+	Mode Mode
+	// Pinned are the names of tools that are listed in any mode.
+	Pinned []string
 	// Panicked, if not nil, is told of a panic while a call or, by the name of
 	// its method, another request was answered.
 	Panicked func(name string, value any)
 }
+
+// Mode says how tools are offered.
+type Mode string
+
+// The modes. A host that gets a thousand tools shows its model a part of them, or
+// none.
+const (
+	Auto   Mode = "auto"   // All up to 40 tools, Search beyond
+	All    Mode = "all"    // every tool is listed
+	Search Mode = "search" // find_tools, describe_tool and call_tool stand for them
+)
+
+const autoMost = 40
+
+// Searched reports whether a server in this mode lists the tools of search
+// instead of n others.
+func (m Mode) Searched(n int) bool { return m == Search || m != All && n > autoMost }
 
 // Server serves one runner's tools.
 type Server struct {
@@ -47,8 +69,9 @@ type Server struct {
 	limited rate.Sometimes // not every refusal is worth a line in the log
 }
 
-// New returns a server with all tools registered.
-func New(cfg Config) *Server {
+// New returns a server with all tools registered. It fails if a pinned tool does
+// not exist or has the name of one of exeat's own.
+func New(cfg Config) (*Server, error) {
 	s := &Server{Config: cfg, limits: newLimiter(cfg.Limits), limited: rate.Sometimes{Interval: time.Second}}
 	s.mcp = server.NewMCPServer("exeat", cfg.Version,
 		server.WithToolCapabilities(false),
@@ -57,15 +80,63 @@ func New(cfg Config) *Server {
 		// What a principal may see can change with the policies.
 		server.WithMethodCacheHints(mcp.MethodToolsList, 60_000, mcp.CacheScopePrivate),
 	)
-	var list []server.ServerTool
-	for _, t := range cfg.Runner.Tools() {
-		list = append(list, server.ServerTool{Tool: Describe(t), Handler: s.guarded(t.Name, s.call)})
+	own, listed, err := s.offer(cfg.Runner.Tools())
+	if err != nil {
+		return nil, err
 	}
-	for _, t := range ownTools(s) {
+	var list []server.ServerTool
+	for _, t := range own {
 		list = append(list, server.ServerTool{Tool: t.tool, Handler: s.guarded(t.tool.Name, t.handle)})
 	}
+	for _, t := range listed {
+		list = append(list, server.ServerTool{Tool: Describe(t), Handler: s.guarded(t.Name, s.call)})
+	}
 	s.mcp.AddTools(list...)
-	return s
+	if cfg.Mode.Searched(len(cfg.Runner.Tools())) {
+		cfg.Runner.Searchable()
+	}
+	return s, nil
+}
+
+// offer is what a host gets listed in the server's mode: tools of exeat itself,
+// and operations.
+func (s *Server) offer(all []*tools.Tool) (own []ownTool, listed []*tools.Tool, err error) {
+	own, listed = ownTools(s), all
+	if s.Mode.Searched(len(all)) {
+		own, listed = append(own, searchTools(s, len(all))...), nil
+		for _, name := range s.Pinned {
+			i := slices.IndexFunc(all, func(t *tools.Tool) bool { return t.Name == name })
+			if i < 0 {
+				return nil, nil, fmt.Errorf("the pinned tool %q does not exist; exeat tools lists them", name)
+			}
+			listed = append(listed, all[i])
+		}
+	}
+	names := map[string]bool{}
+	for _, t := range own {
+		names[t.tool.Name] = true
+	}
+	for _, t := range listed {
+		if names[t.Name] {
+			return nil, nil, fmt.Errorf("the tool %q is pinned twice or has the name of one of exeat's own", t.Name)
+		}
+		names[t.Name] = true
+	}
+	return own, listed, nil
+}
+
+// Offered is the list that hosts get of these tools in a mode.
+func Offered(all []*tools.Tool, mode Mode, pinned []string) ([]mcp.Tool, error) {
+	s := &Server{Config: Config{Mode: mode, Pinned: pinned}}
+	own, listed, err := s.offer(all)
+	var list []mcp.Tool
+	for _, t := range own {
+		list = append(list, t.tool)
+	}
+	for _, t := range listed {
+		list = append(list, Describe(t))
+	}
+	return list, err
 }
 
 // Describe is a tool as tools/list gives it.

@@ -33,6 +33,12 @@ var alice = authz.Principal{Type: "User", ID: "alice"}
 // newServer serves the pet shop, all of it real.
 func newServer(t testing.TB, policy string) *Server {
 	t.Helper()
+	return offering(t, policy, Config{})
+}
+
+// offering is newServer in a mode of its own.
+func offering(t testing.TB, policy string, cfg Config) *Server {
+	t.Helper()
 	ctx, dir := context.Background(), t.TempDir()
 	shop := httptest.NewServer(petstore.New())
 	t.Cleanup(shop.Close)
@@ -73,7 +79,12 @@ func newServer(t testing.TB, policy string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(Config{Runner: runner, Version: "test", Local: alice})
+	cfg.Runner, cfg.Version, cfg.Local = runner, "test", alice
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // serve serves MCP over HTTP with the bearer token "secret".
@@ -112,7 +123,7 @@ func TestHTTPClient(t *testing.T) {
 	for _, tool := range list.Tools {
 		names = append(names, tool.Name)
 	}
-	want := "create_pet delete_pet exeat_cancel exeat_holds exeat_resume get_pet get_photo list_pets patch_pet search_pets update_pet upload_photo"
+	want := "create_pet delete_pet exeat_cancel exeat_holds exeat_preview exeat_resume get_pet get_photo list_pets patch_pet search_pets update_pet upload_photo"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("tools are %s", got)
 	}

@@ -50,8 +50,16 @@ func TestWire(t *testing.T) {
 	}
 }
 
+// wireServer lists tools, or searches them in transcripts that say so.
+func wireServer(t *testing.T) *Server {
+	if strings.HasSuffix(t.Name(), "_search") {
+		return offering(t, "", Config{Mode: Search, Pinned: []string{"list_pets"}})
+	}
+	return newServer(t, "")
+}
+
 func playStdio(t *testing.T, a *txtar.Archive) {
-	c := converse(t, t.Context(), newServer(t, ""))
+	c := converse(t, t.Context(), wireServer(t))
 	for i := 0; i+1 < len(a.Files); i += 2 {
 		c.say(strings.TrimSpace(string(a.Files[i].Data)))
 		got, err := c.out.ReadString('\n')
@@ -63,7 +71,7 @@ func playStdio(t *testing.T, a *txtar.Archive) {
 }
 
 func playHTTP(t *testing.T, a *txtar.Archive) {
-	srv := serve(t, newServer(t, ""))
+	srv := serve(t, wireServer(t))
 	addr := srv.Listener.Addr().String()
 	var id string
 	for i := 0; i+1 < len(a.Files); i += 2 {

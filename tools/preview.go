@@ -1,8 +1,8 @@
 package tools
 
 import (
-	"context"
 	"encoding/base64"
+	"fmt"
 	"unicode/utf8"
 
 	"github.com/exeat/exeat/authz"
@@ -21,15 +21,39 @@ type Preview struct {
 	Decision    authz.Decision      `json:"decision"`
 }
 
-// Preview makes the request of a call and asks the policies, and sends and
-// records nothing. Usage is taken as none. If the arguments are refused, the
-// preview is nil and the result says why.
+// maxShown bounds how much of a body an agent is shown, in bytes.
+const maxShown = 16 << 10
+
+// Previewed answers an agent that asks what a call would send and how it would
+// be decided. Nothing is sent or held, and nothing counts towards a budget, but
+// there is an entry of kind preview: who tries out the policies can be seen.
+func (r *Runner) Previewed(caller Caller, name string, raw []byte) Result {
+	p, res := r.Preview(caller, name, raw)
+	if p == nil {
+		return res
+	}
+	e := Envelope{Status: Done, Note: "nothing was executed, and nothing waits for a person"}
+	if n := len(p.Body) + len(p.BodyBase64); n > maxShown {
+		p.Body, p.BodyBase64 = "", ""
+		e.Note += fmt.Sprintf("; the body of %d bytes is left out", n)
+	}
+	p.Decision.Errors = nil // for the operator
+	e.Response = mustJSON(p)
+	return Result{Envelope: e}
+}
+
+// Preview makes the request of a call and asks the policies, and sends nothing.
+// It records nothing but, if there is a store, an entry. Usage is taken as none.
+// If the arguments are refused, the preview is nil and the result says why.
 func (r *Runner) Preview(caller Caller, name string, raw []byte) (*Preview, Result) {
 	c, res := r.prepare(caller, name, raw)
 	if c == nil || c.digest == "" {
 		return nil, res
 	}
-	r.decide(context.Background(), c)
+	r.ask(c, r.Now(), authz.Usage{})
+	if r.Store != nil {
+		r.Store.Log(c.entry("preview", ""))
+	}
 	q := c.request
 	p := &Preview{Method: q.Method, URL: q.Origin + q.Target, ContentType: q.ContentType, Header: q.Header,
 		Digest: c.digest, Resource: q.Path, Decision: c.decision}

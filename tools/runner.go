@@ -102,6 +102,7 @@ type Runner struct {
 	writer http.RoundTripper   // net/http repeats some requests on reused connections; this one has none
 	owner  string              // names this process in claims
 	sleep  func(context.Context, time.Duration) error
+	index  func() *index
 
 	mu     sync.Mutex
 	active map[[3]string]map[string]bool // txns of allowed calls under way, by budget; guarded by mu
@@ -146,6 +147,7 @@ func New(cfg Config) (*Runner, error) {
 		r.byName[t.Name] = t
 		r.byOp[[2]string{t.api.Document.Name, t.op.Name}] = t
 	}
+	r.index = sync.OnceValue(func() *index { return newIndex(r.tools) })
 	return r, nil
 }
 

@@ -22,6 +22,10 @@ import (
 type config struct {
 	// APIs are the documents to serve.
 	APIs []apiConfig `yaml:"apis"`
+	// Mode is how tools are offered: auto, all or search.
+	Mode string `yaml:"mode"`
+	// Pin lists tools that are listed in any mode.
+	Pin []string `yaml:"pin"`
 	// Policy lists Cedar files and folders of *.cedar files. Empty means the
 	// built-in default: reads are allowed, everything else waits for a person.
 	Policy []string `yaml:"policy"`

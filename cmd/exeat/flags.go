@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,8 @@ type flags struct {
 	inboxListen    string
 	include        []string
 	exclude        []string
+	mode           string
+	pin            []string
 	keyEnv         string
 	noCredential   bool
 	logFormat      string
@@ -37,6 +40,13 @@ func (f *flags) documents(cmd *cobra.Command) {
 	fs.StringVar(&f.baseURL, "base-url", "", "send calls to `URL` instead of the document's server")
 	fs.StringArrayVar(&f.include, "include", nil, "serve only operations that match `PATTERN`: an operation id, tag:NAME, a METHOD or a /path/glob/** (repeatable)")
 	fs.StringArrayVar(&f.exclude, "exclude", nil, "leave out operations that match `PATTERN` (repeatable)")
+}
+
+// offer adds the flags that say how tools are offered.
+func (f *flags) offer(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.StringVar(&f.mode, "mode", "", "offer tools as `MODE`: all lists them, search lists find_tools, describe_tool and call_tool instead, auto (default) searches beyond 40")
+	fs.StringArrayVar(&f.pin, "pin", nil, "list the tool `NAME` in any mode (repeatable)")
 }
 
 // policies adds the flag for policies.
@@ -91,10 +101,14 @@ func (f *flags) config(specs []string) (config, error) {
 	for _, o := range []struct {
 		flag string
 		to   *string
-	}{{f.db, &c.DB}, {f.keys, &c.Keys}, {f.user, &c.User}, {f.listen, &c.Listen}, {f.inboxListen, &c.Inbox.Listen}, {f.logFormat, &c.Log}} {
+	}{{f.db, &c.DB}, {f.keys, &c.Keys}, {f.user, &c.User}, {f.listen, &c.Listen}, {f.inboxListen, &c.Inbox.Listen}, {f.logFormat, &c.Log}, {f.mode, &c.Mode}} {
 		if o.flag != "" {
 			*o.to = o.flag
 		}
+	}
+	c.Pin = append(c.Pin, f.pin...)
+	if !slices.Contains([]string{"", "auto", "all", "search"}, c.Mode) {
+		return c, fmt.Errorf("mode is %q; it can be auto, all or search", c.Mode)
 	}
 	if f.needsNoCalling {
 		setDefault(&c.User, "somebody")

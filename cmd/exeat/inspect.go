@@ -25,9 +25,11 @@ func toolsCmd() *cobra.Command {
 		Use:   "tools SPEC...",
 		Short: "Print the tools that documents become",
 		Long: `Print the tools that OpenAPI documents become: their effect, name, operation,
-and the size of what a model has to read of each.`,
+and the size of what a model has to read of each. More than 40 are not listed but
+searched by hosts, see --mode.`,
 		Example: `  exeat tools petstore.yaml
   exeat tools --lint github.json
+  exeat tools --mode all github.json
   exeat tools --json --include tag:pets petstore.yaml`,
 		RunE: func(cmd *cobra.Command, specs []string) error {
 			cfg, err := f.config(specs)
@@ -57,10 +59,14 @@ and the size of what a model has to read of each.`,
 				_, err = out.Write(append(b, '\n'))
 				return err
 			}
-			return printTools(out, docs, list)
+			if err := printTools(out, docs, list); err != nil {
+				return err
+			}
+			return printOffered(out, list, mcpserver.Mode(cfg.Mode), cfg.Pin)
 		},
 	}
 	f.documents(cmd)
+	f.offer(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print an object with tools as tools/list gives them (with --lint: the findings)")
 	cmd.Flags().BoolVar(&lint, "lint", false, "print what was left out or changed, and where in the document")
 	return cmd
@@ -92,6 +98,24 @@ func printTools(w io.Writer, docs []*openapi.API, list []*tools.Tool) error {
 	// Four bytes a token is a rule of thumb, not a measurement.
 	_, err := fmt.Fprintf(w, "\n%d tools, %d bytes (about %d tokens); %d operations left out, %d findings (--lint)\n",
 		len(list), total, total/4, left, len(all))
+	return err
+}
+
+// printOffered says what a host lists: under search, less than there is.
+func printOffered(w io.Writer, list []*tools.Tool, mode mcpserver.Mode, pinned []string) error {
+	offered, err := mcpserver.Offered(list, mode, pinned)
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(offered)
+	if err != nil {
+		return err
+	}
+	how := "all"
+	if mode.Searched(len(list)) {
+		how = "search"
+	}
+	_, err = fmt.Fprintf(w, "a host lists %d tools (--mode %s), %d bytes (about %d tokens), exeat's own among them\n", len(offered), how, len(b), len(b)/4)
 	return err
 }
 

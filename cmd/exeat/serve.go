@@ -27,11 +27,16 @@ keep in a log file. If that is out of the way, run "exeat inbox" in a terminal.`
   exeat stdio --config exeat.yaml`,
 		RunE: func(cmd *cobra.Command, specs []string) error {
 			return f.serve(cmd, specs, func(ctx context.Context, g *gateway) error {
-				return g.mcp().ServeStdio(ctx, cmd.InOrStdin(), cmd.OutOrStdout())
+				s, err := g.mcp()
+				if err != nil {
+					return err
+				}
+				return s.ServeStdio(ctx, cmd.InOrStdin(), cmd.OutOrStdout())
 			})
 		},
 	}
 	f.documents(cmd)
+	f.offer(cmd)
 	f.policies(cmd)
 	f.state(cmd)
 	cmd.Flags().StringVar(&f.inboxListen, "inbox-listen", "", "serve the inbox on `ADDR` (default: 127.0.0.1:8421, or a free port)")
@@ -92,6 +97,7 @@ start to start. The public keys for checking exeat's tokens are at
 		},
 	}
 	f.documents(cmd)
+	f.offer(cmd)
 	f.policies(cmd)
 	f.state(cmd)
 	cmd.Flags().StringVar(&f.listen, "listen", "", "serve MCP on `ADDR` (default: 127.0.0.1:8420)")
@@ -100,12 +106,14 @@ start to start. The public keys for checking exeat's tokens are at
 }
 
 // mcp is the gateway's MCP server.
-func (g *gateway) mcp() *mcpserver.Server {
+func (g *gateway) mcp() (*mcpserver.Server, error) {
 	return mcpserver.New(mcpserver.Config{
 		Runner:  g.runner,
 		Version: version(),
 		Local:   principal(g.cfg),
 		Limits:  mcpserver.Limits{PerSecond: g.cfg.Limits.PerSecond, Concurrent: g.cfg.Limits.Concurrent},
+		Mode:    mcpserver.Mode(g.cfg.Mode),
+		Pinned:  g.cfg.Pin,
 		Panicked: func(tool string, value any) {
 			g.log.Error().Str("tool", tool).Interface("panic", value).Stack().Msg("panic")
 		},
@@ -120,7 +128,11 @@ func (g *gateway) http(ctx context.Context) (http.Handler, string, error) {
 		return nil, "", err
 	}
 	bearer := base64.RawURLEncoding.EncodeToString(secret)
-	return g.mcp().Handler(ctx, mcpserver.HTTPConfig{
+	s, err := g.mcp()
+	if err != nil {
+		return nil, "", err
+	}
+	return s.Handler(ctx, mcpserver.HTTPConfig{
 		Auth:   mcpserver.NewBearer(bearer, principal(g.cfg)),
 		Hosts:  hostNames(g.cfg.Listen),
 		Issuer: g.cfg.issuer(),

@@ -1,0 +1,34 @@
+package tools
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+// A preview shows the digest that a hold of the same call has, sends and holds
+// nothing, and leaves an entry.
+func TestPreviewed(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	args := []byte(`{"petId":1}`)
+	var p Preview
+	res := r.Previewed(caller("alice"), "delete_pet", args)
+	if err := json.Unmarshal(res.Envelope.Response, &p); err != nil {
+		t.Fatalf("%s", res.JSON())
+	}
+	if p.Method != "DELETE" || p.Decision.Outcome != "hold" || r.shop.writes.Load() != 0 {
+		t.Errorf("%s", res.JSON())
+	}
+	if open := r.Open(t.Context(), caller("alice")); len(open.Envelope.Holds) != 0 {
+		t.Errorf("%s", open.JSON())
+	}
+	r.Call(t.Context(), caller("alice"), "delete_pet", args)
+	log := r.log(t)
+	if len(log) != 2 || log[0].Kind != "preview" || log[1].Kind != "hold" || log[0].Digest != p.Digest || log[1].Digest != p.Digest {
+		t.Errorf("the preview has the digest %s, and the log %+v", p.Digest, log)
+	}
+	for _, bad := range []struct{ tool, args string }{{"delete_pet", `{"petId":"x"}`}, {"drop_table", `{}`}} {
+		if res := r.Previewed(caller("alice"), bad.tool, []byte(bad.args)); res.Envelope.Code != InvalidArguments {
+			t.Errorf("%s", res.JSON())
+		}
+	}
+}
