@@ -22,7 +22,7 @@ func ownTools(s *Server) []ownTool {
 	return []ownTool{
 		{own("exeat_resume", "Result of a held call",
 			"Gives the result of a call that waited for a person: the API's answer once it is approved and sent, or why not. Waits up to wait_seconds (at most 50) for the decision. A handle keeps its result; asking again gives it again.",
-			`{"type":"object","properties":{`+handle+`,"wait_seconds":{"type":"integer","minimum":0,"maximum":50,"description":"how long to wait for a decision"}},"required":["handle"],"additionalProperties":false}`, true, true), s.resume},
+			`{"type":"object","properties":{`+handle+`,"wait_seconds":{"type":"integer","minimum":0,"maximum":50,"description":"how long to wait for a decision"},"_select":{"type":"string","description":"jq program over the answer, to get less of it"}},"required":["handle"],"additionalProperties":false}`, true, true), s.resume},
 		{own("exeat_cancel", "Withdraw a held call",
 			"Withdraws a call that still waits for a person. Nothing is executed.",
 			`{"type":"object","properties":{`+handle+`},"required":["handle"],"additionalProperties":false}`, false, true), s.cancel},
@@ -46,13 +46,14 @@ func own(name, title, description, schema string, readOnly, idempotent bool) mcp
 
 // handleArgs are the arguments of exeat's own tools.
 type handleArgs struct {
-	handle string
-	wait   time.Duration
+	handle  string
+	wait    time.Duration
+	program string
 }
 
 func parseHandle(raw json.RawMessage) (a handleArgs, bad *tools.Result) {
 	seconds := 0
-	if _, bad := ownArgs(raw, map[string]any{"handle": &a.handle, "wait_seconds": &seconds}); bad != nil {
+	if _, bad := ownArgs(raw, map[string]any{"handle": &a.handle, "wait_seconds": &seconds, "_select": &a.program}); bad != nil {
 		return a, bad
 	}
 	if a.handle == "" {
@@ -82,7 +83,7 @@ func (s *Server) resume(ctx context.Context, req mcp.CallToolRequest) tools.Resu
 	if serving, ok := ctx.Value(servingKey{}).(context.Context); ok {
 		defer context.AfterFunc(serving, cancel)()
 	}
-	return s.Runner.Resume(wait, s.caller(ctx), a.handle, a.wait)
+	return s.Runner.Resume(wait, s.caller(ctx), a.handle, a.wait, a.program)
 }
 
 // progress tells the client now and then that a call is still waiting, so that

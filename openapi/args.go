@@ -3,6 +3,7 @@ package openapi
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -82,19 +83,36 @@ func (a *Args) Canonical() []byte { return a.canonical }
 // Parse reads the raw JSON arguments of a call and checks them against the
 // input schema. Empty raw means {}. The error is always an *ArgumentError.
 func (op *Operation) Parse(raw []byte) (*Args, error) {
+	args, _, err := op.ParseBeside(raw, "")
+	return args, err
+}
+
+// ParseBeside is Parse for arguments among which one may be for somebody else
+// than the API: the one of that name is taken out and given back, or nil. An
+// operation that has an argument of that name itself keeps it.
+func (op *Operation) ParseBeside(raw []byte, name string) (args *Args, beside any, err error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		raw = []byte("{}")
 	}
 	value, bad := parseStrict(raw)
 	if bad != nil {
-		return nil, bad
+		return nil, nil, bad
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
-		return nil, refuse("", "the arguments must be a JSON object")
+		return nil, nil, refuse("", "the arguments must be a JSON object")
+	}
+	if name != "" && !op.Has(name) {
+		beside = object[name]
+		delete(object, name)
 	}
 	if bad := op.input.validate(object); bad != nil {
-		return nil, bad
+		return nil, nil, bad
 	}
-	return &Args{value: object, canonical: appendCanonical(nil, object)}, nil
+	return &Args{value: object, canonical: appendCanonical(nil, object)}, beside, nil
+}
+
+// Has reports whether the operation has an argument of that name.
+func (op *Operation) Has(name string) bool {
+	return name == "body" && op.body != nil || slices.ContainsFunc(op.params, func(p param) bool { return p.Property == name })
 }

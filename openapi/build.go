@@ -35,6 +35,7 @@ func (b *builder) build() error {
 	op.Summary = oneLine(str(v["summary"]), 200)
 	op.Description = clean(str(v["description"]), maxDescription)
 	op.Deprecated = v["deprecated"] == true
+	op.JSON = b.answersJSON()
 	tags, _ := v["tags"].([]any)
 	for _, t := range tags[:min(len(tags), maxTags)] {
 		if t := oneLine(str(t), 100); t != "" && !slices.Contains(op.Tags, t) {
@@ -62,6 +63,39 @@ func (b *builder) build() error {
 		return err
 	}
 	return b.finish()
+}
+
+// answersJSON reports whether a good answer may be JSON, as far as the document
+// tells.
+func (b *builder) answersJSON() bool {
+	responses, _ := b.v["responses"].(map[string]any)
+	good := slices.DeleteFunc(sortedKeys(responses), func(status string) bool { return !strings.HasPrefix(status, "2") })
+	if len(good) == 0 {
+		good = []string{"default"}
+	}
+	told := false
+	for _, status := range good {
+		x := responses[status]
+		_, m, err := b.c.loader.follow(b.at.to("responses", status), x)
+		if err != nil {
+			continue // of no account for the call
+		}
+		if b.c.swagger2 {
+			if m["schema"] != nil {
+				return b.c.producesJSON(b.v["produces"])
+			}
+			told = true
+			continue
+		}
+		content, ok := m["content"].(map[string]any)
+		told = told || ok || x != nil && status != "default"
+		for media := range content {
+			if isJSON(essence(media)) || strings.HasSuffix(essence(media), "*") {
+				return true
+			}
+		}
+	}
+	return !told
 }
 
 // finish writes the input schema and compiles its validator.

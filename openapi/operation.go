@@ -102,6 +102,9 @@ type Operation struct {
 	Tags        []string
 	Deprecated  bool
 	Effect      Effect
+	// JSON is true if the document says that a good answer may be JSON, or says
+	// nothing of it.
+	JSON bool
 	// Security lists alternatives; each alternative lists schemes that are
 	// needed together. Empty means none is needed.
 	Security [][]SecurityNeed

@@ -173,3 +173,16 @@ func (t *truncater) nameAt(i, self int) (int, error) {
 	}
 	return skipSpace(t.data, i+1), nil
 }
+
+// Cut shortens valid JSON to about limit bytes, at the boundary of a value, and
+// says what is left of it.
+func Cut(data []byte, limit int64) (kept []byte, where string) {
+	if int64(len(data)) <= limit {
+		return data, "nothing is missing"
+	}
+	kept, where, ok := truncateJSON(data[:limit])
+	if !ok {
+		return []byte("null"), "it is one long value, and left out"
+	}
+	return kept, where
+}

@@ -31,6 +31,7 @@ type call struct {
 	decision authz.Decision
 	approval *authz.Approval // what a person said, on release
 	handle   string          // on release
+	selected *projection     // what the agent wants of the answer; nil is all
 	note     string          // for its entries
 	err      error           // for the operator
 }
@@ -78,7 +79,12 @@ func (r *Runner) prepare(caller Caller, name string, raw []byte) (*call, Result)
 	}
 	c := &call{caller: caller, tool: t, txn: newTxn(), policies: r.Engine.Digest(), start: r.Now()}
 	var err error
-	if c.args, err = t.op.Parse(raw); err != nil {
+	var wanted any
+	if c.args, wanted, err = t.op.ParseBeside(raw, selectArg); err != nil {
+		return c, c.invalid(err)
+	}
+	if c.selected, err = chosen(wanted); err != nil {
+		c.args = nil
 		return c, c.invalid(err)
 	}
 	req, err := t.op.Encode(c.args)

@@ -153,7 +153,7 @@ func (p *process) call(tool, args string) string {
 
 func (p *process) resume(handle string) {
 	if handle != "" {
-		p.tell(p.Resume(context.Background(), caller("alice"), handle, 0))
+		p.tell(p.Resume(context.Background(), caller("alice"), handle, 0, ""))
 	}
 }
 

@@ -64,6 +64,7 @@ type Envelope struct {
 	Status      Status            `json:"status"`
 	HTTPStatus  int               `json:"http_status,omitempty"`
 	Response    json.RawMessage   `json:"response,omitempty"`
+	Shape       any               `json:"shape,omitempty"` // of an answer that _select failed on
 	Note        string            `json:"note,omitempty"`
 	Code        Code              `json:"code,omitempty"`
 	Reason      string            `json:"reason,omitempty"`

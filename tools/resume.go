@@ -20,15 +20,27 @@ const MaxWait = 50 * time.Second
 const poll = 5 * time.Second
 
 // Resume answers what has become of a held call, after waiting for at most wait
-// (no longer than MaxWait) while it is open, or until ctx ends.
-func (r *Runner) Resume(ctx context.Context, caller Caller, handle string, wait time.Duration) Result {
-	ctx, cancel := context.WithTimeout(ctx, min(wait, MaxWait))
+// (no longer than MaxWait) while it is open, or until ctx ends. What the API
+// answered is kept whole; program, if it is not "", is what _select is in a call.
+func (r *Runner) Resume(ctx context.Context, caller Caller, handle string, wait time.Duration, program string) Result {
+	var p *projection
+	if program != "" {
+		var err error
+		if p, err = newProjection(program); err != nil {
+			res := fail(InvalidArguments, "the arguments do not fit the tool's input schema")
+			res.Envelope.Problems, res.Envelope.Remediation = []Problem{{Pointer: "/" + selectArg, Message: err.Error()}}, authz.RemedyArgs
+			return res
+		}
+	}
+	waiting, cancel := context.WithTimeout(ctx, min(wait, MaxWait))
 	defer cancel()
-	h, err := r.Holds.Wait(ctx, caller.Subject(), handle)
+	h, err := r.Holds.Wait(waiting, caller.Subject(), handle)
 	if err != nil {
 		return noHold(err)
 	}
-	return r.answer(h)
+	res := r.answer(h)
+	r.project(ctx, p, &res)
+	return res
 }
 
 // Cancel withdraws a call that still waits for a person.

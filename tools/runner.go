@@ -104,6 +104,8 @@ type Runner struct {
 	sleep  func(context.Context, time.Duration) error
 	index  func() *index
 
+	selects chan struct{} // what projections run
+
 	mu     sync.Mutex
 	active map[[3]string]map[string]bool // txns of allowed calls under way, by budget; guarded by mu
 }
@@ -147,6 +149,7 @@ func New(cfg Config) (*Runner, error) {
 		r.byName[t.Name] = t
 		r.byOp[[2]string{t.api.Document.Name, t.op.Name}] = t
 	}
+	r.selects = make(chan struct{}, selecting)
 	r.index = sync.OnceValue(func() *index { return newIndex(r.tools) })
 	return r, nil
 }

@@ -172,7 +172,7 @@ func (r *rig) wait(t testing.TB, handle string) Result {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	for ctx.Err() == nil {
-		if res := r.Resume(ctx, caller("alice"), handle, 10*time.Second); res.Envelope.Status != Pending {
+		if res := r.Resume(ctx, caller("alice"), handle, 10*time.Second, ""); res.Envelope.Status != Pending {
 			return res
 		}
 	}
@@ -265,7 +265,7 @@ func TestHeldCall(t *testing.T) {
 		if first.Handle == "" || first.Handle != again.Handle || !strings.HasSuffix(first.ApprovalURL, first.Handle) || first.Next == "" {
 			t.Fatalf("%+v\n%+v", first, again)
 		}
-		if res := r.Resume(ctx, caller("bob"), first.Handle, 0); res.Envelope.Code != HandleNotFound {
+		if res := r.Resume(ctx, caller("bob"), first.Handle, 0, ""); res.Envelope.Code != HandleNotFound {
 			t.Errorf("bob sees alice's hold: %s", res.JSON())
 		}
 		if open := r.Open(ctx, caller("alice")).Envelope.Holds; len(open) != 1 || open[0].Tool != "delete_pet" {
@@ -278,7 +278,7 @@ func TestHeldCall(t *testing.T) {
 		if res.Envelope.HTTPStatus != 204 || res.Disposition != ApprovedExecuted || r.shop.writes.Load() != 1 {
 			t.Errorf("%s %s, %d writes", res.JSON(), res.Disposition, r.shop.writes.Load())
 		}
-		if kept := r.Resume(ctx, caller("alice"), first.Handle, 0); !bytes.Equal(kept.JSON(), res.JSON()) {
+		if kept := r.Resume(ctx, caller("alice"), first.Handle, 0, ""); !bytes.Equal(kept.JSON(), res.JSON()) {
 			t.Errorf("the handle yields %s, then %s", res.JSON(), kept.JSON())
 		}
 		if err := r.decideHold(t, first.Handle, false, ""); err == nil {

@@ -203,7 +203,11 @@ func (r *Runner) send(c *call, req *http.Request) (Result, certainty) {
 		c.err = errors.Join(c.err, plain(err))
 		return c.unanswered(err, connected.Load())
 	}
-	answer, err := c.tool.op.Decode(resp, r.ResponseLimit)
+	limit := r.ResponseLimit
+	if c.selected != nil {
+		limit = max(limit, maxSelected)
+	}
+	answer, err := c.tool.op.Decode(resp, limit)
 	if err != nil {
 		c.err = errors.Join(c.err, plain(err))
 		if answer = c.broken(resp); answer == nil {
@@ -215,6 +219,7 @@ func (r *Runner) send(c *call, req *http.Request) (Result, certainty) {
 		c.err = errors.Join(c.err, errors.New("the API sent the credential of this call back; it was cut from the answer"))
 	}
 	res := c.respond(answer)
+	r.project(ctx, c.selected, &res)
 	res.Envelope.RetryAfter = retryAfter(resp, r.Now())
 	return res, answered
 }

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -83,7 +84,7 @@ func newTool(name string, api *API, op *openapi.Operation) *Tool {
 		Name:         name,
 		Title:        title,
 		Description:  describe(op),
-		InputSchema:  op.Input,
+		InputSchema:  offered(op),
 		OutputSchema: outputSchema,
 		Annotations: Annotations{
 			Title:           title,
@@ -95,6 +96,20 @@ func newTool(name string, api *API, op *openapi.Operation) *Tool {
 		api: api,
 		op:  op,
 	}
+}
+
+// offered is the operation's input schema with what exeat itself takes.
+func offered(op *openapi.Operation) json.RawMessage {
+	const head = `{"type":"object","properties":{`
+	if !op.JSON || op.Has(selectArg) || !bytes.HasPrefix(op.Input, []byte(head)) {
+		return op.Input
+	}
+	rest := op.Input[len(head):]
+	out := append(make([]byte, 0, len(op.Input)+len(selectSchema)+1), head+selectSchema...)
+	if rest[0] != '}' {
+		out = append(out, ',')
+	}
+	return append(out, rest...)
 }
 
 // Operation is what the tool calls.

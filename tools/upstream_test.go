@@ -464,7 +464,7 @@ func TestClientLeavesWhileSending(t *testing.T) {
 		stop()
 		finish <- struct{}{}
 		<-stopped // not before the outcome is recorded
-		if res := r.Resume(t.Context(), caller("alice"), h, 0); res.Envelope.HTTPStatus != http.StatusNoContent || res.Disposition != ApprovedExecuted {
+		if res := r.Resume(t.Context(), caller("alice"), h, 0, ""); res.Envelope.HTTPStatus != http.StatusNoContent || res.Disposition != ApprovedExecuted {
 			t.Errorf("got %s", res.JSON())
 		}
 	})

@@ -110,7 +110,7 @@ func TestApprovalsInATerminal(t *testing.T) {
 	if code, out := exeat(t, "", "approvals", "approve", first, "--digest", digest[:8]); code != 0 {
 		t.Fatal(code, out)
 	}
-	if res := g.runner.Resume(t.Context(), terminal(g.cfg), first, tools.MaxWait); res.Envelope.HTTPStatus != http.StatusNoContent {
+	if res := g.runner.Resume(t.Context(), terminal(g.cfg), first, tools.MaxWait, ""); res.Envelope.HTTPStatus != http.StatusNoContent {
 		t.Errorf("%s", res.JSON())
 	}
 	_, out = exeat(t, "", "approvals", "show", second)
@@ -118,7 +118,7 @@ func TestApprovalsInATerminal(t *testing.T) {
 	if code, out := exeat(t, "", "approvals", "deny", second, "--digest", strings.Fields(rest)[0], "--reason", "not this one"); code != 0 {
 		t.Fatal(code, out)
 	}
-	if res := g.runner.Resume(t.Context(), terminal(g.cfg), second, 0); !strings.Contains(res.Envelope.Reason, "not this one") || shop.writes.Load() != 1 {
+	if res := g.runner.Resume(t.Context(), terminal(g.cfg), second, 0, ""); !strings.Contains(res.Envelope.Reason, "not this one") || shop.writes.Load() != 1 {
 		t.Errorf("%s, %d writes", res.JSON(), shop.writes.Load())
 	}
 	if code, out := exeat(t, "", "approvals", "show", "hold_nothing"); code != 1 {

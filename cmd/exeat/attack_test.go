@@ -411,7 +411,7 @@ func TestPoliciesChangedWhileItWaited(t *testing.T) {
 				t.Fatalf("decided with %v", err)
 			}
 			if tt.refused == nil {
-				if res := g.runner.Resume(t.Context(), terminal(g.cfg), held, tools.MaxWait); res.Envelope.Code != tt.code {
+				if res := g.runner.Resume(t.Context(), terminal(g.cfg), held, tools.MaxWait, ""); res.Envelope.Code != tt.code {
 					t.Errorf("the agent is told %s", res.JSON())
 				}
 			}

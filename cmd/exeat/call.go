@@ -77,7 +77,7 @@ func (g *gateway) callOnce(cmd *cobra.Command, name, args string, wait bool) err
 			res.Envelope.ApprovalURL, g.cfg.User, g.inbox.LoginLink())
 		err := g.run(ctx, func(ctx context.Context) error {
 			for res.Envelope.Status == tools.Pending && ctx.Err() == nil {
-				res = g.runner.Resume(ctx, terminal(g.cfg), res.Envelope.Handle, tools.MaxWait)
+				res = g.runner.Resume(ctx, terminal(g.cfg), res.Envelope.Handle, tools.MaxWait, "")
 			}
 			return nil
 		})

@@ -15,7 +15,7 @@ import (
 
 const (
 	ourModule   = "github.com/exeat/exeat"
-	mostModules = 17 // that we depend on directly
+	mostModules = 18 // that we depend on directly
 )
 
 // arrows are the imports that each package may have of the others. They run one
@@ -73,6 +73,7 @@ var modules = map[string]module{
 	"modernc.org/sqlite":                       {"the database, without cgo", []string{"store", "store/storetest"}},
 	"github.com/agnivade/levenshtein":          {"what a misspelt name was meant to be", []string{"authz", "cmd/exeat", "openapi"}},
 	"github.com/spf13/cobra":                   {"the command line", []string{"cmd/exeat"}},
+	"github.com/itchyny/gojq":                  {"_select: jq over an API's answer", []string{"tools"}},
 	"charm.land/bubbletea/v2":                  {"exeat approvals watch on the full screen", []string{"cmd/exeat"}},
 	"github.com/rs/zerolog":                    {"the log on stderr", []string{"cmd/exeat"}},
 	"golang.org/x/sync":                        {"errgroup: what runs together ends together; a semaphore over bytes", []string{"cmd/exeat", "mcpserver"}},

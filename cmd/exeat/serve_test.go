@@ -73,7 +73,7 @@ func TestHTTPCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	list, err := c.ListTools(ctx, mcp.ListToolsRequest{})
-	if err != nil || len(list.Tools) != 12 {
+	if err != nil || len(list.Tools) != 13 {
 		t.Errorf("%d tools: %v", len(list.Tools), err)
 	}
 	c.Close()

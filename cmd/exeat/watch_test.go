@@ -114,7 +114,7 @@ func TestWatch(t *testing.T) {
 		t.Fatal("something was sent")
 	}
 	s.press(append(append([]string{"a", "z", "backspace"}, strings.Split(digest[:4], "")...), "enter")...)
-	if res := g.runner.Resume(t.Context(), terminal(g.cfg), first, tools.MaxWait); res.Envelope.HTTPStatus != http.StatusNoContent {
+	if res := g.runner.Resume(t.Context(), terminal(g.cfg), first, tools.MaxWait, ""); res.Envelope.HTTPStatus != http.StatusNoContent {
 		t.Errorf("%s", res.JSON())
 	}
 
@@ -123,7 +123,7 @@ func TestWatch(t *testing.T) {
 	s.send(s.w.list())
 	s.want("1 calls wait")
 	s.press("enter", "d", "n", "o", "space", "n", "o", "w", "enter")
-	if res := g.runner.Resume(t.Context(), terminal(g.cfg), second, 0); !strings.Contains(res.Envelope.Reason, "no now") || shop.writes.Load() != 1 {
+	if res := g.runner.Resume(t.Context(), terminal(g.cfg), second, 0, ""); !strings.Contains(res.Envelope.Reason, "no now") || shop.writes.Load() != 1 {
 		t.Errorf("%s, %d writes", res.JSON(), shop.writes.Load())
 	}
 	s.want("0 calls wait")
