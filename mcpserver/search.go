@@ -24,10 +24,15 @@ func searchTools(s *Server, n int) []ownTool {
 		{own("find_tools", "Find tools",
 			fmt.Sprintf("Finds tools by words: there are %d, too many to list. Say what is to be done and with what, in the API's words, e.g. \"create issue comment\". Gives names, summaries and arguments (* is required), best first.", n),
 			fmt.Sprintf(`{"type":"object","properties":{"query":{"type":"string","description":"a few words"},"limit":{"type":"integer","minimum":1,"maximum":%d,"description":"how many to give; default 10"}},"required":["query"],"additionalProperties":false}`, tools.MaxFound), true, true), s.find},
-		{own("describe_tool", "Describe a tool", "Gives a tool's description and the schema of its arguments. Read it before you call the tool.",
-			`{"type":"object","properties":{`+name+`,"pointer":{"type":"string","description":"a JSON Pointer: only that part of the schema"}},"required":["name"],"additionalProperties":false}`, true, true), s.describe},
+		describeTool(s, "describe_tool"),
 		{call, s.callFound},
 	}
+}
+
+// describeTool gives schemas, and the parts of them that were cut.
+func describeTool(s *Server, name string) ownTool {
+	return ownTool{own(name, "Describe a tool", "Gives a tool's description and the schema of its arguments, or with a pointer a part of it, such as one that was cut for length. Read it before you call the tool.",
+		`{"type":"object","properties":{"name":{"type":"string","description":"the tool's name"},"pointer":{"type":"string","description":"a JSON Pointer: only that part of the schema"}},"required":["name"],"additionalProperties":false}`, true, true), s.describe}
 }
 
 func (s *Server) find(ctx context.Context, req mcp.CallToolRequest) tools.Result {

@@ -102,6 +102,9 @@ func New(cfg Config) (*Server, error) {
 // and operations.
 func (s *Server) offer(all []*tools.Tool) (own []ownTool, listed []*tools.Tool, err error) {
 	own, listed = ownTools(s), all
+	if !s.Mode.Searched(len(all)) && slices.ContainsFunc(all, func(t *tools.Tool) bool { return t.Cut }) {
+		own = append(own, describeTool(s, "exeat_describe"))
+	}
 	if s.Mode.Searched(len(all)) {
 		own, listed = append(own, searchTools(s, len(all))...), nil
 		for _, name := range s.Pinned {

@@ -106,7 +106,13 @@ func (op *Operation) ParseBeside(raw []byte, name string) (args *Args, beside an
 		beside = object[name]
 		delete(object, name)
 	}
+	if len(op.originals) > 0 {
+		if bad := original(object, op.originals); bad != nil {
+			return nil, nil, bad
+		}
+	}
 	if bad := op.input.validate(object); bad != nil {
+		op.agentNames(bad)
 		return nil, nil, bad
 	}
 	return &Args{value: object, canonical: appendCanonical(nil, object)}, beside, nil

@@ -113,6 +113,7 @@ func (b *builder) finish() error {
 	if err != nil {
 		return err
 	}
+	op.rename(b.c.remarks.odd)
 	for _, r := range []struct {
 		n       int
 		message string

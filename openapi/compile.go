@@ -34,10 +34,11 @@ type compiler struct {
 
 // remarks count what was changed in schemas, or looks odd in them.
 type remarks struct {
-	patterns int // that RE2 does not know, dropped
-	dropped  int // other keywords
-	unseen   int // values with characters that cannot be seen
-	orders   int // texts that read like instructions to an agent
+	patterns int      // that RE2 does not know, dropped
+	dropped  int      // other keywords
+	unseen   int      // values with characters that cannot be seen
+	orders   int      // texts that read like instructions to an agent
+	odd      []string // names of properties that hosts refuse
 }
 
 func (r *remarks) add(x remarks) {
@@ -45,6 +46,7 @@ func (r *remarks) add(x remarks) {
 	r.dropped += x.dropped
 	r.unseen += x.unseen
 	r.orders += x.orders
+	r.odd = append(r.odd, x.odd...)
 }
 
 // maxCompileWork bounds what is looked at while a document is compiled, in values: by

@@ -100,9 +100,20 @@ func nameAPI(given, title, location string) (string, error) {
 }
 
 var (
-	legalProperty = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`)
 	propertyChars = regexp.MustCompile(`[^a-zA-Z0-9_.-]+`)
 )
+
+// legalName reports a name that hosts take,
+// ^[a-zA-Z0-9_.-]{1,64}$, without the cost of a regular expression.
+func legalName(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
 
 // argumentNames names the arguments of parameters, which come in the order of
 // placeOrder and then of their names, so that the document's order is of no
@@ -116,7 +127,7 @@ func argumentNames(list []parameter, hasBody bool) []string {
 	taken := map[string]bool{"body": hasBody}
 	free := func(s string) bool { return !taken[fold(s)] }
 	for i, p := range list {
-		if legalProperty.MatchString(p.name) && free(p.name) {
+		if legalName(p.name) && free(p.name) {
 			names[i] = p.name
 			taken[fold(p.name)] = true
 		}

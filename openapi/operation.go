@@ -5,10 +5,7 @@
 package openapi
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 )
 
@@ -118,6 +115,9 @@ type Operation struct {
 	params  []param
 	body    *body
 	input   *validator // compiled from Input at load
+	// Names within the body that hosts refuse, and what agents see instead; and
+	// the same the other way. Nil if there are none.
+	aliases, originals map[string]string
 }
 
 // param is one parameter and how it is written into a request. Property is its
@@ -152,30 +152,3 @@ type field struct {
 	ContentType   string // for multipart parts and JSON-in-form values
 	Binary        bool   // the argument is base64 text or {filename, content_type, data}
 }
-
-// Describe returns the part of the input schema that a JSON Pointer (RFC 6901)
-// leads to; its references lead to /$defs of the whole. The error says that there
-// is none, or that it is larger than 64 KiB.
-func (op *Operation) Describe(pointer string) (json.RawMessage, error) {
-	if pointer != "" && pointer[0] != '/' || len(pointer) > 2000 {
-		return nil, errors.New("the pointer is no JSON Pointer; one looks like /properties/body")
-	}
-	d := document{}
-	dec := json.NewDecoder(bytes.NewReader(op.Input))
-	dec.UseNumber()
-	if err := dec.Decode(&d.root); err != nil {
-		return nil, errors.New("the tool has no schema")
-	}
-	part, ok := d.at(pointer)
-	if !ok {
-		return nil, errors.New("the schema has nothing at this pointer")
-	}
-	raw, err := json.Marshal(part)
-	if err == nil && len(raw) > maxDescribed {
-		err = fmt.Errorf("what is at this pointer has %d bytes: ask for a part of it", len(raw))
-	}
-	return raw, err
-}
-
-// maxDescribed bounds what Describe gives, in bytes.
-const maxDescribed = 64 << 10

@@ -19,6 +19,7 @@ type translator struct {
 	hidden []string // properties that a schema around this one says are readOnly
 	inline []place  // shared schemas being written in place, for what is hidden in them
 	placed int      // how many were
+	exact  int      // within how many conditions this is, where a type that is added would mean something else
 }
 
 // schema translates one schema at p.
@@ -154,7 +155,7 @@ func (t *translator) types(v, out map[string]any) {
 	default:
 		t.c.remarks.dropped++
 	}
-	if _, ok := out["type"]; !ok && v["properties"] != nil && v["allOf"] == nil && v["oneOf"] == nil && v["anyOf"] == nil {
+	if _, ok := out["type"]; !ok && t.exact == 0 && v["properties"] != nil && v["allOf"] == nil && v["oneOf"] == nil && v["anyOf"] == nil {
 		out["type"] = "object"
 	}
 	if v["format"] == "binary" {
@@ -209,6 +210,8 @@ func (t *translator) nested(p place, v, out map[string]any, depth int) error {
 	}
 	sub := func(key string, x any) (any, error) {
 		if slices.Contains([]string{"not", "if", "then", "else"}, key) {
+			t.exact++
+			defer func() { t.exact-- }()
 			return t.schema(p.to(key), x, depth+1)
 		}
 		return t.inner(p.to(key), x, depth)
@@ -279,6 +282,15 @@ func (t *translator) properties(p place, v, out map[string]any, depth int) error
 			}
 			continue
 		}
+		if _, isRef := props["$ref"].(string); isRef && len(props) == 1 {
+			// No version allows it, but people keep properties in a file.
+			at, m, err := t.c.loader.follow(p.to(key), props)
+			if err != nil {
+				return err
+			}
+			parent := place{at.doc, strings.TrimSuffix(at.pointer, "/"+key)}
+			return t.properties(parent, withKey(v, key, m), out, depth)
+		}
 		list := map[string]any{}
 		for _, name := range slices.Sorted(maps.Keys(props)) {
 			at := p.to(key, name)
@@ -298,6 +310,9 @@ func (t *translator) properties(p place, v, out map[string]any, depth int) error
 				return err
 			}
 			list[name] = y
+			if key == "properties" && !legalName(name) {
+				t.c.remarks.odd = append(t.c.remarks.odd, name)
+			}
 		}
 		out[key] = list
 	}
@@ -345,4 +360,11 @@ func nullable(s map[string]any) map[string]any {
 		s["enum"] = append(slices.Clone(enum), nil)
 	}
 	return s
+}
+
+// withKey is m with another value for one key.
+func withKey(m map[string]any, key string, v any) map[string]any {
+	m = maps.Clone(m)
+	m[key] = v
+	return m
 }

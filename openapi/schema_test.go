@@ -176,7 +176,7 @@ func TestCorpusLoads(t *testing.T) {
 				if _, err := op.input.compiled(); err != nil {
 					t.Errorf("%s: %v", op.Name, err)
 				}
-				if names[op.Name] || len(op.Name) > maxName || !legalProperty.MatchString(op.Name) || len(op.Input) > maxSchema {
+				if names[op.Name] || len(op.Name) > maxName || !legalName(op.Name) || len(op.Input) > maxSchema {
 					t.Errorf("%s: %d bytes", op.Name, len(op.Input))
 				}
 				names[op.Name] = true

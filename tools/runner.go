@@ -62,6 +62,8 @@ type Config struct {
 	Transport http.RoundTripper
 	// ResponseLimit bounds what is read of an answer, in bytes; 0 means 1 MiB.
 	ResponseLimit int64
+	// Offer says how the tools' schemas are offered.
+	Offer Offer
 	// Timeout bounds one request to an API, and all tries of a read together; 0
 	// means 30 s.
 	Timeout time.Duration
@@ -133,7 +135,7 @@ func New(cfg Config) (*Runner, error) {
 	}
 	r := &Runner{
 		Config: cfg,
-		tools:  FromAPIs(cfg.APIs),
+		tools:  FromAPIs(cfg.APIs, cfg.Offer),
 		byName: map[string]*Tool{},
 		byOp:   map[[2]string]*Tool{},
 		owner:  rand.Text(),

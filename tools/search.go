@@ -66,7 +66,7 @@ func (r *Runner) Description(caller Caller, name, pointer string) Result {
 		return res
 	}
 	if pointer != "" {
-		part, err := t.op.Describe(pointer)
+		part, err := t.op.Describe(t.profile, pointer)
 		if err != nil {
 			res := fail(InvalidArguments, err.Error())
 			res.Envelope.Remediation = authz.RemedyArgs

@@ -99,7 +99,7 @@ func document(t testing.TB, name string) *index {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newIndex(FromAPIs([]*API{{Document: doc}}))
+	return newIndex(FromAPIs([]*API{{Document: doc}}, Offer{}))
 }
 
 // What an agent would ask for, and the tool that does it, in real documents.

@@ -24,9 +24,18 @@ type Tool struct {
 	// not make hosts throw the answer away.
 	OutputSchema json.RawMessage `json:"outputSchema"`
 	Annotations  Annotations     `json:"annotations"`
+	// Cut is true if parts of InputSchema are left out, for describe_tool to give.
+	Cut bool `json:"-"`
 
-	api *API
-	op  *openapi.Operation
+	api     *API
+	op      *openapi.Operation
+	profile openapi.Profile
+}
+
+// Offer says how schemas are offered; the zero value is the default.
+type Offer struct {
+	Profile openapi.Profile
+	Budget  int // bytes of one schema; 0 means openapi.DefaultBudget
 }
 
 // Annotations are MCP's hints of what a tool does.
@@ -44,7 +53,7 @@ const maxName = 40
 
 // FromAPIs makes the tools of all operations. A name that two documents share
 // gets its API's name as prefix in each.
-func FromAPIs(apis []*API) []*Tool {
+func FromAPIs(apis []*API, o Offer) []*Tool {
 	count := map[string]int{}
 	for _, api := range apis {
 		for _, op := range api.Document.Operations {
@@ -58,7 +67,7 @@ func FromAPIs(apis []*API) []*Tool {
 			if count[name] > 1 || strings.HasPrefix(name, ownPrefix) {
 				name = prefixed(api.Document.Name, name)
 			}
-			tools = append(tools, newTool(name, api, op))
+			tools = append(tools, newTool(name, api, op, o))
 		}
 	}
 	slices.SortFunc(tools, func(a, b *Tool) int { return strings.Compare(a.Name, b.Name) })
@@ -75,16 +84,18 @@ func prefixed(api, name string) string {
 	return full[:maxName-9] + "_" + hex.EncodeToString(sum[:4])
 }
 
-func newTool(name string, api *API, op *openapi.Operation) *Tool {
+func newTool(name string, api *API, op *openapi.Operation, o Offer) *Tool {
 	title := op.Summary
 	if title == "" {
 		title = op.Method + " " + op.Path
 	}
+	schema, cut := op.Offer(o.Profile, o.Budget)
 	return &Tool{
 		Name:         name,
 		Title:        title,
 		Description:  describe(op),
-		InputSchema:  offered(op),
+		InputSchema:  withSelect(op, schema),
+		Cut:          cut,
 		OutputSchema: outputSchema,
 		Annotations: Annotations{
 			Title:           title,
@@ -93,23 +104,44 @@ func newTool(name string, api *API, op *openapi.Operation) *Tool {
 			IdempotentHint:  idempotent(op.Method) || op.Effect == openapi.Read,
 			OpenWorldHint:   true,
 		},
-		api: api,
-		op:  op,
+		api:     api,
+		op:      op,
+		profile: o.Profile,
 	}
 }
 
-// offered is the operation's input schema with what exeat itself takes.
-func offered(op *openapi.Operation) json.RawMessage {
-	const head = `{"type":"object","properties":{`
-	if !op.JSON || op.Has(selectArg) || !bytes.HasPrefix(op.Input, []byte(head)) {
-		return op.Input
+// withSelect adds what exeat itself takes to a schema.
+func withSelect(op *openapi.Operation, schema json.RawMessage) json.RawMessage {
+	head := []byte(`"properties":{`)
+	at := bytes.Index(schema, head)
+	if !op.JSON || op.Has(selectArg) || at < 0 {
+		return schema
 	}
-	rest := op.Input[len(head):]
-	out := append(make([]byte, 0, len(op.Input)+len(selectSchema)+1), head+selectSchema...)
-	if rest[0] != '}' {
+	// The root's own properties come first only where the root was not decoded and
+	// written anew; a key before them can hold a schema as well.
+	var root map[string]json.RawMessage
+	if !bytes.HasPrefix(schema, append([]byte(`{"type":"object",`), head...)) {
+		if json.Unmarshal(schema, &root) != nil {
+			return schema
+		}
+		props := bytes.TrimSpace(root["properties"])
+		if len(props) < 2 || props[0] != '{' {
+			return schema
+		}
+		root["properties"] = opened(props, 1)
+		return mustJSON(root)
+	}
+	return opened(schema, at+len(head))
+}
+
+// opened puts selectSchema at a place in an object that is about to begin.
+func opened(object []byte, at int) json.RawMessage {
+	out := append(make([]byte, 0, len(object)+len(selectSchema)+1), object[:at]...)
+	out = append(out, selectSchema...)
+	if object[at] != '}' {
 		out = append(out, ',')
 	}
-	return append(out, rest...)
+	return append(out, object[at:]...)
 }
 
 // Operation is what the tool calls.

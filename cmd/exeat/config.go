@@ -15,6 +15,9 @@ import (
 
 	"github.com/agnivade/levenshtein"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/exeat/exeat/openapi"
+	"github.com/exeat/exeat/tools"
 )
 
 // config is exeat.yaml. Flags override it. Paths are relative to the file.
@@ -26,6 +29,10 @@ type config struct {
 	Mode string `yaml:"mode"`
 	// Pin lists tools that are listed in any mode.
 	Pin []string `yaml:"pin"`
+	// HostProfile names what hosts are known to refuse in schemas; ToolBudget
+	// bounds one, in bytes.
+	HostProfile string `yaml:"host_profile"`
+	ToolBudget  int    `yaml:"tool_budget"`
 	// Policy lists Cedar files and folders of *.cedar files. Empty means the
 	// built-in default: reads are allowed, everything else waits for a person.
 	Policy []string `yaml:"policy"`
@@ -263,4 +270,9 @@ func setDefault(s *string, value string) {
 	if *s == "" {
 		*s = value
 	}
+}
+
+// offer is how schemas are offered.
+func (c config) offer() tools.Offer {
+	return tools.Offer{Profile: openapi.Profile(c.HostProfile), Budget: c.ToolBudget}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/exeat/exeat/openapi"
 )
 
 // flags are the common ones: they say what exeat.yaml says, for one document or
@@ -26,6 +28,8 @@ type flags struct {
 	exclude        []string
 	mode           string
 	pin            []string
+	hostProfile    string
+	toolBudget     int
 	keyEnv         string
 	noCredential   bool
 	logFormat      string
@@ -46,6 +50,8 @@ func (f *flags) documents(cmd *cobra.Command) {
 func (f *flags) offer(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.StringVar(&f.mode, "mode", "", "offer tools as `MODE`: all lists them, search lists find_tools, describe_tool and call_tool instead, auto (default) searches beyond 40")
+	fs.StringVar(&f.hostProfile, "host-profile", "", "offer schemas as `HOST` takes them: generic (default), claude, openai or gemini")
+	fs.IntVar(&f.toolBudget, "tool-budget", 0, "cut schemas to `BYTES` each; agents describe the rest on demand (default 16384)")
 	fs.StringArrayVar(&f.pin, "pin", nil, "list the tool `NAME` in any mode (repeatable)")
 }
 
@@ -101,12 +107,21 @@ func (f *flags) config(specs []string) (config, error) {
 	for _, o := range []struct {
 		flag string
 		to   *string
-	}{{f.db, &c.DB}, {f.keys, &c.Keys}, {f.user, &c.User}, {f.listen, &c.Listen}, {f.inboxListen, &c.Inbox.Listen}, {f.logFormat, &c.Log}, {f.mode, &c.Mode}} {
+	}{{f.db, &c.DB}, {f.keys, &c.Keys}, {f.user, &c.User}, {f.listen, &c.Listen}, {f.inboxListen, &c.Inbox.Listen}, {f.logFormat, &c.Log}, {f.mode, &c.Mode}, {f.hostProfile, &c.HostProfile}} {
 		if o.flag != "" {
 			*o.to = o.flag
 		}
 	}
 	c.Pin = append(c.Pin, f.pin...)
+	if f.toolBudget != 0 {
+		c.ToolBudget = f.toolBudget
+	}
+	if c.ToolBudget != 0 && c.ToolBudget < 500 {
+		return c, fmt.Errorf("tool_budget is %d; it is a number of bytes, 500 or more", c.ToolBudget)
+	}
+	if c.HostProfile != "" && !slices.Contains(openapi.Profiles(), openapi.Profile(c.HostProfile)) {
+		return c, fmt.Errorf("host_profile is %q; it can be generic, claude, openai or gemini", c.HostProfile)
+	}
 	if !slices.Contains([]string{"", "auto", "all", "search"}, c.Mode) {
 		return c, fmt.Errorf("mode is %q; it can be auto, all or search", c.Mode)
 	}

@@ -155,7 +155,7 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, withInbox bo
 		Announce: func(link string) { fmt.Fprintf(errOut, "exeat: log in once, as %s, with %s\n", cfg.User, link) },
 		Trouble:  func(err error) { g.log.Error().Err(err).Msg("inbox") }}
 	g.runner, err = tools.New(tools.Config{APIs: apis, Engine: g.engine, Store: g.store, Holds: g.holds, HoldURL: g.inbox.HoldURL,
-		ResponseLimit: cfg.ResponseLimit, Timeout: cfg.Timeout, Observe: g.observe,
+		ResponseLimit: cfg.ResponseLimit, Offer: cfg.offer(), Timeout: cfg.Timeout, Observe: g.observe,
 		Current: func(p authz.Principal) (authz.Principal, bool) {
 			now := principal(cfg)
 			return now, p.Type == now.Type && p.ID == now.ID

@@ -15,7 +15,7 @@ import (
 
 const (
 	ourModule   = "github.com/exeat/exeat"
-	mostModules = 18 // that we depend on directly
+	mostModules = 20 // that we depend on directly
 )
 
 // arrows are the imports that each package may have of the others. They run one
@@ -71,6 +71,8 @@ var modules = map[string]module{
 	"golang.org/x/text":                        {"Unicode that deceives the eye, in documents and in what people are shown", []string{"authz/approval", "openapi"}},
 	"github.com/mark3labs/mcp-go":              {"the MCP protocol", []string{"cmd/exeat", "mcpserver"}},
 	"modernc.org/sqlite":                       {"the database, without cgo", []string{"store", "store/storetest"}},
+	"github.com/nicholas-fedor/shoutrrr":       {"messages to chats, mail and phones by URL", []string{"authz/approval"}},
+	"github.com/SherClockHolmes/webpush-go":    {"encrypts and signs Web Push", []string{"authz/approval"}},
 	"github.com/agnivade/levenshtein":          {"what a misspelt name was meant to be", []string{"authz", "cmd/exeat", "openapi"}},
 	"github.com/spf13/cobra":                   {"the command line", []string{"cmd/exeat"}},
 	"github.com/itchyny/gojq":                  {"_select: jq over an API's answer", []string{"tools"}},

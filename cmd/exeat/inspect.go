@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -44,7 +45,7 @@ searched by hosts, see --mode.`,
 			for _, d := range docs {
 				apis = append(apis, &tools.API{Document: d})
 			}
-			list := tools.FromAPIs(apis)
+			list := tools.FromAPIs(apis, cfg.offer())
 			out := cmd.OutOrStdout()
 			switch {
 			case lint && asJSON:
@@ -75,7 +76,7 @@ searched by hosts, see --mode.`,
 func printTools(w io.Writer, docs []*openapi.API, list []*tools.Tool) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "EFFECT\tTOOL\tOPERATION\tBYTES\tSUMMARY")
-	total := 0
+	total, cut := 0, 0
 	for _, x := range list {
 		b, err := json.Marshal(mcpserver.Describe(x))
 		if err != nil {
@@ -83,7 +84,11 @@ func printTools(w io.Writer, docs []*openapi.API, list []*tools.Tool) error {
 		}
 		total += len(b)
 		op := x.Operation()
-		fmt.Fprintf(t, "%s\t%s\t%s %s\t%d\t%s\n", op.Effect, x.Name, op.Method, op.Path, len(b), oneLine(op.Summary, 60))
+		size := strconv.Itoa(len(b))
+		if x.Cut {
+			size, cut = size+"*", cut+1
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s %s\t%s\t%s\n", op.Effect, x.Name, op.Method, op.Path, size, oneLine(op.Summary, 60))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -94,6 +99,9 @@ func printTools(w io.Writer, docs []*openapi.API, list []*tools.Tool) error {
 		if f.LeftOut {
 			left++
 		}
+	}
+	if cut > 0 {
+		fmt.Fprintf(w, "\n* the schemas of %d tools are cut to --tool-budget; agents describe the rest on demand\n", cut)
 	}
 	// Four bytes a token is a rule of thumb, not a measurement.
 	_, err := fmt.Fprintf(w, "\n%d tools, %d bytes (about %d tokens); %d operations left out, %d findings (--lint)\n",
@@ -282,7 +290,7 @@ func explainRequest(cfg config, docs []*openapi.API, agent, tool, args string) (
 	for _, d := range docs {
 		apis = append(apis, &tools.API{Document: d})
 	}
-	t, err := findTool(tools.FromAPIs(apis), tool)
+	t, err := findTool(tools.FromAPIs(apis, cfg.offer()), tool)
 	if err != nil {
 		return authz.Request{}, err
 	}
