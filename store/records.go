@@ -91,7 +91,7 @@ type Hold struct {
 type Entry struct {
 	Seq       int64     `json:"seq"`
 	Time      time.Time `json:"time"`
-	Kind      string    `json:"kind"` // call, retry, denied, outcome, hold, approve, deny, expire, cancel, send, refuse, unknown, forget, login, preview, passkey
+	Kind      string    `json:"kind"` // call, retry, denied, outcome, hold, approve, deny, expire, cancel, send, refuse, unknown, forget, login, preview, passkey, push
 	Txn       string    `json:"txn,omitempty"`
 	Principal string    `json:"principal,omitempty"`
 	Agent     string    `json:"agent,omitempty"`

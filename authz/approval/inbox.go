@@ -28,6 +28,10 @@ type Inbox struct {
 	Announce func(link string)
 	// Trouble, if not nil, is told of errors that people are not shown.
 	Trouble func(error)
+	// Push, if not nil, lets people have messages in their browsers. Notifier,
+	// if not nil, is whose failing channels the pages name.
+	Push     *Push
+	Notifier *Notifier
 
 	logins    logins
 	guesses   tally
@@ -70,6 +74,7 @@ func (in *Inbox) Handler() http.Handler {
 	mux.HandleFunc("GET /activity", in.page(in.activity))
 	mux.HandleFunc("GET /activity/{txn}", in.page(in.chain))
 	mux.HandleFunc("POST /logout", in.page(in.logout))
+	in.pushRoutes(mux)
 	mux.HandleFunc("GET /", in.page(func(http.ResponseWriter, *http.Request, session) error { return ErrNotFound }))
 	in.api(mux)
 	return in.guard(mux)

@@ -228,6 +228,7 @@ func (in *Inbox) logout(w http.ResponseWriter, r *http.Request, _ session) error
 type listPage struct {
 	frame
 	Holds []row
+	Down  []string // channels that do not work
 }
 
 // row is a hold in the list.
@@ -243,6 +244,7 @@ func (in *Inbox) list(w http.ResponseWriter, r *http.Request, s session) error {
 	}
 	p := listPage{frame: framed("Waiting for you", s)}
 	p.Refresh, p.Every = "/?auto=1", 15
+	p.Down = in.down(r.Context())
 	for _, v := range views {
 		p.Holds = append(p.Holds, row{v, left(v.Expires, in.now())})
 	}

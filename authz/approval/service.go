@@ -24,6 +24,10 @@ type Service struct {
 	TTL, ApprovedFor time.Duration
 	// MaxOpen bounds the open holds of one principal; 0 means 100.
 	MaxOpen int
+	// Notify are the channels that a Notifier tells of new holds; Push says
+	// whether it tells browsers too.
+	Notify []string
+	Push   bool
 
 	sent   remembered
 	alarms alarms
@@ -166,6 +170,9 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 			return err
 		}
 		if err := tx.Insert(h); err != nil {
+			return err
+		}
+		if err := s.enqueue(tx, h, now); err != nil {
 			return err
 		}
 		e := entryOf(h, "hold")
