@@ -53,6 +53,12 @@ type config struct {
 	Listen string `yaml:"listen"`
 	// Inbox is where people decide.
 	Inbox inboxConfig `yaml:"inbox"`
+	// Notify are the channels that are told of held calls. NotifyDigest is how
+	// many may wait before people get one message about all.
+	Notify       []notifyConfig `yaml:"notify"`
+	NotifyDigest int            `yaml:"notify_digest"`
+	// Quiet are hours in which people are not told.
+	Quiet quietConfig `yaml:"quiet"`
 	// Holds bounds how long calls wait.
 	Holds holdsConfig `yaml:"holds"`
 	// Limits bound what one principal may ask of the MCP server.
@@ -68,6 +74,7 @@ type config struct {
 type inboxConfig struct {
 	Listen string `yaml:"listen"` // a loopback address
 	URL    string `yaml:"url"`    // its origin for people, if a proxy stands before it
+	Push   string `yaml:"push"`   // whom push services can reach; switches messages to browsers on
 }
 
 type holdsConfig struct {
@@ -134,6 +141,10 @@ func loadConfig(path string) (config, error) {
 			a.Spec = relative(dir, a.Spec)
 		}
 		a.Credential.File = relative(dir, a.Credential.File)
+	}
+	for i := range c.Notify {
+		n := &c.Notify[i]
+		n.URLFile, n.SecretFile = relative(dir, n.URLFile), relative(dir, n.SecretFile)
 	}
 	for i := range c.Policy {
 		c.Policy[i] = relative(dir, c.Policy[i])
@@ -249,7 +260,7 @@ func (c config) withDefaults() (config, error) {
 		value int64
 	}{{"timeout", int64(c.Timeout)}, {"response_limit", c.ResponseLimit}, {"holds.ttl", int64(c.Holds.TTL)},
 		{"holds.approved_for", int64(c.Holds.ApprovedFor)}, {"holds.max_open", int64(c.Holds.MaxOpen)},
-		{"limits.per_second", int64(c.Limits.PerSecond)}, {"limits.concurrent", int64(c.Limits.Concurrent)}} {
+		{"notify_digest", int64(c.NotifyDigest)}, {"limits.per_second", int64(c.Limits.PerSecond)}, {"limits.concurrent", int64(c.Limits.Concurrent)}} {
 		if d.value < 0 {
 			return c, fmt.Errorf("%s is negative; leave it out for the default", d.name)
 		}

@@ -36,6 +36,7 @@ type gateway struct {
 	holds  *approval.Service
 	inbox  *approval.Inbox
 	runner *tools.Runner
+	notify *approval.Notifier
 	inboxL net.Listener // nil if this process has no inbox
 }
 
@@ -121,6 +122,10 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, withInbox bo
 	if g.engine, err = newEngine(cfg, g.docs); err != nil {
 		return nil, err
 	}
+	channels, err := notifyChannels(cfg)
+	if err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			g.close()
@@ -154,6 +159,9 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, withInbox bo
 	g.inbox = &approval.Inbox{Service: g.holds, Person: principal(cfg), URL: inboxURL(cfg.Inbox, g.inboxL),
 		Announce: func(link string) { fmt.Fprintf(errOut, "exeat: log in once, as %s, with %s\n", cfg.User, link) },
 		Trouble:  func(err error) { g.log.Error().Err(err).Msg("inbox") }}
+	if err = g.notifier(channels); err != nil {
+		return nil, err
+	}
 	g.runner, err = tools.New(tools.Config{APIs: apis, Engine: g.engine, Store: g.store, Holds: g.holds, HoldURL: g.inbox.HoldURL,
 		ResponseLimit: cfg.ResponseLimit, Offer: cfg.offer(), Timeout: cfg.Timeout, Observe: g.observe,
 		Current: func(p authz.Principal) (authz.Principal, bool) {
@@ -262,6 +270,7 @@ func (g *gateway) run(ctx context.Context, serve func(context.Context) error) er
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return g.runner.Run(ctx) })
+	group.Go(func() error { return g.notify.Run(ctx) })
 	if g.inboxL != nil {
 		group.Go(func() error { return serveHTTP(ctx, g.inboxL, g.inbox.Handler()) })
 	}

@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/exeat/exeat/authz/approval"
 )
 
 func main() { os.Exit(run()) }
@@ -21,6 +24,8 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// Libraries that speak to notification services use the default client.
+	http.DefaultTransport = approval.Bounded(http.DefaultTransport)
 	return execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }
 
@@ -82,7 +87,7 @@ Try it first:  exeat demo`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(demoCmd(), stdioCmd(), httpCmd(), toolsCmd(), callCmd(), policyCmd(), approvalsCmd(), inboxCmd(),
-		auditCmd(), keysCmd(), guardCmd())
+		auditCmd(), keysCmd(), guardCmd(), notifyCmd(), doctorCmd())
 	return root
 }
 

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/token"
+	"github.com/exeat/exeat/store"
+)
+
+func doctorCmd() *cobra.Command {
+	var f flags
+	cmd := &cobra.Command{
+		Use:   "doctor SPEC...",
+		Short: "Check the configuration, and say what it does not protect against",
+		Long: `Check what exeat would be started with: documents, policies, credentials, keys,
+the database, channels. Nothing is sent, and no key or database is made.
+The exit code is 1 if something is wrong. Lines that begin with "note" are about
+what works as it should and still does not protect.`,
+		Example: `  exeat doctor --config exeat.yaml
+  exeat doctor petstore.yaml`,
+		RunE: func(cmd *cobra.Command, specs []string) error {
+			d := doctor{w: cmd.OutOrStdout()}
+			cfg, err := f.config(specs)
+			if err != nil {
+				d.bad("configuration", err.Error())
+			} else {
+				d.examine(cmd.Context(), cfg)
+			}
+			if d.wrong > 0 {
+				return failed(fmt.Errorf("%d of the checks found something wrong", d.wrong))
+			}
+			return nil
+		},
+	}
+	f.documents(cmd)
+	f.policies(cmd)
+	f.state(cmd)
+	return cmd
+}
+
+// doctor writes what checks find, one line each.
+type doctor struct {
+	w     io.Writer
+	wrong int
+}
+
+func (d *doctor) say(kind, what, text string) {
+	fmt.Fprintf(d.w, "%-5s %s: %s\n", kind, what, strings.Join(strings.Fields(text), " "))
+}
+
+func (d *doctor) ok(what, text string)   { d.say("ok", what, text) }
+func (d *doctor) note(what, text string) { d.say("note", what, text) }
+func (d *doctor) bad(what, text string)  { d.wrong++; d.say("WRONG", what, text) }
+
+func (d *doctor) examine(ctx context.Context, cfg config) {
+	d.documents(ctx, cfg)
+	d.credentials(cfg)
+	d.keys(cfg)
+	channels, err := notifyChannels(cfg)
+	if err != nil {
+		d.bad("channels", err.Error())
+	}
+	if _, err := approval.ParseQuiet(cfg.Quiet.From, cfg.Quiet.To, cfg.Quiet.Zone); err != nil {
+		d.bad("channels", err.Error())
+	}
+	d.database(ctx, cfg, channels)
+	for i, n := range cfg.Notify {
+		if n.URL != "" {
+			d.bad("channels", fmt.Sprintf("notify[%d] has its URL, which is a secret, in the configuration file: use url_env or url_file", i))
+		}
+	}
+	if len(cfg.Notify) == 0 && cfg.Inbox.Push == "" {
+		d.note("channels", "none: a held call waits until somebody looks at the inbox; add some under notify")
+	}
+	d.login(cfg)
+}
+
+func (d *doctor) documents(ctx context.Context, cfg config) {
+	docs, err := loadDocs(ctx, cfg)
+	if err != nil {
+		d.bad("documents", err.Error())
+		return
+	}
+	for i, doc := range docs {
+		if doc.BaseURL == "" {
+			d.bad("documents", cfg.APIs[i].Spec+" names no absolute server: set base_url")
+			continue
+		}
+		d.ok("documents", fmt.Sprintf("%s: %d operations to %s", doc.Name, len(doc.Operations), doc.BaseURL))
+		if strings.HasPrefix(doc.BaseURL, "http://") {
+			d.note("documents", doc.Name+" is called without TLS: who can listen on the way reads its calls and credentials")
+		}
+	}
+	engine, err := newEngine(cfg, docs)
+	if err != nil {
+		d.bad("policies", err.Error())
+		return
+	}
+	if len(cfg.Policy) == 0 {
+		d.note("policies", "the built-in default: every read is allowed, also of what is confidential")
+	} else {
+		d.ok("policies", fmt.Sprintf("%d policies", engine.Policies()))
+	}
+	for _, w := range engine.Warnings() {
+		d.note("policies", w)
+	}
+}
+
+func (d *doctor) credentials(cfg config) {
+	for _, a := range cfg.APIs {
+		c := a.Credential
+		switch c.Strategy {
+		case "", "signed":
+			d.ok("credentials", a.Spec+": a token for each request")
+		case "static":
+			d.secret("credentials", c)
+			d.note("credentials", a.Spec+": a standing key: it works for every call, for as long as it lives, for whoever reads it on this machine; exeat guard can keep it away from here")
+		case "client_credentials":
+			d.secret("credentials", c)
+			d.note("credentials", a.Spec+": tokens of an authorization server: they are not bound to one request")
+		case "none":
+			d.note("credentials", a.Spec+": none: whoever reaches the API can call it without exeat")
+		default:
+			d.bad("credentials", fmt.Sprintf("%s: there is no strategy %q", a.Spec, c.Strategy))
+		}
+	}
+	for _, n := range cfg.Notify {
+		for _, file := range []string{n.URLFile, n.SecretFile} {
+			if file != "" {
+				d.private("channels", file)
+			}
+		}
+	}
+}
+
+func (d *doctor) secret(what string, c credentialConfig) {
+	if _, err := readSecret(c); err != nil {
+		d.bad(what, err.Error())
+	} else if c.File != "" {
+		d.private(what, c.File)
+	}
+}
+
+// private checks that others of this machine cannot read a file or folder.
+func (d *doctor) private(what, path string) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		d.bad(what, err.Error())
+	case info.Mode().Perm()&0o077 != 0:
+		d.bad(what, fmt.Sprintf("%s can be read by others (mode %04o): run chmod go= %s", path, info.Mode().Perm(), path))
+	}
+}
+
+func (d *doctor) keys(cfg config) {
+	if _, err := os.Stat(filepath.Join(cfg.Keys, "keys.json")); errors.Is(err, fs.ErrNotExist) {
+		d.note("keys", "none yet in "+cfg.Keys+"; the first use makes them")
+		return
+	}
+	before := d.wrong
+	err := filepath.WalkDir(cfg.Keys, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			d.private("keys", path)
+		}
+		return err
+	})
+	if err != nil {
+		d.bad("keys", err.Error())
+	}
+	if d.wrong > before {
+		return
+	}
+	keys, err := token.OpenKeys(cfg.Keys, cfg.KeyAlg)
+	if err != nil {
+		d.bad("keys", err.Error())
+		return
+	}
+	list, err := keys.List()
+	if err != nil {
+		d.bad("keys", err.Error())
+		return
+	}
+	d.ok("keys", fmt.Sprintf("%d in %s, only for you", len(list), cfg.Keys))
+}
+
+func (d *doctor) database(ctx context.Context, cfg config, channels []*approval.Channel) {
+	if _, err := os.Stat(cfg.DB); errors.Is(err, fs.ErrNotExist) {
+		d.note("database", "none yet at "+cfg.DB+"; the first use makes it")
+		return
+	}
+	s, err := store.Open(ctx, cfg.DB)
+	if err != nil {
+		d.bad("database", err.Error())
+		return
+	}
+	defer s.Close()
+	head, err := s.Verify(ctx)
+	if err != nil {
+		d.bad("database", err.Error())
+	} else {
+		d.ok("database", fmt.Sprintf("%s: the chain of %d entries holds", cfg.DB, head.Seq))
+	}
+	list, err := (&approval.Notifier{Service: &approval.Service{Store: s}, Channels: channels}).Health(ctx)
+	if err != nil {
+		d.bad("channels", err.Error())
+	}
+	for _, h := range list {
+		switch {
+		case h.Problem != "":
+			d.bad("channels", fmt.Sprintf("%s %s; %d messages wait, %d were given up", h.Name, h.Problem, h.Waiting, h.Failed))
+		case h.Sent.IsZero():
+			d.note("channels", h.Name+" was never used: run exeat notify test")
+		default:
+			d.ok("channels", h.Name+" took its last message")
+		}
+	}
+}
+
+// login says what the inbox's login does not protect against.
+func (d *doctor) login(cfg config) {
+	if u := cfg.Inbox.URL; u != "" && !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://127.0.0.1") && !strings.HasPrefix(u, "http://localhost") && !strings.HasPrefix(u, "http://[::1]") {
+		d.bad("inbox", "its url is not https: whoever listens on the way can take the login")
+	}
+	d.note("inbox", "logs in whoever has the link from exeat's terminal or log, as "+cfg.User+": it does not keep out an agent that has a shell as the same user of this machine")
+	if cfg.Inbox.Push != "" {
+		d.note("inbox", "push services of browser makers see when a call waits, and for which browser, not what it is")
+	}
+}
