@@ -33,8 +33,8 @@ const (
 // Enqueue keeps a new notice. If MaxNotices wait for its channel, the oldest is
 // dropped, and counted in the channel's health.
 func (tx *Tx) Enqueue(n Notice) error {
-	res, err := tx.exec(`DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE channel = $1
-		ORDER BY created, id LIMIT max(0, (SELECT count(*) FROM outbox WHERE channel = $1) - $2))`, n.Channel, MaxNotices-1)
+	res, err := tx.exec("DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE channel = $1 ORDER BY created DESC, id DESC LIMIT -1 OFFSET $2)",
+		n.Channel, MaxNotices-1)
 	if err != nil {
 		return err
 	}

@@ -127,10 +127,13 @@ func TestNoticesOfSettledHolds(t *testing.T) {
 
 // A full outbox drops the oldest, counts it, and takes the new one.
 func TestFullOutbox(t *testing.T) {
-	s := storetest.Open(t)
+	path := filepath.Join(t.TempDir(), "db")
+	s := storetest.OpenAt(t, path)
 	waiting(t, s, "1", "other")
+	raw(t, path, fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+		INSERT INTO outbox SELECT 'msg_' || i, 'c', 'hold_1', 'queued', %d + i * 1000000, %[2]d, 0, '', 0 FROM n`, store.MaxNotices-3, noon.UnixMicro()))
 	update(t, s, func(tx *store.Tx) error {
-		for i := range store.MaxNotices + 3 {
+		for i := store.MaxNotices - 2; i < store.MaxNotices+3; i++ {
 			at := noon.Add(time.Duration(i) * time.Second)
 			if err := tx.Enqueue(store.Notice{ID: fmt.Sprint("msg_", i), Channel: "c", Hold: "hold_1", Created: at, Due: at}); err != nil {
 				return err

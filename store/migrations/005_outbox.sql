@@ -10,6 +10,7 @@ CREATE TABLE outbox (
   lease   BIGINT NOT NULL
 );
 CREATE INDEX outbox_due ON outbox (state, channel, due);
+CREATE INDEX outbox_age ON outbox (channel, created, id);
 CREATE INDEX outbox_hold ON outbox (hold);
 
 CREATE TABLE channels (
