@@ -34,6 +34,7 @@ type Notifier struct {
 	mu    sync.Mutex
 	busy  map[string]bool // channels with a try under way
 	done  chan struct{}   // one of them has ended
+	told  tally           // messages to people, by channel
 	tries sync.WaitGroup
 }
 
@@ -47,6 +48,7 @@ const (
 	claimMost   = 100             // notices for people, who get few messages about them
 	claimEach   = 5               // for machines, which get one about each
 	digestEvery = 5 * time.Minute // between two messages about many calls
+	maxAnHour   = 20              // messages to people over a channel, before it is told as if many waited
 	pollAtLeast = time.Minute
 )
 
@@ -222,15 +224,25 @@ func (n *Notifier) try(ctx context.Context, c *Channel) error {
 	return nil
 }
 
+// often reports whether a channel for people has had as many messages as it gets
+// in an hour. Calls that are withdrawn as soon as they are made do not wait, and
+// could fill a phone all the same.
+func (n *Notifier) often(c *Channel, now time.Time) bool {
+	n.told.mu.Lock()
+	defer n.told.mu.Unlock()
+	s := n.told.spans[c.Name]
+	return now.Before(s.end) && s.n >= maxAnHour
+}
+
 // spare puts a channel off that was told a short while ago, if so many calls
-// wait that one message about all of them will do.
+// wait, or did, that one message about all of them will do.
 func (n *Notifier) spare(tx *store.Tx, c *Channel, now time.Time) (later bool, err error) {
 	health, err := tx.Health(c.Name)
 	if err != nil || health.Sent.IsZero() || !now.Before(health.Sent.Add(digestEvery)) {
 		return false, err
 	}
 	waiting, err := tx.Count(store.HoldFilter{States: []store.State{store.Pending}})
-	if err != nil || waiting <= n.digest() {
+	if err != nil || waiting <= n.digest() && !n.often(c, now) {
 		return false, err
 	}
 	return true, tx.Postpone(c.Name, health.Sent.Add(digestEvery))
@@ -269,6 +281,9 @@ func (n *Notifier) deliver(ctx context.Context, c *Channel, m Message) error {
 		return ctx.Err() // nobody knows; the lease ends
 	}
 	now := n.Service.now()
+	if c.People {
+		n.told.count(c.Name, now, time.Hour)
+	}
 	began := false // to fail
 	err := n.Service.update(ctx, func(tx *store.Tx) error {
 		if errors.Is(sendErr, errGone) {

@@ -57,6 +57,26 @@ func TestDigest(t *testing.T) {
 	}
 }
 
+// An agent that withdraws each call at once has a person told so often, and then
+// only now and then.
+func TestPhoneIsNotFlooded(t *testing.T) {
+	w, r := newWorld(t), newReceiver(t)
+	n := w.notifier(people(t, "phone", r))
+	total := 0
+	for i := range 60 {
+		h := w.open(call(alice, fmt.Sprint("k", i)))
+		n.run(t)
+		if _, err := w.Cancel(t.Context(), "User::alice", h.ID); err != nil {
+			t.Fatal(err)
+		}
+		total += len(texts(t, r))
+		w.pass(30 * time.Second)
+	}
+	if most := maxAnHour + int(30*time.Minute/digestEvery); total < maxAnHour || total > most {
+		t.Errorf("%d messages in half an hour, at most %d", total, most)
+	}
+}
+
 func TestQuietHours(t *testing.T) {
 	w, phone, siem := newWorld(t), newReceiver(t), newReceiver(t)
 	n := w.notifier(people(t, "phone", phone), machine(t, "siem", siem))

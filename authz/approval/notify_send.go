@@ -103,9 +103,14 @@ func explainSend(err error) error {
 
 // Send sends one message, within 20 s. Errors hold no URL and nothing that a
 // service said.
-func (c *Channel) Send(ctx context.Context, m Message) error {
+func (c *Channel) Send(ctx context.Context, m Message) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
+	defer func() {
+		if recover() != nil {
+			err = errPanic
+		}
+	}()
 	return explainSend(c.send(ctx, m))
 }
 
@@ -129,8 +134,9 @@ func NewChannel(name, rawURL string) (*Channel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("notify: %s: the URL does not name a service that exeat knows, or lacks a part of it; see https://shoutrrr.nickfedor.com/services", name)
 	}
+	under := make(chan struct{}, maxHung)
 	return &Channel{Name: name, People: true, send: func(ctx context.Context, m Message) error {
-		return outside(ctx, func() error {
+		return outside(ctx, under, func() error {
 			text := m.Text + "\n" + m.Link
 			return service.Send(text, &types.Params{types.TitleKey: m.Title})
 		})
@@ -166,11 +172,21 @@ func locate(rawURL string) (service types.Service, err error) {
 	return service, nil
 }
 
+// maxHung bounds the tries over one channel that hang on after they were given
+// up: a mail server may never answer.
+const maxHung = 3
+
 // outside runs what knows no context, and does not wait for it longer than ctx
-// lasts. A panic in it is an error.
-func outside(ctx context.Context, f func() error) error {
+// lasts. under has room for what may be under way. A panic in f is an error.
+func outside(ctx context.Context, under chan struct{}, f func() error) error {
+	select {
+	case under <- struct{}{}:
+	default:
+		return errSlow
+	}
 	result := make(chan error, 1)
 	go func() {
+		defer func() { <-under }()
 		defer func() {
 			if recover() != nil {
 				result <- errPanic

@@ -170,7 +170,7 @@ func (n *Notifier) messages(c *Channel, notices []store.Notice, holds []store.Ho
 		return out
 	}
 	texts, groups := n.fold(notices, holds)
-	if len(notices) > n.digest() {
+	if len(notices) > n.digest() || n.often(c, now) {
 		return []Message{n.many(texts, groups, notices, holds, now)}
 	}
 	for _, text := range texts {

@@ -2,13 +2,16 @@ package approval
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -179,6 +182,45 @@ func TestMail(t *testing.T) {
 		t.Error(head)
 	}
 	plain(t, strings.ReplaceAll(strings.ReplaceAll(body, "=\r\n", ""), "=C2=B7", "·"))
+}
+
+// A mail server that never says a word holds no more than a few tries.
+func TestMailServerHangs(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var conns []net.Conn
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns = append(conns, conn)
+		}
+	}()
+	c, err := NewChannel("mail", "smtp://"+l.Addr().String()+"/?from=exeat@example.com&to=alice@example.com&auth=none&encryption=none&usestarttls=no")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 * maxHung {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		if err := c.Send(ctx, Message{Title: "t", Text: "x"}); !errors.Is(err, errSlow) {
+			t.Error(err)
+		}
+		cancel()
+	}
+	l.Close()
+	<-ended
+	if len(conns) > maxHung {
+		t.Errorf("%d connections hang", len(conns))
+	}
+	for _, conn := range conns {
+		conn.Close()
+	}
 }
 
 // serveMail takes one message as a mail server does.

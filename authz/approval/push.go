@@ -151,24 +151,22 @@ func (p *Push) send(ctx context.Context, sub store.Subscription, m Message) erro
 	if most := 3000; len(body) > most { // of 4096 with the encryption
 		return errOther
 	}
-	return outside(ctx, func() error {
-		resp, err := webpush.SendNotificationWithContext(ctx, body, &webpush.Subscription{Endpoint: sub.Endpoint, Keys: webpush.Keys{Auth: sub.Auth, P256dh: sub.P256dh}},
-			&webpush.Options{HTTPClient: p.client, Subscriber: p.Contact, TTL: int(pushLife.Seconds()), Urgency: webpush.UrgencyHigh,
-				VAPIDPublicKey: p.public, VAPIDPrivateKey: p.private})
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		switch {
-		case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone:
-			return errGone // RFC 8030 §7.3
-		case 300 <= resp.StatusCode && resp.StatusCode < 400:
-			return errRedirect
-		case resp.StatusCode >= 400:
-			return statusError(resp.StatusCode)
-		}
-		return nil
-	})
+	resp, err := webpush.SendNotificationWithContext(ctx, body, &webpush.Subscription{Endpoint: sub.Endpoint, Keys: webpush.Keys{Auth: sub.Auth, P256dh: sub.P256dh}},
+		&webpush.Options{HTTPClient: p.client, Subscriber: p.Contact, TTL: int(pushLife.Seconds()), Urgency: webpush.UrgencyHigh,
+			VAPIDPublicKey: p.public, VAPIDPrivateKey: p.private})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone:
+		return errGone // RFC 8030 §7.3
+	case 300 <= resp.StatusCode && resp.StatusCode < 400:
+		return errRedirect
+	case resp.StatusCode >= 400:
+		return statusError(resp.StatusCode)
+	}
+	return nil
 }
 
 // forget drops a browser that is not there any more, and what waits for it.
