@@ -41,6 +41,8 @@ type Approval struct {
 	At      time.Time       `json:"at"`
 	Expires time.Time       `json:"expires"`
 	AMR     []string        `json:"amr"`
+	// Signed is the proof of a passkey, if one signed: approval.Signed as JSON.
+	Signed json.RawMessage `json:"signed,omitempty"`
 	// Proof is a MAC over the hold's id, digest and the fields above, made with
 	// a key that is not in the database.
 	Proof []byte `json:"proof"`
@@ -112,6 +114,8 @@ type Entry struct {
 	JTI       string    `json:"jti,omitempty"`
 	Standing  bool      `json:"standing,omitempty"` // the credential outlives the call
 	Note      string    `json:"note,omitempty"`
-	Prev      string    `json:"prev"` // hash of the entry before
-	Hash      string    `json:"hash"`
+	// Signed is the proof of a passkey for an approval: approval.Signed as JSON.
+	Signed json.RawMessage `json:"signed,omitempty"`
+	Prev   string          `json:"prev"` // hash of the entry before
+	Hash   string          `json:"hash"`
 }

@@ -37,6 +37,7 @@ const maxReason = 500
 type Person struct {
 	Principal authz.Principal
 	AMR       []string // how, RFC 8176
+	Strong    bool     // by a passkey, which no page of another can ask for
 	Since     time.Time
 }
 
@@ -49,4 +50,6 @@ type Verdict struct {
 	Approve bool
 	Digest  string
 	Reason  string // for a denial: told to the agent; at most 500 characters
+	// Signed is the proof of a passkey for an approval. Who has a passkey needs it.
+	Signed *Signed
 }

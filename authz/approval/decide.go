@@ -36,6 +36,10 @@ func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) 
 		if subtle.ConstantTimeCompare([]byte(v.Digest), []byte(h.Digest)) != 1 {
 			return ErrDigest
 		}
+		who, err := s.sign(tx, h, who, v, now)
+		if err != nil {
+			return err
+		}
 		e, entry, err := s.verdict(h, who, v, now)
 		if err != nil {
 			return err
@@ -73,6 +77,12 @@ func (s *Service) verdict(h store.Hold, who Person, v Verdict, now time.Time) (E
 		return nil, entry, err
 	}
 	a := store.Approval{By: by, ByName: who.name(), Once: true, At: now, Expires: now.Add(s.approvedFor()), AMR: who.AMR}
+	if v.Signed != nil {
+		if a.Signed, err = json.Marshal(v.Signed); err != nil {
+			return nil, entry, err
+		}
+		entry.Signed = a.Signed
+	}
 	a.Proof = s.prove(h, a)
 	return Approve{Approval: a}, entry, nil
 }
@@ -88,7 +98,7 @@ func (s *Service) approvedFor() time.Duration {
 // needs the same permission as an approval.
 func (s *Service) mayDecide(h store.Hold, who Person, now time.Time) authz.Decision {
 	f := authz.HoldFacts{ID: h.ID, API: h.API, Action: h.Tool, Effect: h.Effect, Now: now,
-		Approval: authz.Approval{By: who.Principal, Once: true, At: now, Expires: now.Add(s.approvedFor()), AMR: who.AMR}}
+		Approval: authz.Approval{By: who.Principal, Once: true, At: now, Expires: now.Add(s.approvedFor()), AMR: who.AMR, PhishingResistant: who.Strong}}
 	if json.Unmarshal(h.Principal, &f.Requester) != nil || json.Unmarshal(h.Agent, &f.Agent) != nil {
 		return authz.Decision{Outcome: authz.Deny, Reason: "the hold does not say who asks"}
 	}

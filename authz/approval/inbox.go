@@ -26,6 +26,8 @@ type Inbox struct {
 	// terminal. The login page then offers to ask for one, at most one each
 	// 30 s.
 	Announce func(link string)
+	// Passkeys, if not nil, lets people sign in and approve with passkeys.
+	Passkeys *Passkeys
 	// Trouble, if not nil, is told of errors that people are not shown.
 	Trouble func(error)
 	// Push, if not nil, lets people have messages in their browsers. Notifier,
@@ -75,6 +77,7 @@ func (in *Inbox) Handler() http.Handler {
 	mux.HandleFunc("GET /activity/{txn}", in.page(in.chain))
 	mux.HandleFunc("POST /logout", in.page(in.logout))
 	in.pushRoutes(mux)
+	in.passkeyRoutes(mux)
 	mux.HandleFunc("GET /", in.page(func(http.ResponseWriter, *http.Request, session) error { return ErrNotFound }))
 	in.api(mux)
 	return in.guard(mux)
@@ -145,9 +148,14 @@ func (in *Inbox) enter(w http.ResponseWriter, r *http.Request, code string) (ses
 		in.logins.end(secret)
 	}
 	// RFC 8176 "otp": the link holds a one-time password.
-	p := Person{Principal: in.Person, AMR: []string{"otp"}}
+	return in.start(w, r, Person{Principal: in.Person, AMR: []string{"otp"}}, "inbox, by one-time link")
+}
+
+// start records a login and begins its session.
+func (in *Inbox) start(w http.ResponseWriter, r *http.Request, p Person, how string) (session, error) {
+	now := in.now()
 	err := in.Service.update(r.Context(), func(tx *store.Tx) error {
-		return tx.Append(store.Entry{Kind: "login", Time: now, Principal: p.name(), By: p.name(), Note: "inbox, by one-time link"})
+		return tx.Append(store.Entry{Kind: "login", Time: now, Principal: p.name(), By: p.name(), Note: how})
 	})
 	if err != nil {
 		return session{}, err
@@ -221,5 +229,9 @@ func (in *Inbox) look(r *http.Request, s session) (store.Hold, HoldView, error) 
 // sees says whether a hold is the person's own, and whether the policies let
 // the person decide it.
 func (in *Inbox) sees(h store.Hold, s session) (own, may bool) {
-	return h.Subject == s.person.name(), in.Service.mayDecide(h, s.person, in.now()).Outcome == authz.Allow
+	who := s.person
+	if s.signs {
+		who.AMR, who.Strong = passkeyAMR, true
+	}
+	return h.Subject == s.person.name(), in.Service.mayDecide(h, who, in.now()).Outcome == authz.Allow
 }

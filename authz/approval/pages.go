@@ -49,6 +49,10 @@ var failures = []struct {
 	{errCode, http.StatusForbidden, "code", "This login link was used already, is older than 10 minutes, or never was one."},
 	{errGuesses, http.StatusTooManyRequests, "guesses", "Too many login links did not work within a minute. Only a link that works is taken now."},
 	{errToken, http.StatusForbidden, "csrf", "The form is not from this login. Go back, reload the page and try again."},
+	{errNeedPasskey, http.StatusForbidden, "passkey_needed", "You have a passkey: approve on the page of the call, where it can sign."},
+	{errMorePasskey, http.StatusForbidden, "passkey_more", "You have a passkey: sign in with it to add another one."},
+	{errKeyName, http.StatusUnprocessableEntity, "passkey_name", "Give the passkey a name of at most 60 characters."},
+	{errPasskey, http.StatusForbidden, "passkey", "The passkey was not accepted. Reload the page and try again."},
 	{errRequest, http.StatusBadRequest, "request", "The request is not complete."},
 	{errLogin, http.StatusUnauthorized, "login", "You are not logged in, or not any more."},
 }
@@ -160,6 +164,7 @@ func serveStyle(w http.ResponseWriter, _ *http.Request) {
 
 type loginPage struct {
 	frame
+	Passkey  string // options for a sign-in with a passkey, or ""
 	Code     string
 	Announce bool // offer to print a new link
 	Printed  bool // one was printed
@@ -167,6 +172,12 @@ type loginPage struct {
 
 func (in *Inbox) showLogin(w http.ResponseWriter, status int, p loginPage) {
 	p.Title, p.Announce = "Log in", in.Announce != nil
+	if in.Passkeys != nil {
+		if o, err := in.Passkeys.signIn(); err == nil {
+			p.Passkey = options(o.Response)
+			scripted(w)
+		}
+	}
 	if err := render(w, status, "login.html", p); err != nil {
 		http.Error(w, errLogin.Error(), status)
 	}
@@ -256,6 +267,8 @@ type holdPage struct {
 	row
 	Arguments []arg
 	Within    string // how long an approval lasts
+	Sign      string // options for the passkey that signs an approval, or ""
+	Until     string // when that has to be done
 	Deceives  bool   // something was spelt out
 	Escaped   bool   // so much that all of it is written with escapes
 }
@@ -311,6 +324,11 @@ func (in *Inbox) showHold(w http.ResponseWriter, status int, s session, v HoldVi
 		p.Refresh, p.Every = "/h/"+v.ID+"?auto=1", 3
 	}
 	p.spell()
+	if s.signs && v.MayDecide {
+		if err := in.askToSign(w, s, &p); err != nil {
+			return err
+		}
+	}
 	return render(w, status, "hold.html", p)
 }
 
@@ -319,6 +337,10 @@ func (in *Inbox) decide(w http.ResponseWriter, r *http.Request, s session) error
 	switch r.PostForm.Get("verdict") {
 	case "approve":
 		v.Approve, v.Reason = true, ""
+		var err error
+		if v.Signed, err = in.signed(r); err != nil {
+			return err
+		}
 	case "deny":
 	default:
 		return errRequest

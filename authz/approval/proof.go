@@ -120,6 +120,9 @@ func (s *Service) prove(h store.Hold, a store.Approval) []byte {
 	for _, m := range a.AMR {
 		field(m)
 	}
+	if len(a.Signed) > 0 {
+		field(string(a.Signed))
+	}
 	return mac.Sum(nil)
 }
 
@@ -135,7 +138,7 @@ func ApprovalOf(h store.Hold) (*authz.Approval, error) {
 	if h.Approval == nil {
 		return nil, errors.New("the hold has no approval")
 	}
-	a := &authz.Approval{Once: h.Approval.Once, At: h.Approval.At, Expires: h.Approval.Expires, AMR: h.Approval.AMR}
+	a := &authz.Approval{Once: h.Approval.Once, At: h.Approval.At, Expires: h.Approval.Expires, AMR: h.Approval.AMR, PhishingResistant: len(h.Approval.Signed) > 0}
 	if err := json.Unmarshal(h.Approval.By, &a.By); err != nil {
 		return nil, fmt.Errorf("read who approved: %v", err)
 	}

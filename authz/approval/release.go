@@ -66,7 +66,7 @@ func (s *Service) claim(ctx context.Context, id string, mine func(store.Hold) bo
 		if h.State != store.Approved || !mine(h) {
 			return ErrNotFound
 		}
-		if why := s.releasable(h, now); why != nil {
+		if why := s.releasable(tx, h, now); why != nil {
 			refused = fmt.Errorf("%s: %w", h.ID, why)
 			if errors.Is(why, ErrTampered) {
 				_, err = s.condemn(tx, h, now)
@@ -98,7 +98,7 @@ func (s *Service) claim(ctx context.Context, id string, mine func(store.Hold) bo
 }
 
 // releasable says why an approved hold must not be sent, or nil.
-func (s *Service) releasable(h store.Hold, now time.Time) error {
+func (s *Service) releasable(tx *store.Tx, h store.Hold, now time.Time) error {
 	if !s.proven(h) || s.sent.has(h.ID) {
 		return ErrTampered
 	}
@@ -106,8 +106,11 @@ func (s *Service) releasable(h store.Hold, now time.Time) error {
 	if err := json.Unmarshal(h.Approval.By, &by); err != nil {
 		return ErrTampered
 	}
+	if err := s.resigned(tx, h); err != nil {
+		return err
+	}
 	// Another process may have taken the verdict, under other policies.
-	if d := s.mayDecide(h, Person{Principal: by, AMR: h.Approval.AMR}, now); d.Outcome != authz.Allow {
+	if d := s.mayDecide(h, Person{Principal: by, AMR: h.Approval.AMR, Strong: len(h.Approval.Signed) > 0}, now); d.Outcome != authz.Allow {
 		return fmt.Errorf("%w: %s", ErrForbidden, d.Reason)
 	}
 	return nil

@@ -23,6 +23,7 @@ type session struct {
 	person Person
 	csrf   string
 	used   time.Time
+	signs  bool // the person has a passkey, with which they approve
 }
 
 func (s session) over(now time.Time) bool {
@@ -159,5 +160,9 @@ func (in *Inbox) who(r *http.Request) (s session, secret string, ok bool) {
 	}
 	secret = cookies[0].Value
 	s, ok = in.logins.find(secret, in.now(), r.URL.Query().Get("auto") == "")
+	if ok {
+		h, err := in.Service.holder(r.Context(), s.person.name())
+		s.signs = err == nil && len(h.keys) > 0 // Decide looks again
+	}
 	return s, secret, ok
 }

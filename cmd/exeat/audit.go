@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -142,12 +143,15 @@ func printable(s string) string {
 
 func auditVerifyCmd() *cobra.Command {
 	var f flags
-	var head string
+	var head, passkeys string
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Check that no entry was changed, removed, moved or put in",
 		Long: `Check the whole chain and print its head as SEQ:HASH. Note the head outside this
-machine; --head SEQ:HASH later proves that nothing was cut off up to there.`,
+machine; --head SEQ:HASH later proves that nothing was cut off up to there.
+
+--passkeys FILE checks each approval that a passkey signed against the public
+keys that "exeat passkeys export" printed, and says how many were not signed.`,
 		Args: cobra.NoArgs,
 		RunE: onLog(&f, func(cmd *cobra.Command, s *store.Store) error {
 			got, err := s.Verify(cmd.Context())
@@ -164,11 +168,27 @@ machine; --head SEQ:HASH later proves that nothing was cut off up to there.`,
 					return failed(fmt.Errorf("the audit log is broken: %w", err))
 				}
 			}
+			if passkeys != "" {
+				b, err := os.ReadFile(passkeys)
+				if err != nil {
+					return err
+				}
+				var pins []approval.Pinned
+				if err := json.Unmarshal(b, &pins); err != nil {
+					return fmt.Errorf("%s is not what exeat passkeys export prints: %w", passkeys, err)
+				}
+				signed, unsigned, err := checkSigned(cmd, s, pins)
+				if err != nil {
+					return failed(fmt.Errorf("the audit log is not what people signed: %w", err))
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%d approvals are signed by pinned passkeys, %d are not signed\n", signed, unsigned)
+			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "ok: %d entries, head %d:%s\n", got.Seq, got.Seq, got.Hash)
 			return err
 		}),
 	}
 	f.database(cmd)
+	cmd.Flags().StringVar(&passkeys, "passkeys", "", "also check the approvals that passkeys signed against the public keys in `FILE`")
 	cmd.Flags().StringVar(&head, "head", "", "also check that the log still holds the noted head `SEQ:HASH`")
 	return cmd
 }

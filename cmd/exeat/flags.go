@@ -64,7 +64,7 @@ func (f *flags) policies(cmd *cobra.Command) {
 func (f *flags) state(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	f.database(cmd)
-	fs.StringVar(&f.keys, "keys", "", "keep signing keys in `DIR` (default: ~/.local/state/exeat/keys)")
+	f.keyFolder(cmd)
 	fs.StringVar(&f.user, "user", "", "call as the principal `NAME` (default: the operating system's user)")
 	fs.StringArrayVar(&f.groups, "group", nil, "put the principal into the group `NAME` (repeatable)")
 	fs.StringVar(&f.keyEnv, "api-key-env", "", "send the API's standing key from the environment variable `NAME`, where the document's security scheme puts it, instead of a token signed for each call")
@@ -75,6 +75,10 @@ func (f *flags) state(cmd *cobra.Command) {
 // database adds the flag for the database alone.
 func (f *flags) database(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.db, "db", "", "keep holds and the audit log in the SQLite file `PATH` (default: ~/.local/state/exeat/exeat.db)")
+}
+
+func (f *flags) keyFolder(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.keys, "keys", "", "keep signing keys in `DIR` (default: ~/.local/state/exeat/keys)")
 }
 
 // config merges the file and the flags. specs are the SPEC arguments.

@@ -162,6 +162,9 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, withInbox bo
 	if err = g.notifier(channels); err != nil {
 		return nil, err
 	}
+	if keys, why := approval.NewPasskeys(g.holds, g.inbox.URL); why == nil {
+		g.inbox.Passkeys = keys // elsewhere the page says why there are none
+	}
 	g.runner, err = tools.New(tools.Config{APIs: apis, Engine: g.engine, Store: g.store, Holds: g.holds, HoldURL: g.inbox.HoldURL,
 		ResponseLimit: cfg.ResponseLimit, Offer: cfg.offer(), Timeout: cfg.Timeout, Observe: g.observe,
 		Current: func(p authz.Principal) (authz.Principal, bool) {

@@ -15,7 +15,7 @@ import (
 
 const (
 	ourModule   = "github.com/exeat/exeat"
-	mostModules = 20 // that we depend on directly
+	mostModules = 23 // that we depend on directly
 )
 
 // arrows are the imports that each package may have of the others. They run one
@@ -76,6 +76,9 @@ var modules = map[string]module{
 	"github.com/agnivade/levenshtein":          {"what a misspelt name was meant to be", []string{"authz", "cmd/exeat", "openapi"}},
 	"github.com/spf13/cobra":                   {"the command line", []string{"cmd/exeat"}},
 	"github.com/itchyny/gojq":                  {"_select: jq over an API's answer", []string{"tools"}},
+	"github.com/go-webauthn/webauthn":          {"passkeys: WebAuthn, with its formats and algorithms", []string{"authz/approval"}},
+	"github.com/chromedp/chromedp":             {"a real browser, for tests of the pages", nil},
+	"github.com/chromedp/cdproto":              {"the browser's virtual authenticator, in tests", nil},
 	"charm.land/bubbletea/v2":                  {"exeat approvals watch on the full screen", []string{"cmd/exeat"}},
 	"github.com/rs/zerolog":                    {"the log on stderr", []string{"cmd/exeat"}},
 	"golang.org/x/sync":                        {"errgroup: what runs together ends together; a semaphore over bytes", []string{"cmd/exeat", "mcpserver"}},

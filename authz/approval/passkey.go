@@ -1,0 +1,477 @@
+package approval
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/webauthn"
+
+	"github.com/exeat/exeat/store"
+)
+
+// Passkeys are WebAuthn credentials of the people of one inbox: they sign in
+// with them, and sign decisions. User verification is always asked for.
+type Passkeys struct {
+	*Service
+	web *webauthn.WebAuthn
+
+	mu         sync.Mutex
+	ceremonies map[string]ceremony // by challenge; guarded by mu
+}
+
+// ceremony is a challenge that was given out and not answered yet.
+type ceremony struct {
+	person string // who registers; "" for a sign-in
+	data   webauthn.SessionData
+	end    time.Time
+}
+
+// Bounds of ceremonies and keys.
+const (
+	ceremonyLife  = 5 * time.Minute
+	maxCeremonies = 256
+	maxPasskeys   = 20 // of one person
+	maxKeyName    = 60 // characters
+	passkeyDomain = "exeat passkey 1\n"
+	signedDomain  = "exeat decision 1\n"
+)
+
+// passkeyAMR is how somebody with a passkey was recognised (RFC 8176): a key, and
+// what unlocks it.
+var passkeyAMR = []string{"mfa", "pop", "user"}
+
+// Errors of passkeys.
+var (
+	errPasskey     = errors.New("the passkey was not accepted")
+	errMorePasskey = errors.New("another passkey can be added only by somebody who signed in with one")
+	errKeyName     = errors.New("a passkey has a name of at most 60 characters")
+	errNeedPasskey = errors.New("this needs a passkey")
+)
+
+// NewPasskeys is for an inbox at origin. The error says why browsers would not
+// use passkeys there.
+func NewPasskeys(s *Service, origin string) (*Passkeys, error) {
+	web, err := webAt(origin)
+	if err != nil {
+		return nil, err
+	}
+	return &Passkeys{Service: s, web: web, ceremonies: map[string]ceremony{}}, nil
+}
+
+// holder is a person as the library knows one.
+type holder struct {
+	name string
+	keys []webauthn.Credential
+}
+
+// WebAuthnID implements webauthn.User. It tells nothing of the person, and is the
+// same for all of their keys.
+func (h holder) WebAuthnID() []byte {
+	sum := sha256.Sum256([]byte("exeat user handle 1\n" + h.name))
+	return sum[:]
+}
+
+// WebAuthnName implements webauthn.User.
+func (h holder) WebAuthnName() string { return personName(h.name) }
+
+// WebAuthnDisplayName implements webauthn.User.
+func (h holder) WebAuthnDisplayName() string { return personName(h.name) }
+
+// WebAuthnCredentials implements webauthn.User.
+func (h holder) WebAuthnCredentials() []webauthn.Credential { return h.keys }
+
+// stamped is the MAC of a passkey: who can write to the database cannot put in a
+// key, or give one to somebody else.
+func (s *Service) stamped(p store.Passkey) []byte {
+	p.Version, p.Mark = 0, nil
+	p.Created, p.Used, p.Revoked = p.Created.UTC(), p.Used.UTC(), p.Revoked.UTC()
+	form, err := json.Marshal(p)
+	if err != nil {
+		return nil
+	}
+	return s.mac(passkeyDomain, form)
+}
+
+// PasskeysOf lists the good passkeys of a person, or of everybody if person is
+// "". One whose seal is broken is left out.
+func (s *Service) PasskeysOf(ctx context.Context, person string) ([]store.Passkey, error) {
+	var list []store.Passkey
+	err := s.Store.View(ctx, func(tx *store.Tx) error {
+		all, err := tx.Passkeys(person)
+		list = slices.DeleteFunc(all, func(p store.Passkey) bool { return !s.goodKey(p) })
+		return err
+	})
+	return list, err
+}
+
+func (s *Service) goodKey(p store.Passkey) bool {
+	return len(s.Key) >= 32 && p.Revoked.IsZero() && hmac.Equal(p.Mark, s.stamped(p))
+}
+
+func (s *Service) holder(ctx context.Context, person string) (h holder, err error) {
+	err = s.Store.View(ctx, func(tx *store.Tx) error {
+		h, err = s.signers(tx, person)
+		return err
+	})
+	return h, err
+}
+
+// begin remembers a challenge; the oldest makes room.
+func (k *Passkeys) begin(person string, data webauthn.SessionData) {
+	now := k.now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for len(k.ceremonies) >= maxCeremonies {
+		oldest := ""
+		for c, x := range k.ceremonies {
+			if oldest == "" || x.end.Before(k.ceremonies[oldest].end) {
+				oldest = c
+			}
+		}
+		delete(k.ceremonies, oldest)
+	}
+	k.ceremonies[data.Challenge] = ceremony{person, data, now.Add(ceremonyLife)}
+}
+
+// take ends the ceremony of a challenge, and reports whether it was open.
+func (k *Passkeys) take(challenge string) (ceremony, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c, ok := k.ceremonies[challenge]
+	delete(k.ceremonies, challenge)
+	return c, ok && k.now().Before(c.end)
+}
+
+// registration is what a browser needs to make a passkey. more says that the
+// person signed in with one.
+func (k *Passkeys) registration(ctx context.Context, person string, more bool) (*protocol.CredentialCreation, error) {
+	h, err := k.holder(ctx, person)
+	if err != nil {
+		return nil, err
+	}
+	if len(h.keys) > 0 && !more {
+		return nil, errMorePasskey
+	}
+	options, data, err := k.web.BeginRegistration(h, webauthn.WithExclusions(webauthn.Credentials(h.keys).CredentialDescriptors()))
+	if err != nil {
+		return nil, err
+	}
+	k.begin(person, *data)
+	return options, nil
+}
+
+// register keeps the passkey that a browser made.
+func (k *Passkeys) register(ctx context.Context, person string, more bool, name string, response []byte) error {
+	if name == "" || !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxKeyName {
+		return errKeyName
+	}
+	parsed, err := protocol.ParseCredentialCreationResponseBytes(response)
+	if err != nil {
+		return fmt.Errorf("%w: %v", errPasskey, err)
+	}
+	c, ok := k.take(parsed.Response.CollectedClientData.Challenge)
+	if !ok || c.person != person {
+		return fmt.Errorf("%w: it took too long, or was answered before", errPasskey)
+	}
+	credential, err := k.web.CreateCredential(holder{name: person}, c.data, parsed)
+	if err != nil {
+		return fmt.Errorf("%w: %v", errPasskey, err)
+	}
+	record, err := json.Marshal(credential)
+	if err != nil {
+		return err
+	}
+	now := k.now()
+	p := store.Passkey{ID: keyID(credential.ID), Person: person, Name: name, Credential: record, Created: now}
+	p.Mark = k.stamped(p)
+	return k.update(ctx, func(tx *store.Tx) error {
+		all, err := tx.Passkeys(person)
+		if err != nil {
+			return err
+		}
+		good := slices.DeleteFunc(all, func(p store.Passkey) bool { return !k.goodKey(p) })
+		if len(good) > 0 && !more || len(good) >= maxPasskeys {
+			return errMorePasskey
+		}
+		if err := tx.InsertPasskey(p); err != nil {
+			return err
+		}
+		return tx.Append(store.Entry{Kind: "passkey", Time: now, Principal: person, By: person, Note: "added a passkey"})
+	})
+}
+
+// RevokePasskey ends a passkey. by is who does it.
+func (s *Service) RevokePasskey(ctx context.Context, person, id, by string) error {
+	return s.update(ctx, func(tx *store.Tx) error {
+		p, err := tx.Passkey(id)
+		if errors.Is(err, store.ErrNotFound) || err == nil && (p.Person != person || !s.goodKey(p)) {
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		now := s.now()
+		p.Revoked = now
+		p.Mark = s.stamped(p)
+		if err := tx.SwapPasskey(p); err != nil {
+			return err
+		}
+		return tx.Append(store.Entry{Kind: "passkey", Time: now, Principal: person, By: by, Note: "revoked a passkey"})
+	})
+}
+
+// signIn is what a browser needs to sign somebody in.
+func (k *Passkeys) signIn() (*protocol.CredentialAssertion, error) {
+	options, data, err := k.web.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
+	if err != nil {
+		return nil, err
+	}
+	k.begin("", *data)
+	return options, nil
+}
+
+// signedIn is the name of the person whose passkey answered.
+func (k *Passkeys) signedIn(ctx context.Context, response []byte) (string, error) {
+	parsed, err := protocol.ParseCredentialRequestResponseBytes(response)
+	if err != nil {
+		return "", fmt.Errorf("%w: %v", errPasskey, err)
+	}
+	c, ok := k.take(parsed.Response.CollectedClientData.Challenge)
+	if !ok || c.person != "" {
+		return "", fmt.Errorf("%w: it took too long, or was answered before", errPasskey)
+	}
+	var key store.Passkey
+	find := func(id, handle []byte) (webauthn.User, error) {
+		var h holder
+		err := k.Store.View(ctx, func(tx *store.Tx) error {
+			var err error
+			key, err = tx.Passkey(keyID(id))
+			return err
+		})
+		if err != nil || !k.goodKey(key) {
+			return nil, errPasskey
+		}
+		h, err = k.holder(ctx, key.Person)
+		return h, err
+	}
+	_, credential, err := k.web.ValidatePasskeyLogin(find, c.data, parsed)
+	if err != nil {
+		return "", fmt.Errorf("%w: %v", errPasskey, err)
+	}
+	err = k.update(ctx, func(tx *store.Tx) error { return k.count(tx, credential, k.now()) })
+	return key.Person, err
+}
+
+// Signed is a decision that a passkey signed: what is kept of it, with which
+// anybody who has the person's public key can check it.
+type Signed struct {
+	Origin string          `json:"origin"` // of the inbox
+	Choice string          `json:"choice"` // once
+	Until  time.Time       `json:"until"`  // when the challenge ended
+	Answer json.RawMessage `json:"answer"` // AuthenticationResponseJSON (WebAuthn Level 3 §5.1.9)
+}
+
+// challenge is what a passkey signs: this person's choice for this hold, while
+// it can be made.
+func challenge(person, hold, digest, choice string, until time.Time) []byte {
+	form, err := json.Marshal([]string{person, hold, digest, choice, until.UTC().Format(time.RFC3339)})
+	if err != nil {
+		return nil // strings can always be encoded
+	}
+	sum := sha256.Sum256(append([]byte(signedDomain), form...))
+	return sum[:]
+}
+
+// asking is what a browser needs to sign a choice; nil if the person has no
+// passkey.
+func (k *Passkeys) asking(ctx context.Context, person, hold, digest, choice string, until time.Time) (*protocol.CredentialAssertion, error) {
+	who, err := k.holder(ctx, person)
+	if err != nil || len(who.keys) == 0 {
+		return nil, err
+	}
+	options, _, err := k.web.BeginLogin(who, webauthn.WithChallenge(challenge(person, hold, digest, choice, until)), webauthn.WithUserVerification(protocol.VerificationRequired))
+	return options, err
+}
+
+// webAt is WebAuthn for an inbox at origin.
+func webAt(origin string) (*webauthn.WebAuthn, error) {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme != "https" && u.Hostname() != "localhost" {
+		return nil, fmt.Errorf("browsers use passkeys on https and on http://localhost, and the inbox is at %s", origin)
+	}
+	web, err := webauthn.New(&webauthn.Config{RPID: u.Hostname(), RPDisplayName: "exeat", RPOrigins: []string{origin},
+		AttestationPreference: protocol.PreferNoAttestation,
+		AuthenticatorSelection: protocol.AuthenticatorSelection{ResidentKey: protocol.ResidentKeyRequirementRequired,
+			UserVerification: protocol.VerificationRequired}})
+	if err != nil {
+		return nil, fmt.Errorf("passkeys cannot be used at %s: %v", origin, err)
+	}
+	return web, nil
+}
+
+// signers are a person's keys as tx has them.
+func (s *Service) signers(tx *store.Tx, person string) (holder, error) {
+	h := holder{name: person}
+	list, err := tx.Passkeys(person)
+	for _, p := range list {
+		var c webauthn.Credential
+		if s.goodKey(p) && json.Unmarshal(p.Credential, &c) == nil {
+			h.keys = append(h.keys, c)
+		}
+	}
+	return h, err
+}
+
+// sign checks an approval as the person's passkeys want it. Who has a passkey
+// approves with it: a session that was stolen approves nothing. strong is who,
+// recognised by the key.
+func (s *Service) sign(tx *store.Tx, h store.Hold, who Person, v Verdict, now time.Time) (strong Person, err error) {
+	signer, err := s.signers(tx, who.name())
+	if err != nil {
+		return who, err
+	}
+	switch {
+	case len(signer.keys) == 0 && v.Signed == nil:
+		return who, nil
+	case v.Approve && v.Signed == nil:
+		return who, errNeedPasskey
+	case v.Approve:
+		if v.Signed.Choice != choiceOnce || !now.Before(v.Signed.Until) || v.Signed.Until.After(now.Add(2*decisionLife)) {
+			return who, fmt.Errorf("%w: it took too long", errPasskey)
+		}
+		credential, err := verifySigned(signer, h.ID, h.Digest, *v.Signed)
+		if err != nil {
+			return who, err
+		}
+		if err := s.count(tx, credential, now); err != nil {
+			return who, err
+		}
+	}
+	who.AMR, who.Strong = passkeyAMR, true
+	return who, nil
+}
+
+// The choices that a passkey signs, and how long a page's challenge lives.
+const (
+	choiceOnce   = "once"
+	decisionLife = 15 * time.Minute
+)
+
+// count keeps a key's record after a use. A counter that went backwards means a
+// copy.
+func (s *Service) count(tx *store.Tx, credential *webauthn.Credential, now time.Time) error {
+	if credential.Authenticator.CloneWarning {
+		return fmt.Errorf("%w: its counter went backwards, as a copy's would", errPasskey)
+	}
+	record, err := json.Marshal(credential)
+	if err != nil {
+		return err
+	}
+	p, err := tx.Passkey(keyID(credential.ID))
+	if err != nil || !s.goodKey(p) {
+		return errors.Join(errPasskey, err)
+	}
+	p.Credential, p.Used = record, now
+	p.Mark = s.stamped(p)
+	return tx.SwapPasskey(p)
+}
+
+func keyID(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
+
+// verifySigned checks a signed decision against a person's keys.
+func verifySigned(who holder, hold, digest string, s Signed) (*webauthn.Credential, error) {
+	web, err := webAt(s.Origin)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", errPasskey, err)
+	}
+	parsed, err := protocol.ParseCredentialRequestResponseBytes(s.Answer)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", errPasskey, err)
+	}
+	want := challenge(who.name, hold, digest, s.Choice, s.Until)
+	data := webauthn.SessionData{Challenge: base64.RawURLEncoding.EncodeToString(want), RelyingPartyID: web.Config.RPID,
+		UserID: who.WebAuthnID(), UserVerification: protocol.VerificationRequired}
+	credential, err := web.ValidateLogin(who, data, parsed)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", errPasskey, err)
+	}
+	return credential, nil
+}
+
+// resigned checks again, before a send, that the key that signed an approval is
+// good and did sign it.
+func (s *Service) resigned(tx *store.Tx, h store.Hold) error {
+	if len(h.Approval.Signed) == 0 {
+		return nil
+	}
+	var signed Signed
+	if err := json.Unmarshal(h.Approval.Signed, &signed); err != nil {
+		return ErrTampered
+	}
+	who, err := s.signers(tx, h.Approval.ByName)
+	if err != nil {
+		return err
+	}
+	if _, err := verifySigned(who, h.ID, h.Digest, signed); err != nil {
+		return fmt.Errorf("%w: the passkey that signed it does not stand for it any more", ErrForbidden)
+	}
+	return nil
+}
+
+// Pinned is a person's public key, kept outside of the machine that exeat runs
+// on, to check with what its log says people approved.
+type Pinned struct {
+	Person     string          `json:"person"`
+	Name       string          `json:"name"`
+	ID         string          `json:"id"`
+	Credential json.RawMessage `json:"credential"` // credential record (WebAuthn Level 3 §4)
+}
+
+// Pins are a person's good passkeys, to be kept elsewhere; those of everybody if
+// person is "".
+func (s *Service) Pins(ctx context.Context, person string) ([]Pinned, error) {
+	list, err := s.PasskeysOf(ctx, person)
+	pins := []Pinned{}
+	for _, p := range list {
+		pins = append(pins, Pinned{p.Person, p.Name, p.ID, p.Credential})
+	}
+	return pins, err
+}
+
+// CheckEntry checks the passkey's signature of an entry against pinned keys. It
+// is false for an entry of another kind, and for an approval without a
+// signature; the error says that there is one that is not the person's.
+func CheckEntry(e store.Entry, pins []Pinned) (signed bool, err error) {
+	if e.Kind != "approve" || len(e.Signed) == 0 {
+		return false, nil
+	}
+	var s Signed
+	if err := json.Unmarshal(e.Signed, &s); err != nil {
+		return false, fmt.Errorf("entry %d: its signature cannot be read", e.Seq)
+	}
+	who := holder{name: e.By}
+	for _, p := range pins {
+		var c webauthn.Credential
+		if p.Person == e.By && json.Unmarshal(p.Credential, &c) == nil {
+			who.keys = append(who.keys, c)
+		}
+	}
+	if _, err := verifySigned(who, e.Hold, e.Digest, s); err != nil {
+		return false, fmt.Errorf("entry %d: %s approved %s, and none of the pinned passkeys signed that", e.Seq, e.By, e.Hold)
+	}
+	return true, nil
+}

@@ -1,0 +1,159 @@
+package approval
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/exeat/exeat/store"
+)
+
+func (in *Inbox) passkeyRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /passkey.js", servePasskeyScript)
+	mux.HandleFunc("POST /login/passkey", in.passkeyLogin)
+	mux.HandleFunc("GET /passkeys", in.page(in.passkeyPage))
+	mux.HandleFunc("POST /passkeys", in.page(in.addPasskey))
+	mux.HandleFunc("POST /passkeys/{id}/revoke", in.page(in.revokePasskey))
+}
+
+// scripted lets a page run our own script: a browser asks for a passkey only
+// from there. It loads and sends nothing by itself.
+func scripted(w http.ResponseWriter) {
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+}
+
+func servePasskeyScript(w http.ResponseWriter, _ *http.Request) {
+	b, err := files.ReadFile("templates/passkey.js")
+	if err != nil {
+		http.Error(w, "no script", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+	_, _ = w.Write(b)
+}
+
+// options is the form in which a page hands a ceremony to its script.
+func options(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+func (in *Inbox) passkeyLogin(w http.ResponseWriter, r *http.Request) {
+	err := errRequest
+	if in.Passkeys != nil && r.ParseForm() == nil {
+		var name string
+		if name, err = in.Passkeys.signedIn(r.Context(), []byte(r.PostForm.Get("answer"))); err == nil && name != (Person{Principal: in.Person}).name() {
+			err = errPasskey
+		}
+	}
+	if err == nil {
+		if _, secret, ok := in.who(r); ok {
+			in.logins.end(secret)
+		}
+		_, err = in.start(w, r, Person{Principal: in.Person, AMR: passkeyAMR, Strong: true}, "inbox, by passkey")
+	}
+	if err != nil {
+		in.Service.note(store.Entry{Kind: "denied", Time: in.now(), Code: "login_refused", Note: "a passkey that was not accepted"})
+		status, _, text := in.failure(err)
+		in.showLogin(w, status, loginPage{frame: frame{Error: text}})
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+type passkeysPage struct {
+	frame
+	Why     string // there are none here
+	Options string // to make one, or ""
+	Keys    []keyRow
+}
+
+type keyRow struct {
+	ID, Name      string
+	Created, Used time.Time
+}
+
+func (in *Inbox) passkeyPage(w http.ResponseWriter, r *http.Request, s session) error {
+	p := passkeysPage{frame: framed("Passkeys", s)}
+	keys, err := in.Service.PasskeysOf(r.Context(), s.person.name())
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		p.Keys = append(p.Keys, keyRow{k.ID, k.Name, k.Created, k.Used})
+	}
+	switch {
+	case in.Passkeys == nil:
+		p.Why = "Browsers use passkeys only on https and on http://localhost, and this inbox is at " + in.URL + "."
+	case len(keys) > 0 && !s.person.Strong:
+		p.Why = "You have a passkey: sign in with it to add another one."
+	default:
+		o, err := in.Passkeys.registration(r.Context(), s.person.name(), s.person.Strong)
+		if err != nil {
+			return err
+		}
+		p.Options = options(o.Response)
+		scripted(w)
+	}
+	return render(w, http.StatusOK, "passkeys.html", p)
+}
+
+func (in *Inbox) addPasskey(w http.ResponseWriter, r *http.Request, s session) error {
+	if in.Passkeys == nil {
+		return errRequest
+	}
+	name := strings.TrimSpace(r.PostForm.Get("name"))
+	if err := in.Passkeys.register(r.Context(), s.person.name(), s.person.Strong, name, []byte(r.PostForm.Get("answer"))); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/passkeys", http.StatusSeeOther)
+	return nil
+}
+
+// revokePasskey ends a key. Who signed in without one cannot: a session that was
+// stolen could otherwise get rid of the keys that stand in its way.
+func (in *Inbox) revokePasskey(w http.ResponseWriter, r *http.Request, s session) error {
+	if !s.person.Strong {
+		return errMorePasskey
+	}
+	if err := in.Service.RevokePasskey(r.Context(), s.person.name(), r.PathValue("id"), s.person.name()); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/passkeys", http.StatusSeeOther)
+	return nil
+}
+
+// askToSign puts into a hold's page what its approval needs of a passkey.
+func (in *Inbox) askToSign(w http.ResponseWriter, s session, p *holdPage) error {
+	if in.Passkeys == nil {
+		return nil // the page says so
+	}
+	until := in.now().Add(decisionLife).Truncate(time.Second)
+	o, err := in.Passkeys.asking(context.Background(), s.person.name(), p.ID, p.Digest, choiceOnce, until)
+	if err != nil || o == nil {
+		return err
+	}
+	p.Sign, p.Until = options(o.Response), strconv.FormatInt(until.Unix(), 10)
+	scripted(w)
+	return nil
+}
+
+// signed is the passkey's answer in a form, if there is one. The origin is the
+// inbox's own, never the form's.
+func (in *Inbox) signed(r *http.Request) (*Signed, error) {
+	answer := r.PostForm.Get("answer")
+	if answer == "" {
+		return nil, nil
+	}
+	until, err := strconv.ParseInt(r.PostForm.Get("until"), 10, 64)
+	if err != nil || !json.Valid([]byte(answer)) || in.Passkeys == nil {
+		return nil, errRequest
+	}
+	return &Signed{Origin: in.URL, Choice: choiceOnce, Until: time.Unix(until, 0).UTC(), Answer: json.RawMessage(answer)}, nil
+}
