@@ -1,6 +1,6 @@
 // Asks the browser for a subscription and hands it in with the page's own form.
 const form = document.getElementById('subscribe');
-const status = document.getElementById('status');
+const told = document.getElementById('status');
 const field = (name, value) => { form.elements[name].value = value; };
 const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)))
   .replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
@@ -23,9 +23,9 @@ if (form && 'serviceWorker' in navigator && 'PushManager' in window) {
       field('auth', text(sub.getKey('auth')));
       form.submit();
     } catch (e) {
-      status.textContent = 'This browser did not subscribe: ' + e.message;
+      told.textContent = 'This browser did not subscribe: ' + e.message;
     }
   });
-} else if (status) {
-  status.textContent = 'This browser cannot get messages here. It needs a browser with Web Push, and the inbox on https or on this machine.';
+} else if (told) {
+  told.textContent = 'This browser cannot get messages here. It needs a browser with Web Push, and the inbox on https or on this machine.';
 }
