@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,7 +99,7 @@ func (d *doctor) documents(ctx context.Context, cfg config) {
 			continue
 		}
 		d.ok("documents", fmt.Sprintf("%s: %d operations to %s", doc.Name, len(doc.Operations), doc.BaseURL))
-		if strings.HasPrefix(doc.BaseURL, "http://") {
+		if u, err := url.Parse(doc.BaseURL); err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname()) {
 			d.note("documents", doc.Name+" is called without TLS: who can listen on the way reads its calls and credentials")
 		}
 	}
@@ -226,9 +228,14 @@ func (d *doctor) database(ctx context.Context, cfg config, channels []*approval.
 	}
 }
 
+func loopbackHost(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 // login says what the inbox's login does not protect against.
 func (d *doctor) login(cfg config) {
-	if u := cfg.Inbox.URL; u != "" && !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://127.0.0.1") && !strings.HasPrefix(u, "http://localhost") && !strings.HasPrefix(u, "http://[::1]") {
+	if u, err := url.Parse(cfg.Inbox.URL); cfg.Inbox.URL != "" && (err != nil || u.Scheme != "https" && !loopbackHost(u.Hostname())) {
 		d.bad("inbox", "its url is not https: whoever listens on the way can take the login")
 	}
 	d.note("inbox", "logs in whoever has the link from exeat's terminal or log, as "+cfg.User+": it does not keep out an agent that has a shell as the same user of this machine")
