@@ -51,6 +51,7 @@ const (
 	maxSummary = 160
 	maxWhere   = 120
 	maxLines   = 5 // of a digest
+	maxLine    = 100
 )
 
 // clean makes text of others plain in every channel: nothing in it becomes a
@@ -88,6 +89,10 @@ func clean(s string, most int) string {
 	}
 	text := strings.Join(strings.Fields(string(out)), " ")
 	text = strings.TrimLeft(text, "-· ") // no list, no rule
+	return shorten(text, most)
+}
+
+func shorten(text string, most int) string {
 	if utf8.RuneCountInString(text) > most {
 		text = string([]rune(text)[:most-1]) + "…"
 	}
@@ -226,7 +231,7 @@ func (n *Notifier) many(texts []string, groups map[string][]int, notices []store
 	for i, text := range texts {
 		all = append(all, groups[text]...)
 		if what, _, _ := strings.Cut(text, "\n"); i < maxLines {
-			fmt.Fprintf(&b, "%d × %s\n", len(groups[text]), what)
+			fmt.Fprintf(&b, "%d × %s\n", len(groups[text]), shorten(what, maxLine))
 		}
 	}
 	if more := len(texts) - maxLines; more > 0 {

@@ -207,6 +207,35 @@ func TestPush(t *testing.T) {
 	}
 }
 
+// The longest messages that there are fit into what push services take (RFC 8030
+// §7.2) and Telegram does, in any script.
+func TestLongestMessages(t *testing.T) {
+	p := newPushService(t)
+	s, n := pushSite(t, p)
+	s.post("/push", p.form(s, "/x"))
+	long := strings.Repeat("ペ", 500)
+	n.Describe = func(_, tool string) (string, string, string) { return "DELETE", "/" + tool + long, tool + long }
+	for i := range 2 * maxLines {
+		h := call(alice, fmt.Sprint("k", i))
+		h.Tool, h.Agent = fmt.Sprint("tool", i), json.RawMessage(`{"id":"`+long+`"}`)
+		s.open(h)
+		if i == 0 {
+			n.run(t)
+		}
+	}
+	s.pass(digestEvery)
+	n.run(t)
+	got := p.taken()
+	if len(got) != 2 || !strings.HasPrefix(got[1].Title, "exeat: 9 calls") || !strings.Contains(got[1].Text, "and 4 kinds more") {
+		t.Fatalf("%d messages: %v", len(got), got)
+	}
+	for _, m := range got {
+		if len(m.Text) > 2500 {
+			t.Errorf("%d bytes", len(m.Text))
+		}
+	}
+}
+
 // Nobody is told of a call that they could not see in the inbox.
 func TestPushOnlyToThoseWhoSee(t *testing.T) {
 	p := newPushService(t)
