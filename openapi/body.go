@@ -20,7 +20,12 @@ func (x *body) encode(v any) (contentType string, data []byte, bad *ArgumentErro
 		return x.Media, data, bad
 	case x.Essence == multipartType:
 		return x.multipart(v)
-	case strings.HasPrefix(x.Essence, "text/") || isXML(x.Essence):
+	case isLines(x.Essence):
+		data, bad = x.lines(v)
+		return x.Media, data, bad
+	case isXML(x.Essence):
+		return x.encodeXML(v)
+	case strings.HasPrefix(x.Essence, "text/"):
 		return x.text(v)
 	}
 	f, bad := readFile(v, "/body")
@@ -38,6 +43,26 @@ func (x *body) encode(v any) (contentType string, data []byte, bad *ArgumentErro
 		media = "application/octet-stream"
 	}
 	return media, f.data, nil
+}
+
+// lines writes the items of an array as JSON values, one a line; those of a JSON
+// text sequence begin with a record separator.
+func (x *body) lines(v any) ([]byte, *ArgumentError) {
+	list, ok := v.([]any)
+	if !ok {
+		return nil, refuse("/body", "must be an array: each item is sent as one JSON value")
+	}
+	if len(list) == 0 {
+		return nil, refuse("/body", "cannot be sent empty: it needs at least one item")
+	}
+	var data []byte
+	for _, item := range list {
+		if isSequence(x.Essence) {
+			data = append(data, 0x1e)
+		}
+		data = append(appendCanonical(data, item), '\n')
+	}
+	return data, nil
 }
 
 // text sends a string as it is, in UTF-8.

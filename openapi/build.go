@@ -19,6 +19,7 @@ type builder struct {
 	item   map[string]any
 	v      map[string]any
 	op     *Operation
+	media  string // of the body, if somebody chose it
 
 	props    map[string]json.RawMessage
 	required []string

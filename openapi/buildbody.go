@@ -5,127 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"mime"
 	"slices"
 	"strings"
 )
-
-// essence is a media type without parameters, in small letters.
-func essence(media string) string {
-	e, _, err := mime.ParseMediaType(media)
-	if err != nil {
-		e, _, _ = strings.Cut(media, ";")
-		e = strings.ToLower(strings.TrimSpace(e))
-	}
-	return e
-}
-
-func isJSON(essence string) bool {
-	return essence == "application/json" || strings.HasSuffix(essence, "+json") || essence == "text/json"
-}
-
-func isXML(essence string) bool {
-	return essence == "application/xml" || essence == "text/xml" || strings.HasSuffix(essence, "+xml")
-}
-
-const (
-	formType      = "application/x-www-form-urlencoded"
-	multipartType = "multipart/form-data"
-)
-
-// rank orders media types by how well arguments fit them; -1 is one that cannot
-// be written.
-func rank(essence string) int {
-	switch {
-	case essence == "application/json":
-		return 0
-	case isJSON(essence), strings.HasSuffix(essence, "/*") && (essence == "*/*" || essence == "application/*"):
-		return 1
-	case essence == formType:
-		return 2
-	case essence == multipartType:
-		return 3
-	case isXML(essence):
-		return -1
-	case strings.HasPrefix(essence, "text/"):
-		return 5
-	case strings.HasPrefix(essence, "multipart/"):
-		return -1
-	}
-	return 4
-}
-
-// best chooses the media type that a body is sent as.
-func best(media []string) (string, bool) {
-	chosen, at := "", -1
-	for _, m := range media {
-		if !visibleASCII(m) || len(m) > 200 {
-			continue // it would end up in a header
-		}
-		if r := rank(essence(m)); r >= 0 && (at < 0 || r < at) {
-			chosen, at = m, r
-		}
-	}
-	return chosen, at >= 0
-}
-
-func (b *builder) requestBody() error {
-	v, ok := b.v["requestBody"]
-	if !ok || v == nil {
-		return nil
-	}
-	at, m, err := b.c.loader.follow(b.at.to("requestBody"), v)
-	if err != nil {
-		return &placedError{b.at.to("requestBody"), err}
-	}
-	content, _ := m["content"].(map[string]any)
-	required := m["required"] == true
-	media, ok := best(sortedKeys(content))
-	if !ok {
-		if required {
-			return &placedError{at, fmt.Errorf("its body can only be sent as %s, which is not supported", strings.Join(sortedKeys(content), ", "))}
-		}
-		if len(content) > 0 {
-			b.c.finding(at, b.name, false, "its optional body is left out: none of its media types is supported")
-		}
-		return nil
-	}
-	where, mt, err := b.c.loader.follow(at.to("content", media), content[media])
-	if err != nil {
-		return &placedError{at, err}
-	}
-	x := &body{Required: required, Media: media, Essence: essence(media)}
-	if rank(x.Essence) == 1 && strings.HasSuffix(x.Essence, "*") {
-		x.Media, x.Essence = "application/json", "application/json"
-	}
-	return b.setBody(x, where.to("schema"), mt["schema"], mt["encoding"], clean(str(m["description"]), maxDescription))
-}
-
-// setBody translates a body's schema as its media type wants it.
-func (b *builder) setBody(x *body, at place, schema, encoding any, description string) error {
-	var out any
-	var err error
-	switch rank(x.Essence) {
-	case 4:
-		out = map[string]any{"type": "string", "contentEncoding": "base64", "description": "the bytes to send, as base64"}
-	case 5:
-		out = map[string]any{"type": "string"}
-	case 2, 3:
-		if out, err = b.formSchema(x, at, schema, encoding); err != nil {
-			return err
-		}
-	default:
-		t := translator{c: b.c}
-		if out, err = t.schema(at, schema, 0); err != nil {
-			return err
-		}
-		b.bodyRefs = append(b.bodyRefs, t.refs...)
-	}
-	if m, ok := out.(map[string]any); ok && description != "" && m["description"] == nil {
-		m["description"] = description
-	}
-	return b.putBody(x, out)
-}
 
 // putBody puts the body into the input schema.
 func (b *builder) putBody(x *body, schema any) error {
@@ -322,44 +204,19 @@ func binaryMedia(media string) bool {
 	return first != "" && !isJSON(e) && !isXML(e) && !strings.HasPrefix(e, "text/")
 }
 
-// consumes is what a Swagger 2.0 operation takes.
-func (b *builder) consumes() []string {
-	v, ok := b.v["consumes"]
-	if !ok {
-		v = b.c.doc["consumes"]
-	}
-	list, _ := v.([]any)
-	var out []string
-	for _, m := range list {
-		if m, ok := m.(string); ok {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
-func (b *builder) swaggerBody(p parameter) error {
-	media := "application/json"
-	if list := b.consumes(); len(list) > 0 {
-		jsonOnly := slices.DeleteFunc(slices.Clone(list), func(m string) bool { e := essence(m); return e == formType || e == multipartType })
-		var ok bool
-		if media, ok = best(jsonOnly); !ok {
-			return &placedError{p.at, fmt.Errorf("its body can only be sent as %s, which is not supported", strings.Join(list, ", "))}
-		}
-		if strings.HasSuffix(essence(media), "*") {
-			media = "application/json"
-		}
-	}
-	x := &body{Required: p.v["required"] == true, Media: media, Essence: essence(media)}
-	return b.setBody(x, p.at.to("schema"), p.v["schema"], nil, clean(str(p.v["description"]), maxDescription))
-}
-
 // swaggerForm makes a body of Swagger 2.0's formData parameters.
 func (b *builder) swaggerForm(form []parameter) error {
 	x := &body{Media: formType, Essence: formType, Fields: map[string]field{}}
 	files := slices.ContainsFunc(form, func(p parameter) bool { return p.v["type"] == "file" })
 	list := b.consumes()
-	if files || slices.Contains(list, multipartType) && !slices.Contains(list, formType) {
+	wanted, err := b.wanted(list)
+	if err != nil {
+		return err
+	}
+	if files && wanted != "" && essence(wanted) != multipartType {
+		return fmt.Errorf("its form holds files, which can only be sent as %s", multipartType)
+	}
+	if files || essence(wanted) == multipartType || wanted == "" && slices.Contains(list, multipartType) && !slices.Contains(list, formType) {
 		x.Media, x.Essence = multipartType, multipartType
 	}
 	props := map[string]any{}

@@ -30,6 +30,7 @@ type compiler struct {
 	inputs   int          // bytes of all input schemas
 	work     int          // so far, see spend
 	needs    [][]SecurityNeed
+	builders map[*Operation]builder // for what is compiled twice
 }
 
 // remarks count what was changed in schemas, or looks odd in them.
@@ -83,7 +84,7 @@ func (c *compiler) compile() (*API, *Error) {
 	if bad := c.version(top); bad != nil {
 		return nil, bad
 	}
-	c.schemas = map[place]*compiled{}
+	c.schemas, c.builders = map[place]*compiled{}, map[*Operation]builder{}
 	info, _ := c.doc["info"].(map[string]any)
 	c.api = &API{Location: c.location, Title: oneLine(str(info["title"]), 200), Version: oneLine(str(info["version"]), 100),
 		Description: clean(str(info["description"]), 4096)}
@@ -103,6 +104,9 @@ func (c *compiler) compile() (*API, *Error) {
 	// Of all, also those left out: what is wrong with one renames no other.
 	nameOperations(c.all)
 	slices.SortFunc(ops, func(a, b *Operation) int { return strings.Compare(a.Name, b.Name) })
+	if bad := c.contentTypes(ops); bad != nil {
+		return nil, bad
+	}
 	if bad := c.effects(ops); bad != nil {
 		return nil, bad
 	}
@@ -254,6 +258,9 @@ func (c *compiler) pathItem(at place, path string, item map[string]any, refused 
 			continue
 		}
 		ops = append(ops, b.op)
+		if len(c.opts.ContentTypes) > 0 {
+			c.builders[op] = b
+		}
 	}
 	return ops
 }
@@ -292,19 +299,11 @@ func (c *compiler) effects(ops []*Operation) *Error {
 		if effect != Read && effect != Write && effect != Delete {
 			return &Error{File: c.location, Message: fmt.Sprintf("the effect for %q is %q; it can be read, write or delete", key, effect)}
 		}
-		var found []string
-		named := slices.ContainsFunc(ops, func(op *Operation) bool { return op.Name == key })
-		for _, op := range ops {
-			if op.Name == key || !named && op.ID == key {
-				op.Effect, found = effect, append(found, op.Name)
-			}
+		op, bad := c.named(key, "effect", ops)
+		if bad != nil {
+			return bad
 		}
-		if len(found) > 1 {
-			// A document may give the id of a harmless operation to others.
-			return &Error{File: c.location, Message: fmt.Sprintf("the effect for %q matches %d operations", key, len(found)), Hint: "name one: " + shorten(strings.Join(found, ", "), 500)}
-		} else if len(found) == 0 {
-			return &Error{File: c.location, Message: fmt.Sprintf("the effect for %q matches no operation%s", key, suggestion(key, ops))}
-		}
+		op.Effect = effect
 	}
 	return nil
 }

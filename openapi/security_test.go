@@ -44,7 +44,7 @@ func TestLeftOut(t *testing.T) {
 		{"variable without parameter", "  /a/{x}: {get: {operationId: a}}", "{x}"},
 		{"header name", `  /a: {get: {operationId: a, parameters: [{name: "X\r\nEvil: 1", in: header, schema: {type: string}}]}}`, "no legal name"},
 		{"style", "  /a: {get: {operationId: a, parameters: [{name: x, in: header, style: form, schema: {type: string}}]}}", "does not exist in header"},
-		{"only XML", "  /a: {post: {operationId: a, requestBody: {required: true, content: {application/xml: {}}}}}", "application/xml"},
+		{"only multipart/mixed", "  /a: {post: {operationId: a, requestBody: {required: true, content: {multipart/mixed: {}}}}}", "multipart/mixed"},
 		{"effect", "  /a: {get: {operationId: a, x-exeat-effect: none}}", "x-exeat-effect"},
 		{"dangling reference", "  /a: {get: {operationId: a, parameters: [{$ref: '#/components/parameters/no'}]}}", "leads nowhere"},
 		{"reference to a URL", "  /a: {$ref: 'http://169.254.169.254/x'}", "only files beside"},
