@@ -302,7 +302,7 @@ func TestSlowServerOfDocument(t *testing.T) {
 func TestServersInside(t *testing.T) {
 	for host, in := range map[string]bool{"127.0.0.1": true, "[::1]": true, "localhost": true, "a.localhost.": true, "10.1.2.3": true, "169.254.169.254": true, "[fe80::1]": true,
 		"[::ffff:10.0.0.1]": true, "0.0.0.0": true, "api.example.com": false, "8.8.8.8": false} {
-		if got := inside("https://" + host + ":8443/x"); got != in {
+		if got := Inside("https://" + host + ":8443/x"); got != in {
 			t.Errorf("%s: %v", host, got)
 		}
 	}

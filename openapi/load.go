@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -51,7 +52,7 @@ func (e *Error) Error() string {
 // cannot be served is left out and named in Findings; a document that cannot be
 // read at all is an *Error.
 func Load(ctx context.Context, location string, opts Options) (*API, error) {
-	l := &loader{docs: map[string]loaded{}, sum: sha256.New()}
+	l := &loader{docs: map[string]loaded{}, sum: sha256.New(), pin: opts.SHA256}
 	root, err := l.open(ctx, location, opts)
 	if err != nil {
 		return nil, err
@@ -62,11 +63,19 @@ func Load(ctx context.Context, location string, opts Options) (*API, error) {
 	if ctx.Err() != nil {
 		return nil, tooLong(location)
 	}
+	var notes []Finding
+	if len(opts.Overlays) > 0 {
+		var bad *Error
+		if root, notes, bad = l.overlaid(root, opts.Overlays); bad != nil {
+			return nil, bad
+		}
+	}
 	c := &compiler{ctx: ctx, loader: l, root: root, opts: opts, location: location}
 	api, bad := c.compile()
 	if bad != nil {
 		return nil, bad
 	}
+	api.Findings = append(notes, api.Findings...)
 	api.Digest = "sha-256=:" + base64.StdEncoding.EncodeToString(l.sum.Sum(nil)) + ":"
 	return api, nil
 }
@@ -87,6 +96,7 @@ type loader struct {
 	dir   *os.Root // the folder that references must stay in; nil for a URL
 	docs  map[string]loaded
 	bytes int
+	pin   string // SHA-256 in hex that the next file read must have, or ""
 	sum   interface {
 		io.Writer
 		Sum([]byte) []byte
@@ -228,6 +238,14 @@ func (l *loader) read(name, shown string) (*document, *Error) {
 func (l *loader) add(name string, data []byte) (*document, *Error) {
 	if l.bytes += len(data); l.bytes > maxBytes {
 		return nil, &Error{File: name, Message: "the document is larger than 64 MiB", Hint: "split it, or serve less of it"}
+	}
+	if l.pin != "" {
+		got := sha256.Sum256(data)
+		if pin := strings.ToLower(l.pin); hex.EncodeToString(got[:]) != pin {
+			return nil, &Error{File: name, Message: fmt.Sprintf("it is not the document that was pinned: its SHA-256 is %x, the pin is %s", got, shorten(pin, 64)),
+				Hint: "look at what changed, then pin the new one"}
+		}
+		l.pin = "" // it is of the root document only
 	}
 	l.sum.Write(data)
 	return parseDocument(name, data)

@@ -13,6 +13,12 @@ import (
 // position returns the line and column, from 1, of the key or element that a
 // pointer leads to, or of the nearest one above it.
 func (d *document) position(pointer string) (line, column int) {
+	if d.original != nil {
+		if _, there := d.original.at(pointer); !there {
+			return 0, 0 // an overlay put it in
+		}
+		return d.original.position(pointer)
+	}
 	if d.yaml != nil {
 		return d.yamlPosition(tokens(pointer))
 	}

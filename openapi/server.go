@@ -65,7 +65,7 @@ func (c *compiler) server(p place, v any) (string, error) {
 		return c.againstLocation(text), nil
 	}
 	u, err := absolute(text)
-	if err == nil && c.fromOutside() && inside(u) {
+	if err == nil && c.fromOutside() && Inside(u) {
 		err = errors.New("is inside this network, and the document comes from outside")
 	}
 	if err != nil {
@@ -79,12 +79,12 @@ const maxServer = 2048
 
 // fromOutside reports a document that was fetched from another machine.
 func (c *compiler) fromOutside() bool {
-	return strings.Contains(c.location, "://") && !inside(c.location)
+	return strings.Contains(c.location, "://") && !Inside(c.location)
 }
 
-// inside reports a URL whose host is this machine or an address of a private
+// Inside reports a URL whose host is this machine or an address of a private
 // network, as written.
-func inside(location string) bool {
+func Inside(location string) bool {
 	u, err := url.Parse(location)
 	if err != nil {
 		return true

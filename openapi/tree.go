@@ -31,6 +31,8 @@ type document struct {
 	yaml  *yaml.Node // nil for JSON
 	dupes []duplicate
 
+	original *document // before overlays; positions are those of its text
+
 	finder *jsonFinder                   // made when the first position is asked for
 	keys   map[*yaml.Node]map[string]int // likewise, of mappings: where in Content a key is
 }

@@ -58,6 +58,9 @@ type Config struct {
 	Store   *store.Store // nil only for Preview
 	Holds   *approval.Service
 	HoldURL func(handle string) string // where a person decides
+	// Dial makes the connections of the default transport; nil means any that can
+	// be made.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Transport sends to the APIs; nil means one with bounds that uses no proxy.
 	Transport http.RoundTripper
 	// ResponseLimit bounds what is read of an answer, in bytes; 0 means 1 MiB.
@@ -125,8 +128,8 @@ func New(cfg Config) (*Runner, error) {
 	}
 	writes := cfg.Transport
 	if cfg.Transport == nil {
-		cfg.Transport = newTransport()
-		fresh := newTransport()
+		cfg.Transport = newTransport(cfg.Dial)
+		fresh := newTransport(cfg.Dial)
 		fresh.DisableKeepAlives = true
 		writes = fresh
 	}
@@ -158,9 +161,12 @@ func New(cfg Config) (*Runner, error) {
 
 // newTransport bounds every phase of a request. It asks no proxy: what was
 // decided for an API goes to that API.
-func newTransport() *http.Transport {
+func newTransport(dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
+	}
 	return &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		DialContext:            dial,
 		TLSHandshakeTimeout:    10 * time.Second,
 		MaxIdleConns:           100,
 		MaxIdleConnsPerHost:    32,

@@ -25,6 +25,9 @@ import (
 type config struct {
 	// APIs are the documents to serve.
 	APIs []apiConfig `yaml:"apis"`
+	// AllowPrivate names hosts, addresses and prefixes of this network that calls
+	// may go to, beside the base URLs above.
+	AllowPrivate []string `yaml:"allow_private"`
 	// Mode is how tools are offered: auto, all or search.
 	Mode string `yaml:"mode"`
 	// Pin lists tools that are listed in any mode.
@@ -89,14 +92,18 @@ type limitsConfig struct {
 }
 
 type apiConfig struct {
-	Spec       string            `yaml:"spec"`
-	Name       string            `yaml:"name"`
-	BaseURL    string            `yaml:"base_url"`
-	Include    []string          `yaml:"include"`
-	Exclude    []string          `yaml:"exclude"`
-	Effects    map[string]string `yaml:"effects"`
-	Audience   string            `yaml:"audience"` // default: the base URL
-	Credential credentialConfig  `yaml:"credential"`
+	Spec     string            `yaml:"spec"`
+	Name     string            `yaml:"name"`
+	BaseURL  string            `yaml:"base_url"`
+	Include  []string          `yaml:"include"`
+	Overlays []string          `yaml:"overlays"` // files that correct the document
+	SHA256   string            `yaml:"sha256"`   // of the document's bytes
+	Exclude  []string          `yaml:"exclude"`
+	Effects  map[string]string `yaml:"effects"`
+	// ContentTypes choose what the bodies of operations are sent as.
+	ContentTypes map[string]string `yaml:"content_types"`
+	Audience     string            `yaml:"audience"` // default: the base URL
+	Credential   credentialConfig  `yaml:"credential"`
 }
 
 type credentialConfig struct {
@@ -141,6 +148,9 @@ func loadConfig(path string) (config, error) {
 			a.Spec = relative(dir, a.Spec)
 		}
 		a.Credential.File = relative(dir, a.Credential.File)
+		for j := range a.Overlays {
+			a.Overlays[j] = relative(dir, a.Overlays[j])
+		}
 	}
 	for i := range c.Notify {
 		n := &c.Notify[i]

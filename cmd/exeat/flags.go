@@ -25,6 +25,8 @@ type flags struct {
 	listen         string
 	inboxListen    string
 	include        []string
+	overlays       []string
+	sha256         string
 	exclude        []string
 	mode           string
 	pin            []string
@@ -42,6 +44,8 @@ func (f *flags) documents(cmd *cobra.Command) {
 	fs.StringVar(&f.configFile, "config", "", "read the configuration from `FILE` instead of SPEC arguments")
 	fs.StringVar(&f.name, "name", "", "call the API `NAME` in tool prefixes and policies (one SPEC only)")
 	fs.StringVar(&f.baseURL, "base-url", "", "send calls to `URL` instead of the document's server")
+	fs.StringArrayVar(&f.overlays, "overlay", nil, "correct the document with the OpenAPI Overlay in `FILE` (repeatable, in order)")
+	fs.StringVar(&f.sha256, "sha256", "", "serve the document only if its bytes have the SHA-256 `HEX`")
 	fs.StringArrayVar(&f.include, "include", nil, "serve only operations that match `PATTERN`: an operation id, tag:NAME, a METHOD or a /path/glob/** (repeatable)")
 	fs.StringArrayVar(&f.exclude, "exclude", nil, "leave out operations that match `PATTERN` (repeatable)")
 }
@@ -144,6 +148,10 @@ func (f *flags) api(a *apiConfig) {
 		a.BaseURL = f.baseURL
 	}
 	a.Include = append(a.Include, f.include...)
+	a.Overlays = append(a.Overlays, f.overlays...)
+	if f.sha256 != "" {
+		a.SHA256 = f.sha256
+	}
 	a.Exclude = append(a.Exclude, f.exclude...)
 	if f.keyEnv != "" {
 		a.Credential = credentialConfig{Strategy: "static", Env: f.keyEnv}

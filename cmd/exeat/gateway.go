@@ -58,7 +58,7 @@ func loadDocs(ctx context.Context, cfg config) ([]*openapi.API, error) {
 			}
 		}
 		doc, err := openapi.Load(ctx, a.Spec, openapi.Options{Name: a.Name, BaseURL: a.BaseURL,
-			Include: a.Include, Exclude: a.Exclude, Effects: effects})
+			Include: a.Include, Exclude: a.Exclude, Effects: effects, ContentTypes: a.ContentTypes, Overlays: a.Overlays, SHA256: a.SHA256})
 		if err != nil {
 			return nil, err
 		}
@@ -69,6 +69,30 @@ func loadDocs(ctx context.Context, cfg config) ([]*openapi.API, error) {
 		docs = append(docs, doc)
 	}
 	return docs, nil
+}
+
+// reach says where in this network calls may go: to what the configuration
+// names, and to what a document on this machine's disk writes out as an address
+// of this machine or network.
+func reach(cfg config, docs []*openapi.API) (*openapi.Reach, error) {
+	named := slices.Clone(cfg.AllowPrivate)
+	for i, d := range docs {
+		a := cfg.APIs[i]
+		local := !strings.Contains(a.Spec, "://")
+		switch {
+		case a.BaseURL != "":
+			named = append(named, a.BaseURL)
+		case !local:
+			named = append(named, a.Spec)
+		case openapi.Inside(d.BaseURL):
+			named = append(named, d.BaseURL)
+		}
+	}
+	r, err := openapi.NewReach(net.Dialer{Timeout: 10 * time.Second}, named...)
+	if err != nil {
+		return nil, fmt.Errorf("allow_private: %w", err)
+	}
+	return r, nil
 }
 
 // loadPolicies reads Cedar files and the *.cedar files of folders.
@@ -122,6 +146,10 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, withInbox bo
 	if g.engine, err = newEngine(cfg, g.docs); err != nil {
 		return nil, err
 	}
+	reach, err := reach(cfg, g.docs)
+	if err != nil {
+		return nil, err
+	}
 	channels, err := notifyChannels(cfg)
 	if err != nil {
 		return nil, err
@@ -166,7 +194,7 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, withInbox bo
 		g.inbox.Passkeys = keys // elsewhere the page says why there are none
 	}
 	g.runner, err = tools.New(tools.Config{APIs: apis, Engine: g.engine, Store: g.store, Holds: g.holds, HoldURL: g.inbox.HoldURL,
-		ResponseLimit: cfg.ResponseLimit, Offer: cfg.offer(), Timeout: cfg.Timeout, Observe: g.observe,
+		ResponseLimit: cfg.ResponseLimit, Offer: cfg.offer(), Dial: reach.DialContext, Timeout: cfg.Timeout, Observe: g.observe,
 		Current: func(p authz.Principal) (authz.Principal, bool) {
 			now := principal(cfg)
 			return now, p.Type == now.Type && p.ID == now.ID

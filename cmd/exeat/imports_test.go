@@ -15,7 +15,7 @@ import (
 
 const (
 	ourModule   = "github.com/exeat/exeat"
-	mostModules = 23 // that we depend on directly
+	mostModules = 25 // that we depend on directly
 )
 
 // arrows are the imports that each package may have of the others. They run one
@@ -79,6 +79,8 @@ var modules = map[string]module{
 	"github.com/go-webauthn/webauthn":          {"passkeys: WebAuthn, with its formats and algorithms", []string{"authz/approval"}},
 	"github.com/chromedp/chromedp":             {"a real browser, for tests of the pages", nil},
 	"github.com/chromedp/cdproto":              {"the browser's virtual authenticator, in tests", nil},
+	"github.com/pb33f/libopenapi":              {"OpenAPI Overlays", []string{"openapi"}},
+	"github.com/pb33f/go-yaml":                 {"what libopenapi reads overlays with", []string{"openapi"}},
 	"charm.land/bubbletea/v2":                  {"exeat approvals watch on the full screen", []string{"cmd/exeat"}},
 	"github.com/rs/zerolog":                    {"the log on stderr", []string{"cmd/exeat"}},
 	"golang.org/x/sync":                        {"errgroup: what runs together ends together; a semaphore over bytes", []string{"cmd/exeat", "mcpserver"}},
