@@ -33,6 +33,11 @@ type Options struct {
 	Include, Exclude []string
 	// Effects overrides the effect of operations, by operation id or tool name.
 	Effects map[string]Effect
+	// ContentTypes chooses what the body of an operation is sent as, out of what
+	// the document names for it, by operation id or tool name. Without one it is
+	// what x-exeat-content-type says, or else JSON, a form, a multipart form,
+	// JSON lines, XML, bytes or text, whichever comes first.
+	ContentTypes map[string]string
 	// SHA256 is what the root document's bytes must have, in hex. Empty means any.
 	SHA256 string
 	// Overlays are files of the OpenAPI Overlay Specification 1.x that correct the
@@ -147,6 +152,8 @@ type body struct {
 	Essence string
 	// Fields are the properties of a form or multipart body with an encoding.
 	Fields map[string]field
+	// XML is how an XML body is written. Nil means as the string it is given as.
+	XML *xmlNode
 }
 
 // field is how one property of a form or multipart body is written.
