@@ -51,7 +51,7 @@ func (b *builder) build() error {
 	if err := b.servers(); err != nil {
 		return err
 	}
-	b.props = map[string]json.RawMessage{}
+	b.props, b.required, b.refs, b.bodyRefs = map[string]json.RawMessage{}, nil, nil, nil
 	b.c.remarks = remarks{}
 	b.c.look(op.Summary, str(v["summary"]))
 	b.c.look(op.Description, str(v["description"]))
