@@ -43,6 +43,8 @@ type Approval struct {
 	AMR     []string        `json:"amr"`
 	// Signed is the proof of a passkey, if one signed: approval.Signed as JSON.
 	Signed json.RawMessage `json:"signed,omitempty"`
+	// Grant is the grant that was given with it, and must be in force for it.
+	Grant string `json:"grant,omitempty"`
 	// Proof is a MAC over the hold's id, digest and the fields above, made with
 	// a key that is not in the database.
 	Proof []byte `json:"proof"`
@@ -93,7 +95,7 @@ type Hold struct {
 type Entry struct {
 	Seq       int64     `json:"seq"`
 	Time      time.Time `json:"time"`
-	Kind      string    `json:"kind"` // call, retry, denied, outcome, hold, approve, deny, expire, cancel, send, refuse, unknown, forget, login, preview, passkey, push
+	Kind      string    `json:"kind"` // call, retry, denied, outcome, hold, approve, deny, expire, cancel, send, refuse, unknown, forget, login, preview, passkey, push, grant, block, stop, start, revoke
 	Txn       string    `json:"txn,omitempty"`
 	Principal string    `json:"principal,omitempty"`
 	Agent     string    `json:"agent,omitempty"`
@@ -113,6 +115,7 @@ type Entry struct {
 	Strategy  string    `json:"strategy,omitempty"` // of the credential
 	JTI       string    `json:"jti,omitempty"`
 	Standing  bool      `json:"standing,omitempty"` // the credential outlives the call
+	Grant     string    `json:"grant,omitempty"`    // by which it was allowed, or which it is about
 	Note      string    `json:"note,omitempty"`
 	// Signed is the proof of a passkey for an approval: approval.Signed as JSON.
 	Signed json.RawMessage `json:"signed,omitempty"`

@@ -31,6 +31,8 @@ type call struct {
 	decision authz.Decision
 	approval *authz.Approval // what a person said, on release
 	handle   string          // on release
+	grant    string          // that stands for the approval
+	lapsed   bool            // the grant did not hold until the send
 	selected *projection     // what the agent wants of the answer; nil is all
 	note     string          // for its entries
 	err      error           // for the operator
@@ -54,7 +56,17 @@ func (r *Runner) Call(ctx context.Context, caller Caller, name string, raw []byt
 		r.Store.Log(c.entry("denied", string(res.Envelope.Code)))
 		return res
 	}
+	rules, err := r.standing(ctx, c)
+	if err != nil {
+		return r.stopped(c, err)
+	}
 	r.decide(ctx, c)
+	if c.decision.Outcome == authz.Hold {
+		if answer, ok := r.decidedBefore(ctx, c, rules); ok {
+			res = answer
+			return res
+		}
+	}
 	switch c.decision.Outcome {
 	case authz.Allow:
 		res = r.allowed(ctx, c)

@@ -21,6 +21,7 @@ func TestPreviewed(t *testing.T) {
 	if open := r.Open(t.Context(), caller("alice")); len(open.Envelope.Holds) != 0 {
 		t.Errorf("%s", open.JSON())
 	}
+	r.log(t) // the entry of the preview is on disk now
 	r.Call(t.Context(), caller("alice"), "delete_pet", args)
 	log := r.log(t)
 	if len(log) != 2 || log[0].Kind != "preview" || log[1].Kind != "hold" || log[0].Digest != p.Digest || log[1].Digest != p.Digest {

@@ -189,6 +189,7 @@ func (r *Runner) revive(h store.Hold) (*call, error) {
 	if c.approval, err = approval.ApprovalOf(h); err != nil {
 		return nil, fmt.Errorf("read the approval: %v", err)
 	}
+	c.grant = h.Approval.Grant
 	return c, nil
 }
 
@@ -205,6 +206,9 @@ func sameRequest(a, b store.Request) bool {
 
 // released takes a revived call from the second decision to its answer.
 func (r *Runner) released(ctx context.Context, c *call, h store.Hold) Result {
+	if _, err := r.standing(ctx, c); err != nil {
+		return r.unsent(ctx, c, h, r.stopped(c, err), DeniedNotExecuted)
+	}
 	if r.decide(ctx, c); c.decision.Outcome != authz.Allow {
 		d := c.decision
 		res := deny(PolicyChanged, "approved, but refused when it was to be sent: "+d.Reason+"; nothing was executed", d.Policies, d.Remediation)
@@ -218,8 +222,11 @@ func (r *Runner) released(ctx context.Context, c *call, h store.Hold) Result {
 	e := c.entry("send", "")
 	e.By = c.approval.By.Type + "::" + c.approval.By.ID
 	receipted(&e, receipt)
-	if err := r.Store.Log(e)(); err != nil {
+	if err := r.record(ctx, c, e)(); err != nil {
 		c.err = err
+		if c.lapsed {
+			return r.unsent(ctx, c, h, deny(PolicyChanged, "approved for a time, but a person took that back before it was sent; nothing was executed", nil, authz.RemedyApproval), DeniedNotExecuted)
+		}
 		return r.unsent(ctx, c, h, fail(Internal, "approved, but the send could not be recorded; nothing was executed"), ExecutionError)
 	}
 	res, sure := r.send(c, req)

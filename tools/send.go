@@ -43,7 +43,7 @@ func (r *Runner) write(ctx context.Context, c *call) Result {
 	}
 	e := c.entry("call", "")
 	receipted(&e, receipt)
-	if err := r.Store.Log(e)(); err != nil {
+	if err := r.record(ctx, c, e)(); err != nil {
 		c.err = err
 		return fail(Internal, "the call could not be recorded and was not executed")
 	}
@@ -78,7 +78,17 @@ func (r *Runner) read(ctx context.Context, c *call) Result {
 		e := c.entry(kind, "")
 		e.Note = join(e.Note, note)
 		receipted(&e, receipt)
-		entries = append(entries, r.Store.Log(e))
+		onDisk := r.record(ctx, c, e)
+		if c.grant != "" {
+			if err := onDisk(); err != nil && n == 1 {
+				c.err = err
+				return fail(Internal, "the call could not be recorded and was not executed")
+			} else if err != nil {
+				c.err, c.lapsed = errors.Join(c.err, err), false
+				break // the answer to the request before stands
+			}
+		}
+		entries = append(entries, onDisk)
 		var sure certainty
 		res, sure = r.send(c, req)
 		wait, again := c.again(res, sure, n)
@@ -168,7 +178,11 @@ func (c *call) claim() *token.Approval {
 	if a == nil {
 		return nil
 	}
-	return &token.Approval{ID: c.handle, By: a.By.ID, At: a.At.Unix(), Until: a.Expires.Unix(), Once: a.Once, AMR: a.AMR, Details: c.digest}
+	id := c.handle
+	if id == "" {
+		id = c.grant
+	}
+	return &token.Approval{ID: id, By: a.By.ID, At: a.At.Unix(), Until: a.Expires.Unix(), Once: a.Once, AMR: a.AMR, Details: c.digest}
 }
 
 // scopes are what the operation names in the first way of satisfying it.
@@ -306,6 +320,7 @@ func (c *call) entry(kind, code string) store.Entry {
 		Policies:  c.decision.Policies,
 		PolicySet: c.policies,
 		Hold:      c.handle,
+		Grant:     c.grant,
 		Code:      code,
 		Note:      c.note,
 	}

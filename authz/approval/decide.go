@@ -97,8 +97,13 @@ func (s *Service) approvedFor() time.Duration {
 // mayDecide asks the policies whether a person may decide a hold. A denial
 // needs the same permission as an approval.
 func (s *Service) mayDecide(h store.Hold, who Person, now time.Time) authz.Decision {
+	return s.mayChoose(h, who, true, now)
+}
+
+// mayChoose is mayDecide for an approval of this call only, or one by a grant.
+func (s *Service) mayChoose(h store.Hold, who Person, once bool, now time.Time) authz.Decision {
 	f := authz.HoldFacts{ID: h.ID, API: h.API, Action: h.Tool, Effect: h.Effect, Now: now,
-		Approval: authz.Approval{By: who.Principal, Once: true, At: now, Expires: now.Add(s.approvedFor()), AMR: who.AMR, PhishingResistant: who.Strong}}
+		Approval: authz.Approval{By: who.Principal, Once: once, At: now, Expires: now.Add(s.approvedFor()), AMR: who.AMR, PhishingResistant: who.Strong}}
 	if json.Unmarshal(h.Principal, &f.Requester) != nil || json.Unmarshal(h.Agent, &f.Agent) != nil {
 		return authz.Decision{Outcome: authz.Deny, Reason: "the hold does not say who asks"}
 	}

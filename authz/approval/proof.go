@@ -123,6 +123,9 @@ func (s *Service) prove(h store.Hold, a store.Approval) []byte {
 	if len(a.Signed) > 0 {
 		field(string(a.Signed))
 	}
+	if a.Grant != "" { // which never looks like JSON
+		field(a.Grant)
+	}
 	return mac.Sum(nil)
 }
 

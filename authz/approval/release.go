@@ -110,7 +110,7 @@ func (s *Service) releasable(tx *store.Tx, h store.Hold, now time.Time) error {
 		return err
 	}
 	// Another process may have taken the verdict, under other policies.
-	if d := s.mayDecide(h, Person{Principal: by, AMR: h.Approval.AMR, Strong: len(h.Approval.Signed) > 0}, now); d.Outcome != authz.Allow {
+	if d := s.mayChoose(h, Person{Principal: by, AMR: h.Approval.AMR, Strong: len(h.Approval.Signed) > 0}, h.Approval.Once, now); d.Outcome != authz.Allow {
 		return fmt.Errorf("%w: %s", ErrForbidden, d.Reason)
 	}
 	return nil

@@ -29,9 +29,10 @@ type Service struct {
 	Notify []string
 	Push   bool
 
-	sent   remembered
-	alarms alarms
-	counts tally
+	sent     remembered
+	versions versions
+	alarms   alarms
+	counts   tally
 }
 
 // now is the time as the store keeps it.

@@ -21,6 +21,7 @@ const sweepMost = 100
 // that cannot be ended does not keep the others from it.
 func (s *Service) Sweep(ctx context.Context) error {
 	now := s.now()
+	s.latest() // so that it is known to grants
 	var due []string
 	errs := s.Store.View(ctx, func(tx *store.Tx) (err error) {
 		due, err = tx.Due(now, sweepMost)

@@ -1,0 +1,393 @@
+package approval
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/store"
+)
+
+// Errors of grants.
+var (
+	ErrNoGrant   = errors.New("the grant is not in force any more, or not for this call")
+	ErrTooLong   = errors.New("the policies do not let a grant last that long")
+	ErrNoChoice  = errors.New("the policies do not take a grant for this call")
+	ErrGrantForm = errors.New("this is no grant that can be given")
+)
+
+const (
+	// GrantMax is how long a grant may last where no @grant_max says otherwise.
+	GrantMax = 20 * time.Minute
+	// DenialMax is how long a standing denial may last.
+	DenialMax = 30 * 24 * time.Hour
+	// GrantRate bounds the calls under one grant within a minute. The next one
+	// is held, so that a person hears of an agent that runs away.
+	GrantRate = 60
+	// maxRules bounds the rules in force for one agent.
+	maxRules = 200
+)
+
+// Offer is what a person chooses for calls like a held one.
+type Offer struct {
+	Kind   string // KindGrant or KindDenial
+	Digest string // of the hold
+	Reach  string
+	Path   string   // for ReachBelow: the path of the call or one above it
+	Args   string   // which arguments
+	Keep   []string // JSON Pointers, for ArgsSome
+	For    time.Duration
+	Max    int64
+	Reason string // of a denial, told to the agent
+}
+
+// draft is the rule that an offer amounts to for a hold.
+func draft(h store.Hold, who Person, o Offer, now time.Time) (Rule, error) {
+	var agent authz.Agent
+	if err := json.Unmarshal(h.Agent, &agent); err != nil {
+		return Rule{}, err
+	}
+	r := Rule{ID: o.Kind + "_" + randomText(16), Kind: o.Kind, Subject: h.Subject, Agent: agent.ID, Verified: agent.Verified, Effect: h.Effect,
+		Max: o.Max, By: who.Principal, AMR: who.AMR, Reason: o.Reason, Created: now, Ends: now.Add(o.For).Truncate(time.Microsecond)}
+	r.Scope = Scope{API: h.API, Tool: h.Tool, Reach: o.Reach, Args: o.Args}
+	bad := o.For < time.Second || o.For > 366*24*time.Hour || o.Max < 0 || o.Kind != KindGrant && o.Kind != KindDenial ||
+		!utf8.ValidString(o.Reason) || utf8.RuneCountInString(o.Reason) > maxReason
+	switch o.Reach {
+	case ReachExact:
+		r.Scope.Path = h.Request.Path
+	case ReachBelow:
+		r.Scope.Path = o.Path
+	case ReachAny:
+	default:
+		bad = true
+	}
+	switch o.Args {
+	case ArgsSame:
+		r.Scope.Same = string(h.Args)
+	case ArgsSome:
+		for _, p := range o.Keep {
+			v, ok := pointed(h.Args, p)
+			if bad = bad || !ok || len(o.Keep) > maxEqual; !bad {
+				r.Scope.Equal = append(r.Scope.Equal, Equal{p, string(v)})
+			}
+		}
+		bad = bad || len(o.Keep) == 0
+	case ArgsAny:
+	default:
+		bad = true
+	}
+	// What does not even cover the call that it was made from was made up.
+	if bad || !r.Matches(shapeOf(h, agent)) {
+		return Rule{}, ErrGrantForm
+	}
+	return r, nil
+}
+
+func shapeOf(h store.Hold, agent authz.Agent) Shape {
+	var p authz.Principal
+	_ = json.Unmarshal(h.Principal, &p) // what is nobody matches nothing
+	return Shape{Principal: p, Agent: agent, API: h.API, Tool: h.Tool, Path: h.Request.Path, Args: h.Args}
+}
+
+// longest is how long a grant from this hold may last, as the policies are now.
+func (s *Service) longest(h store.Hold, now time.Time) (time.Duration, error) {
+	r := authz.Request{API: h.API, Action: h.Tool, Now: now, Path: h.Request.Path}
+	dec := json.NewDecoder(strings.NewReader(string(h.Args)))
+	dec.UseNumber()
+	err := errors.Join(dec.Decode(&r.Input), json.Unmarshal(h.Principal, &r.Principal), json.Unmarshal(h.Agent, &r.Agent), json.Unmarshal(h.Session, &r.Session))
+	if err != nil {
+		return 0, fmt.Errorf("%w: %v", ErrNoChoice, err)
+	}
+	d := s.Engine.Decide(r)
+	if d.Outcome != authz.Hold || !d.Choices.Grant {
+		return 0, ErrNoChoice
+	}
+	return LongestGrant(d.Obligations), nil
+}
+
+// LongestGrant is how long a grant may last under what the policies ask for.
+func LongestGrant(o authz.Obligations) time.Duration {
+	if o.GrantMax == 0 {
+		return GrantMax
+	}
+	return o.GrantMax
+}
+
+// Draft is what Give would make of an offer, without making it.
+func (s *Service) Draft(h store.Hold, who Person, o Offer) (Rule, error) {
+	now := s.now()
+	r, err := draft(h, who, o, now)
+	if err != nil {
+		return r, err
+	}
+	if d := s.mayChoose(h, who, false, now); d.Outcome != authz.Allow {
+		return r, fmt.Errorf("%w: %s", ErrForbidden, d.Reason)
+	}
+	if o.Kind == KindDenial {
+		if o.For > DenialMax {
+			return r, ErrTooLong
+		}
+		return r, nil
+	}
+	longest, err := s.longest(h, now)
+	if err == nil && o.For > longest {
+		err = ErrTooLong // and not cut: the person chose another time
+	}
+	return r, err
+}
+
+// mayGive asks the policies whether the giver of a rule may decide such calls.
+func (s *Service) mayGive(r Rule, requester authz.Principal, now time.Time) authz.Decision {
+	return s.Engine.MayApprove(authz.HoldFacts{ID: r.ID, API: r.Scope.API, Action: r.Scope.Tool, Effect: r.Effect, Now: now,
+		Requester: requester, Agent: authz.Agent{ID: r.Agent, Verified: r.Verified}, Approval: *r.Approval()})
+}
+
+// Give makes the rule that a person chose on the page of a pending hold, and
+// decides the hold with it: a grant approves it, a denial denies it. Who has a
+// passkey gives a grant only in a session that began with it, and signs the held
+// call itself as always. ErrTooLong, ErrNoChoice, ErrGrantForm and the errors of
+// Decide say why not.
+func (s *Service) Give(ctx context.Context, who Person, id string, o Offer) (Rule, error) {
+	var r Rule
+	var refused error
+	err := s.update(ctx, func(tx *store.Tx) error {
+		refused = nil
+		now, err := tx.Advance(s.latest())
+		if err != nil {
+			return err
+		}
+		h, err := find(tx, id)
+		if err != nil {
+			return err
+		}
+		if !s.sealed(h) {
+			refused = ErrTampered
+			_, err = s.condemn(tx, h, now)
+			return err
+		}
+		if subtle.ConstantTimeCompare([]byte(o.Digest), []byte(h.Digest)) != 1 {
+			return ErrDigest
+		}
+		if _, err := Apply(h, Deny{}, now); err != nil {
+			return err // it is settled, or over
+		}
+		signer, err := s.signers(tx, who.name())
+		if err != nil {
+			return err
+		}
+		signs := len(signer.keys) > 0
+		if signs && !who.Strong {
+			return errNeedPasskey
+		}
+		if r, err = s.Draft(h, who, o); err != nil {
+			if errors.Is(err, ErrForbidden) {
+				refused = err
+				e := entryOf(h, o.Kind)
+				e.Time, e.By, e.Code, e.Decision = now, who.name(), "forbidden", string(authz.Deny)
+				return tx.Append(e)
+			}
+			return err
+		}
+		if live, err := tx.LiveRules(h.Subject, r.Agent, now, maxRules); err != nil || len(live) >= maxRules {
+			return errors.Join(err, ErrTooMany)
+		}
+		if err := s.insertRule(tx, &r, now, "a person gave it for "+o.For.String()); err != nil {
+			return err
+		}
+		return s.settled(tx, h, who, r, signs, now)
+	})
+	if err == nil {
+		err = refused
+	}
+	if err == nil {
+		s.versions.saw(r.ID, 1)
+	}
+	return r, err
+}
+
+// settled decides the hold that a rule was made from.
+func (s *Service) settled(tx *store.Tx, h store.Hold, who Person, r Rule, signs bool, now time.Time) error {
+	if r.Kind == KindDenial {
+		e, entry, err := s.verdict(h, who, Verdict{Reason: r.Reason}, now)
+		if err != nil {
+			return err
+		}
+		entry.Grant = r.ID
+		_, err = s.change(tx, h, e, now, entry)
+		return err
+	}
+	if signs {
+		return nil // the page asks the passkey next
+	}
+	by, err := json.Marshal(who.Principal)
+	if err != nil {
+		return err
+	}
+	a := store.Approval{By: by, ByName: who.name(), At: now, Expires: earlier(now.Add(s.approvedFor()), r.Ends), AMR: who.AMR, Grant: r.ID}
+	a.Proof = s.prove(h, a)
+	entry := entryOf(h, "approve")
+	entry.Time, entry.By, entry.PolicySet, entry.Grant = now, who.name(), s.Engine.Digest(), r.ID
+	_, err = s.change(tx, h, Approve{Approval: a}, now, entry)
+	return err
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// insertRule stores a new rule with the entry that tells it.
+func (s *Service) insertRule(tx *store.Tx, r *Rule, now time.Time, note string) error {
+	row, err := s.storeRule(*r)
+	if err != nil {
+		return err
+	}
+	if err := tx.InsertRule(row); err != nil {
+		return err
+	}
+	if _, err := tx.ForgetRules(now.Add(-KeptFor), sweepMost); err != nil {
+		return err
+	}
+	r.stored = row
+	return tx.Append(s.ruleEntry(*r, now, note))
+}
+
+// ruleEntry tells of a rule that was made.
+func (s *Service) ruleEntry(r Rule, now time.Time, note string) store.Entry {
+	kind := map[string]string{KindGrant: "grant", KindDenial: "block", KindStop: "stop"}[r.Kind]
+	path := r.Scope.Path
+	return store.Entry{Kind: kind, Time: now, Principal: r.Subject, Agent: r.Agent, API: r.Scope.API, Tool: r.Scope.Tool, Path: path,
+		By: r.By.Type + "::" + r.By.ID, Grant: r.ID, PolicySet: s.Engine.Digest(), Note: note}
+}
+
+// Standing returns the rules in force for an agent of a principal, newest first.
+// One that was altered in the database comes back Damaged, whatever it claims.
+func (s *Service) Standing(ctx context.Context, subject, agent string) ([]Rule, error) {
+	var out []Rule
+	err := s.Store.View(ctx, func(tx *store.Tx) error {
+		out = nil
+		now, err := tx.Latest(s.latest())
+		if err != nil {
+			return err
+		}
+		rows, err := tx.LiveRules(subject, agent, now, 10*maxRules)
+		for _, row := range rows {
+			if r := s.readRule(row); r.Damaged || r.live(now) {
+				out = append(out, r)
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+// Use counts a call under a grant and appends the entry that tells it, in one
+// transaction: right before each send. ErrNoGrant if the grant was revoked, is
+// over, used up or for other calls, if its giver may not decide such calls any
+// more, if the agent was stopped meanwhile, or if there were GrantRate calls
+// within a minute.
+func (s *Service) Use(ctx context.Context, id string, c Shape, e store.Entry) error {
+	version := int64(0)
+	err := s.update(ctx, func(tx *store.Tx) error {
+		now, err := tx.Advance(s.latest())
+		if err != nil {
+			return err
+		}
+		r, err := s.usable(tx, id, c, now)
+		if err != nil {
+			return err
+		}
+		if now.Sub(r.burst.Since) >= time.Minute {
+			r.burst = burst{Since: now}
+		}
+		if r.burst.N++; r.burst.N > GrantRate {
+			return fmt.Errorf("%w: there were %d calls under it within a minute", ErrNoGrant, GrantRate)
+		}
+		r.Used, r.Last = r.Used+1, now
+		row, err := s.storeRule(r)
+		if err != nil {
+			return err
+		}
+		version = row.Version + 1
+		if err := tx.SwapRule(row); err != nil {
+			return err
+		}
+		e.Grant = id
+		return tx.Append(e)
+	})
+	if err == nil {
+		s.versions.saw(id, version)
+	}
+	return err
+}
+
+// usable is the grant if it lets the call go now.
+func (s *Service) usable(tx *store.Tx, id string, c Shape, now time.Time) (Rule, error) {
+	row, err := tx.Rule(id)
+	if errors.Is(err, store.ErrNotFound) {
+		err = ErrNoGrant
+	}
+	if err != nil {
+		return Rule{}, err
+	}
+	r := s.readRule(row)
+	if r.Kind != KindGrant || !r.live(now) || !r.Matches(c) || s.versions.newer(id, row.Version) {
+		return r, ErrNoGrant
+	}
+	if d := s.mayGive(r, c.Principal, now); d.Outcome != authz.Allow {
+		return r, fmt.Errorf("%w: who gave it may not decide such calls any more", ErrNoGrant)
+	}
+	rows, err := tx.LiveRules(c.subject(), c.Agent.ID, now, 10*maxRules)
+	for _, row := range rows {
+		if other := s.readRule(row); other.Damaged || other.Kind != KindGrant && other.Matches(c) {
+			return r, fmt.Errorf("%w: a person stopped or denied such calls", ErrNoGrant)
+		}
+	}
+	return r, err
+}
+
+// latest is the latest time that this process has seen: a clock that steps back
+// gives no grant more time. The database keeps it for other processes whenever a
+// rule is made, used or revoked.
+func (s *Service) latest() time.Time {
+	now := s.now()
+	s.versions.mu.Lock()
+	defer s.versions.mu.Unlock()
+	if now.Before(s.versions.clock) {
+		return s.versions.clock
+	}
+	s.versions.clock = now
+	return now
+}
+
+// versions are the newest versions of rules that this process has stored: an
+// older one can only come from somebody who changed the database.
+type versions struct {
+	mu    sync.Mutex
+	ids   map[string]int64
+	clock time.Time
+}
+
+func (v *versions) saw(id string, version int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.ids == nil || len(v.ids) >= rememberMost {
+		v.ids = map[string]int64{}
+	}
+	v.ids[id] = max(v.ids[id], version)
+}
+
+func (v *versions) newer(id string, version int64) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.ids[id] > version
+}
