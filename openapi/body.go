@@ -16,7 +16,7 @@ func (x *body) encode(v any) (contentType string, data []byte, bad *ArgumentErro
 	case isJSON(x.Essence):
 		return x.Media, appendCanonical(nil, v), nil
 	case x.Essence == formType:
-		data, bad = x.form(v)
+		data, bad = x.form(v, "/body")
 		return x.Media, data, bad
 	case x.Essence == multipartType:
 		return x.multipart(v)
@@ -84,17 +84,17 @@ func (x *body) text(v any) (string, []byte, *ArgumentError) {
 // form writes application/x-www-form-urlencoded. An object without an encoding
 // of its own is written in brackets, since its bare names would mix with the
 // form's.
-func (x *body) form(v any) ([]byte, *ArgumentError) {
+func (x *body) form(v any, at string) ([]byte, *ArgumentError) {
 	object, ok := v.(map[string]any)
 	if !ok {
-		return nil, refuse("/body", "must be an object: it is sent as a form")
+		return nil, refuse(at, "must be an object: it is sent as a form")
 	}
-	if bad := oneMeaning(object); bad != nil {
+	if bad := oneMeaning(object, at); bad != nil {
 		return nil, bad
 	}
 	var b bytes.Buffer
 	for _, name := range canonicalKeys(object) {
-		pairs, bad := x.Fields[name].formPairs(name, object[name], "/body/"+escape(name))
+		pairs, bad := x.Fields[name].formPairs(name, object[name], at+"/"+escape(name))
 		if bad != nil {
 			return nil, bad
 		}
@@ -110,7 +110,7 @@ func (x *body) form(v any) ([]byte, *ArgumentError) {
 
 // oneMeaning refuses a name such as card[number] beside card: what a policy saw
 // in card could be overruled by it.
-func oneMeaning(object map[string]any) *ArgumentError {
+func oneMeaning(object map[string]any, at string) *ArgumentError {
 	given := map[string]bool{}
 	for name := range object {
 		given[fold(name)] = true
@@ -118,7 +118,7 @@ func oneMeaning(object map[string]any) *ArgumentError {
 	for _, name := range canonicalKeys(object) {
 		for i, c := range name {
 			if c == '[' && given[fold(name[:i])] {
-				return refuse("/body/"+escape(name), "cannot be given beside %q: it would be read as a part of it", name[:i])
+				return refuse(at+"/"+escape(name), "cannot be given beside %q: it would be read as a part of it", name[:i])
 			}
 		}
 	}

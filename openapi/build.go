@@ -30,7 +30,7 @@ type builder struct {
 func (b *builder) build() error {
 	op, v := b.op, b.v
 	var err error
-	if op.Effect, err = effect(op.Method, v); err != nil {
+	if op.Effect, err = b.effect(); err != nil {
 		return err
 	}
 	op.Summary = oneLine(str(v["summary"]), 200)
@@ -200,7 +200,7 @@ const (
 )
 
 // placeOrder is the order in which parameters are named and written.
-var placeOrder = []string{"path", "query", "header", "cookie"}
+var placeOrder = []string{"path", "query", "querystring", "header", "cookie"}
 
 func (b *builder) parameters() error {
 	all, err := b.collect()
@@ -229,8 +229,6 @@ func (b *builder) parameters() error {
 			b.c.finding(p.at, b.name, false, fmt.Sprintf("the parameter %s is left out: the path sets it", p.name))
 		case slices.Contains(placeOrder, p.in):
 			plain = append(plain, p)
-		case p.in == "querystring":
-			return &placedError{p.at, errors.New("parameters in querystring are not supported yet")}
 		default:
 			return &placedError{p.at, fmt.Errorf("there is no parameter place %q", p.in)}
 		}
@@ -246,6 +244,11 @@ func (b *builder) parameters() error {
 	})
 	names := argumentNames(plain, b.op.body != nil || b.v["requestBody"] != nil)
 	for i, p := range plain {
+		if p.in == "querystring" {
+			if err := b.wholeQuery(p, plain); err != nil {
+				return &placedError{p.at, err}
+			}
+		}
 		if err := b.parameter(p, names[i]); err != nil {
 			return &placedError{p.at, fmt.Errorf("the parameter %s: %w", p.name, err)}
 		}
@@ -316,27 +319,27 @@ func (b *builder) parameter(p parameter, property string) error {
 		if s := str(p.v["style"]); s != "" {
 			x.Style = s
 		}
-		if !slices.Contains(styles[p.in], x.Style) {
+		if p.in != "querystring" && !slices.Contains(styles[p.in], x.Style) {
 			return fmt.Errorf("the style %q does not exist in %s", x.Style, p.in)
 		}
 		x.Explode = x.Style == "form"
 		if e, ok := p.v["explode"].(bool); ok {
 			x.Explode = e
 		}
-		if content, ok := p.v["content"].(map[string]any); ok && schema == nil {
-			media := sortedKeys(content)
-			if len(media) == 0 || !isJSON(essence(media[0])) {
-				return errors.New("only JSON content can be written into a parameter")
+		if p.in == "querystring" || p.v["content"] != nil && schema == nil {
+			var err error
+			if schemaAt, schema, err = b.content(&x, p); err != nil {
+				return err
 			}
-			m, _ := content[media[0]].(map[string]any)
-			x.ContentType = media[0]
-			schemaAt, schema = p.at.to("content", media[0], "schema"), m["schema"]
 		}
 	}
 	t := translator{c: b.c}
 	out, err := t.schema(schemaAt, schema, 0)
 	if err != nil {
 		return err
+	}
+	if p.v["allowEmptyValue"] == true && p.in == "query" && x.ContentType == "" {
+		out = orEmpty(out)
 	}
 	x.Type = b.typeOf(schemaAt, schema)
 	b.refs = append(b.refs, t.refs...)

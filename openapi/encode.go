@@ -178,6 +178,8 @@ func (e *encoder) parameter(p param, v any) {
 			e.wrote(len(pair.name)+len(pair.value)+2, at)
 			e.query = append(e.query, pair.name+"="+pair.value)
 		}
+	case "querystring":
+		e.queryString(p, v, at)
 	case "cookie":
 		pairs, bad := p.cookiePairs(v, at)
 		if bad == nil {

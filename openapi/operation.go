@@ -135,13 +135,14 @@ type Operation struct {
 type param struct {
 	Property      string
 	Name          string
-	In            string // path, query, header, cookie
+	In            string // path, query, querystring, header, cookie
 	Style         string // always set
 	Explode       bool
 	AllowReserved bool
 	Required      bool
-	ContentType   string // for content parameters: the value is serialised so
-	Type          string // string, integer, number, boolean, array, object, or "" if unknown
+	ContentType   string           // for content parameters: the value is serialised so
+	Fields        map[string]field // of one that is a form with encodings
+	Type          string           // string, integer, number, boolean, array, object, or "" if unknown
 }
 
 // body is a request body under the argument "body".

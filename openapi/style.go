@@ -122,19 +122,8 @@ func (p param) value(v any, at string) (flat, *ArgumentError) {
 	if p.ContentType == "" {
 		return flatten(v, at)
 	}
-	text, bad := contentText(p.ContentType, v, at)
+	text, bad := p.contentText(v, at)
 	return flat{kind: 's', text: text}, bad
-}
-
-// contentText serialises a value as a media type: JSON, or text as it is.
-func contentText(media string, v any, at string) (string, *ArgumentError) {
-	if isJSON(essence(media)) {
-		return string(appendCanonical(nil, v)), nil
-	}
-	if s, ok := plainText(v); ok {
-		return s, nil
-	}
-	return "", refuse(at, "must be a string: it is sent as %s", media)
 }
 
 // pathText writes a path argument in the style simple, label or matrix. Each
@@ -178,7 +167,7 @@ func (p param) pathText(v any, at string) (string, *ArgumentError) {
 // queryPairs writes a query argument.
 func (p param) queryPairs(v any, at string) ([]pair, *ArgumentError) {
 	if p.ContentType != "" {
-		text, bad := contentText(p.ContentType, v, at)
+		text, bad := p.contentText(v, at)
 		return []pair{{name: escapeText(p.Name, ""), value: escapeText(text, p.plain())}}, bad
 	}
 	return formPairs(p.Name, p.Style, p.Explode, v, at, func(s string) string { return escapeText(s, p.plain()) })
@@ -191,8 +180,8 @@ func (p param) plain() string {
 	return ""
 }
 
-// delimiters of the styles that join their items.
-var delimiters = map[string]string{"form": ",", "spaceDelimited": "%20", "pipeDelimited": "%7C"}
+// delimiters of the styles that join their items. The one with tabs is Swagger's tsv.
+var delimiters = map[string]string{"form": ",", "spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
 
 // formPairs writes a value in the style form, spaceDelimited, pipeDelimited or
 // deepObject, for queries, cookies and form bodies.
@@ -330,7 +319,7 @@ func (p param) cookiePairs(v any, at string) ([]pair, *ArgumentError) {
 	var bad *ArgumentError
 	if p.ContentType != "" {
 		var text string
-		text, bad = contentText(p.ContentType, v, at)
+		text, bad = p.contentText(v, at)
 		pairs = []pair{{name: p.Name, value: escapeText(text, "")}}
 	} else {
 		pairs, bad = formPairs(p.Name, "form", p.Explode, v, at, enc)

@@ -99,6 +99,8 @@ func collection(v map[string]any, in string) (style string, explode, ok bool) {
 		return "spaceDelimited", false, in == "query"
 	case "pipes":
 		return "pipeDelimited", false, in == "query"
+	case "tsv":
+		return "tabDelimited", false, in == "query"
 	}
 	return "", false, false
 }

@@ -5,7 +5,7 @@ import "testing"
 func TestCollectionFormats(t *testing.T) {
 	for _, tt := range []struct{ in, format, want string }{
 		{"query", "", "/v1/a?l=x,y"}, {"query", "csv", "/v1/a?l=x,y"}, {"query", "ssv", "/v1/a?l=x%20y"}, {"query", "pipes", "/v1/a?l=x%7Cy"},
-		{"query", "multi", "/v1/a?l=x&l=y"}, {"query", "tsv", ""}, {"query", "other", ""}, {"header", "csv", "/v1/a x,y"}, {"header", "multi", ""},
+		{"query", "multi", "/v1/a?l=x&l=y"}, {"query", "tsv", "/v1/a?l=x%09y"}, {"query", "other", ""}, {"header", "csv", "/v1/a x,y"}, {"header", "multi", ""},
 		{"formData", "csv", "/v1/a x,y"}, {"formData", "multi", "/v1/a x&l=y"}, {"formData", "tsv", ""},
 	} {
 		api := loadText(t, `{swagger: "2.0", info: {title: x, version: "1"}, host: a.test, basePath: /v1, paths: {/a: {post: {operationId: a,
