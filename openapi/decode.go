@@ -19,6 +19,20 @@ import (
 // only if the body could not be read to its end or limit.
 func (op *Operation) Decode(resp *http.Response, limit int64) (*Response, error) {
 	defer resp.Body.Close()
+	header := resp.Header.Get("Content-Type")
+	media, params, err := mime.ParseMediaType(header)
+	if err != nil {
+		media = essence(header)
+	}
+	r := &Response{Status: resp.StatusCode, MediaType: shorten(media, 100)}
+	// The transport asks for gzip, unpacks it and takes this header away.
+	coding := strings.Join(resp.Header.Values("Content-Encoding"), ", ")
+	if kind := streamOf(media); kind != "" && (coding == "" || strings.EqualFold(coding, "identity")) {
+		if err := op.stream(resp, kind, r, limit); err != nil {
+			return nil, err
+		}
+		return r, nil
+	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("read the response: %w", err)
@@ -27,15 +41,7 @@ func (op *Operation) Decode(resp *http.Response, limit int64) (*Response, error)
 	if d.over = int64(len(data)) > limit; d.over {
 		data = data[:limit]
 	}
-	header := resp.Header.Get("Content-Type")
-	media, params, err := mime.ParseMediaType(header)
-	if err != nil {
-		media = essence(header)
-	}
-	r := &Response{Status: resp.StatusCode, MediaType: shorten(media, 100)}
 	d.charset = params["charset"]
-	// The transport asks for gzip, unpacks it and takes this header away.
-	coding := strings.Join(resp.Header.Values("Content-Encoding"), ", ")
 	switch {
 	case len(data) == 0 && !d.over:
 	case coding != "" && !strings.EqualFold(coding, "identity"):

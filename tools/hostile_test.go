@@ -183,7 +183,7 @@ func TestEndlessResponses(t *testing.T) {
 		{"one text in JSON", header("application/json"), `"`, strings.Repeat("x", 1000), "", true, "one long text"},
 		{"nesting", header("application/json"), "", strings.Repeat("[", 1000), "", true, "it is not, or"},
 		{"text", header("text/plain"), "", strings.Repeat("x", 1000), "", true, "was cut to"},
-		{"events", header("text/event-stream"), "", strings.Repeat("data: x\n\n", 1000), "", true, "was cut to"},
+		{"events", header("text/event-stream"), "", strings.Repeat("data: x\n\n", 1000), "", true, "with 1000 whole items"},
 		{"an image", header("image/png"), "\x89PNG\r\n\x1a\n", strings.Repeat("\x00", 1000), ResponseTooLarge, false, "is left out"},
 		{"packed", header("application/octet-stream", "Content-Encoding", "br"), "", strings.Repeat("x", 1000), "", false, "packed as"},
 		{"a gzip bomb", header("application/json", "Content-Encoding", "gzip"), "", pack(strings.Repeat(" ", 10<<20)), "", true, "more than 1048576 bytes"},

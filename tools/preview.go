@@ -52,7 +52,10 @@ func (r *Runner) Preview(caller Caller, name string, raw []byte) (*Preview, Resu
 	}
 	r.ask(c, r.Now(), authz.Usage{})
 	if r.Store != nil {
-		r.Store.Log(c.entry("preview", ""))
+		if err := r.Store.Log(c.entry("preview", ""))(); err != nil {
+			c.err = err
+			return nil, fail(Internal, "the preview could not be recorded")
+		}
 	}
 	q := c.request
 	p := &Preview{Method: q.Method, URL: q.Origin + q.Target, ContentType: q.ContentType, Header: q.Header,

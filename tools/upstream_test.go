@@ -386,8 +386,8 @@ func TestSlowAPI(t *testing.T) {
 		{"only 1xx", "get_pet", slowly(strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 5)), UpstreamTimeout, 0, "in time"},
 		{"another protocol", "get_pet", inTurn(slowly("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"), slowly("")), UpstreamTimeout, 0, "in time"},
 		{"another protocol", "delete_pet", inTurn(slowly("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"), says(404, "")), OutcomeUnknown, 0, "may have been executed"},
-		{"an endless stream", "get_pet", slowly(stream), UpstreamTimeout, 200, "did not end in time"},
-		{"an endless stream", "delete_pet", inTurn(slowly(stream), says(404, "")), OutcomeUnknown, 200, "broke off"},
+		{"an endless stream", "get_pet", slowly(stream), "", 200, "with 1 whole items; there may be more"},
+		{"an endless stream", "delete_pet", slowly(stream), "", 200, "with 1 whole items; there may be more"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.tool+" "+tt.name, func(t *testing.T) {
@@ -396,10 +396,10 @@ func TestSlowAPI(t *testing.T) {
 			r := newRig(t, rigOptions{policy: permitAll, api: api})
 			r.Timeout = 2 * time.Second
 			res := r.Call(t.Context(), caller("alice"), tt.tool, []byte(`{"petId":1}`))
-			if e := res.Envelope; e.Code != tt.code || e.HTTPStatus != tt.http || !strings.Contains(e.Reason, tt.says) {
+			if e := res.Envelope; e.Code != tt.code || e.HTTPStatus != tt.http || !strings.Contains(e.Reason+e.Note, tt.says) {
 				t.Errorf("got %s", res.JSON())
 			}
-			if got := api.methods(); got != "GET" && got != "DELETE GET" && (tt.name != "another protocol" || got != "GET GET") {
+			if got := api.methods(); got != "GET" && (tt.name != "an endless stream" || got != "DELETE") && got != "DELETE GET" && (tt.name != "another protocol" || got != "GET GET") {
 				t.Errorf("the API got %s", got)
 			}
 		})
