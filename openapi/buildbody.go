@@ -180,6 +180,10 @@ func (b *builder) field(x *body, at place, v any, encoding map[string]any) (fiel
 		f.Explode = e
 	}
 	f.ContentType = clean(str(encoding["contentType"]), 200)
+	var err error
+	if f.Headers, err = b.partHeaders(x, at, encoding["headers"]); err != nil {
+		return f, err
+	}
 	f.Binary = x.Essence == multipartType && (b.binary(at, v) || b.typeOf(at, v) == "string" && binaryMedia(f.ContentType))
 	return f, nil
 }

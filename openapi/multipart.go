@@ -13,6 +13,7 @@ import (
 type part struct {
 	disposition string
 	contentType string // "" for a plain text field
+	headers     string // others, each with its CRLF
 	data        []byte
 }
 
@@ -45,7 +46,7 @@ func (x *body) multipart(v any) (string, []byte, *ArgumentError) {
 		if p.contentType != "" {
 			fmt.Fprintf(&b, "Content-Type: %s\r\n", p.contentType)
 		}
-		b.WriteString("\r\n")
+		b.WriteString(p.headers + "\r\n")
 		b.Write(p.data)
 		b.WriteString("\r\n")
 	}
@@ -58,7 +59,7 @@ func (x *body) multipart(v any) (string, []byte, *ArgumentError) {
 func newBoundary(parts []part) string {
 	h := sha256.New()
 	for _, p := range parts {
-		fmt.Fprintf(h, "%d,%d,%d:%s%s", len(p.disposition), len(p.contentType), len(p.data), p.disposition, p.contentType)
+		fmt.Fprintf(h, "%d,%d,%d:%s%s", len(p.disposition), len(p.contentType), len(p.data), p.disposition, p.contentType+p.headers)
 		h.Write(p.data)
 	}
 	for seed := h.Sum(nil); ; {
@@ -73,7 +74,7 @@ func newBoundary(parts []part) string {
 
 func held(parts []part, boundary []byte) bool {
 	for _, p := range parts {
-		if bytes.Contains(p.data, boundary) || strings.Contains(p.disposition+p.contentType, string(boundary)) {
+		if bytes.Contains(p.data, boundary) || strings.Contains(p.disposition+p.contentType+p.headers, string(boundary)) {
 			return true
 		}
 	}
@@ -104,7 +105,7 @@ func (f field) parts(name string, v any, at string) ([]part, *ArgumentError) {
 
 // part writes one value: a file, a scalar as text, anything else as JSON.
 func (f field) part(name string, v any, at string) (part, *ArgumentError) {
-	p := part{disposition: `form-data; name="` + name + `"`}
+	p := part{disposition: `form-data; name="` + name + `"`, headers: f.Headers}
 	if f.Binary {
 		return p.file(f, name, v, at)
 	}

@@ -164,4 +164,5 @@ type field struct {
 	AllowReserved bool
 	ContentType   string // for multipart parts and JSON-in-form values
 	Binary        bool   // the argument is base64 text or {filename, content_type, data}
+	Headers       string // of multipart parts, each with its CRLF
 }

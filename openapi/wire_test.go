@@ -200,3 +200,19 @@ func BenchmarkEncode(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCall is what a call costs before it is sent: parsing, checking and
+// encoding its arguments.
+func BenchmarkCall(b *testing.B) {
+	op := petOperation(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		args, err := op.Parse([]byte(petArguments))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := op.Encode(args); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
