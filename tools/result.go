@@ -65,6 +65,7 @@ type Envelope struct {
 	HTTPStatus  int               `json:"http_status,omitempty"`
 	Response    json.RawMessage   `json:"response,omitempty"`
 	Shape       any               `json:"shape,omitempty"` // of an answer that _select failed on
+	Page        *Page             `json:"page,omitempty"`  // how to get more
 	Note        string            `json:"note,omitempty"`
 	Code        Code              `json:"code,omitempty"`
 	Reason      string            `json:"reason,omitempty"`

@@ -233,6 +233,7 @@ func (r *Runner) send(c *call, req *http.Request) (Result, certainty) {
 		c.err = errors.Join(c.err, errors.New("the API sent the credential of this call back; it was cut from the answer"))
 	}
 	res := c.respond(answer)
+	res.Envelope.Page = c.page(resp.Header, res.Envelope.Response)
 	r.project(ctx, c.selected, &res)
 	res.Envelope.RetryAfter = retryAfter(resp, r.Now())
 	return res, answered
