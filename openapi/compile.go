@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -306,22 +305,4 @@ func (c *compiler) effects(ops []*Operation) *Error {
 		op.Effect = effect
 	}
 	return nil
-}
-
-// effect is what an operation does, as far as its method tells.
-func effect(method string, v map[string]any) (Effect, error) {
-	if x, ok := v["x-exeat-effect"]; ok {
-		switch e := Effect(str(x)); e {
-		case Read, Write, Delete:
-			return e, nil
-		}
-		return "", errors.New("x-exeat-effect is read, write or delete")
-	}
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, "QUERY":
-		return Read, nil
-	case http.MethodDelete:
-		return Delete, nil
-	}
-	return Write, nil
 }
