@@ -322,7 +322,7 @@ func (b *builder) parameter(p parameter, property string) error {
 		if p.in != "querystring" && !slices.Contains(styles[p.in], x.Style) {
 			return fmt.Errorf("the style %q does not exist in %s", x.Style, p.in)
 		}
-		x.Explode = x.Style == "form"
+		x.Explode = x.Style == "form" || x.Style == "cookie"
 		if e, ok := p.v["explode"].(bool); ok {
 			x.Explode = e
 		}

@@ -327,6 +327,10 @@ func (p param) cookiePairs(v any, at string) ([]pair, *ArgumentError) {
 	if bad != nil {
 		return nil, bad
 	}
+	unfit := "\",;\\"
+	if _, scalar := plainText(v); !scalar && !p.Explode {
+		unfit = "\";\\" // commas stand between items
+	}
 	for i := range pairs {
 		if pairs[i].key == "" {
 			pairs[i].name = p.Name
@@ -336,7 +340,7 @@ func (p param) cookiePairs(v any, at string) ([]pair, *ArgumentError) {
 		if !isToken(pairs[i].name) {
 			return nil, refuse(at, "cannot be a cookie's name")
 		}
-		if raw && strings.IndexFunc(pairs[i].value, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\",;\\", r) }) >= 0 {
+		if raw && strings.ContainsFunc(pairs[i].value, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(unfit, r) }) {
 			return nil, refuse(at, "cannot be a cookie's value as it stands: it holds a space, a comma, a semicolon, a quote or a character outside ASCII")
 		}
 	}

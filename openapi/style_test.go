@@ -107,6 +107,39 @@ func TestStyles(t *testing.T) {
 		{"cookie", "form", false, colours, "<color=blue,black,brown>"},
 		{"cookie", "form", false, `"a; b=c\r\n"`, "<color=a%3B%20b%3Dc%0D%0A>"},
 		{"cookie", "form", true, `{"a;b":"c"}`, "<a%3Bb=c>"},
+		{"cookie", "cookie", true, blueText, "<color=blue>"},
+		{"cookie", "cookie", true, emptyText, "<color=>"},
+		{"cookie", "cookie", true, colours, "<color=blue; color=black; color=brown>"},
+		{"cookie", "cookie", true, colourRGB, "<B=150; G=200; R=100>"},
+		{"cookie", "cookie", false, blueText, "<color=blue>"},
+		{"cookie", "cookie", false, colours, "<color=blue,black,brown>"},
+		{"cookie", "cookie", false, colourRGB, "<color=B,150,G,200,R,100>"},
+		{"cookie", "cookie", false, `["a,b"]`, ""},
+		{"cookie", "cookie", false, `["a;b"]`, ""},
+		{"cookie", "cookie", false, `"a,b"`, ""},
+		{"cookie", "cookie", true, `["a,b"]`, ""},
+		{"cookie", "cookie", true, emptyArray, ""},
+		{"cookie", "cookie", true, `null`, ""},
+		{"cookie", "form", false, colourRGB, "<color=B,150,G,200,R,100>"},
+		{"cookie", "form", true, emptyArray, ""},
+		{"cookie", "form", true, `null`, ""},
+		{"header", "simple", true, colours, "<blue,black,brown>"},
+		{"header", "simple", false, emptyArray, ""},
+		{"header", "simple", false, `null`, ""},
+		{"query", "spaceDelimited", true, colourRGB, "B=150&G=200&R=100"},
+		{"query", "spaceDelimited", false, emptyArray, ""},
+		{"query", "spaceDelimited", false, emptyText, "color="},
+		{"query", "pipeDelimited", true, colours, "color=blue&color=black&color=brown"},
+		{"query", "pipeDelimited", false, `[null]`, ""},
+		{"query", "deepObject", true, emptyText, "color="},
+		{"path", "matrix", true, emptyText, ""},
+		{"path", "matrix", true, emptyArray, ""},
+		{"path", "matrix", false, `null`, ""},
+		{"path", "label", true, emptyText, ""},
+		{"path", "label", true, blueText, ".blue"},
+		{"path", "label", false, `null`, ""},
+		{"path", "simple", true, blueText, "blue"},
+		{"path", "simple", true, `{}`, ""},
 		{"cookie", "cookie", true, `"a b"`, ""},
 		{"cookie", "cookie", true, `"a;b"`, ""},
 		{"cookie", "cookie", true, `"a%20b"`, "<color=a%20b>"},
@@ -202,4 +235,15 @@ func TestOneHeaderForOneArgument(t *testing.T) {
 		t.Error(r.Header)
 	}
 	refusal(t, op, `{"a":"1","b":"2"}`)
+}
+
+// TestDefaultStyles loads parameters without style and explode.
+func TestDefaultStyles(t *testing.T) {
+	op := one(t, loadText(t, "openapi: 3.2.0\ninfo: {title: t, version: '1'}\nservers: [{url: https://api.example.com}]\n"+`
+paths: {'/a/{p}': {get: {operationId: a, parameters: [{name: p, in: path, required: true}, {name: q, in: query}, {name: h, in: header}, {name: c, in: cookie}, {name: raw, in: cookie, style: cookie}, {name: s, in: query, style: spaceDelimited}]}}}`, Options{}))
+	r := encode(t, op, `{"p":["1","2"],"q":["1","2"],"h":["1","2"],"c":["1","2"],"raw":["1","2"],"s":["1","2"]}`)
+	got := fmt.Sprint(r.Target, " ", r.Header.Get("H"), " ", r.Header.Get("Cookie"))
+	if want := "/a/1,2?q=1&q=2&s=1%202 1,2 c=1; c=2; raw=1; raw=2"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }
