@@ -95,6 +95,6 @@ func enumSize(v any) error {
 }
 
 // lost are keywords of JSON Schema that demand something and are not translated.
-var lost = []string{"dependencies", "additionalItems", "$dynamicRef", "$recursiveRef"}
+var lost = []string{"dependencies", "$dynamicRef", "$recursiveRef"}
 
 var jsonTypes = []string{"null", "boolean", "object", "array", "number", "string", "integer"}

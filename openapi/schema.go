@@ -20,6 +20,7 @@ type translator struct {
 	inline []place  // shared schemas being written in place, for what is hidden in them
 	placed int      // how many were
 	exact  int      // within how many conditions this is, where a type that is added would mean something else
+	turned int      // within how many not and if, where what is left out would refuse more
 }
 
 // schema translates one schema at p.
@@ -42,6 +43,7 @@ func (t *translator) schema(p place, v any, depth int) (any, error) {
 }
 
 func (t *translator) object(p place, v map[string]any, depth int) (any, error) {
+	v = t.modern(p, v)
 	if ref, ok := v["$ref"].(string); ok {
 		return t.reference(p, v, ref, depth)
 	}
@@ -104,6 +106,11 @@ func (t *translator) reference(p place, v map[string]any, ref string, depth int)
 		}
 	}
 	if m, ok := at.(map[string]any); ok && t.demandsHidden(target, m) {
+		return t.inPlace(target, m, depth)
+	}
+	if m, ok := at.(map[string]any); ok && t.turned > 0 && !slices.Contains(t.inline, target) && t.placed < 100 {
+		// Shared schemas are translated for other places than this. One within itself
+		// stays shared: a translation that changes it then refuses more, not less.
 		return t.inPlace(target, m, depth)
 	}
 	t.refs = append(t.refs, target)
@@ -208,17 +215,20 @@ func (t *translator) nested(p place, v, out map[string]any, depth int) error {
 		t.hidden = append(slices.Clone(before), hidden...)
 		defer func() { t.hidden = before }()
 	}
-	sub := func(key string, x any) (any, error) {
-		if slices.Contains([]string{"not", "if", "then", "else"}, key) {
-			t.exact++
-			defer func() { t.exact-- }()
-			return t.schema(p.to(key), x, depth+1)
-		}
-		return t.inner(p.to(key), x, depth)
-	}
-	for _, key := range []string{"not", "if", "then", "else", "additionalProperties", "propertyNames", "contains", "unevaluatedProperties", "unevaluatedItems"} {
+	for _, key := range []string{"not", "if", "then", "else", "contains", "propertyNames"} {
 		if x, ok := v[key]; ok {
-			y, err := sub(key, x)
+			y, same, err := t.condition(p.to(key), key, x, depth, key == "not" || key == "if" || key == "contains" && v["maxContains"] != nil)
+			if err != nil {
+				return err
+			}
+			if same {
+				out[key] = y
+			}
+		}
+	}
+	for _, key := range []string{"additionalProperties", "unevaluatedProperties", "unevaluatedItems"} {
+		if x, ok := v[key]; ok {
+			y, err := t.inner(p.to(key), x, depth)
 			if err != nil {
 				return err
 			}
@@ -249,8 +259,13 @@ func (t *translator) nested(p place, v, out map[string]any, depth int) error {
 		if len(list) > 0 {
 			out["prefixItems"] = list
 		}
+		if rest, ok := v["additionalItems"]; ok {
+			if out["items"], err = t.inner(p.to("additionalItems"), rest, depth); err != nil {
+				return err
+			}
+		}
 	default:
-		y, err := sub("items", items)
+		y, err := t.inner(p.to("items"), items, depth)
 		if err != nil {
 			return err
 		}
@@ -294,7 +309,7 @@ func (t *translator) properties(p place, v, out map[string]any, depth int) error
 		list := map[string]any{}
 		for _, name := range slices.Sorted(maps.Keys(props)) {
 			at := p.to(key, name)
-			if key == "properties" && t.readOnly(at, props[name]) {
+			if key == "properties" && t.turned == 0 && t.readOnly(at, props[name]) {
 				continue
 			}
 			if key == "patternProperties" {
@@ -332,7 +347,7 @@ func (t *translator) properties(p place, v, out map[string]any, depth int) error
 			continue
 		}
 		seen[name] = true
-		if x, has := props[name]; has && t.readOnly(p.to("properties", name), x) || slices.Contains(t.hidden, name) {
+		if x, has := props[name]; t.turned == 0 && (has && t.readOnly(p.to("properties", name), x) || slices.Contains(t.hidden, name)) {
 			continue
 		}
 		names = append(names, r)

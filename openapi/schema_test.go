@@ -15,6 +15,15 @@ func TestSchemaTranslation(t *testing.T) {
 		{"nullable", `{type: string, nullable: true, enum: [a]}`, `{"enum":["a",null],"type":["string","null"]}`},
 		{"exclusive bounds of 3.0", `{type: integer, minimum: 1, exclusiveMinimum: true, maximum: 9, exclusiveMaximum: false}`, `{"exclusiveMinimum":1,"maximum":9,"type":"integer"}`},
 		{"items are always there", `{type: array}`, `{"items":{},"type":"array"}`},
+		{"tuples and what follows", `{type: array, items: [{type: string}], additionalItems: false}`, `{"items":false,"prefixItems":[{"type":"string"}],"type":"array"}`},
+		{"dependencies", `{type: object, properties: {a: {}, b: {}}, dependencies: {a: [b], b: {minProperties: 2}}}`,
+			`{"dependentRequired":{"a":["b"]},"dependentSchemas":{"b":{"minProperties":2}},"properties":{"a":{},"b":{}},"type":"object"}`},
+		{"conditions get no type", `{contains: {properties: {a: {}}}, not: {properties: {b: {const: 1}}, required: [b]}, if: {properties: {c: {}}}, then: {properties: {d: {}}}, items: {}}`,
+			`{"contains":{"properties":{"a":{}}},"if":{"properties":{"c":{}}},"items":{},"not":{"properties":{"b":{"const":1}},"required":["b"]},"then":{"properties":{"d":{}}}}`},
+		{"a not that cannot be checked", `{type: string, not: {pattern: '(?=a)'}}`, `{"type":"string"}`},
+		{"a not within one that cannot be", `{type: string, not: {not: {minLength: -1}}}`, `{"type":"string"}`},
+		{"readOnly under not", `{type: object, properties: {id: {readOnly: true}}, allOf: [{not: {required: [id]}}]}`, `{"allOf":[{"not":{"required":["id"]}}],"properties":{},"type":"object"}`},
+		{"a looser then", `{type: string, then: {pattern: '(?=a)', minLength: 2}, if: {minLength: 1}}`, `{"if":{"minLength":1},"then":{"minLength":2},"type":"string"}`},
 		{"tuples", `{type: array, items: [{type: string}]}`, `{"prefixItems":[{"type":"string"}],"type":"array"}`},
 		{"readOnly leaves", `{type: object, required: [id, n], properties: {id: {type: string, readOnly: true}, n: {type: string}}}`, `{"properties":{"n":{"type":"string"}},"required":["n"],"type":"object"}`},
 		{"readOnly in another part of allOf", `{allOf: [{type: object, properties: {id: {type: string, readOnly: true}}}, {required: [id, n]}]}`, `{"allOf":[{"properties":{},"type":"object"},{"required":["n"]}]}`},
@@ -55,6 +64,42 @@ func TestReferences(t *testing.T) {
 	siblings := loadText(t, strings.Replace(post(`{$ref: '#/components/schemas/X', maxLength: 3}`), "3.0.3", "3.1.0", 1)+`components: {schemas: {X: {type: string}}}`, Options{})
 	if got := schemaAt(t, one(t, siblings), "properties", "body"); got != `{"$ref":"#/$defs/X","maxLength":3}` {
 		t.Error(got)
+	}
+}
+
+// A shared schema is translated for demands. Under not, where those translations
+// would refuse more, it is written in place as it stands; what is within itself stays shared.
+func TestReferencesUnderNot(t *testing.T) {
+	op := one(t, loadText(t, post(`{type: object, properties: {a: {not: {$ref: '#/components/schemas/X'}}, b: {not: {$ref: '#/components/schemas/R'}}, c: {$ref: '#/components/schemas/X'}}}`)+`components:
+  schemas:
+    X: {properties: {id: {type: string, readOnly: true}}, required: [id]}
+    R: {properties: {r: {$ref: '#/components/schemas/R'}}}
+`, Options{}))
+	want := `{"a":{"not":{"properties":{"id":{"type":"string"}},"required":["id"]}},"b":{"not":{"properties":{"r":{"$ref":"#/$defs/R"}}}},"c":{"$ref":"#/$defs/X"}}`
+	if got := schemaAt(t, op, "properties", "body", "properties"); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	for args, good := range map[string]bool{`{"body":{"a":{"id":"x"}}}`: false, `{"body":{"a":{}}}`: true, `{"body":{"a":1}}`: false, `{"body":{"b":7}}`: false} {
+		if _, err := op.Parse([]byte(args)); (err == nil) != good {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
+func TestDynamicReferences(t *testing.T) {
+	op := one(t, loadText(t, strings.Replace(post(`{type: object, properties: {f: {$ref: '#/components/schemas/Filter'}, d: {$ref: '#/components/schemas/Node'}, p: {$dynamicRef: '#/components/schemas/Node'}, n: {$dynamicRef: '#nowhere'}}}`), "3.0.3", "3.1.0", 1)+`components:
+  schemas:
+    Filter: {$recursiveAnchor: true, type: object, required: [k], properties: {k: {type: string}, and: {type: array, items: {$recursiveRef: '#'}}}}
+    Node: {$dynamicAnchor: node, type: object, properties: {next: {$dynamicRef: '#node'}, v: {type: integer}}}
+`, Options{}))
+	want := `{"d":{"$ref":"#/$defs/Node"},"f":{"$ref":"#/$defs/Filter"},"n":{},"p":{"$ref":"#/$defs/Node"}}`
+	if got := schemaAt(t, op, "properties", "body", "properties"); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	for args, good := range map[string]bool{`{"body":{"f":{"k":"x","and":[{"k":"y"}]}}}`: true, `{"body":{"f":{"k":"x","and":[{"k":7}]}}}`: false, `{"body":{"d":{"next":{"v":"x"}}}}`: false} {
+		if _, err := op.Parse([]byte(args)); (err == nil) != good {
+			t.Errorf("%s: %v", args, err)
+		}
 	}
 }
 
