@@ -271,6 +271,32 @@ func TestAliases(t *testing.T) {
 	}
 }
 
+// Another name can fall under another pattern, or under none.
+func TestAliasesAndPatterns(t *testing.T) {
+	op := compileOne(t, strings.Replace(oddNames, "              required: [\"StartTime<\"]\n", `              required: ["StartTime<"]
+              propertyNames: {maxLength: 10}
+              patternProperties: {"_": {type: integer}}
+              additionalProperties: false
+`, 1))
+	raw, _ := op.Offer(Claude, 0)
+	var m meter
+	schema, err := compileSchema(raw, &m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.left = 1 << 30
+	a := op.aliases["StartTime<"]
+	if err := schema.Validate(map[string]any{"body": map[string]any{a: "now"}}); err != nil {
+		t.Errorf("the offer refuses %s: %v", a, err)
+	}
+	if _, err := op.Parse([]byte(fmt.Sprintf(`{"body":{%q:"now"}}`, a))); err != nil {
+		t.Error(err)
+	}
+	if _, err := op.Parse([]byte(fmt.Sprintf(`{"body":{%q:"now","x":1}}`, a))); err == nil {
+		t.Error("the whole schema is not checked")
+	}
+}
+
 // compileOne loads a document of one operation.
 func compileOne(t *testing.T, text string) *Operation {
 	t.Helper()

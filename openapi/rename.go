@@ -52,6 +52,7 @@ func rename(v any, names map[string]string) {
 				if to, ok := names[name]; ok {
 					props[to] = props[name]
 					delete(props, name)
+					loosen(m)
 				}
 				if list, ok := props[name].([]any); ok {
 					renameList(list, names)
@@ -62,6 +63,16 @@ func rename(v any, names map[string]string) {
 			renameList(list, names)
 		}
 	})
+}
+
+// loosen takes out what an object demands of its properties' names, which are
+// others now. The whole schema demands it still.
+func loosen(m map[string]any) {
+	delete(m, "propertyNames")
+	if m["patternProperties"] != nil {
+		delete(m, "patternProperties")
+		delete(m, "additionalProperties")
+	}
 }
 
 func renameList(list []any, names map[string]string) {
