@@ -43,6 +43,10 @@ func (in *Inbox) api(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/holds", in.answer(in.known(in.apiHolds)))
 	mux.HandleFunc("GET /api/holds/{id}", in.answer(in.known(in.apiHold)))
 	mux.HandleFunc("POST /api/holds/{id}/decision", in.answer(in.known(in.apiDecide)))
+	mux.HandleFunc("GET /api/permissions", in.answer(in.known(in.apiRules)))
+	mux.HandleFunc("POST /api/permissions/{id}/revoke", in.answer(in.known(in.apiRevoke)))
+	mux.HandleFunc("GET /api/agents", in.answer(in.known(in.apiAgents)))
+	mux.HandleFunc("POST /api/agents/{what}", in.answer(in.known(in.apiSwitch)))
 	mux.HandleFunc("GET /api/", func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, http.StatusNotFound, "not_found", "there is no such route")
 	})

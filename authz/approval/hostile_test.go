@@ -52,6 +52,9 @@ func hostilePages(s *site) map[string]answer {
 		odd := url.Values{"csrf": {s.csrf}, "digest": {evil}, "verdict": {evil}}
 		name := func(what string) string { return fmt.Sprintf("%s, payload %d", what, i) }
 		pages[name("hold")] = s.get("/h/" + h.ID)
+		pages[name("grant form")] = s.get("/h/" + h.ID + "/grant?kind=grant")
+		pages[name("grant")] = s.get("/h/" + h.ID + "/grant?" + s.choice(h, KindGrant).Encode())
+		pages[name("odd grant")] = s.get("/h/" + h.ID + "/grant?kind=grant&reach=" + in + "&for=" + in + "&keep=" + in)
 		pages[name("handle")] = s.get("/h/" + in)
 		pages[name("path")] = s.get("/" + in)
 		pages[name("code")] = s.get("/login?code=" + url.QueryEscape(evil))
@@ -70,6 +73,7 @@ func hostilePages(s *site) map[string]answer {
 	}
 	pages["list"] = s.get("/")
 	pages["activity"] = s.get("/activity")
+	pages["permissions"] = s.get("/permissions")
 	for i, evil := range payloads {
 		in := url.PathEscape(evil)
 		pages[fmt.Sprintf("activity, payload %d", i)] = s.get("/activity?since=" + in + "&decision=" + in + "&agent=" + in + "&tool=" + in)
@@ -82,18 +86,18 @@ func hostilePages(s *site) map[string]answer {
 // it does not know is an error.
 var (
 	tag       = regexp.MustCompile(`<[^<>]*>?`)
-	wellKnown = regexp.MustCompile(`^<(?:!doctype|!DOCTYPE|/?(?:html|head|body|header|main|section|table|tbody|tr|td|th|p|h1|h2|h3|strong|b|ol|li|form|span|div|a|q|bdi|button|label|textarea|br|title|nav|select|option|thead|svg|rect|details|summary)|meta|link|input)$`)
+	wellKnown = regexp.MustCompile(`^<(?:!doctype|!DOCTYPE|/?(?:html|head|body|header|main|section|table|tbody|tr|td|th|p|h1|h2|h3|strong|b|ol|li|form|span|div|a|q|bdi|button|label|textarea|br|title|nav|select|option|thead|svg|rect|details|summary|fieldset|legend)|meta|link|input)$`)
 	attribute = regexp.MustCompile(` ([a-zA-Z-]+)(?:="([^"<>]*)")?`)
 	fine      = map[string]*regexp.Regexp{
 		"class": regexp.MustCompile(`^[a-z ]*$`), "charset": regexp.MustCompile(`^utf-8$`), "rel": regexp.MustCompile(`^stylesheet$`), "role": regexp.MustCompile(`^(alert|status|img)$`),
-		"href": regexp.MustCompile(`^/(style\.css|passkeys|push|h/hold_[a-z2-7]{26}|activity(/\w{1,64}|\?since=(1h|24h|7d)&amp;tool=[0-9a-f]{16})?)?$`), "action": regexp.MustCompile(`^/(activity|login|login/link|logout|h/hold_[a-z2-7]{26})$`),
-		"method": regexp.MustCompile(`^(post|get)$`), "type": regexp.MustCompile(`^hidden$`), "scope": regexp.MustCompile(`^(row|col)$`), "tabindex": regexp.MustCompile(`^0$`),
+		"href": regexp.MustCompile(`^/(style\.css|passkeys|push|permissions|h/hold_[a-z2-7]{26}(/grant\?kind=(grant|denial))?|activity(/\w{1,64}|\?since=(1h|24h|7d)&amp;tool=[0-9a-f]{16})?)?$`), "action": regexp.MustCompile(`^/(activity|login|login/link|logout|h/hold_[a-z2-7]{26}(/grant)?|permissions/grant_[a-z2-7]{26}/revoke|agents/[0-9a-f]{16}/stop)$`),
+		"method": regexp.MustCompile(`^(post|get)$`), "type": regexp.MustCompile(`^(hidden|radio|checkbox)$`), "checked": regexp.MustCompile(`^$`), "inputmode": regexp.MustCompile(`^numeric$`), "aria-label": regexp.MustCompile(`^the path$`), "scope": regexp.MustCompile(`^(row|col)$`), "tabindex": regexp.MustCompile(`^0$`),
 		"http-equiv": regexp.MustCompile(`^refresh$`), "content": regexp.MustCompile(`^(15; url=/\?auto=1|width=device-width, initial-scale=1|light dark)$`),
-		"html": regexp.MustCompile(`^$`), "name": regexp.MustCompile(`^(viewport|color-scheme|csrf|digest|verdict|reason|code|since|decision|agent|tool)$`),
+		"html": regexp.MustCompile(`^$`), "name": regexp.MustCompile(`^(viewport|color-scheme|csrf|digest|verdict|reason|code|since|decision|agent|tool|kind|reach|top|args|keep|for|max)$`),
 		"lang": regexp.MustCompile(`^en$`), "for": regexp.MustCompile(`^(reason|since|decision|agent|tool)$`), "id": regexp.MustCompile(`^(reason|since|decision|agent|tool|overtime|numbers)$`), "rows": regexp.MustCompile(`^2$`),
 		"viewBox": regexp.MustCompile(`^0 0 480 120$`), "aria-labelledby": regexp.MustCompile(`^overtime$`), "aria-describedby": regexp.MustCompile(`^numbers$`), "selected": regexp.MustCompile(`^$`),
 		"x": regexp.MustCompile(`^\d+$`), "y": regexp.MustCompile(`^\d+$`), "width": regexp.MustCompile(`^\d+$`), "height": regexp.MustCompile(`^\d+$`),
-		"maxlength": regexp.MustCompile(`^500$`), "value": regexp.MustCompile(`^`), // nothing reads it but the inbox
+		"maxlength": regexp.MustCompile(`^(500|6)$`), "value": regexp.MustCompile(`^`), // nothing reads it but the inbox
 	}
 )
 

@@ -49,10 +49,14 @@ var failures = []struct {
 	{errCode, http.StatusForbidden, "code", "This login link was used already, is older than 10 minutes, or never was one."},
 	{errGuesses, http.StatusTooManyRequests, "guesses", "Too many login links did not work within a minute. Only a link that works is taken now."},
 	{errToken, http.StatusForbidden, "csrf", "The form is not from this login. Go back, reload the page and try again."},
-	{errNeedPasskey, http.StatusForbidden, "passkey_needed", "You have a passkey: approve on the page of the call, where it can sign."},
+	{errNeedPasskey, http.StatusForbidden, "passkey_needed", "You have a passkey: approve on the page of the call, where it can sign. For anything else sign in with it."},
 	{errMorePasskey, http.StatusForbidden, "passkey_more", "You have a passkey: sign in with it to add another one."},
 	{errKeyName, http.StatusUnprocessableEntity, "passkey_name", "Give the passkey a name of at most 60 characters."},
 	{errPasskey, http.StatusForbidden, "passkey", "The passkey was not accepted. Reload the page and try again."},
+	{ErrTooLong, http.StatusUnprocessableEntity, "too_long", "The policies do not let it last that long. Choose a shorter time."},
+	{ErrNoChoice, http.StatusForbidden, "no_choice", "The policies take no grant for this call: it can only be approved this one time."},
+	{ErrGrantForm, http.StatusUnprocessableEntity, "grant_form", "This cannot be given: choose how far it reaches, which arguments, and how long."},
+	{ErrTooMany, http.StatusConflict, "too_many", "There are too many permissions for this agent already. Revoke some first."},
 	{errRequest, http.StatusBadRequest, "request", "The request is not complete."},
 	{errLogin, http.StatusUnauthorized, "login", "You are not logged in, or not any more."},
 }
@@ -309,9 +313,13 @@ func (p *holdPage) spell() {
 }
 
 func (in *Inbox) hold(w http.ResponseWriter, r *http.Request, s session) error {
-	_, v, err := in.look(r, s)
+	h, v, err := in.look(r, s)
 	if err != nil {
 		return err
+	}
+	if v.MayDecide {
+		_, err := in.Service.longest(h, in.now())
+		v.MayGrant = err == nil
 	}
 	return in.showHold(w, http.StatusOK, s, v, "")
 }

@@ -59,6 +59,16 @@ func (s *Service) Revoke(ctx context.Context, who Person, id string) error {
 		if !r.Revoked.IsZero() && !r.Damaged {
 			return nil
 		}
+		if r.Kind != KindGrant && !r.Damaged {
+			// This gives the agent more: who has a passkey does it after signing in by it.
+			signer, err := s.signers(tx, who.name())
+			if err != nil {
+				return err
+			}
+			if len(signer.keys) > 0 && !who.Strong {
+				return errNeedPasskey
+			}
+		}
 		kind := "revoke"
 		if r.Kind == KindStop {
 			kind = "start"

@@ -49,6 +49,7 @@ type HoldView struct {
 	HTTPStatus  int                 `json:"http_status,omitempty"` // what the API answered
 	Lookup      string              `json:"lookup,omitempty"`      // what a look showed, where no answer came
 	MayDecide   bool                `json:"may_decide"`            // whether the policies let this person
+	MayGrant    bool                `json:"may_grant,omitempty"`   // and take a grant for calls like it
 }
 
 // outline is what a list shows of a hold.

@@ -86,7 +86,7 @@ Try it first:  exeat demo`,
 		Version:       version(),
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(demoCmd(), stdioCmd(), httpCmd(), toolsCmd(), callCmd(), policyCmd(), approvalsCmd(), passkeysCmd(), inboxCmd(),
+	root.AddCommand(demoCmd(), stdioCmd(), httpCmd(), toolsCmd(), callCmd(), policyCmd(), approvalsCmd(), grantsCmd(), agentsCmd(), passkeysCmd(), inboxCmd(),
 		auditCmd(), keysCmd(), guardCmd(), notifyCmd(), doctorCmd())
 	return root
 }

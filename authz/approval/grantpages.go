@@ -1,0 +1,229 @@
+package approval
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/store"
+)
+
+// recentMost bounds the held calls that a grant is tried on before it is given.
+const recentMost = 200
+
+// choice is one line of a list to choose from.
+type choice struct{ Value, Text string }
+
+// grantPage offers a grant or a standing denial, and then shows what it is.
+type grantPage struct {
+	frame
+	HoldView
+	Kind    string
+	Tops    []choice // paths above that of the call
+	Keep    []choice // arguments that can be kept
+	Lengths []choice
+	Signs   bool // the person signs the held call with a passkey afterwards
+
+	// Set for the second step.
+	Rule  *Rule
+	Cedar string
+	Form  []choice // what was chosen, for the form
+	Hits  int      // of the recent calls, those that it is about
+	Of    int
+}
+
+var lengths = []time.Duration{time.Minute, 5 * time.Minute, 20 * time.Minute, time.Hour, 8 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 30 * 24 * time.Hour}
+
+// lengthsTo lists how long a rule may be made to last, the shortest first.
+func lengthsTo(longest time.Duration) []choice {
+	var out []choice
+	for _, d := range append(slices.DeleteFunc(slices.Clone(lengths), func(d time.Duration) bool { return d >= longest }), longest) {
+		out = append(out, choice{d.String(), words(d)})
+	}
+	return out
+}
+
+// tops are the paths that are above a path by whole segments, the nearest first.
+func tops(path string) []string {
+	var out []string
+	for at := strings.LastIndex(strings.TrimSuffix(path, "/"), "/"); at > 0; at = strings.LastIndex(path[:at], "/") {
+		out = append(out, path[:at])
+	}
+	return append([]string{strings.TrimSuffix(path, "/")}, out...)
+}
+
+// offer reads a choice from a form. Paths and arguments are named by their
+// number: a form holds nothing that an agent wrote.
+func offer(f url.Values, h store.Hold) (Offer, error) {
+	o := Offer{Kind: f.Get("kind"), Digest: f.Get("digest"), Reach: f.Get("reach"), Args: f.Get("args"),
+		Reason: strings.TrimSpace(strings.ReplaceAll(f.Get("reason"), "\r\n", "\n"))}
+	var err error
+	if o.For, err = time.ParseDuration(f.Get("for")); err != nil {
+		return o, ErrGrantForm
+	}
+	if o.Reach == ReachBelow {
+		n, err := strconv.Atoi(f.Get("top"))
+		list := tops(h.Request.Path)
+		if err != nil || n < 0 || n >= len(list) {
+			return o, ErrGrantForm
+		}
+		o.Path = list[n]
+	}
+	if o.Args == ArgsSome {
+		list := pointers(h.Args)
+		for _, k := range f["keep"] {
+			n, err := strconv.Atoi(k)
+			if err != nil || n < 0 || n >= len(list) {
+				return o, ErrGrantForm
+			}
+			o.Keep = append(o.Keep, list[n].Pointer)
+		}
+	}
+	if m := f.Get("max"); m != "" {
+		if o.Max, err = strconv.ParseInt(m, 10, 64); err != nil || o.Max < 1 {
+			return o, ErrGrantForm
+		}
+	}
+	return o, nil
+}
+
+// grantable returns a hold that the person may decide now.
+func (in *Inbox) grantable(r *http.Request, s session) (store.Hold, HoldView, error) {
+	h, v, err := in.look(r, s)
+	switch {
+	case err != nil:
+	case h.State != store.Pending:
+		err = ErrDecided
+	case !v.MayDecide:
+		err = ErrForbidden
+	}
+	return h, v, err
+}
+
+// grantForm shows what can be chosen; with a choice, what it amounts to.
+func (in *Inbox) grantForm(w http.ResponseWriter, r *http.Request, s session) error {
+	h, v, err := in.grantable(r, s)
+	if err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	p := grantPage{frame: framed("Calls like this one", s), HoldView: v, Kind: q.Get("kind"), Signs: s.signs}
+	longest := DenialMax
+	switch p.Kind {
+	case KindGrant:
+		if longest, err = in.Service.longest(h, in.now()); err != nil {
+			return err
+		}
+	case KindDenial:
+	default:
+		return errRequest
+	}
+	if q.Get("reach") != "" {
+		return in.confirmGrant(r.Context(), w, q, s, h, p)
+	}
+	p.Lengths = lengthsTo(longest)
+	for i, path := range tops(h.Request.Path) {
+		p.Tops = append(p.Tops, choice{strconv.Itoa(i), path})
+	}
+	for i, e := range pointers(h.Args) {
+		p.Keep = append(p.Keep, choice{strconv.Itoa(i), e.Pointer + " = " + e.Value})
+	}
+	return render(w, http.StatusOK, "grant.html", p)
+}
+
+func (in *Inbox) confirmGrant(ctx context.Context, w http.ResponseWriter, q url.Values, s session, h store.Hold, p grantPage) error {
+	o, err := offer(q, h)
+	if err != nil {
+		return err
+	}
+	rule, err := in.Service.Draft(h, s.person, o)
+	if err != nil {
+		return err
+	}
+	p.Rule, p.Cedar = &rule, rule.Cedar()
+	for _, name := range []string{"kind", "reach", "top", "args", "for", "max", "reason", "keep"} {
+		for _, v := range q[name] {
+			p.Form = append(p.Form, choice{name, v})
+		}
+	}
+	if p.Hits, p.Of, err = in.Service.wouldCover(ctx, h, rule); err != nil {
+		return err
+	}
+	return render(w, http.StatusOK, "grant.html", p)
+}
+
+func (in *Inbox) give(w http.ResponseWriter, r *http.Request, s session) error {
+	h, _, err := in.grantable(r, s)
+	if err != nil {
+		return err
+	}
+	o, err := offer(r.PostForm, h)
+	if err != nil {
+		return err
+	}
+	if _, err := in.Service.Give(r.Context(), s.person, h.ID, o); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/h/"+h.ID, http.StatusSeeOther)
+	return nil
+}
+
+// recent are the principal's newest held calls of the tool, but for the hold.
+func (s *Service) recent(ctx context.Context, h store.Hold) ([]store.Hold, error) {
+	var list []store.Hold
+	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
+		list, err = tx.Recent(h.Subject, h.API, recentMost)
+		return err
+	})
+	return slices.DeleteFunc(list, func(x store.Hold) bool { return x.ID == h.ID || x.Tool != h.Tool || !s.sealed(x) }), err
+}
+
+// wouldCover counts the recent held calls of the tool by this agent that a rule
+// is about.
+func (s *Service) wouldCover(ctx context.Context, h store.Hold, r Rule) (hits, of int, err error) {
+	list, err := s.recent(ctx, h)
+	for _, x := range list {
+		var agent authz.Agent
+		if json.Unmarshal(x.Agent, &agent) != nil || agent.ID != r.Agent {
+			continue
+		}
+		if of++; r.Matches(shapeOf(x, agent)) {
+			hits++
+		}
+	}
+	return hits, of, err
+}
+
+// Told says in words what a rule is about.
+func (r Rule) Told() string {
+	var parts []string
+	switch r.Scope.Reach {
+	case ReachExact:
+		parts = append(parts, "on exactly "+r.Scope.Path)
+	case ReachBelow:
+		parts = append(parts, "on "+r.Scope.Path+" and below")
+	case ReachAny:
+		parts = append(parts, "on any path")
+	}
+	switch r.Scope.Args {
+	case ArgsSame:
+		parts = append(parts, "with exactly the arguments "+r.Scope.Same)
+	case ArgsSome:
+		for _, e := range r.Scope.Equal {
+			parts = append(parts, "with "+e.Pointer+" = "+e.Value)
+		}
+	case ArgsAny:
+		parts = append(parts, "with any arguments")
+	}
+	if r.Max > 0 {
+		parts = append(parts, fmt.Sprintf("at most %d times", r.Max))
+	}
+	return strings.Join(parts, ", ")
+}
