@@ -38,6 +38,9 @@ func clean(s string, most int) string {
 // invisible reports a character that shows nothing of itself, or changes how
 // others are shown.
 func invisible(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r < ' ' || r == 0x7f // most texts are nothing else
+	}
 	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar || unicode.Is(unicode.Co, r) || ignorable(r)
 }
 
@@ -77,17 +80,48 @@ func unseen(v any) int {
 var (
 	orders = regexp.MustCompile(`(?i)\b(ignore|disregard|forget|override)\b[^.]{0,40}\b(previous|prior|above|earlier|preceding|all|other|your)\b[^.]{0,40}\b(instructions?|prompts?|rules|directions|polic(y|ies))\b|` +
 		`\b(do not|don't|never|without)\s+(tell(ing)?|inform(ing)?|mention(ing)?|ask(ing)?|show(ing)?)\b[^.]{0,30}\b(user|human|person)\b|</?\s*(important|system|instructions?|secret)\s*>|\byou are (now )?an? (ai|assistant|agent)\b`)
-	padding = regexp.MustCompile(`\n[ \t\n]{40}|[ \t]{200}`)
-	wary    = []string{"ignore", "disregard", "forget", "override", "user", "human", "person", "<", "you are"}
+	// wary are words without which orders cannot match: one of each of a pair. To
+	// look for them is a tenth of the work.
+	wary = [][2][]string{
+		{{"ignore", "disregard", "forget", "override"}, {"instruction", "prompt", "rules", "directions", "polic"}},
+		{{"do not", "don't", "never", "without"}, {"user", "human", "person"}},
+		{{"<"}, {"important", "system", "instruction", "secret"}},
+		{{"you are"}, {"ai", "assistant", "agent"}},
+	}
 )
+
+func hasAny(s string, words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
+}
+
+// padded reports a text with 40 white spaces after a line feed, or 200 in a line.
+func padded(s string) bool {
+	after, within := 0, 0 // how many follow a line feed, and each other in a line
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\n':
+			after, within = after+1, 0
+		case ' ', '\t':
+			if within++; after > 0 {
+				after++
+			}
+		default:
+			after, within = 0, 0
+		}
+		if after > 40 || within >= 200 {
+			return true
+		}
+	}
+	return false
+}
 
 // look notes a text that an agent will read, where it tries to lead it: text is
 // what is left of what the document says.
 func (c *compiler) look(text, source string) {
 	source = source[:min(len(source), 4*maxDescription)]
 	lower := strings.ToLower(text)
-	suspect := slices.ContainsFunc(wary, func(w string) bool { return strings.Contains(lower, w) })
-	if padding.MatchString(source) || unseen(source) > 0 || suspect && orders.MatchString(text) {
+	suspect := slices.ContainsFunc(wary, func(w [2][]string) bool { return hasAny(lower, w[0]) && hasAny(lower, w[1]) })
+	if padded(source) || unseen(source) > 0 || suspect && orders.MatchString(text) {
 		c.remarks.orders++
 	}
 }
