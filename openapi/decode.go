@@ -1,8 +1,11 @@
 package openapi
 
 import (
+	"bufio"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -11,6 +14,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/andybalholm/brotli"
 	"golang.org/x/text/encoding/htmlindex"
 )
 
@@ -25,9 +29,11 @@ func (op *Operation) Decode(resp *http.Response, limit int64) (*Response, error)
 		media = essence(header)
 	}
 	r := &Response{Status: resp.StatusCode, MediaType: shorten(media, 100)}
-	// The transport asks for gzip, unpacks it and takes this header away.
-	coding := strings.Join(resp.Header.Values("Content-Encoding"), ", ")
-	if kind := streamOf(media); kind != "" && (coding == "" || strings.EqualFold(coding, "identity")) {
+	coding, err := unpack(resp)
+	if err != nil {
+		return nil, err
+	}
+	if kind := streamOf(media); kind != "" && coding == "" {
 		if err := op.stream(resp, kind, r, limit); err != nil {
 			return nil, err
 		}
@@ -44,7 +50,7 @@ func (op *Operation) Decode(resp *http.Response, limit int64) (*Response, error)
 	d.charset = params["charset"]
 	switch {
 	case len(data) == 0 && !d.over:
-	case coding != "" && !strings.EqualFold(coding, "identity"):
+	case coding != "":
 		r.Note = fmt.Sprintf("the response is packed as %q, which was not asked for, and is left out", shorten(coding, 40))
 	case isJSON(media):
 		d.json(r, data)
@@ -70,6 +76,40 @@ func (op *Operation) Decode(resp *http.Response, limit int64) (*Response, error)
 		r.Binary = data
 	}
 	return r, nil
+}
+
+// AcceptEncoding is how an API may pack what Decode unpacks.
+const AcceptEncoding = "gzip, br"
+
+// unpack puts a reader that unpacks in the place of a body that is packed as we
+// asked for (RFC 9110 §8.4). coding is how it is packed otherwise. What is read
+// of it is bounded after unpacking, so a bomb is no more than its first bytes.
+func unpack(resp *http.Response) (coding string, err error) {
+	coding = strings.ToLower(strings.TrimSpace(strings.Join(resp.Header.Values("Content-Encoding"), ", ")))
+	packed := resp.Body
+	var plain io.Reader
+	switch coding {
+	case "", "identity":
+		return "", nil
+	case "gzip", "x-gzip":
+		in := bufio.NewReader(packed)
+		if _, err := in.Peek(1); errors.Is(err, io.EOF) {
+			return "", nil // nothing is packed as nothing
+		}
+		if plain, err = gzip.NewReader(in); err != nil {
+			return "", fmt.Errorf("unpack the response: %w", err)
+		}
+	case "br":
+		plain = brotli.NewReader(packed)
+	default:
+		return coding, nil
+	}
+	resp.ContentLength = -1
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{plain, packed}
+	return "", nil
 }
 
 func ofType(media string) string {

@@ -28,7 +28,7 @@ func credentials(req *http.Request, q store.Request) []string {
 	var out []string
 	for name, values := range req.Header {
 		for _, v := range values {
-			if name == "User-Agent" || name == "Content-Type" || slices.Contains(q.Header[name], v) {
+			if name == "User-Agent" || name == "Accept-Encoding" || name == "Content-Type" || slices.Contains(q.Header[name], v) {
 				continue
 			}
 			if name == "Cookie" {

@@ -15,6 +15,8 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"github.com/andybalholm/brotli"
+
 	"github.com/exeat/exeat/authz/token"
 )
 
@@ -42,6 +44,15 @@ func pack(text string) string {
 	z := gzip.NewWriter(&b)
 	io.WriteString(z, text)
 	z.Close()
+	return b.String()
+}
+
+// brotlied is a text packed as br.
+func brotlied(text string) string {
+	var b strings.Builder
+	w := brotli.NewWriter(&b)
+	io.WriteString(w, text)
+	w.Close()
 	return b.String()
 }
 
@@ -115,7 +126,10 @@ func TestHostileResponses(t *testing.T) {
 		{"gzip that breaks off", coded("gzip", pack(`{"a":1}`)[:15]), UpstreamUnreachable, 200, "", "broke off"},
 		{"no gzip", coded("gzip", `{"a":1}`), UpstreamUnreachable, 200, "", "broke off"},
 		{"gzip in gzip", coded("gzip, gzip", pack(pack(`{"a":1}`))), "", 200, "", `packed as "gzip, gzip"`},
-		{"brotli", coded("br", "\x0b\x03\x80{}\x03"), "", 200, "", `packed as "br"`},
+		{"brotli", coded("br", brotlied(`{"a":1}`)), "", 200, `{"a":1}`, ""},
+		{"brotli that breaks off", coded("br", brotlied(`{"a":1}`)[:5]), UpstreamUnreachable, 200, "", "broke off"},
+		{"no brotli", coded("br", "\xff\xff{}"), UpstreamUnreachable, 200, "", "broke off"},
+		{"zstd", coded("zstd", "\x0b"), "", 200, "", `packed as "zstd"`},
 		{"deflate", coded("deflate", "x"), "", 200, "", `packed as "deflate"`},
 		{"an encoding that poses", coded("\"\u202e", "x"), "", 200, "", `packed as`},
 	}
@@ -185,7 +199,8 @@ func TestEndlessResponses(t *testing.T) {
 		{"text", header("text/plain"), "", strings.Repeat("x", 1000), "", true, "was cut to"},
 		{"events", header("text/event-stream"), "", strings.Repeat("data: x\n\n", 1000), "", true, "with 1000 whole items"},
 		{"an image", header("image/png"), "\x89PNG\r\n\x1a\n", strings.Repeat("\x00", 1000), ResponseTooLarge, false, "is left out"},
-		{"packed", header("application/octet-stream", "Content-Encoding", "br"), "", strings.Repeat("x", 1000), "", false, "packed as"},
+		{"packed", header("application/octet-stream", "Content-Encoding", "zstd"), "", strings.Repeat("x", 1000), "", false, "packed as"},
+		{"a brotli bomb", header("application/json", "Content-Encoding", "br"), "", brotlied(strings.Repeat(" ", 10<<20)), "", true, "more than 1048576 bytes"},
 		{"a gzip bomb", header("application/json", "Content-Encoding", "gzip"), "", pack(strings.Repeat(" ", 10<<20)), "", true, "more than 1048576 bytes"},
 	}
 	api := &exchangeable{}

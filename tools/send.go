@@ -138,6 +138,7 @@ func (r *Runner) mint(ctx context.Context, c *call) (*http.Request, token.Receip
 		req.Header.Set("Content-Type", q.ContentType)
 	}
 	req.Header.Set("User-Agent", "exeat")
+	req.Header.Set("Accept-Encoding", openapi.AcceptEncoding)
 	p := c.caller.Principal
 	agent, client := c.caller.Agent.ID, c.caller.Agent.ID
 	if !c.caller.Agent.Verified {

@@ -15,7 +15,7 @@ import (
 
 const (
 	ourModule   = "github.com/exeat/exeat"
-	mostModules = 25 // that we depend on directly
+	mostModules = 26 // that we depend on directly
 )
 
 // arrows are the imports that each package may have of the others. They run one
@@ -75,6 +75,7 @@ var modules = map[string]module{
 	"github.com/SherClockHolmes/webpush-go":    {"encrypts and signs Web Push", []string{"authz/approval"}},
 	"github.com/agnivade/levenshtein":          {"what a misspelt name was meant to be", []string{"authz", "cmd/exeat", "openapi"}},
 	"github.com/spf13/cobra":                   {"the command line", []string{"cmd/exeat"}},
+	"github.com/andybalholm/brotli":            {"answers that are packed as br", []string{"openapi"}},
 	"github.com/itchyny/gojq":                  {"_select: jq over an API's answer", []string{"tools"}},
 	"github.com/go-webauthn/webauthn":          {"passkeys: WebAuthn, with its formats and algorithms", []string{"authz/approval"}},
 	"github.com/chromedp/chromedp":             {"a real browser, for tests of the pages", nil},
