@@ -193,7 +193,7 @@ func (c *compiler) operations(top place) ([]*Operation, *Error) {
 			continue
 		}
 		if c.ctx.Err() != nil {
-			return nil, tooLong(c.location)
+			return nil, ended(c.ctx, c.location)
 		}
 		at, item, err := c.loader.follow(top.to("paths", path), paths[path])
 		refused := legalPath(path)

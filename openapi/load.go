@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"path"
@@ -50,9 +48,19 @@ func (e *Error) Error() string {
 // Load reads and compiles the document at location: a file, a folder that
 // holds one, or an https URL (http only for loopback hosts). An operation that
 // cannot be served is left out and named in Findings; a document that cannot be
-// read at all is an *Error.
+// read at all is an *Error, and so is one that takes longer than two minutes.
 func Load(ctx context.Context, location string, opts Options) (*API, error) {
-	l := &loader{docs: map[string]loaded{}, sum: sha256.New(), pin: opts.SHA256}
+	ctx, cancel := context.WithTimeout(ctx, maxLoadTime)
+	defer cancel()
+	return load(ctx, location, opts)
+}
+
+// maxLoadTime bounds the loading of a document with all its files; the largest
+// of the corpus takes seconds.
+const maxLoadTime = 2 * time.Minute
+
+func load(ctx context.Context, location string, opts Options) (*API, error) {
+	l := &loader{ctx: ctx, docs: map[string]loaded{}, sum: sha256.New(), pin: opts.SHA256}
 	root, err := l.open(ctx, location, opts)
 	if err != nil {
 		return nil, err
@@ -61,7 +69,7 @@ func Load(ctx context.Context, location string, opts Options) (*API, error) {
 		defer l.dir.Close()
 	}
 	if ctx.Err() != nil {
-		return nil, tooLong(location)
+		return nil, ended(ctx, location)
 	}
 	var notes []Finding
 	if len(opts.Overlays) > 0 {
@@ -72,6 +80,9 @@ func Load(ctx context.Context, location string, opts Options) (*API, error) {
 	}
 	c := &compiler{ctx: ctx, loader: l, root: root, opts: opts, location: location}
 	api, bad := c.compile()
+	if ctx.Err() != nil {
+		return nil, ended(ctx, location) // what was left out for it is no finding
+	}
 	if bad != nil {
 		return nil, bad
 	}
@@ -80,9 +91,12 @@ func Load(ctx context.Context, location string, opts Options) (*API, error) {
 	return api, nil
 }
 
-// tooLong is what Load says when its context ends.
-func tooLong(location string) *Error {
-	return &Error{File: location, Message: "reading it took too long", Hint: "try again, or make it smaller"}
+// ended is what Load says when its context ends.
+func ended(ctx context.Context, location string) *Error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &Error{File: location, Message: "reading it took too long, with all its files; two minutes are the most", Hint: "try again, or make it smaller"}
+	}
+	return &Error{File: location, Message: "reading it was stopped"}
 }
 
 // loaded is a file that was read, or why it could not be.
@@ -93,6 +107,7 @@ type loaded struct {
 
 // loader reads the files of one document.
 type loader struct {
+	ctx   context.Context
 	dir   *os.Root // the folder that references must stay in; nil for a URL
 	docs  map[string]loaded
 	bytes int
@@ -203,6 +218,9 @@ func (l *loader) file(name, shown string) (*document, *Error) {
 	if !ok && len(l.docs) >= maxFiles {
 		return nil, &Error{File: shown, Message: fmt.Sprintf("the document has more than %d files", maxFiles)}
 	}
+	if !ok && l.ctx.Err() != nil {
+		return nil, ended(l.ctx, shown)
+	}
 	if !ok {
 		x.doc, x.bad = l.read(name, shown)
 		l.docs[name] = x
@@ -249,58 +267,6 @@ func (l *loader) add(name string, data []byte) (*document, *Error) {
 	}
 	l.sum.Write(data)
 	return parseDocument(name, data)
-}
-
-// fetch reads a document from a URL, within bounds, without leaving its host.
-func (l *loader) fetch(ctx context.Context, location string, client *http.Client) (*document, error) {
-	u, err := url.Parse(location)
-	if err != nil || u.Host == "" || u.User != nil {
-		return nil, &Error{File: location, Message: "it is no URL that can be fetched", Hint: "write it as https://host/path"}
-	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
-		return nil, &Error{File: location, Message: "documents are fetched by https only", Hint: "use https, or download the file"}
-	}
-	if client == nil {
-		client = &http.Client{Timeout: time.Minute}
-	}
-	own := *client // whoever gives one says how to connect, not where to
-	own.CheckRedirect = func(r *http.Request, via []*http.Request) error {
-		if len(via) > 5 || r.URL.Host != u.Host || r.URL.Scheme != u.Scheme {
-			return errors.New("it redirects to another place")
-		}
-		return nil
-	}
-	client = &own
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, location, nil)
-	if err != nil {
-		return nil, &Error{File: location, Message: err.Error()}
-	}
-	req.Header.Set("Accept", "application/yaml, application/json, */*")
-	resp, err := client.Do(req)
-	if err != nil {
-		if ue := (*url.Error)(nil); errors.As(err, &ue) {
-			err = ue.Err
-		}
-		return nil, &Error{File: location, Message: "it could not be fetched: " + err.Error(), Hint: "check the address, or download the file"}
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, &Error{File: location, Message: "the server answered " + resp.Status, Hint: "check the address"}
-	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBytes+1))
-	if err != nil {
-		return nil, &Error{File: location, Message: "it could not be read to its end: " + err.Error(), Hint: "try again"}
-	}
-	d, bad := l.add(location, data)
-	if bad != nil {
-		return nil, bad
-	}
-	return d, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // place is a value in a document.
