@@ -33,7 +33,7 @@ func (b *builder) effect() (Effect, error) {
 	switch {
 	case b.at.overlaid("x-exeat-effect", said):
 		return said, nil
-	case b.c.fromOutside():
+	case b.c.fromOutside() || b.at.doc.url != "" && b.at.doc != b.c.root: // or only this path was fetched
 		why = "a document that was fetched"
 	case slices.Contains([]string{http.MethodPut, http.MethodPatch, http.MethodDelete}, b.op.Method):
 		why = "a document, for " + b.op.Method + ","

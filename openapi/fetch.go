@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// fetch reads a document from a URL, within bounds, without leaving its host.
-func (l *loader) fetch(ctx context.Context, location string, client *http.Client) (*document, error) {
+// fetch reads a document from a URL, within bounds, after at most so many
+// redirects, without leaving its host.
+func (l *loader) fetch(ctx context.Context, location string, client *http.Client, redirects int) (*document, error) {
 	u, err := url.Parse(location)
 	if err != nil || u.Host == "" || u.User != nil {
 		return nil, &Error{File: location, Message: "it is no URL that can be fetched", Hint: "write it as https://host/path"}
@@ -24,7 +25,7 @@ func (l *loader) fetch(ctx context.Context, location string, client *http.Client
 	}
 	own := *client // whoever gives one says how to connect, not where to
 	own.CheckRedirect = func(r *http.Request, via []*http.Request) error {
-		if len(via) > 5 || r.URL.Host != u.Host || r.URL.Scheme != u.Scheme {
+		if len(via) > redirects || r.URL.Host != u.Host || r.URL.Scheme != u.Scheme {
 			return errors.New("it redirects to another place")
 		}
 		return nil
@@ -54,6 +55,7 @@ func (l *loader) fetch(ctx context.Context, location string, client *http.Client
 	if bad != nil {
 		return nil, bad
 	}
+	d.url = location
 	return d, nil
 }
 

@@ -61,7 +61,7 @@ func (c *compiler) defName(p place) string {
 	if p.doc == c.root && name == last && name != "" && (parent == "/components/schemas" || parent == "/definitions") {
 		return name
 	}
-	sum := sha256.Sum256([]byte(p.doc.file + "#" + p.pointer))
+	sum := sha256.Sum256([]byte(p.doc.file + c.elsewhere(p.doc) + "#" + p.pointer))
 	return strings.TrimLeft(cut(name, 40)+"_"+hex.EncodeToString(sum[:4]), "_")
 }
 
@@ -128,4 +128,12 @@ func writeMembers(b *bytes.Buffer, members map[string]json.RawMessage) {
 		b.WriteByte(':')
 		b.Write(members[name])
 	}
+}
+
+// elsewhere is where a document beside the root was fetched from.
+func (c *compiler) elsewhere(d *document) string {
+	if d == c.root {
+		return ""
+	}
+	return d.url
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"os"
 	"path"
@@ -60,7 +61,10 @@ func Load(ctx context.Context, location string, opts Options) (*API, error) {
 const maxLoadTime = 2 * time.Minute
 
 func load(ctx context.Context, location string, opts Options) (*API, error) {
-	l := &loader{ctx: ctx, docs: map[string]loaded{}, sum: sha256.New(), pin: opts.SHA256}
+	if err := legalRefs(opts.Refs); err != nil {
+		return nil, &Error{File: location, Message: "references: " + err.Error()}
+	}
+	l := &loader{ctx: ctx, docs: map[string]loaded{}, sum: sha256.New(), pin: opts.SHA256, refs: opts.Refs, client: opts.Client}
 	root, err := l.open(ctx, location, opts)
 	if err != nil {
 		return nil, err
@@ -77,6 +81,10 @@ func load(ctx context.Context, location string, opts Options) (*API, error) {
 		if root, notes, bad = l.overlaid(root, opts.Overlays); bad != nil {
 			return nil, bad
 		}
+	}
+	l.root = root
+	if top, ok := root.root.(map[string]any); ok {
+		l.self = str(top["$self"])
 	}
 	c := &compiler{ctx: ctx, loader: l, root: root, opts: opts, location: location}
 	api, bad := c.compile()
@@ -107,12 +115,16 @@ type loaded struct {
 
 // loader reads the files of one document.
 type loader struct {
-	ctx   context.Context
-	dir   *os.Root // the folder that references must stay in; nil for a URL
-	docs  map[string]loaded
-	bytes int
-	pin   string // SHA-256 in hex that the next file read must have, or ""
-	sum   interface {
+	ctx    context.Context
+	dir    *os.Root // the folder that references must stay in; nil for a URL
+	docs   map[string]loaded
+	refs   []string // beginnings of URLs that references may lead to
+	root   *document
+	self   string // what the root document calls itself
+	bytes  int
+	client *http.Client
+	pin    string // SHA-256 in hex that the next file read must have, or ""
+	sum    interface {
 		io.Writer
 		Sum([]byte) []byte
 	}
@@ -120,7 +132,7 @@ type loader struct {
 
 func (l *loader) open(ctx context.Context, location string, opts Options) (*document, error) {
 	if strings.Contains(location, "://") {
-		return l.fetch(ctx, location, opts.Client)
+		return l.fetch(ctx, location, opts.Client, 5)
 	}
 	info, err := os.Stat(location)
 	if err != nil {
@@ -297,22 +309,19 @@ func (l *loader) resolve(from place, ref string) (place, any, error) {
 	file, fragment, _ := strings.Cut(ref, "#")
 	target := place{doc: from.doc}
 	if file != "" {
-		if strings.Contains(file, "://") || strings.HasPrefix(file, "//") || strings.HasPrefix(file, "file:") {
-			return place{}, nil, fmt.Errorf("the reference %q leads to a URL; only files beside the document are read", ref)
+		if from.doc.url != "" || strings.Contains(file, "://") || strings.HasPrefix(file, "//") || strings.HasPrefix(file, "file:") {
+			d, err := l.remote(from.doc, file)
+			if err != nil {
+				return place{}, nil, err
+			}
+			target.doc = d
+		} else {
+			d, err := l.beside(from.doc, ref, file)
+			if err != nil {
+				return place{}, nil, err
+			}
+			target.doc = d
 		}
-		if l.dir == nil {
-			return place{}, nil, fmt.Errorf("the reference %q leads to a file, and the document is a URL", ref)
-		}
-		name, err := url.PathUnescape(file)
-		if err != nil {
-			return place{}, nil, fmt.Errorf("the reference %q is malformed", ref)
-		}
-		name = path.Join(path.Dir(from.doc.file), name)
-		d, bad := l.file(name, filepath.Join(filepath.Dir(l.shown()), name))
-		if bad != nil {
-			return place{}, nil, fmt.Errorf("the reference %q cannot be read: %s", ref, bad.Message)
-		}
-		target.doc = d
 	}
 	pointer, err := url.PathUnescape(fragment)
 	if err != nil || pointer != "" && !strings.HasPrefix(pointer, "/") {
@@ -324,6 +333,20 @@ func (l *loader) resolve(from place, ref string) (place, any, error) {
 		return place{}, nil, fmt.Errorf("the reference %q leads nowhere", ref)
 	}
 	return target, v, nil
+}
+
+// beside is the file that a reference leads to, below the root document's folder.
+func (l *loader) beside(from *document, ref, file string) (*document, error) {
+	name, err := url.PathUnescape(file)
+	if err != nil {
+		return nil, fmt.Errorf("the reference %q is malformed", ref)
+	}
+	name = path.Join(path.Dir(from.file), name)
+	d, bad := l.file(name, filepath.Join(filepath.Dir(l.shown()), name))
+	if bad != nil {
+		return nil, fmt.Errorf("the reference %q cannot be read: %s", ref, bad.Message)
+	}
+	return d, nil
 }
 
 // shown is the root document's path as it was given.

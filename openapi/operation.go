@@ -38,6 +38,9 @@ type Options struct {
 	// what x-exeat-content-type says, or else JSON, a form, a multipart form,
 	// JSON lines, XML, bytes or text, whichever comes first.
 	ContentTypes map[string]string
+	// Refs are beginnings of https URLs, such as https://host/schemas/, that
+	// references may lead to; without any, none is fetched.
+	Refs []string
 	// SHA256 is what the root document's bytes must have, in hex. Empty means any.
 	SHA256 string
 	// Overlays are files of the OpenAPI Overlay Specification 1.x that correct the

@@ -26,6 +26,7 @@ const (
 type document struct {
 	name  string // as shown to people
 	file  string // slash-separated, below the root folder; "" for a URL
+	url   string // where it was fetched from; "" for a file
 	root  any
 	data  []byte     // to find positions in JSON
 	yaml  *yaml.Node // nil for JSON

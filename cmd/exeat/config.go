@@ -98,6 +98,7 @@ type apiConfig struct {
 	Include  []string          `yaml:"include"`
 	Overlays []string          `yaml:"overlays"` // files that correct the document
 	SHA256   string            `yaml:"sha256"`   // of the document's bytes
+	Refs     []string          `yaml:"refs"`     // beginnings of URLs that its references may lead to
 	Exclude  []string          `yaml:"exclude"`
 	Effects  map[string]string `yaml:"effects"`
 	// ContentTypes choose what the bodies of operations are sent as.

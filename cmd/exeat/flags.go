@@ -26,6 +26,7 @@ type flags struct {
 	inboxListen    string
 	include        []string
 	overlays       []string
+	refs           []string
 	sha256         string
 	exclude        []string
 	mode           string
@@ -45,6 +46,7 @@ func (f *flags) documents(cmd *cobra.Command) {
 	fs.StringVar(&f.name, "name", "", "call the API `NAME` in tool prefixes and policies (one SPEC only)")
 	fs.StringVar(&f.baseURL, "base-url", "", "send calls to `URL` instead of the document's server")
 	fs.StringArrayVar(&f.overlays, "overlay", nil, "correct the document with the OpenAPI Overlay in `FILE` (repeatable, in order)")
+	fs.StringArrayVar(&f.refs, "allow-ref", nil, "fetch what the document's references name below the https `URL` (repeatable)")
 	fs.StringVar(&f.sha256, "sha256", "", "serve the document only if its bytes have the SHA-256 `HEX`")
 	fs.StringArrayVar(&f.include, "include", nil, "serve only operations that match `PATTERN`: an operation id, tag:NAME, a METHOD or a /path/glob/** (repeatable)")
 	fs.StringArrayVar(&f.exclude, "exclude", nil, "leave out operations that match `PATTERN` (repeatable)")
@@ -149,6 +151,7 @@ func (f *flags) api(a *apiConfig) {
 	}
 	a.Include = append(a.Include, f.include...)
 	a.Overlays = append(a.Overlays, f.overlays...)
+	a.Refs = append(a.Refs, f.refs...)
 	if f.sha256 != "" {
 		a.SHA256 = f.sha256
 	}

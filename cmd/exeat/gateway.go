@@ -58,7 +58,7 @@ func loadDocs(ctx context.Context, cfg config) ([]*openapi.API, error) {
 			}
 		}
 		doc, err := openapi.Load(ctx, a.Spec, openapi.Options{Name: a.Name, BaseURL: a.BaseURL,
-			Include: a.Include, Exclude: a.Exclude, Effects: effects, ContentTypes: a.ContentTypes, Overlays: a.Overlays, SHA256: a.SHA256})
+			Include: a.Include, Exclude: a.Exclude, Effects: effects, ContentTypes: a.ContentTypes, Overlays: a.Overlays, SHA256: a.SHA256, Refs: a.Refs})
 		if err != nil {
 			return nil, err
 		}
