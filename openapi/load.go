@@ -64,7 +64,7 @@ func load(ctx context.Context, location string, opts Options) (*API, error) {
 	if err := legalRefs(opts.Refs); err != nil {
 		return nil, &Error{File: location, Message: "references: " + err.Error()}
 	}
-	l := &loader{ctx: ctx, docs: map[string]loaded{}, sum: sha256.New(), pin: opts.SHA256, refs: opts.Refs, client: opts.Client}
+	l := &loader{ctx: ctx, docs: map[string]loaded{}, sum: sha256.New(), pin: opts.SHA256, refs: opts.Refs, client: opts.Client, cache: opts.Cache}
 	root, err := l.open(ctx, location, opts)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func load(ctx context.Context, location string, opts Options) (*API, error) {
 	if bad != nil {
 		return nil, bad
 	}
-	api.Findings = append(notes, api.Findings...)
+	api.Findings = slices.Concat(l.notes, notes, api.Findings)
 	api.Digest = "sha-256=:" + base64.StdEncoding.EncodeToString(l.sum.Sum(nil)) + ":"
 	return api, nil
 }
@@ -121,6 +121,8 @@ type loader struct {
 	refs   []string // beginnings of URLs that references may lead to
 	root   *document
 	self   string // what the root document calls itself
+	cache  string // folder of fetched documents, or ""
+	notes  []Finding
 	bytes  int
 	client *http.Client
 	pin    string // SHA-256 in hex that the next file read must have, or ""

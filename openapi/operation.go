@@ -41,6 +41,9 @@ type Options struct {
 	// Refs are beginnings of https URLs, such as https://host/schemas/, that
 	// references may lead to; without any, none is fetched.
 	Refs []string
+	// Cache is a folder that keeps fetched documents, to be fetched again only if
+	// they changed. Empty means none.
+	Cache string
 	// SHA256 is what the root document's bytes must have, in hex. Empty means any.
 	SHA256 string
 	// Overlays are files of the OpenAPI Overlay Specification 1.x that correct the

@@ -224,6 +224,18 @@ func nearest(word string, candidates []string) string {
 
 // stateDir is the user's folder for exeat's own files, made on first use.
 func stateDir() (string, error) {
+	dir, err := statePath()
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make the folder for exeat's files: %w", err)
+	}
+	return dir, nil
+}
+
+// statePath is stateDir, whether or not it is there.
+func statePath() (string, error) {
 	dir := os.Getenv("XDG_STATE_HOME")
 	if dir == "" {
 		home, err := os.UserHomeDir()
@@ -232,11 +244,7 @@ func stateDir() (string, error) {
 		}
 		dir = filepath.Join(home, ".local", "state")
 	}
-	dir = filepath.Join(dir, "exeat")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("make the folder for exeat's files: %w", err)
-	}
-	return dir, nil
+	return filepath.Join(dir, "exeat"), nil
 }
 
 // withDefaults fills what was not said.

@@ -45,6 +45,10 @@ func loadDocs(ctx context.Context, cfg config) ([]*openapi.API, error) {
 	if len(cfg.APIs) == 0 {
 		return nil, errors.New("no document given: name an OpenAPI file, folder or https URL, or pass --config exeat.yaml")
 	}
+	cache := "" // without a state folder, nothing is kept
+	if dir, err := statePath(); err == nil {
+		cache = filepath.Join(dir, "documents")
+	}
 	var docs []*openapi.API
 	byName := map[string]string{}
 	for _, a := range cfg.APIs {
@@ -58,7 +62,7 @@ func loadDocs(ctx context.Context, cfg config) ([]*openapi.API, error) {
 			}
 		}
 		doc, err := openapi.Load(ctx, a.Spec, openapi.Options{Name: a.Name, BaseURL: a.BaseURL,
-			Include: a.Include, Exclude: a.Exclude, Effects: effects, ContentTypes: a.ContentTypes, Overlays: a.Overlays, SHA256: a.SHA256, Refs: a.Refs})
+			Include: a.Include, Exclude: a.Exclude, Effects: effects, ContentTypes: a.ContentTypes, Overlays: a.Overlays, SHA256: a.SHA256, Refs: a.Refs, Cache: cache})
 		if err != nil {
 			return nil, err
 		}
