@@ -373,3 +373,26 @@ paths:
 		}
 	}
 }
+
+// Alternatives that overlap are what people write oneOf for; to insist on just
+// one would refuse every call. Under a condition it says what it says.
+func TestOneOfIsNotInsistedOn(t *testing.T) {
+	op := compileOne(t, `openapi: 3.0.3
+info: {title: C, version: "1"}
+servers: [{url: "https://api.example.com"}]
+paths:
+  /x:
+    post:
+      requestBody:
+        content:
+          application/json:
+            schema: {oneOf: [{type: object}, {$ref: '#/components/schemas/New'}]}
+      responses: {"200": {description: ok}}
+components: {schemas: {New: {type: object, required: [name], properties: {name: {type: string}}}}}
+`)
+	for args, good := range map[string]bool{`{"body":{"name":"x"}}`: true, `{"body":{}}`: true, `{"body":"text"}`: false} {
+		if _, err := op.Parse([]byte(args)); (err == nil) != good {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}

@@ -247,6 +247,11 @@ func (t *translator) nested(p place, v, out map[string]any, depth int) error {
 		if err != nil {
 			return err
 		}
+		if key == "oneOf" && t.exact == 0 && out["anyOf"] == nil {
+			// People write oneOf for alternatives that overlap, such as any object
+			// or a certain one; to insist on just one would refuse every call.
+			key = "anyOf"
+		}
 		out[key] = translated
 	}
 	switch items := v["items"].(type) {
