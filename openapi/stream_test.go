@@ -103,9 +103,8 @@ func FuzzStream(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, body string) {
 		r := streamed(t, media[int(kind)%len(media)], body, 300)
-		var items []any
-		if err := json.Unmarshal(r.JSON, &items); err != nil || len(r.JSON) > 400 {
-			t.Errorf("%q: %s, %v", body, r.JSON, err)
+		if !json.Valid(r.JSON) || r.JSON[0] != '[' || len(r.JSON) > 400 {
+			t.Errorf("%q: %s", body, r.JSON)
 		}
 	})
 }
