@@ -45,7 +45,8 @@ type Offer struct {
 	Keep   []string // JSON Pointers, for ArgsSome
 	For    time.Duration
 	Max    int64
-	Reason string // of a denial, told to the agent
+	Reason string  // of a denial, told to the agent
+	Signed *Signed // by a passkey, or nil
 }
 
 // draft is the rule that an offer amounts to for a hold.
@@ -151,8 +152,7 @@ func (s *Service) mayGive(r Rule, requester authz.Principal, now time.Time) auth
 
 // Give makes the rule that a person chose on the page of a pending hold, and
 // decides the hold with it: a grant approves it, a denial denies it. Who has a
-// passkey gives a grant only in a session that began with it, and signs the held
-// call itself as always. ErrTooLong, ErrNoChoice, ErrGrantForm and the errors of
+// passkey signs the grant with it. ErrTooLong, ErrNoChoice, ErrGrantForm and the errors of
 // Decide say why not.
 func (s *Service) Give(ctx context.Context, who Person, id string, o Offer) (Rule, error) {
 	var r Rule
@@ -182,9 +182,10 @@ func (s *Service) Give(ctx context.Context, who Person, id string, o Offer) (Rul
 		if err != nil {
 			return err
 		}
-		signs := len(signer.keys) > 0
-		if signs && !who.Strong {
-			return errNeedPasskey
+		signs := o.Kind == KindGrant && len(signer.keys) > 0
+		who := who
+		if len(signer.keys) > 0 {
+			who.AMR, who.Strong = passkeyAMR, true // or nothing comes of it
 		}
 		if r, err = s.Draft(h, who, o); err != nil {
 			if errors.Is(err, ErrForbidden) {
@@ -195,13 +196,24 @@ func (s *Service) Give(ctx context.Context, who Person, id string, o Offer) (Rul
 			}
 			return err
 		}
+		if signs {
+			if o.Signed == nil {
+				return errNeedPasskey
+			}
+			signed := *o.Signed
+			signed.Choice = r.terms() // or the signature is of something else
+			if err := s.signedNow(tx, signer, h, r.terms(), &signed, now); err != nil {
+				return err
+			}
+			r.Signed, r.proof = true, &grantProof{h.ID, h.Digest, signed}
+		}
 		if live, err := tx.LiveRules(h.Subject, r.Agent, now, maxRules); err != nil || len(live) >= maxRules {
 			return errors.Join(err, ErrTooMany)
 		}
 		if err := s.insertRule(tx, &r, now, "a person gave it for "+o.For.String()); err != nil {
 			return err
 		}
-		return s.settled(tx, h, who, r, signs, now)
+		return s.settled(tx, h, who, r, now)
 	})
 	if err == nil {
 		err = refused
@@ -213,7 +225,7 @@ func (s *Service) Give(ctx context.Context, who Person, id string, o Offer) (Rul
 }
 
 // settled decides the hold that a rule was made from.
-func (s *Service) settled(tx *store.Tx, h store.Hold, who Person, r Rule, signs bool, now time.Time) error {
+func (s *Service) settled(tx *store.Tx, h store.Hold, who Person, r Rule, now time.Time) error {
 	if r.Kind == KindDenial {
 		e, entry, err := s.verdict(h, who, Verdict{Reason: r.Reason}, now)
 		if err != nil {
@@ -223,16 +235,19 @@ func (s *Service) settled(tx *store.Tx, h store.Hold, who Person, r Rule, signs 
 		_, err = s.change(tx, h, e, now, entry)
 		return err
 	}
-	if signs {
-		return nil // the page asks the passkey next
-	}
 	by, err := json.Marshal(who.Principal)
 	if err != nil {
 		return err
 	}
 	a := store.Approval{By: by, ByName: who.name(), At: now, Expires: earlier(now.Add(s.approvedFor()), r.Ends), AMR: who.AMR, Grant: r.ID}
-	a.Proof = s.prove(h, a)
 	entry := entryOf(h, "approve")
+	if r.proof != nil {
+		if a.Signed, err = json.Marshal(r.proof.Signed); err != nil {
+			return err
+		}
+		entry.Signed = a.Signed
+	}
+	a.Proof = s.prove(h, a)
 	entry.Time, entry.By, entry.PolicySet, entry.Grant = now, who.name(), s.Engine.Digest(), r.ID
 	_, err = s.change(tx, h, Approve{Approval: a}, now, entry)
 	return err
@@ -264,9 +279,13 @@ func (s *Service) insertRule(tx *store.Tx, r *Rule, now time.Time, note string) 
 // ruleEntry tells of a rule that was made.
 func (s *Service) ruleEntry(r Rule, now time.Time, note string) store.Entry {
 	kind := map[string]string{KindGrant: "grant", KindDenial: "block", KindStop: "stop"}[r.Kind]
-	path := r.Scope.Path
-	return store.Entry{Kind: kind, Time: now, Principal: r.Subject, Agent: r.Agent, API: r.Scope.API, Tool: r.Scope.Tool, Path: path,
+	e := store.Entry{Kind: kind, Time: now, Principal: r.Subject, Agent: r.Agent, API: r.Scope.API, Tool: r.Scope.Tool, Path: r.Scope.Path,
 		By: r.By.Type + "::" + r.By.ID, Grant: r.ID, PolicySet: s.Engine.Digest(), Note: note}
+	if r.proof != nil {
+		e.Hold, e.Digest = r.proof.Hold, r.proof.Digest
+		e.Signed, _ = json.Marshal(r.proof.Signed) // strings and a time
+	}
+	return e
 }
 
 // Standing returns the rules in force for an agent of a principal, newest first.
@@ -342,6 +361,9 @@ func (s *Service) usable(tx *store.Tx, id string, c Shape, now time.Time) (Rule,
 	r := s.readRule(row)
 	if r.Kind != KindGrant || !r.live(now) || !r.Matches(c) || s.versions.newer(id, row.Version) {
 		return r, ErrNoGrant
+	}
+	if good, err := s.signedStill(tx, r); err != nil || !good {
+		return r, errors.Join(err, fmt.Errorf("%w: the passkey that signed it does not stand for it any more", ErrNoGrant))
 	}
 	if d := s.mayGive(r, c.Principal, now); d.Outcome != authz.Allow {
 		return r, fmt.Errorf("%w: who gave it may not decide such calls any more", ErrNoGrant)

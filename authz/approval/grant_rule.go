@@ -84,11 +84,14 @@ type Rule struct {
 	RevokedBy string          `json:"revoked_by,omitempty"`
 	Used      int64           `json:"used"`
 	Last      time.Time       `json:"last,omitzero"` // its latest use
+	// Signed says that a passkey signed it; it is in force while that key is good.
+	Signed bool `json:"signed,omitempty"`
 	// Damaged says that the stored rule is not what was made: it allows nothing,
 	// and while it is there nothing of its agent goes.
 	Damaged bool `json:"damaged,omitempty"`
 
 	burst  burst
+	proof  *grantProof
 	stored store.Rule
 }
 
@@ -107,6 +110,7 @@ type ruleFixed struct {
 	By       authz.Principal `json:"by"`
 	AMR      []string        `json:"amr,omitempty"`
 	Reason   string          `json:"reason,omitempty"`
+	Proof    *grantProof     `json:"proof,omitempty"`
 }
 
 type ruleState struct {
@@ -136,7 +140,7 @@ func (s *Service) storeRule(r Rule) (store.Rule, error) {
 		Created: r.Created, Ends: r.Ends, Revoked: r.Revoked, Fixed: r.stored.Fixed}
 	var err error
 	if out.Fixed == nil {
-		out.Fixed, err = json.Marshal(ruleFixed{r.Verified, r.Scope, r.Effect, r.Max, r.By, r.AMR, r.Reason})
+		out.Fixed, err = json.Marshal(ruleFixed{r.Verified, r.Scope, r.Effect, r.Max, r.By, r.AMR, r.Reason, r.proof})
 	}
 	if err == nil {
 		out.State, err = json.Marshal(ruleState{r.Used, r.Last, r.burst, r.RevokedBy})
@@ -163,6 +167,7 @@ func (s *Service) readRule(r store.Rule) Rule {
 		return out
 	}
 	out.Verified, out.Scope, out.Effect, out.Max, out.By, out.AMR, out.Reason = f.Verified, f.Scope, f.Effect, f.Max, f.By, f.AMR, f.Reason
+	out.proof, out.Signed = f.Proof, f.Proof != nil
 	out.Used, out.Last, out.burst, out.RevokedBy = st.Used, st.Last, st.Burst, st.RevokedBy
 	return out
 }
@@ -295,9 +300,48 @@ func pointers(args []byte) []Equal {
 const maxEqual = 50
 
 // Approval is what the policies see of a grant: what its giver said, once and
-// for all of its calls. It says nothing of a passkey, which signs one request.
+// for all of its calls, and whether a passkey signed that.
 func (r Rule) Approval() *authz.Approval {
-	return &authz.Approval{By: r.By, Once: false, At: r.Created, Expires: r.Ends, AMR: r.AMR}
+	return &authz.Approval{By: r.By, Once: false, At: r.Created, Expires: r.Ends, AMR: r.AMR, PhishingResistant: r.Signed}
+}
+
+// grantProof is the signature of a grant, and the hold on whose page it was
+// given.
+type grantProof struct {
+	Hold   string `json:"hold"`
+	Digest string `json:"digest"`
+	Signed Signed `json:"signed"`
+}
+
+// terms are all that a passkey signs of a grant: whose calls, which, how many,
+// and for how long.
+func (r Rule) terms() string {
+	form, err := json.Marshal(struct {
+		Subject  string `json:"subject"`
+		Agent    string `json:"agent"`
+		Verified bool   `json:"agent_verified"`
+		Scope    Scope  `json:"scope"`
+		Max      int64  `json:"max,omitempty"`
+		For      string `json:"for"`
+	}{r.Subject, r.Agent, r.Verified, r.Scope, r.Max, r.Ends.Sub(r.Created).String()})
+	if err != nil {
+		return "" // which nobody signs
+	}
+	return choiceGrant + string(form)
+}
+
+// signedStill reports whether the key that signed a grant is good, and did sign
+// it as it stands. A grant that nobody signed needs no key.
+func (s *Service) signedStill(tx *store.Tx, r Rule) (bool, error) {
+	if r.proof == nil {
+		return true, nil
+	}
+	who, err := s.signers(tx, r.By.Type+"::"+r.By.ID)
+	if err != nil || r.proof.Signed.Choice != r.terms() {
+		return false, err
+	}
+	_, err = verifySigned(who, r.proof.Hold, r.proof.Digest, r.proof.Signed)
+	return err == nil, nil
 }
 
 // Cedar is the permit that a grant amounts to, or the forbid of a denial or

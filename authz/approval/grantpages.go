@@ -29,14 +29,14 @@ type grantPage struct {
 	Tops    []choice // paths above that of the call
 	Keep    []choice // arguments that can be kept
 	Lengths []choice
-	Signs   bool // the person signs the held call with a passkey afterwards
 
 	// Set for the second step.
 	Rule  *Rule
 	Cedar string
 	Form  []choice // what was chosen, for the form
-	Hits  int      // of the recent calls, those that it is about
-	Of    int
+	signing
+	Hits int // of the recent calls, those that it is about
+	Of   int
 }
 
 var lengths = []time.Duration{time.Minute, 5 * time.Minute, 20 * time.Minute, time.Hour, 8 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 30 * 24 * time.Hour}
@@ -114,7 +114,7 @@ func (in *Inbox) grantForm(w http.ResponseWriter, r *http.Request, s session) er
 		return err
 	}
 	q := r.URL.Query()
-	p := grantPage{frame: framed("Calls like this one", s), HoldView: v, Kind: q.Get("kind"), Signs: s.signs}
+	p := grantPage{frame: framed("Calls like this one", s), HoldView: v, Kind: q.Get("kind")}
 	longest := DenialMax
 	switch p.Kind {
 	case KindGrant:
@@ -126,7 +126,7 @@ func (in *Inbox) grantForm(w http.ResponseWriter, r *http.Request, s session) er
 		return errRequest
 	}
 	if q.Get("reach") != "" {
-		return in.confirmGrant(r.Context(), w, q, s, h, p)
+		return in.confirmGrant(w, r, s, h, p)
 	}
 	p.Lengths = lengthsTo(longest)
 	for i, path := range tops(h.Request.Path) {
@@ -138,12 +138,13 @@ func (in *Inbox) grantForm(w http.ResponseWriter, r *http.Request, s session) er
 	return render(w, http.StatusOK, "grant.html", p)
 }
 
-func (in *Inbox) confirmGrant(ctx context.Context, w http.ResponseWriter, q url.Values, s session, h store.Hold, p grantPage) error {
+func (in *Inbox) confirmGrant(w http.ResponseWriter, r *http.Request, s session, h store.Hold, p grantPage) error {
+	q := r.URL.Query()
 	o, err := offer(q, h)
 	if err != nil {
 		return err
 	}
-	rule, err := in.Service.Draft(h, s.person, o)
+	rule, err := in.Service.Draft(h, s.decider(), o)
 	if err != nil {
 		return err
 	}
@@ -153,8 +154,13 @@ func (in *Inbox) confirmGrant(ctx context.Context, w http.ResponseWriter, q url.
 			p.Form = append(p.Form, choice{name, v})
 		}
 	}
-	if p.Hits, p.Of, err = in.Service.wouldCover(ctx, h, rule); err != nil {
+	if p.Hits, p.Of, err = in.Service.wouldCover(r.Context(), h, rule); err != nil {
 		return err
+	}
+	if p.Kind == KindGrant {
+		if p.signing, err = in.askToSign(w, r, s, h.ID, h.Digest, rule.terms()); err != nil {
+			return err
+		}
 	}
 	return render(w, http.StatusOK, "grant.html", p)
 }
@@ -166,6 +172,9 @@ func (in *Inbox) give(w http.ResponseWriter, r *http.Request, s session) error {
 	}
 	o, err := offer(r.PostForm, h)
 	if err != nil {
+		return err
+	}
+	if o.Signed, err = in.signed(r, ""); err != nil {
 		return err
 	}
 	if _, err := in.Service.Give(r.Context(), s.person, h.ID, o); err != nil {

@@ -234,9 +234,14 @@ func (in *Inbox) look(r *http.Request, s session) (store.Hold, HoldView, error) 
 // sees says whether a hold is the person's own, and whether the policies let
 // the person decide it.
 func (in *Inbox) sees(h store.Hold, s session) (own, may bool) {
+	return h.Subject == s.person.name(), in.Service.mayDecide(h, s.decider(), in.now()).Outcome == authz.Allow
+}
+
+// decider is the person as their decision will have recognised them.
+func (s session) decider() Person {
 	who := s.person
 	if s.signs {
 		who.AMR, who.Strong = passkeyAMR, true
 	}
-	return h.Subject == s.person.name(), in.Service.mayDecide(h, who, in.now()).Outcome == authz.Allow
+	return who
 }

@@ -271,10 +271,9 @@ type holdPage struct {
 	row
 	Arguments []arg
 	Within    string // how long an approval lasts
-	Sign      string // options for the passkey that signs an approval, or ""
-	Until     string // when that has to be done
-	Deceives  bool   // something was spelt out
-	Escaped   bool   // so much that all of it is written with escapes
+	signing
+	Deceives bool // something was spelt out
+	Escaped  bool // so much that all of it is written with escapes
 }
 
 // maxPieces bounds how many pieces a page shows text in: each is an element, and
@@ -321,10 +320,10 @@ func (in *Inbox) hold(w http.ResponseWriter, r *http.Request, s session) error {
 		_, err := in.Service.longest(h, in.now())
 		v.MayGrant = err == nil
 	}
-	return in.showHold(w, http.StatusOK, s, v, "")
+	return in.showHold(w, r, http.StatusOK, s, v, "")
 }
 
-func (in *Inbox) showHold(w http.ResponseWriter, status int, s session, v HoldView, problem string) error {
+func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s session, v HoldView, problem string) error {
 	p := holdPage{frame: framed("A held call", s), row: row{v, left(v.Expires, in.now())},
 		Arguments: arguments(v.Args), Within: words(in.Service.approvedFor())}
 	p.Error = problem
@@ -333,7 +332,8 @@ func (in *Inbox) showHold(w http.ResponseWriter, status int, s session, v HoldVi
 	}
 	p.spell()
 	if s.signs && v.MayDecide {
-		if err := in.askToSign(w, s, &p); err != nil {
+		var err error
+		if p.signing, err = in.askToSign(w, r, s, p.ID, p.Digest, choiceOnce); err != nil {
 			return err
 		}
 	}
@@ -346,7 +346,7 @@ func (in *Inbox) decide(w http.ResponseWriter, r *http.Request, s session) error
 	case "approve":
 		v.Approve, v.Reason = true, ""
 		var err error
-		if v.Signed, err = in.signed(r); err != nil {
+		if v.Signed, err = in.signed(r, choiceOnce); err != nil {
 			return err
 		}
 	case "deny":
@@ -359,7 +359,7 @@ func (in *Inbox) decide(w http.ResponseWriter, r *http.Request, s session) error
 			return lookErr
 		}
 		status, _, text := in.failure(err)
-		return in.showHold(w, status, s, now, text)
+		return in.showHold(w, r, status, s, now, text)
 	}
 	http.Redirect(w, r, "/h/"+r.PathValue("id"), http.StatusSeeOther)
 	return nil

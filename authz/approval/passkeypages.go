@@ -1,7 +1,6 @@
 package approval
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -129,24 +128,31 @@ func (in *Inbox) revokePasskey(w http.ResponseWriter, r *http.Request, s session
 	return nil
 }
 
-// askToSign puts into a hold's page what its approval needs of a passkey.
-func (in *Inbox) askToSign(w http.ResponseWriter, s session, p *holdPage) error {
-	if in.Passkeys == nil {
-		return nil // the page says so
-	}
-	until := in.now().Add(decisionLife).Truncate(time.Second)
-	o, err := in.Passkeys.asking(context.Background(), s.person.name(), p.ID, p.Digest, choiceOnce, until)
-	if err != nil || o == nil {
-		return err
-	}
-	p.Sign, p.Until = options(o.Response), strconv.FormatInt(until.Unix(), 10)
-	scripted(w)
-	return nil
+// signing is what a page needs to have a choice signed; the zero value if no
+// passkey is asked for.
+type signing struct {
+	Sign  string // options for the browser
+	Until string // when they end, in seconds
 }
 
-// signed is the passkey's answer in a form, if there is one. The origin is the
-// inbox's own, never the form's.
-func (in *Inbox) signed(r *http.Request) (*Signed, error) {
+// askToSign asks the person's passkey, if there is one, to sign a choice about a
+// hold.
+func (in *Inbox) askToSign(w http.ResponseWriter, r *http.Request, s session, hold, digest, choice string) (signing, error) {
+	if in.Passkeys == nil {
+		return signing{}, nil // the page says so
+	}
+	until := in.now().Add(decisionLife).Truncate(time.Second)
+	o, err := in.Passkeys.asking(r.Context(), s.person.name(), hold, digest, choice, until)
+	if err != nil || o == nil {
+		return signing{}, err
+	}
+	scripted(w)
+	return signing{options(o.Response), strconv.FormatInt(until.Unix(), 10)}, nil
+}
+
+// signed is the passkey's answer about a choice in a form, if there is one. The
+// origin is the inbox's own, never the form's.
+func (in *Inbox) signed(r *http.Request, choice string) (*Signed, error) {
 	answer := r.PostForm.Get("answer")
 	if answer == "" {
 		return nil, nil
@@ -155,5 +161,5 @@ func (in *Inbox) signed(r *http.Request) (*Signed, error) {
 	if err != nil || !json.Valid([]byte(answer)) || in.Passkeys == nil {
 		return nil, errRequest
 	}
-	return &Signed{Origin: in.URL, Choice: choiceOnce, Until: time.Unix(until, 0).UTC(), Answer: json.RawMessage(answer)}, nil
+	return &Signed{Origin: in.URL, Choice: choice, Until: time.Unix(until, 0).UTC(), Answer: json.RawMessage(answer)}, nil
 }
