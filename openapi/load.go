@@ -65,12 +65,14 @@ func load(ctx context.Context, location string, opts Options) (*API, error) {
 		return nil, &Error{File: location, Message: "references: " + err.Error()}
 	}
 	l := &loader{ctx: ctx, docs: map[string]loaded{}, sum: sha256.New(), pin: opts.SHA256, refs: opts.Refs, client: opts.Client, cache: opts.Cache}
+	defer func() {
+		if l.dir != nil {
+			l.dir.Close() // only read from
+		}
+	}()
 	root, err := l.open(ctx, location, opts)
 	if err != nil {
 		return nil, err
-	}
-	if l.dir != nil {
-		defer l.dir.Close()
 	}
 	if ctx.Err() != nil {
 		return nil, ended(ctx, location)

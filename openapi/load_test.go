@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -129,5 +130,30 @@ func TestFilters(t *testing.T) {
 		if strings.Join(got, " ") != tt.want {
 			t.Errorf("%v %v: %v, want %s", tt.include, tt.exclude, got, tt.want)
 		}
+	}
+}
+
+// What is opened for a document that cannot be read is closed, too.
+func TestLoadClosesItsFolder(t *testing.T) {
+	open := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("this system does not list open files")
+		}
+		return len(list)
+	}
+	file := filepath.Join(t.TempDir(), "doc.yaml")
+	if err := os.WriteFile(file, []byte("openapi: ["), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the collector closes what was forgotten
+	before := open()
+	for range 20 {
+		if _, err := Load(t.Context(), file, Options{}); err == nil {
+			t.Fatal("it was read")
+		}
+	}
+	if after := open(); after >= before+20 {
+		t.Errorf("%d more files are open", after-before)
 	}
 }
