@@ -100,6 +100,7 @@ func (c *compiler) compile() (*API, *Error) {
 	if bad != nil {
 		return nil, bad
 	}
+	ops = c.toldApart(ops)
 	// Of all, also those left out: what is wrong with one renames no other.
 	nameOperations(c.all)
 	slices.SortFunc(ops, func(a, b *Operation) int { return strings.Compare(a.Name, b.Name) })
@@ -230,7 +231,7 @@ func (c *compiler) pathItem(at place, path string, item map[string]any, refused 
 	for i, e := range entries {
 		name := e.method + " " + path
 		op := &Operation{API: c.api, Method: e.method, ID: oneLine(name, 200)}
-		op.Path, op.query, _ = strings.Cut(path, "?")
+		op.split(path)
 		c.all = append(c.all, op)
 		if err := legalMethod(e.method, i >= own); err != nil {
 			c.finding(e.at, name, true, err.Error())

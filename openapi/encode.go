@@ -22,7 +22,11 @@ func (op *Operation) Encode(args *Args) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := legalPath(op.wholePath()); err != nil {
+	err = legalPath(op.wholePath())
+	if strings.Contains(op.Path+op.query, "#") {
+		err = errors.New("the path holds a fragment")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s %q: %w", op.Method, op.Path, err)
 	}
 	e := &encoder{op: op, args: args.value, header: http.Header{"Accept": {"application/json, */*;q=0.5"}}}

@@ -109,7 +109,7 @@ type Operation struct {
 	Name        string // tool name: ^[a-z0-9_]{1,40}$, unique in the API
 	ID          string // operationId, or "METHOD /path" if the document has none
 	Method      string // upper case
-	Path        string // template, e.g. /pets/{petId}, at most 1024 bytes and without a query
+	Path        string // template, e.g. /pets/{petId}, at most 1024 bytes, without query and fragment
 	Summary     string
 	Description string
 	Tags        []string
@@ -125,12 +125,14 @@ type Operation struct {
 	// object with root type object. Property names are argument names: those of
 	// the parameters, and "body". Names that clash between places get the place
 	// as suffix (id_query): path goes before query, header and cookie.
-	Input   json.RawMessage
-	query   string // that the document wrote into the path, e.g. beta=true; it is always sent
-	baseURL string // the operation's own server, or ""
-	params  []param
-	body    *body
-	input   *validator // compiled from Input at load
+	Input json.RawMessage
+	query string // that the document wrote into the path, e.g. beta=true; it is always sent
+	// fragment of the path, by which documents tell operations apart; it is never sent.
+	fragment string
+	baseURL  string // the operation's own server, or ""
+	params   []param
+	body     *body
+	input    *validator // compiled from Input at load
 	// Names within the body that hosts refuse, and what agents see instead; and
 	// the same the other way. Nil if there are none.
 	aliases, originals map[string]string
