@@ -91,11 +91,18 @@ type Hold struct {
 	Mark []byte
 }
 
+// Login is how a person was recognised, as whoever did it says.
+type Login struct {
+	ACR      string    `json:"acr,omitempty"`
+	AMR      []string  `json:"amr,omitempty"`      // RFC 8176
+	AuthTime time.Time `json:"auth_time,omitzero"` // when
+}
+
 // Entry is one line of the audit log.
 type Entry struct {
 	Seq       int64     `json:"seq"`
 	Time      time.Time `json:"time"`
-	Kind      string    `json:"kind"` // call, retry, denied, outcome, hold, approve, deny, expire, cancel, send, refuse, unknown, forget, login, preview, passkey, push, grant, block, stop, start, revoke
+	Kind      string    `json:"kind"` // call, retry, denied, outcome, hold, approve, deny, expire, cancel, send, refuse, unknown, forget, login, preview, passkey, push, grant, block, stop, start, revoke, logout
 	Txn       string    `json:"txn,omitempty"`
 	Principal string    `json:"principal,omitempty"`
 	Agent     string    `json:"agent,omitempty"`
@@ -119,6 +126,8 @@ type Entry struct {
 	Note      string    `json:"note,omitempty"`
 	// Signed is the proof of a passkey for an approval: approval.Signed as JSON.
 	Signed json.RawMessage `json:"signed,omitempty"`
-	Prev   string          `json:"prev"` // hash of the entry before
-	Hash   string          `json:"hash"`
+	// Login is how the person who logs in or decides was recognised.
+	Login *Login `json:"login,omitempty"`
+	Prev  string `json:"prev"` // hash of the entry before
+	Hash  string `json:"hash"`
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/store"
 )
 
 // Errors of the service. What comes back may wrap them.
@@ -43,6 +44,11 @@ type Person struct {
 
 // name is the person in holds and entries.
 func (p Person) name() string { return p.Principal.Type + "::" + p.Principal.ID }
+
+// login is the same for entries.
+func (p Person) login() *store.Login {
+	return &store.Login{ACR: p.Principal.ACR, AMR: p.AMR, AuthTime: p.Principal.AuthTime}
+}
 
 // Verdict is what a person says of a hold. Digest must be the hold's, so that
 // what was shown is what is decided.

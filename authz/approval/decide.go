@@ -67,7 +67,7 @@ func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) 
 // verdict is the event of a verdict and the entry that tells it.
 func (s *Service) verdict(h store.Hold, who Person, v Verdict, now time.Time) (Event, store.Entry, error) {
 	entry := entryOf(h, "deny")
-	entry.Time, entry.By, entry.PolicySet = now, who.name(), s.Engine.Digest()
+	entry.Time, entry.By, entry.PolicySet, entry.Login = now, who.name(), s.Engine.Digest(), who.login()
 	if !v.Approve {
 		return Deny{By: who.name(), Reason: v.Reason}, entry, nil
 	}

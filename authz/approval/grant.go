@@ -248,7 +248,7 @@ func (s *Service) settled(tx *store.Tx, h store.Hold, who Person, r Rule, now ti
 		entry.Signed = a.Signed
 	}
 	a.Proof = s.prove(h, a)
-	entry.Time, entry.By, entry.PolicySet, entry.Grant = now, who.name(), s.Engine.Digest(), r.ID
+	entry.Time, entry.By, entry.PolicySet, entry.Grant, entry.Login = now, who.name(), s.Engine.Digest(), r.ID, who.login()
 	_, err = s.change(tx, h, Approve{Approval: a}, now, entry)
 	return err
 }

@@ -83,6 +83,7 @@ func (in *Inbox) Handler() http.Handler {
 	mux.HandleFunc("POST /logout", in.page(in.logout))
 	in.pushRoutes(mux)
 	in.passkeyRoutes(mux)
+	in.sessionRoutes(mux)
 	mux.HandleFunc("GET /", in.page(func(http.ResponseWriter, *http.Request, session) error { return ErrNotFound }))
 	in.api(mux)
 	return in.guard(mux)
@@ -149,23 +150,31 @@ func (in *Inbox) enter(w http.ResponseWriter, r *http.Request, code string) (ses
 	if !in.logins.spend(code, now) {
 		return session{}, in.guessed(now)
 	}
-	if _, secret, ok := in.who(r); ok {
-		in.logins.end(secret)
-	}
 	// RFC 8176 "otp": the link holds a one-time password.
-	return in.start(w, r, Person{Principal: in.Person, AMR: []string{"otp"}}, "inbox, by one-time link")
+	return in.start(w, r, in.localPerson(now, "otp"), "a one-time link")
 }
 
-// start records a login and begins its session.
+// localPerson is who the local login logs in, as recognised just now.
+func (in *Inbox) localPerson(now time.Time, amr ...string) Person {
+	p := Person{Principal: in.Person, AMR: amr}
+	p.Principal.AuthTime = now
+	return p
+}
+
+// start records a login and begins its session, which replaces the one that the
+// browser had.
 func (in *Inbox) start(w http.ResponseWriter, r *http.Request, p Person, how string) (session, error) {
 	now := in.now()
 	err := in.Service.update(r.Context(), func(tx *store.Tx) error {
-		return tx.Append(store.Entry{Kind: "login", Time: now, Principal: p.name(), By: p.name(), Note: how})
+		return tx.Append(store.Entry{Kind: "login", Time: now, Principal: p.name(), By: p.name(), Note: "inbox, by " + how, Login: p.login()})
 	})
 	if err != nil {
 		return session{}, err
 	}
-	secret, s := in.logins.begin(p, now)
+	if _, secret, ok := in.who(r); ok {
+		in.logins.end(secret)
+	}
+	secret, s := in.logins.begin(session{person: p, how: how, agent: browserName(r)}, now)
 	in.setCookie(w, secret, int(absoluteEnd.Seconds()))
 	return s, nil
 }

@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"fmt"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/exeat/exeat/authz"
 )
 
 func TestLogin(t *testing.T) {
@@ -120,12 +123,22 @@ func TestLoginsAreBounded(t *testing.T) {
 	if l.spend(first, now) || len(l.codes) != maxCodes {
 		t.Errorf("%d codes live, the oldest too", len(l.codes))
 	}
-	secret, _ := l.begin(Person{Principal: alice}, now)
-	for range maxSessions {
+	secret, _ := l.begin(session{person: Person{Principal: alice}}, now)
+	other, _ := l.begin(session{person: Person{Principal: bob}}, now)
+	for range maxOfPerson {
 		now = now.Add(time.Second)
-		l.begin(Person{Principal: alice}, now)
+		l.begin(session{person: Person{Principal: alice}}, now)
 	}
-	if _, ok := l.find(secret, now, true); ok || len(l.sessions) != maxSessions {
+	_, mine := l.find(secret, now, true)
+	_, bobs := l.find(other, now, true)
+	if mine || !bobs || len(l.sessions) != maxOfPerson+1 {
+		t.Errorf("%d sessions live, alice's oldest %v, bob's %v", len(l.sessions), mine, bobs)
+	}
+	for i := range maxSessions {
+		now = now.Add(time.Second)
+		l.begin(session{person: Person{Principal: authz.Principal{Type: "User", ID: fmt.Sprint(i)}}}, now)
+	}
+	if _, ok := l.find(other, now, true); ok || len(l.sessions) != maxSessions {
 		t.Errorf("%d sessions live, the oldest %v", len(l.sessions), ok)
 	}
 }

@@ -29,6 +29,7 @@ var (
 	errToken   = errors.New("the form is not from this login; go back, reload the page and try again")
 	errRequest = errors.New("the request is not complete")
 	errLogin   = errors.New("you are not logged in, or not any more")
+	errNoLogin = errors.New("there is no such login")
 )
 
 // failures say how each error is answered; anything else is internal. code
@@ -58,6 +59,7 @@ var failures = []struct {
 	{ErrGrantForm, http.StatusUnprocessableEntity, "grant_form", "This cannot be given: choose how far it reaches, which arguments, and how long."},
 	{ErrTooMany, http.StatusConflict, "too_many", "There are too many permissions for this agent already. Revoke some first."},
 	{errRequest, http.StatusBadRequest, "request", "The request is not complete."},
+	{errNoLogin, http.StatusNotFound, "no_login", "There is no such login, or not any more."},
 	{errLogin, http.StatusUnauthorized, "login", "You are not logged in, or not any more."},
 }
 

@@ -52,10 +52,9 @@ func (in *Inbox) passkeyLogin(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err == nil {
-		if _, secret, ok := in.who(r); ok {
-			in.logins.end(secret)
-		}
-		_, err = in.start(w, r, Person{Principal: in.Person, AMR: passkeyAMR, Strong: true}, "inbox, by passkey")
+		p := in.localPerson(in.now(), passkeyAMR...)
+		p.Strong = true
+		_, err = in.start(w, r, p, "a passkey")
 	}
 	if err != nil {
 		in.Service.note(store.Entry{Kind: "denied", Time: in.now(), Code: "login_refused", Note: "a passkey that was not accepted"})

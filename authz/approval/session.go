@@ -1,9 +1,11 @@
 package approval
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,12 +17,16 @@ const (
 	idleEnd     = 30 * time.Minute
 	absoluteEnd = 8 * time.Hour
 	maxCodes    = 32
-	maxSessions = 64
+	maxSessions = 1024
+	maxOfPerson = 32
 )
 
 // session is one login.
 type session struct {
+	id     string // names it on pages; it is no secret
 	person Person
+	how    string // they logged in
+	agent  string // what their browser says it is
 	csrf   string
 	used   time.Time
 	signs  bool // the person has a passkey, with which they approve
@@ -80,29 +86,42 @@ func (l *logins) spend(text string, now time.Time) bool {
 	return found == 1
 }
 
-// begin starts a session and returns the secret of its cookie, of 256 bits. The
-// session that was not used for longest makes room.
-func (l *logins) begin(p Person, now time.Time) (secret string, s session) {
-	p.Since = now
-	p.Principal.AuthTime = now
-	secret, s = randomText(32), session{person: p, csrf: randomText(16), used: now}
+// begin starts a session of s.person, recognised now or at s.person.Since, and
+// returns the secret of its cookie, of 256 bits. The session that was not used
+// for longest makes room: one of the same person, if that person has many.
+func (l *logins) begin(s session, now time.Time) (secret string, _ session) {
+	if s.person.Since.IsZero() {
+		s.person.Since = now
+	}
+	secret, s.id, s.csrf, s.used = randomText(32), "login_"+randomText(10), randomText(16), now
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.sessions == nil {
 		l.sessions = map[sum]session{}
 	}
-	for len(l.sessions) >= maxSessions {
-		var oldest sum
-		first := true
-		for k, v := range l.sessions {
-			if first || v.used.Before(l.sessions[oldest].used) {
-				oldest, first = k, false
-			}
-		}
-		delete(l.sessions, oldest)
-	}
+	name := s.person.name()
+	l.makeRoom(maxOfPerson, func(s session) bool { return s.person.name() == name })
+	l.makeRoom(maxSessions, func(session) bool { return true })
 	l.sessions[sumOf(secret)] = s
 	return secret, s
+}
+
+// makeRoom ends the least used of the sessions that which names until there are
+// fewer than most.
+func (l *logins) makeRoom(most int, which func(session) bool) {
+	var keys []sum
+	for k, s := range l.sessions {
+		if which(s) {
+			keys = append(keys, k)
+		}
+	}
+	if len(keys) < most {
+		return
+	}
+	slices.SortFunc(keys, func(a, b sum) int { return l.sessions[a].used.Compare(l.sessions[b].used) })
+	for _, k := range keys[:len(keys)-most+1] {
+		delete(l.sessions, k)
+	}
 }
 
 // find returns the live session with this cookie. touch says whether somebody
@@ -126,6 +145,39 @@ func (l *logins) find(secret string, now time.Time, touch bool) (session, bool) 
 	return s, true
 }
 
+// of lists the live sessions of a person, the last one used first.
+func (l *logins) of(name string, now time.Time) []session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var list []session
+	for k, s := range l.sessions {
+		switch {
+		case s.over(now):
+			delete(l.sessions, k)
+		case s.person.name() == name:
+			list = append(list, s)
+		}
+	}
+	slices.SortFunc(list, func(a, b session) int {
+		return cmp.Or(b.used.Compare(a.used), b.person.Since.Compare(a.person.Since), strings.Compare(a.id, b.id))
+	})
+	return list
+}
+
+// revoke ends those sessions of a person that which names, and returns how many.
+func (l *logins) revoke(name string, which func(session) bool) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for k, s := range l.sessions {
+		if s.person.name() == name && which(s) {
+			delete(l.sessions, k)
+			n++
+		}
+	}
+	return n
+}
+
 // end ends a session.
 func (l *logins) end(secret string) {
 	l.mu.Lock()
@@ -133,21 +185,28 @@ func (l *logins) end(secret string) {
 	delete(l.sessions, sumOf(secret))
 }
 
-// cookieName carries the prefix by which browsers keep other hosts from setting
-// it, where they can.
-func (in *Inbox) cookieName() string {
+// cookieName is the name of the session's cookie.
+func (in *Inbox) cookieName() string { return in.cookieFor("exeat_inbox") }
+
+// cookieFor carries the prefix by which browsers keep other hosts from setting
+// a cookie, where they can.
+func (in *Inbox) cookieFor(name string) string {
 	if in.secure() {
-		return "__Host-exeat_inbox"
+		return "__Host-" + name
 	}
 	// Cookies know no ports: two inboxes on one machine must not share one.
 	if _, port, ok := strings.Cut(strings.TrimPrefix(in.URL, "http://"), ":"); ok {
-		return "exeat_inbox_" + port[strings.LastIndex(port, ":")+1:]
+		return name + "_" + port[strings.LastIndex(port, ":")+1:]
 	}
-	return "exeat_inbox"
+	return name
 }
 
 func (in *Inbox) setCookie(w http.ResponseWriter, secret string, maxAge int) {
-	http.SetCookie(w, &http.Cookie{Name: in.cookieName(), Value: secret, Path: "/", MaxAge: maxAge,
+	in.setNamed(w, in.cookieName(), secret, maxAge)
+}
+
+func (in *Inbox) setNamed(w http.ResponseWriter, name, secret string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{Name: name, Value: secret, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, Secure: in.secure(), SameSite: http.SameSiteLaxMode})
 }
 
