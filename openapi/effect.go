@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // severity orders the effects: what stands further behind is held more easily.
@@ -17,6 +18,10 @@ var severity = []Effect{Read, Write, Delete}
 // that HTTP leaves open may be called a read.
 func (b *builder) effect() (Effect, error) {
 	usual := methodEffect(b.op.Method)
+	if usual == Read && strings.Contains(b.op.fragment, "=") {
+		// As in AWS's /#Action=DeleteQueue: the method says nothing of what is done.
+		usual = Write
+	}
 	x, ok := b.v["x-exeat-effect"]
 	if !ok {
 		return usual, nil

@@ -79,4 +79,7 @@ func TestFragmentIsNotSent(t *testing.T) {
 	if err != nil || q.Target != "/v1/x?Action=A" || op.Path != "/x" {
 		t.Errorf("%+v %v", q, err)
 	}
+	if op.Effect != Write {
+		t.Errorf("a GET that names its action in the fragment is a %s", op.Effect)
+	}
 }
