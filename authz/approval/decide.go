@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 	"unicode/utf8"
@@ -102,10 +103,19 @@ func (s *Service) mayDecide(h store.Hold, who Person, now time.Time) authz.Decis
 
 // mayChoose is mayDecide for an approval of this call only, or one by a grant.
 func (s *Service) mayChoose(h store.Hold, who Person, once bool, now time.Time) authz.Decision {
+	f, err := s.facts(h, who, once, now)
+	if err != nil {
+		return authz.Decision{Outcome: authz.Deny, Reason: err.Error()}
+	}
+	return s.Engine.MayApprove(f)
+}
+
+// facts are what the policies are told of a person's wish to decide a hold.
+func (s *Service) facts(h store.Hold, who Person, once bool, now time.Time) (authz.HoldFacts, error) {
 	f := authz.HoldFacts{ID: h.ID, API: h.API, Action: h.Tool, Effect: h.Effect, Now: now,
 		Approval: authz.Approval{By: who.Principal, Once: once, At: now, Expires: now.Add(s.approvedFor()), AMR: who.AMR, PhishingResistant: who.Strong}}
 	if json.Unmarshal(h.Principal, &f.Requester) != nil || json.Unmarshal(h.Agent, &f.Agent) != nil {
-		return authz.Decision{Outcome: authz.Deny, Reason: "the hold does not say who asks"}
+		return f, errors.New("the hold does not say who asks")
 	}
-	return s.Engine.MayApprove(f)
+	return f, nil
 }

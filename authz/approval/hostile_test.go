@@ -90,7 +90,7 @@ var (
 	attribute = regexp.MustCompile(` ([a-zA-Z-]+)(?:="([^"<>]*)")?`)
 	fine      = map[string]*regexp.Regexp{
 		"class": regexp.MustCompile(`^[a-z ]*$`), "charset": regexp.MustCompile(`^utf-8$`), "rel": regexp.MustCompile(`^stylesheet$`), "role": regexp.MustCompile(`^(alert|status|img)$`),
-		"href": regexp.MustCompile(`^/(style\.css|passkeys|sessions|push|permissions|h/hold_[a-z2-7]{26}(/grant\?kind=(grant|denial))?|activity(/\w{1,64}|\?since=(1h|24h|7d)&amp;tool=[0-9a-f]{16})?)?$`), "action": regexp.MustCompile(`^/(activity|login|login/link|logout|h/hold_[a-z2-7]{26}(/grant)?|permissions/grant_[a-z2-7]{26}/revoke|agents/[0-9a-f]{16}/stop)$`),
+		"href": regexp.MustCompile(`^/(style\.css|passkeys|sessions|push|permissions|login/oidc\?(again=1&amp;)?back=%2F(activity|h%2Fhold_[a-z2-7]{26})?|h/hold_[a-z2-7]{26}(/grant\?kind=(grant|denial))?|activity(/\w{1,64}|\?since=(1h|24h|7d)&amp;tool=[0-9a-f]{16})?)?$`), "action": regexp.MustCompile(`^/(activity|login|login/link|logout|h/hold_[a-z2-7]{26}(/grant)?|permissions/grant_[a-z2-7]{26}/revoke|agents/[0-9a-f]{16}/stop)$`),
 		"method": regexp.MustCompile(`^(post|get)$`), "type": regexp.MustCompile(`^(hidden|radio|checkbox)$`), "checked": regexp.MustCompile(`^$`), "inputmode": regexp.MustCompile(`^numeric$`), "aria-label": regexp.MustCompile(`^the path$`), "scope": regexp.MustCompile(`^(row|col)$`), "tabindex": regexp.MustCompile(`^0$`),
 		"http-equiv": regexp.MustCompile(`^refresh$`), "content": regexp.MustCompile(`^(15; url=/\?auto=1|width=device-width, initial-scale=1|light dark)$`),
 		"html": regexp.MustCompile(`^$`), "name": regexp.MustCompile(`^(viewport|color-scheme|csrf|digest|verdict|reason|code|since|decision|agent|tool|kind|reach|top|args|keep|for|max)$`),

@@ -28,6 +28,9 @@ type Inbox struct {
 	Announce func(link string)
 	// Passkeys, if not nil, lets people sign in and approve with passkeys.
 	Passkeys *Passkeys
+	// OIDC, if not nil, lets people log in with an OpenID provider, and nobody by
+	// link unless it says so.
+	OIDC *OIDC
 	// Trouble, if not nil, is told of errors that people are not shown.
 	Trouble func(error)
 	// Push, if not nil, lets people have messages in their browsers. Notifier,
@@ -84,6 +87,7 @@ func (in *Inbox) Handler() http.Handler {
 	in.pushRoutes(mux)
 	in.passkeyRoutes(mux)
 	in.sessionRoutes(mux)
+	in.oidcRoutes(mux)
 	mux.HandleFunc("GET /", in.page(func(http.ResponseWriter, *http.Request, session) error { return ErrNotFound }))
 	in.api(mux)
 	return in.guard(mux)
@@ -146,6 +150,9 @@ func (s session) genuine(token string) bool {
 // enter spends a code, records the login and starts a session, which replaces
 // the one that the browser had.
 func (in *Inbox) enter(w http.ResponseWriter, r *http.Request, code string) (session, error) {
+	if !in.local() {
+		return session{}, errLocalOff
+	}
 	now := in.now()
 	if !in.logins.spend(code, now) {
 		return session{}, in.guessed(now)
@@ -231,12 +238,18 @@ func (in *Inbox) look(r *http.Request, s session) (store.Hold, HoldView, error) 
 		return h, HoldView{}, in.Service.expose(r.Context(), h.ID)
 	}
 	own, may := in.sees(h, s)
+	h = asOf(h, in.now())
 	if !own && !may {
+		if in.OIDC != nil && in.stepUp(h, s) == stepLogin {
+			return h, HoldView{}, errBetterLogin
+		}
 		return h, HoldView{}, ErrNotFound
 	}
-	h = asOf(h, in.now())
 	v := full(h)
 	v.MayDecide = may && h.State == store.Pending
+	if !may {
+		v.StepUp = in.stepUp(h, s)
+	}
 	return h, v, nil
 }
 

@@ -59,6 +59,14 @@ var failures = []struct {
 	{ErrGrantForm, http.StatusUnprocessableEntity, "grant_form", "This cannot be given: choose how far it reaches, which arguments, and how long."},
 	{ErrTooMany, http.StatusConflict, "too_many", "There are too many permissions for this agent already. Revoke some first."},
 	{errRequest, http.StatusBadRequest, "request", "The request is not complete."},
+	{errLocalOff, http.StatusForbidden, "local_off", "This inbox takes no login links: people log in with an OpenID provider, in a browser."},
+	{errOIDCState, http.StatusForbidden, "oidc_state", "This answer of your provider is not for a login that was begun in this browser, was used already, or came after more than 10 minutes. Sign in again."},
+	{errOIDCDenied, http.StatusForbidden, "oidc_denied", "Your provider did not let you in, or you cancelled."},
+	{errOIDCAnswer, http.StatusForbidden, "oidc_answer", "What your provider answered cannot be relied on, so nobody was logged in. exeat's log says why."},
+	{errOIDCWeak, http.StatusForbidden, "oidc_weak", "Your provider did not sign you in as it was asked to: anew, or in a stronger way."},
+	{errOIDCStranger, http.StatusForbidden, "oidc_stranger", "Your provider knows you, but you are not among those who may log in here. Ask whoever runs this exeat."},
+	{errOIDCDown, http.StatusBadGateway, "oidc_down", "Your provider does not answer as one now. Try again in a moment; exeat's log says what is wrong."},
+	{errBetterLogin, http.StatusForbidden, "better_login", "You may see and decide this call only after signing in again."},
 	{errNoLogin, http.StatusNotFound, "no_login", "There is no such login, or not any more."},
 	{errLogin, http.StatusUnauthorized, "login", "You are not logged in, or not any more."},
 }
@@ -119,7 +127,7 @@ func (in *Inbox) page(f func(http.ResponseWriter, *http.Request, session) error)
 	return func(w http.ResponseWriter, r *http.Request) {
 		s, _, ok := in.who(r)
 		if !ok {
-			in.showLogin(w, http.StatusUnauthorized, loginPage{})
+			in.showLogin(w, http.StatusUnauthorized, loginPage{Back: r.URL.RequestURI()})
 			return
 		}
 		err := error(nil)
@@ -170,6 +178,12 @@ func serveStyle(w http.ResponseWriter, _ *http.Request) {
 
 type loginPage struct {
 	frame
+	Back     string // the page that a login leads to
+	Provider string // with which people log in, and the link that does it; or ""
+	Link     string
+	Return   string // for somebody who is still logged in
+	Local    bool   // there are links and passkeys
+	Keyless  bool   // and a link is all that is needed
 	Passkey  string // options for a sign-in with a passkey, or ""
 	Code     string
 	Announce bool // offer to print a new link
@@ -177,8 +191,15 @@ type loginPage struct {
 }
 
 func (in *Inbox) showLogin(w http.ResponseWriter, status int, p loginPage) {
-	p.Title, p.Announce = "Log in", in.Announce != nil
-	if in.Passkeys != nil {
+	p.Title, p.Local, p.Announce = "Log in", in.local(), in.Announce != nil
+	if in.OIDC != nil {
+		p.Provider, p.Link = in.OIDC.host(), oidcLink(p.Back, p.Return != "")
+	}
+	if p.Local {
+		h, err := in.Service.holder(context.Background(), Person{Principal: in.Person}.name())
+		p.Keyless = err != nil || len(h.keys) == 0
+	}
+	if p.Local && in.Passkeys != nil {
 		if o, err := in.Passkeys.signIn(); err == nil {
 			p.Passkey = options(o.Response)
 			scripted(w)
@@ -217,7 +238,7 @@ func (in *Inbox) login(w http.ResponseWriter, r *http.Request) {
 
 // newLink prints a link in the terminal; who asks learns nothing of it.
 func (in *Inbox) newLink(w http.ResponseWriter, r *http.Request) {
-	if in.Announce == nil {
+	if in.Announce == nil || !in.local() {
 		in.showLogin(w, http.StatusNotFound, loginPage{})
 		return
 	}
@@ -273,6 +294,7 @@ type holdPage struct {
 	row
 	Arguments []arg
 	Within    string // how long an approval lasts
+	Again     string // the link to sign in again, if that could help
 	signing
 	Deceives bool // something was spelt out
 	Escaped  bool // so much that all of it is written with escapes
@@ -329,6 +351,9 @@ func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s 
 	p := holdPage{frame: framed("A held call", s), row: row{v, left(v.Expires, in.now())},
 		Arguments: arguments(v.Args), Within: words(in.Service.approvedFor())}
 	p.Error = problem
+	if in.OIDC != nil && v.StepUp == stepLogin {
+		p.Again = oidcLink("/h/"+v.ID, true)
+	}
 	if v.State == "approved" || v.State == "sending" {
 		p.Refresh, p.Every = "/h/"+v.ID+"?auto=1", 3
 	}

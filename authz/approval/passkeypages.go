@@ -44,17 +44,12 @@ func options(v any) string {
 }
 
 func (in *Inbox) passkeyLogin(w http.ResponseWriter, r *http.Request) {
-	err := errRequest
+	err, back := errRequest, "/"
 	if in.Passkeys != nil && r.ParseForm() == nil {
 		var name string
-		if name, err = in.Passkeys.signedIn(r.Context(), []byte(r.PostForm.Get("answer"))); err == nil && name != (Person{Principal: in.Person}).name() {
-			err = errPasskey
+		if name, err = in.Passkeys.signedIn(r.Context(), []byte(r.PostForm.Get("answer"))); err == nil {
+			back, err = in.strengthen(w, r, name)
 		}
-	}
-	if err == nil {
-		p := in.localPerson(in.now(), passkeyAMR...)
-		p.Strong = true
-		_, err = in.start(w, r, p, "a passkey")
 	}
 	if err != nil {
 		in.Service.note(store.Entry{Kind: "denied", Time: in.now(), Code: "login_refused", Note: "a passkey that was not accepted"})
@@ -62,12 +57,30 @@ func (in *Inbox) passkeyLogin(w http.ResponseWriter, r *http.Request) {
 		in.showLogin(w, status, loginPage{frame: frame{Error: text}})
 		return
 	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, back, http.StatusSeeOther)
+}
+
+// strengthen begins a session of the person whose passkey answered: who is
+// logged in goes on as before, with the passkey; otherwise the local login must
+// be one that takes them.
+func (in *Inbox) strengthen(w http.ResponseWriter, r *http.Request, name string) (back string, err error) {
+	p, back := in.localPerson(in.now()), "/"
+	how := "a passkey"
+	if s, _, ok := in.who(r); ok && s.person.name() == name {
+		p, back = s.person, "/passkeys"
+		how = s.how + ", and a passkey"
+	} else if !in.local() || name != p.name() {
+		return back, errPasskey
+	}
+	p.AMR, p.Strong = passkeyAMR, true
+	_, err = in.start(w, r, p, how)
+	return back, err
 }
 
 type passkeysPage struct {
 	frame
 	Why     string // there are none here
+	SignIn  string // options to sign in with one first, or ""
 	Options string // to make one, or ""
 	Keys    []keyRow
 }
@@ -91,6 +104,10 @@ func (in *Inbox) passkeyPage(w http.ResponseWriter, r *http.Request, s session) 
 		p.Why = "Browsers use passkeys only on https and on http://localhost, and this inbox is at " + in.URL + "."
 	case len(keys) > 0 && !s.person.Strong:
 		p.Why = "You have a passkey: sign in with it to add another one."
+		if o, err := in.Passkeys.signIn(); err == nil {
+			p.SignIn = options(o.Response)
+			scripted(w)
+		}
 	default:
 		o, err := in.Passkeys.registration(r.Context(), s.person.name(), s.person.Strong)
 		if err != nil {

@@ -49,6 +49,7 @@ type HoldView struct {
 	HTTPStatus  int                 `json:"http_status,omitempty"` // what the API answered
 	Lookup      string              `json:"lookup,omitempty"`      // what a look showed, where no answer came
 	MayDecide   bool                `json:"may_decide"`            // whether the policies let this person
+	StepUp      string              `json:"step_up,omitempty"`     // what could let them, if not: login or passkey
 	MayGrant    bool                `json:"may_grant,omitempty"`   // and take a grant for calls like it
 }
 

@@ -15,7 +15,7 @@ import (
 
 const (
 	ourModule   = "github.com/exeat/exeat"
-	mostModules = 26 // that we depend on directly
+	mostModules = 27 // that we depend on directly
 )
 
 // arrows are the imports that each package may have of the others. They run one
@@ -65,7 +65,8 @@ var modules = map[string]module{
 	"github.com/cedar-policy/cedar-go":         {"the policy language: parser, validator, evaluator", []string{"authz"}},
 	"github.com/go-jose/go-jose/v4":            {"signs and verifies tokens; measured as the strictest", []string{"authz/token"}},
 	"github.com/gowebpki/jcs":                  {"RFC 8785, the canonical form that digests are made over", []string{"authz/token"}},
-	"golang.org/x/oauth2":                      {"client credentials (RFC 6749 §4.4)", []string{"authz/token"}},
+	"golang.org/x/oauth2":                      {"client credentials (RFC 6749 §4.4), and authorization codes", []string{"authz/approval", "authz/token"}},
+	"github.com/coreos/go-oidc/v3":             {"logins with an OpenID provider", []string{"authz/approval"}},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"checks arguments against JSON Schema 2020-12", []string{"openapi"}},
 	"go.yaml.in/yaml/v3":                       {"documents and configuration in YAML, with positions", []string{"cmd/exeat", "openapi"}},
 	"golang.org/x/text":                        {"Unicode that deceives the eye, in documents and in what people are shown", []string{"authz/approval", "openapi"}},
