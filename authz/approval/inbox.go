@@ -207,25 +207,6 @@ func (in *Inbox) guessed(now time.Time) error {
 	return errCode
 }
 
-// waiting lists the pending holds that a person may see, oldest first, and
-// after them those that were found to be changed behind exeat's back: of these
-// nothing but the handle is worth showing.
-func (in *Inbox) waiting(r *http.Request, s session) ([]HoldView, error) {
-	holds, err := in.Service.list(r.Context(), store.HoldFilter{States: []store.State{store.Pending}})
-	views := []HoldView{}
-	for _, h := range holds {
-		if own, may := in.sees(h, s); own || may {
-			v := outline(h)
-			v.MayDecide = may
-			views = append(views, v)
-		}
-	}
-	for _, a := range in.Service.alarms.since(in.now().Add(-alarmShown)) {
-		views = append(views, HoldView{ID: a.id, State: tampered, Summary: tamperedText, Expires: a.at})
-	}
-	return views, err
-}
-
 // look returns a hold that a person may see. One that they may not see is not
 // found, as one that never was.
 func (in *Inbox) look(r *http.Request, s session) (store.Hold, HoldView, error) {

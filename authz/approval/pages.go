@@ -263,32 +263,6 @@ func (in *Inbox) logout(w http.ResponseWriter, r *http.Request, _ session) error
 	return nil
 }
 
-type listPage struct {
-	frame
-	Holds []row
-	Down  []string // channels that do not work
-}
-
-// row is a hold in the list.
-type row struct {
-	HoldView
-	Left string
-}
-
-func (in *Inbox) list(w http.ResponseWriter, r *http.Request, s session) error {
-	views, err := in.waiting(r, s)
-	if err != nil {
-		return err
-	}
-	p := listPage{frame: framed("Waiting for you", s)}
-	p.Refresh, p.Every = "/?auto=1", 15
-	p.Down = in.down(r.Context())
-	for _, v := range views {
-		p.Holds = append(p.Holds, row{v, left(v.Expires, in.now())})
-	}
-	return render(w, http.StatusOK, "list.html", p)
-}
-
 type holdPage struct {
 	frame
 	row

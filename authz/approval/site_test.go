@@ -21,7 +21,7 @@ type site struct {
 	csrf   string
 }
 
-func newSite(t *testing.T, policies ...string) *site {
+func newSite(t testing.TB, policies ...string) *site {
 	t.Helper()
 	s := &site{world: newWorld(t, policies...)}
 	srv := httptest.NewUnstartedServer(nil)
