@@ -24,45 +24,49 @@ func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) 
 	var h store.Hold
 	var refused error // and that is kept
 	err := s.update(ctx, func(tx *store.Tx) (err error) {
-		refused = nil
-		if h, err = find(tx, id); err != nil {
-			return err
-		}
 		now := s.now()
-		if !s.sealed(h) {
-			refused = ErrTampered
-			h, err = s.condemn(tx, h, now)
-			return err
-		}
-		if subtle.ConstantTimeCompare([]byte(v.Digest), []byte(h.Digest)) != 1 {
-			return ErrDigest
-		}
-		who, err := s.sign(tx, h, who, v, now)
-		if err != nil {
-			return err
-		}
-		e, entry, err := s.verdict(h, who, v, now)
-		if err != nil {
-			return err
-		}
-		// A verdict that comes late is late whoever gives it.
-		if _, err := Apply(h, e, now); err != nil {
-			return err
-		}
-		d := s.mayDecide(h, who, now)
-		entry.Policies = d.Policies // that let the person decide, or did not
-		if d.Outcome != authz.Allow {
-			refused = fmt.Errorf("%w: %s", ErrForbidden, d.Reason)
-			entry.Code, entry.Decision = "forbidden", string(authz.Deny)
-			return tx.Append(entry)
-		}
-		h, err = s.change(tx, h, e, now, entry)
+		h, refused, err = s.decideIn(tx, who, id, v, now, func(h store.Hold) (Person, error) { return s.sign(tx, h, who, v, now) })
 		return err
 	})
 	if err == nil {
 		err = refused
 	}
 	return h, err
+}
+
+// decideIn records a verdict on one hold in tx. signed tells who gives it once
+// their passkey is checked. refused is why it changed nothing, if that is to be
+// kept.
+func (s *Service) decideIn(tx *store.Tx, who Person, id string, v Verdict, now time.Time, signed func(store.Hold) (Person, error)) (h store.Hold, refused, err error) {
+	if h, err = find(tx, id); err != nil {
+		return h, nil, err
+	}
+	if !s.sealed(h) {
+		h, err = s.condemn(tx, h, now)
+		return h, ErrTampered, err
+	}
+	if subtle.ConstantTimeCompare([]byte(v.Digest), []byte(h.Digest)) != 1 {
+		return h, nil, ErrDigest
+	}
+	if who, err = signed(h); err != nil {
+		return h, nil, err
+	}
+	e, entry, err := s.verdict(h, who, v, now)
+	if err != nil {
+		return h, nil, err
+	}
+	// A verdict that comes late is late whoever gives it.
+	if _, err := Apply(h, e, now); err != nil {
+		return h, nil, err
+	}
+	d := s.mayDecide(h, who, now)
+	entry.Policies = d.Policies // that let the person decide, or did not
+	if d.Outcome != authz.Allow {
+		entry.Code, entry.Decision = "forbidden", string(authz.Deny)
+		return h, fmt.Errorf("%w: %s", ErrForbidden, d.Reason), tx.Append(entry)
+	}
+	h, err = s.change(tx, h, e, now, entry)
+	return h, nil, err
 }
 
 // verdict is the event of a verdict and the entry that tells it.

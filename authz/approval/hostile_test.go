@@ -65,7 +65,10 @@ func hostilePages(s *site) map[string]answer {
 		pages[name("deny")] = s.post("/h/"+h.ID, form)
 		pages[name("denied")] = s.get("/h/" + h.ID)
 		if i > 2 {
-			s.open(hostile(fmt.Sprint("again", i), evil)) // for the list
+			again := s.open(hostile(fmt.Sprint("again", i), evil)) // for the list
+			s.open(hostile(fmt.Sprint("once more", i), evil))
+			pages[name("several")] = s.get("/several?like=" + again.ID)
+			pages[name("several, odd")] = s.post("/several", url.Values{"csrf": {s.csrf}, "verdict": {"deny"}, "hold": {evil, again.ID + " " + evil}})
 		}
 		altered := s.open(hostile(fmt.Sprint("altered", i), evil))
 		s.sql("UPDATE holds SET api = 'x' WHERE id = $1", altered.ID)
@@ -86,14 +89,14 @@ func hostilePages(s *site) map[string]answer {
 // it does not know is an error.
 var (
 	tag       = regexp.MustCompile(`<[^<>]*>?`)
-	wellKnown = regexp.MustCompile(`^<(?:!doctype|!DOCTYPE|/?(?:html|head|body|header|main|section|table|tbody|tr|td|th|p|h1|h2|h3|strong|b|ol|li|form|span|div|a|q|bdi|button|label|textarea|br|title|nav|select|option|thead|svg|rect|details|summary|fieldset|legend)|meta|link|input)$`)
+	wellKnown = regexp.MustCompile(`^<(?:!doctype|!DOCTYPE|/?(?:html|head|body|header|main|section|table|tbody|tr|td|th|p|h1|h2|h3|strong|b|ol|li|form|article|span|div|a|q|bdi|button|label|textarea|br|title|nav|select|option|thead|svg|rect|details|summary|fieldset|legend)|meta|link|input)$`)
 	attribute = regexp.MustCompile(` ([a-zA-Z-]+)(?:="([^"<>]*)")?`)
 	fine      = map[string]*regexp.Regexp{
 		"class": regexp.MustCompile(`^[a-z ]*$`), "charset": regexp.MustCompile(`^utf-8$`), "rel": regexp.MustCompile(`^stylesheet$`), "role": regexp.MustCompile(`^(alert|status|img)$`),
-		"href": regexp.MustCompile(`^/(style\.css|passkeys|sessions|push|permissions|login/oidc\?(again=1&amp;)?back=%2F(activity|h%2Fhold_[a-z2-7]{26})?|h/hold_[a-z2-7]{26}(/grant\?kind=(grant|denial))?|activity(/\w{1,64}|\?since=(1h|24h|7d)&amp;tool=[0-9a-f]{16})?)?$`), "action": regexp.MustCompile(`^/(activity|login|login/link|logout|h/hold_[a-z2-7]{26}(/grant)?|permissions/grant_[a-z2-7]{26}/revoke|agents/[0-9a-f]{16}/stop)$`),
+		"href": regexp.MustCompile(`^/(style\.css|passkeys|sessions|push|permissions|login/oidc\?(again=1&amp;)?back=%2F(activity|h%2Fhold_[a-z2-7]{26})?|several\?like=hold_[a-z2-7]{26}|h/hold_[a-z2-7]{26}(/grant\?kind=(grant|denial))?|activity(/\w{1,64}|\?since=(1h|24h|7d)&amp;tool=[0-9a-f]{16})?)?$`), "action": regexp.MustCompile(`^/(activity|several|login|login/link|logout|h/hold_[a-z2-7]{26}(/grant)?|permissions/grant_[a-z2-7]{26}/revoke|agents/[0-9a-f]{16}/stop)$`),
 		"method": regexp.MustCompile(`^(post|get)$`), "type": regexp.MustCompile(`^(hidden|radio|checkbox)$`), "checked": regexp.MustCompile(`^$`), "inputmode": regexp.MustCompile(`^numeric$`), "aria-label": regexp.MustCompile(`^the path$`), "scope": regexp.MustCompile(`^(row|col)$`), "tabindex": regexp.MustCompile(`^0$`),
 		"http-equiv": regexp.MustCompile(`^refresh$`), "content": regexp.MustCompile(`^(15; url=/\?auto=1|width=device-width, initial-scale=1|light dark)$`),
-		"html": regexp.MustCompile(`^$`), "name": regexp.MustCompile(`^(viewport|color-scheme|csrf|digest|verdict|reason|code|since|decision|agent|tool|kind|reach|top|args|keep|for|max)$`),
+		"html": regexp.MustCompile(`^$`), "name": regexp.MustCompile(`^(viewport|color-scheme|csrf|digest|hold|verdict|reason|code|since|decision|agent|tool|kind|reach|top|args|keep|for|max)$`),
 		"lang": regexp.MustCompile(`^en$`), "for": regexp.MustCompile(`^(reason|since|decision|agent|tool)$`), "id": regexp.MustCompile(`^(reason|since|decision|agent|tool|overtime|numbers)$`), "rows": regexp.MustCompile(`^2$`),
 		"viewBox": regexp.MustCompile(`^0 0 480 120$`), "aria-labelledby": regexp.MustCompile(`^overtime$`), "aria-describedby": regexp.MustCompile(`^numbers$`), "selected": regexp.MustCompile(`^$`),
 		"x": regexp.MustCompile(`^\d+$`), "y": regexp.MustCompile(`^\d+$`), "width": regexp.MustCompile(`^\d+$`), "height": regexp.MustCompile(`^\d+$`),

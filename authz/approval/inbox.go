@@ -78,6 +78,8 @@ func (in *Inbox) Handler() http.Handler {
 	mux.HandleFunc("POST /h/{id}", in.page(in.decide))
 	mux.HandleFunc("GET /h/{id}/grant", in.page(in.grantForm))
 	mux.HandleFunc("POST /h/{id}/grant", in.page(in.give))
+	mux.HandleFunc("GET /several", in.page(in.several))
+	mux.HandleFunc("POST /several", in.page(in.decideSeveral))
 	mux.HandleFunc("GET /permissions", in.page(in.permissions))
 	mux.HandleFunc("POST /permissions/{id}/revoke", in.page(in.revokeRule))
 	mux.HandleFunc("POST /agents/{key}/{what}", in.page(in.switchAgent))

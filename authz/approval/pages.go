@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -46,6 +47,7 @@ var failures = []struct {
 	{ErrForbidden, http.StatusForbidden, "forbidden", "The policies do not let you decide this call. Your attempt was recorded."},
 	{ErrTampered, http.StatusConflict, tampered, tamperedText},
 	{ErrDigest, http.StatusConflict, "digest", "What you decided is not this request. Read it again before you decide."},
+	{ErrSeveral, http.StatusUnprocessableEntity, "several", "Between 1 and 20 different calls can be decided together."},
 	{ErrReason, http.StatusUnprocessableEntity, "reason", "The reason must be text of at most 500 characters."},
 	{errCode, http.StatusForbidden, "code", "This login link was used already, is older than 10 minutes, or never was one."},
 	{errGuesses, http.StatusTooManyRequests, "guesses", "Too many login links did not work within a minute. Only a link that works is taken now."},
@@ -267,8 +269,9 @@ type holdPage struct {
 	frame
 	row
 	Arguments []arg
-	Within    string // how long an approval lasts
-	Again     string // the link to sign in again, if that could help
+	Differ    map[string]bool // arguments that are not the same in calls that are shown together
+	Within    string          // how long an approval lasts
+	Again     string          // the link to sign in again, if that could help
 	signing
 	Deceives bool // something was spelt out
 	Escaped  bool // so much that all of it is written with escapes
@@ -309,6 +312,14 @@ func (p *holdPage) spell() {
 	p.Header = header
 }
 
+// holdPage is a hold as its page shows it, but for what is asked of the person.
+func (in *Inbox) holdPage(v HoldView, s session) holdPage {
+	p := holdPage{frame: framed("A held call", s), row: row{v, left(v.Expires, in.now())},
+		Arguments: arguments(v.Args), Within: words(in.Service.approvedFor())}
+	p.spell()
+	return p
+}
+
 func (in *Inbox) hold(w http.ResponseWriter, r *http.Request, s session) error {
 	h, v, err := in.look(r, s)
 	if err != nil {
@@ -322,8 +333,7 @@ func (in *Inbox) hold(w http.ResponseWriter, r *http.Request, s session) error {
 }
 
 func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s session, v HoldView, problem string) error {
-	p := holdPage{frame: framed("A held call", s), row: row{v, left(v.Expires, in.now())},
-		Arguments: arguments(v.Args), Within: words(in.Service.approvedFor())}
+	p := in.holdPage(v, s)
 	p.Error = problem
 	if in.OIDC != nil && v.StepUp == stepLogin {
 		p.Again = oidcLink("/h/"+v.ID, true)
@@ -331,7 +341,6 @@ func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s 
 	if v.State == "approved" || v.State == "sending" {
 		p.Refresh, p.Every = "/h/"+v.ID+"?auto=1", 3
 	}
-	p.spell()
 	if s.signs && v.MayDecide {
 		var err error
 		if p.signing, err = in.askToSign(w, r, s, p.ID, p.Digest, choiceOnce); err != nil {
@@ -342,7 +351,7 @@ func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s 
 }
 
 func (in *Inbox) decide(w http.ResponseWriter, r *http.Request, s session) error {
-	v := Verdict{Digest: r.PostForm.Get("digest"), Reason: strings.TrimSpace(strings.ReplaceAll(r.PostForm.Get("reason"), "\r\n", "\n"))}
+	v := Verdict{Digest: r.PostForm.Get("digest"), Reason: reasonOf(r.PostForm)}
 	switch r.PostForm.Get("verdict") {
 	case "approve":
 		v.Approve, v.Reason = true, ""
@@ -364,6 +373,11 @@ func (in *Inbox) decide(w http.ResponseWriter, r *http.Request, s session) error
 	}
 	http.Redirect(w, r, "/h/"+r.PathValue("id"), http.StatusSeeOther)
 	return nil
+}
+
+// reasonOf is the reason in a form, with the line breaks of text.
+func reasonOf(form url.Values) string {
+	return strings.TrimSpace(strings.ReplaceAll(form.Get("reason"), "\r\n", "\n"))
 }
 
 // verdict records what the person says. Who may not see a hold does not learn

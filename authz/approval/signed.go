@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 // anybody who has the person's public key can check it.
 type Signed struct {
 	Origin string          `json:"origin"` // of the inbox
-	Choice string          `json:"choice"` // "once", or "grant " and the terms of a grant
+	Choice string          `json:"choice"` // "once", "grant " and the terms of a grant, or "together " and a list of holds
 	Until  time.Time       `json:"until"`  // when the challenge ended
 	Answer json.RawMessage `json:"answer"` // AuthenticationResponseJSON (WebAuthn Level 3 §5.1.9)
 }
@@ -48,9 +49,10 @@ func (k *Passkeys) asking(ctx context.Context, person, hold, digest, choice stri
 
 // The choices that a passkey signs, and how long a page's challenge lives.
 const (
-	choiceOnce   = "once"
-	choiceGrant  = "grant "
-	decisionLife = 15 * time.Minute
+	choiceOnce    = "once"
+	choiceGrant   = "grant "
+	choiceSeveral = "together " // and the holds with their digests, each to be approved once
+	decisionLife  = 15 * time.Minute
 )
 
 // sign checks an approval as the person's passkeys want it. Who has a passkey
@@ -99,6 +101,13 @@ func verifySigned(who holder, hold, digest string, s Signed) (*webauthn.Credenti
 		return nil, fmt.Errorf("%w: %v", errPasskey, err)
 	}
 	want := challenge(who.name, hold, digest, s.Choice, s.Until)
+	if list, ok := strings.CutPrefix(s.Choice, choiceSeveral); ok {
+		var shown []Shown
+		if json.Unmarshal([]byte(list), &shown) != nil || !slices.Contains(shown, Shown{hold, digest}) {
+			return nil, fmt.Errorf("%w: it signed other calls", errPasskey)
+		}
+		want = challenge(who.name, "", "", s.Choice, s.Until)
+	}
 	data := webauthn.SessionData{Challenge: base64.RawURLEncoding.EncodeToString(want), RelyingPartyID: web.Config.RPID,
 		UserID: who.WebAuthnID(), UserVerification: protocol.VerificationRequired}
 	credential, err := web.ValidateLogin(who, data, parsed)
@@ -115,7 +124,7 @@ func (s *Service) resigned(tx *store.Tx, h store.Hold) error {
 		return nil
 	}
 	var signed Signed
-	if err := json.Unmarshal(h.Approval.Signed, &signed); err != nil || (signed.Choice == choiceOnce) != h.Approval.Once {
+	if err := json.Unmarshal(h.Approval.Signed, &signed); err != nil || forOnce(signed.Choice) != h.Approval.Once {
 		return ErrTampered
 	}
 	who, err := s.signers(tx, h.Approval.ByName)
@@ -176,10 +185,15 @@ func CheckEntry(e store.Entry, pins []Pinned) (signed bool, err error) {
 	return true, nil
 }
 
+// forOnce reports whether a choice lets a call go once.
+func forOnce(choice string) bool {
+	return choice == choiceOnce || strings.HasPrefix(choice, choiceSeveral)
+}
+
 // signedFor reports whether a choice is the one that an entry tells of.
 func signedFor(choice string, e store.Entry) bool {
 	if e.Grant == "" {
-		return choice == choiceOnce
+		return forOnce(choice)
 	}
 	var terms struct {
 		Subject string `json:"subject"`

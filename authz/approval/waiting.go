@@ -71,6 +71,9 @@ type line struct {
 func (l line) Rest() int  { return l.Calls - 1 }
 func (l line) More() bool { return l.Rest() > len(l.Others) }
 
+// Many says that they are too many to be decided at once.
+func (l line) Many() bool { return l.Calls > maxSeveral }
+
 // row is a hold in the list.
 type row struct {
 	HoldView
@@ -90,13 +93,14 @@ type shape struct {
 }
 
 func (v HoldView) asker() asker { return asker{v.Subject, v.Agent, v.Session, v.Verified} }
+func (v HoldView) shape() shape { return shape{v.asker(), v.API, v.Tool, v.MayDecide} }
 
 // fold makes one line of all calls that differ in their arguments only, in the
 // order of the oldest of each.
 func fold(views []HoldView, now time.Time) (lines []line) {
 	at := map[shape]int{}
 	for _, v := range views {
-		key := shape{v.asker(), v.API, v.Tool, v.MayDecide}
+		key := v.shape()
 		i, ok := at[key]
 		if !ok {
 			at[key] = len(lines)
