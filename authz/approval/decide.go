@@ -25,7 +25,7 @@ func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) 
 	var refused error // and that is kept
 	err := s.update(ctx, func(tx *store.Tx) (err error) {
 		now := s.now()
-		h, refused, err = s.decideIn(tx, who, id, v, now, func(h store.Hold) (Person, error) { return s.sign(tx, h, who, v, now) })
+		h, refused, err = s.decideIn(tx, id, v, now, func(h store.Hold) (Person, error) { return s.sign(tx, h, who, v, now) })
 		return err
 	})
 	if err == nil {
@@ -37,7 +37,7 @@ func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) 
 // decideIn records a verdict on one hold in tx. signed tells who gives it once
 // their passkey is checked. refused is why it changed nothing, if that is to be
 // kept.
-func (s *Service) decideIn(tx *store.Tx, who Person, id string, v Verdict, now time.Time, signed func(store.Hold) (Person, error)) (h store.Hold, refused, err error) {
+func (s *Service) decideIn(tx *store.Tx, id string, v Verdict, now time.Time, signed func(store.Hold) (Person, error)) (h store.Hold, refused, err error) {
 	if h, err = find(tx, id); err != nil {
 		return h, nil, err
 	}
@@ -48,7 +48,8 @@ func (s *Service) decideIn(tx *store.Tx, who Person, id string, v Verdict, now t
 	if subtle.ConstantTimeCompare([]byte(v.Digest), []byte(h.Digest)) != 1 {
 		return h, nil, ErrDigest
 	}
-	if who, err = signed(h); err != nil {
+	who, err := signed(h)
+	if err != nil {
 		return h, nil, err
 	}
 	e, entry, err := s.verdict(h, who, v, now)

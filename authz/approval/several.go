@@ -82,7 +82,7 @@ func (s *Service) DecideSeveral(ctx context.Context, who Person, list []Shown, v
 		}
 		for _, x := range list {
 			v.Digest = x.Digest
-			h, refused, err := s.decideIn(tx, strong, x.ID, v, now, func(store.Hold) (Person, error) { return strong, nil })
+			h, refused, err := s.decideIn(tx, x.ID, v, now, func(store.Hold) (Person, error) { return strong, nil })
 			if one := errors.Join(refused, err); err == nil || settles(err) {
 				out = append(out, Decided{h, one})
 				continue
