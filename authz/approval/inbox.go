@@ -152,7 +152,7 @@ func (s session) genuine(token string) bool {
 // enter spends a code, records the login and starts a session, which replaces
 // the one that the browser had.
 func (in *Inbox) enter(w http.ResponseWriter, r *http.Request, code string) (session, error) {
-	if !in.local() {
+	if !in.TakesLinks() {
 		return session{}, errLocalOff
 	}
 	now := in.now()

@@ -115,6 +115,10 @@ func NewOIDC(s *Service, origin string, c OIDCConfig) (*OIDC, error) {
 	}}, nil
 }
 
+// RedirectURL is where the provider has to be told to send people back to, to
+// the letter.
+func (o *OIDC) RedirectURL() string { return o.redirect }
+
 // onLoopback reports whether a URL leads to this machine.
 func onLoopback(u *url.URL) bool {
 	ip := net.ParseIP(u.Hostname())

@@ -34,10 +34,10 @@ func (in *Inbox) oidcRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+callbackPath, in.oidcCallback)
 }
 
-// local reports whether people may log in by link and passkey. With a provider
-// that is off unless the operator wants both: who can read the terminal would
-// get past all that the provider asks for.
-func (in *Inbox) local() bool { return in.OIDC == nil || in.OIDC.c.Local }
+// TakesLinks reports whether people may log in by link, and sign in with a
+// passkey alone. With a provider that is off unless the operator wants both: who
+// can read the terminal would get past all that the provider asks for.
+func (in *Inbox) TakesLinks() bool { return in.OIDC == nil || in.OIDC.c.Local }
 
 // backForm are the pages that a login may lead back to. Nothing else is, so that
 // a link cannot use the login to lead elsewhere.
@@ -176,7 +176,7 @@ func (in *Inbox) oidcFailed(w http.ResponseWriter, r *http.Request, back string,
 	page := loginPage{frame: frame{Error: text}, Back: back}
 	if s, _, ok := in.who(r); ok {
 		page.frame = framed("", s)
-		page.Error, page.Return = text, back
+		page.Error, page.Return, page.Again = text, back, true
 	}
 	in.showLogin(w, status, page)
 }
@@ -188,6 +188,15 @@ const (
 )
 
 var errBetterLogin = errors.New("this may be seen and decided after a better login")
+
+// askAgain is the page of a hold that may be seen after a better login. It tells
+// nothing of the hold, but that it is there: to somebody who may well decide it.
+func (in *Inbox) askAgain(w http.ResponseWriter, s session, back string) {
+	status, _, text := in.failure(errBetterLogin)
+	page := loginPage{frame: framed("", s), Back: back, Again: true}
+	page.Error = text
+	in.showLogin(w, status, page)
+}
 
 // stepUp says what could let a person decide a hold that waits, or "".
 func (in *Inbox) stepUp(h store.Hold, s session) string {

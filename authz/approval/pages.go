@@ -9,7 +9,6 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -178,93 +177,6 @@ func serveStyle(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(css)
 }
 
-type loginPage struct {
-	frame
-	Back     string // the page that a login leads to
-	Provider string // with which people log in, and the link that does it; or ""
-	Link     string
-	Return   string // for somebody who is still logged in
-	Local    bool   // there are links and passkeys
-	Keyless  bool   // and a link is all that is needed
-	Passkey  string // options for a sign-in with a passkey, or ""
-	Code     string
-	Announce bool // offer to print a new link
-	Printed  bool // one was printed
-}
-
-func (in *Inbox) showLogin(w http.ResponseWriter, status int, p loginPage) {
-	p.Title, p.Local, p.Announce = "Log in", in.local(), in.Announce != nil
-	if in.OIDC != nil {
-		p.Provider, p.Link = in.OIDC.host(), oidcLink(p.Back, p.Return != "")
-	}
-	if p.Local {
-		h, err := in.Service.holder(context.Background(), Person{Principal: in.Person}.name())
-		p.Keyless = err != nil || len(h.keys) == 0
-	}
-	if p.Local && in.Passkeys != nil {
-		if o, err := in.Passkeys.signIn(); err == nil {
-			p.Passkey = options(o.Response)
-			scripted(w)
-		}
-	}
-	if err := render(w, status, "login.html", p); err != nil {
-		http.Error(w, errLogin.Error(), status)
-	}
-}
-
-// codeForm is what login codes look like; nothing else is repeated on a page.
-var codeForm = regexp.MustCompile(`^[a-z2-7]{26}$`)
-
-// loginPage offers to log in with the code of the link. It spends nothing, so
-// that what opens links to preview them cannot use them up.
-func (in *Inbox) loginPage(w http.ResponseWriter, r *http.Request) {
-	code := r.URL.Query().Get("code")
-	if !codeForm.MatchString(code) {
-		code = ""
-	}
-	in.showLogin(w, http.StatusOK, loginPage{Code: code})
-}
-
-func (in *Inbox) login(w http.ResponseWriter, r *http.Request) {
-	err := r.ParseForm()
-	if err == nil {
-		_, err = in.enter(w, r, r.PostForm.Get("code"))
-	}
-	if err != nil {
-		status, _, text := in.failure(err)
-		in.showLogin(w, status, loginPage{frame: frame{Error: text}})
-		return
-	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
-}
-
-// newLink prints a link in the terminal; who asks learns nothing of it.
-func (in *Inbox) newLink(w http.ResponseWriter, r *http.Request) {
-	if in.Announce == nil || !in.local() {
-		in.showLogin(w, http.StatusNotFound, loginPage{})
-		return
-	}
-	now := in.now()
-	in.announced.Lock()
-	soon := now.Sub(in.announced.at) < announceEvery
-	if !soon {
-		in.announced.at = now
-	}
-	in.announced.Unlock()
-	if !soon {
-		in.Announce(in.LoginLink())
-	}
-	in.showLogin(w, http.StatusOK, loginPage{Printed: true})
-}
-
-func (in *Inbox) logout(w http.ResponseWriter, r *http.Request, _ session) error {
-	_, secret, _ := in.who(r)
-	in.logins.end(secret)
-	in.setCookie(w, "", -1)
-	http.Redirect(w, r, "/login", http.StatusSeeOther)
-	return nil
-}
-
 type holdPage struct {
 	frame
 	row
@@ -322,6 +234,10 @@ func (in *Inbox) holdPage(v HoldView, s session) holdPage {
 
 func (in *Inbox) hold(w http.ResponseWriter, r *http.Request, s session) error {
 	h, v, err := in.look(r, s)
+	if errors.Is(err, errBetterLogin) {
+		in.askAgain(w, s, r.URL.Path)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

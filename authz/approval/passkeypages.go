@@ -69,7 +69,7 @@ func (in *Inbox) strengthen(w http.ResponseWriter, r *http.Request, name string)
 	if s, _, ok := in.who(r); ok && s.person.name() == name {
 		p, back = s.person, "/passkeys"
 		how = s.how + ", and a passkey"
-	} else if !in.local() || name != p.name() {
+	} else if !in.TakesLinks() || name != p.name() {
 		return back, errPasskey
 	}
 	p.AMR, p.Strong = passkeyAMR, true

@@ -73,8 +73,7 @@ func (g *gateway) callOnce(cmd *cobra.Command, name, args string, wait bool) err
 	ctx := cmd.Context()
 	res := g.runner.Call(ctx, terminal(g.cfg), name, []byte(args))
 	if res.Envelope.Status == tools.Pending && wait {
-		fmt.Fprintf(cmd.ErrOrStderr(), "exeat: held; decide at %s\nexeat: log in once, as %s, with %s\n",
-			res.Envelope.ApprovalURL, g.cfg.User, g.inbox.LoginLink())
+		fmt.Fprintf(cmd.ErrOrStderr(), "exeat: held; decide at %s\nexeat: %s\n", res.Envelope.ApprovalURL, g.wayIn())
 		err := g.run(ctx, func(ctx context.Context) error {
 			for res.Envelope.Status == tools.Pending && ctx.Err() == nil {
 				res = g.runner.Resume(ctx, terminal(g.cfg), res.Envelope.Handle, tools.MaxWait, "")

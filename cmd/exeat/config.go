@@ -78,6 +78,8 @@ type inboxConfig struct {
 	Listen string `yaml:"listen"` // a loopback address
 	URL    string `yaml:"url"`    // its origin for people, if a proxy stands before it
 	Push   string `yaml:"push"`   // whom push services can reach; switches messages to browsers on
+	// OIDC, if given, is the OpenID provider that people log in with.
+	OIDC *oidcConfig `yaml:"oidc"`
 }
 
 type holdsConfig struct {
@@ -160,6 +162,9 @@ func loadConfig(path string) (config, error) {
 	for i := range c.Policy {
 		c.Policy[i] = relative(dir, c.Policy[i])
 	}
+	if o := c.Inbox.OIDC; o != nil {
+		o.ClientSecretFile = relative(dir, o.ClientSecretFile)
+	}
 	c.DB, c.Keys = relative(dir, c.DB), relative(dir, c.Keys)
 	return c, nil
 }
@@ -194,7 +199,7 @@ func explainYAML(err error) string {
 
 // configKeys lists the YAML keys of t and the structs in it.
 func configKeys(t reflect.Type) []string {
-	for t.Kind() == reflect.Slice {
+	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	if t.Kind() != reflect.Struct {

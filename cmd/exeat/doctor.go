@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -84,7 +85,7 @@ func (d *doctor) examine(ctx context.Context, cfg config) {
 	if len(cfg.Notify) == 0 && cfg.Inbox.Push == "" {
 		d.note("channels", "none: a held call waits until somebody looks at the inbox; add some under notify")
 	}
-	d.login(cfg)
+	d.login(ctx, cfg)
 }
 
 func (d *doctor) documents(ctx context.Context, cfg config) {
@@ -234,12 +235,58 @@ func loopbackHost(host string) bool {
 }
 
 // login says what the inbox's login does not protect against.
-func (d *doctor) login(cfg config) {
+func (d *doctor) login(ctx context.Context, cfg config) {
 	if u, err := url.Parse(cfg.Inbox.URL); cfg.Inbox.URL != "" && (err != nil || u.Scheme != "https" && !loopbackHost(u.Hostname())) {
 		d.bad("inbox", "its url is not https: whoever listens on the way can take the login")
 	}
-	d.note("inbox", "logs in whoever has the link from exeat's terminal or log, as "+cfg.User+": it does not keep out an agent that has a shell as the same user of this machine")
+	if o := cfg.Inbox.OIDC; o != nil {
+		d.provider(ctx, cfg, *o)
+	}
+	if cfg.Inbox.OIDC == nil || cfg.Inbox.OIDC.Local {
+		link := "logs in whoever has the link from exeat's terminal or log, as " + cfg.User + ": it does not keep out an agent that has a shell as the same user of this machine"
+		if d.keyed(ctx, cfg) {
+			link += "; what such a login can do is look, deny and revoke: " + cfg.User + " has a passkey, and approves only with it"
+		} else {
+			link += "; a passkey does (docs/passkeys.md), as far as approvals go"
+		}
+		d.note("inbox", link)
+	}
 	if cfg.Inbox.Push != "" {
 		d.note("inbox", "push services of browser makers see when a call waits, and for which browser, not what it is")
 	}
+}
+
+// provider checks the OpenID provider that people log in with, by asking it.
+func (d *doctor) provider(ctx context.Context, cfg config, c oidcConfig) {
+	o, err := c.login(&approval.Service{}, inboxURL(cfg.Inbox, nil))
+	if err == nil {
+		err = o.Discover(ctx)
+	}
+	if err != nil {
+		d.bad("inbox", err.Error())
+		return
+	}
+	if c.ClientSecretFile != "" {
+		d.private("inbox", c.ClientSecretFile)
+	}
+	d.ok("inbox", fmt.Sprintf("people log in with %s, which must know the redirect URI %s", c.Issuer, o.RedirectURL()))
+}
+
+// keyed reports whether the local user has a passkey.
+func (d *doctor) keyed(ctx context.Context, cfg config) bool {
+	if _, err := os.Stat(cfg.DB); err != nil {
+		return false
+	}
+	s, err := store.Open(ctx, cfg.DB)
+	if err != nil {
+		return false // said above
+	}
+	defer s.Close()
+	found := false
+	err = s.View(ctx, func(tx *store.Tx) error {
+		keys, err := tx.Passkeys("User::" + cfg.User)
+		found = slices.ContainsFunc(keys, func(k store.Passkey) bool { return k.Revoked.IsZero() })
+		return err
+	})
+	return err == nil && found
 }

@@ -197,6 +197,9 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, withInbox bo
 	if keys, why := approval.NewPasskeys(g.holds, g.inbox.URL); why == nil {
 		g.inbox.Passkeys = keys // elsewhere the page says why there are none
 	}
+	if err = g.oidc(ctx, errOut); err != nil {
+		return nil, err
+	}
 	g.runner, err = tools.New(tools.Config{APIs: apis, Engine: g.engine, Store: g.store, Holds: g.holds, HoldURL: g.inbox.HoldURL,
 		ResponseLimit: cfg.ResponseLimit, Offer: cfg.offer(), Dial: reach.DialContext, Timeout: cfg.Timeout, Observe: g.observe,
 		Current: func(p authz.Principal) (authz.Principal, bool) {
@@ -351,6 +354,6 @@ func (g *gateway) announce(w io.Writer) {
 	}
 	if g.inboxL != nil {
 		fmt.Fprintf(w, "exeat: people decide at %s\n", g.inbox.URL)
-		fmt.Fprintf(w, "exeat: log in once, as %s, with %s\n", g.cfg.User, g.inbox.LoginLink())
+		fmt.Fprintf(w, "exeat: %s\n", g.wayIn())
 	}
 }

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/token"
+)
+
+// oidcConfig is the OpenID provider that people log in to the inbox with. Its
+// secret is in a file or the environment.
+type oidcConfig struct {
+	Issuer           string   `yaml:"issuer"`
+	ClientID         string   `yaml:"client_id"`
+	ClientSecretEnv  string   `yaml:"client_secret_env"` // neither: a public client
+	ClientSecretFile string   `yaml:"client_secret_file"`
+	Scopes           []string `yaml:"scopes"` // besides openid; default: email
+	// Subject and Groups name claims: who the person is to the policies (default:
+	// sub), and in which groups (default: none).
+	Subject string        `yaml:"subject"`
+	Groups  string        `yaml:"groups"`
+	Allowed allowedConfig `yaml:"allowed"` // who may log in
+	// ACRValues and MaxAge are what each login must have; StepUp is what is asked
+	// for when a policy wants more.
+	ACRValues []string      `yaml:"acr_values"`
+	StepUp    []string      `yaml:"step_up"`
+	MaxAge    time.Duration `yaml:"max_age"`
+	Local     bool          `yaml:"local"` // keeps the login by link
+}
+
+type allowedConfig struct {
+	Subjects []string `yaml:"subjects"`
+	Emails   []string `yaml:"emails"`
+	Groups   []string `yaml:"groups"`
+	Everyone bool     `yaml:"everyone"`
+}
+
+// login makes the login of an inbox at origin.
+func (c oidcConfig) login(s *approval.Service, origin string) (*approval.OIDC, error) {
+	set := approval.OIDCConfig{Issuer: c.Issuer, ClientID: c.ClientID, Scopes: c.Scopes, Subject: c.Subject, Groups: c.Groups,
+		Allowed: approval.Allowed(c.Allowed), ACR: c.ACRValues, StepUp: c.StepUp, MaxAge: c.MaxAge, Local: c.Local}
+	var secret token.Secret
+	var err error
+	switch {
+	case c.ClientSecretEnv != "" && c.ClientSecretFile != "":
+		err = errors.New("both client_secret_env and client_secret_file are given; keep one")
+	case c.ClientSecretEnv != "":
+		secret, err = token.SecretFromEnv(c.ClientSecretEnv)
+	case c.ClientSecretFile != "":
+		secret, err = token.SecretFromFile(c.ClientSecretFile)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("inbox.oidc: %w", err)
+	}
+	if c.ClientSecretEnv+c.ClientSecretFile != "" {
+		set.Secret = secret.Reveal
+	}
+	o, err := approval.NewOIDC(s, origin, set)
+	if err != nil {
+		return nil, fmt.Errorf("inbox.oidc: %w", err)
+	}
+	return o, nil
+}
+
+// oidc has people log in to the inbox with the configured provider, if there is
+// one. A provider that does not answer now is asked again when somebody logs in.
+func (g *gateway) oidc(ctx context.Context, errOut io.Writer) error {
+	if g.cfg.Inbox.OIDC == nil || g.inboxL == nil {
+		return nil
+	}
+	o, err := g.cfg.Inbox.OIDC.login(g.holds, g.inbox.URL)
+	if err != nil {
+		return err
+	}
+	g.inbox.OIDC = o
+	if g.cfg.Inbox.URL == "" && g.cfg.Inbox.Listen == "" && g.inboxL.Addr().String() != defaultInbox {
+		fmt.Fprintf(errOut, "exeat: warning: %s is taken, and the provider may not send people back to %s: use the inbox of the process that has it, or set inbox.listen\n", defaultInbox, o.RedirectURL())
+	}
+	if err := o.Discover(ctx); err != nil {
+		fmt.Fprintf(errOut, "exeat: warning: nobody can log in to the inbox now; it asks again with each try: %v\n", err)
+	}
+	return nil
+}
+
+// wayIn says how the person gets into the inbox.
+func (g *gateway) wayIn() string {
+	if !g.inbox.TakesLinks() {
+		return "log in there with " + g.cfg.Inbox.OIDC.Issuer
+	}
+	return fmt.Sprintf("log in once, as %s, with %s", g.cfg.User, g.inbox.LoginLink())
+}
