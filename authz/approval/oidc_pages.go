@@ -27,11 +27,15 @@ var (
 )
 
 func (in *Inbox) oidcRoutes(mux *http.ServeMux) {
-	if in.OIDC == nil {
-		return
+	for path, f := range map[string]http.HandlerFunc{"/login/oidc": in.oidcLogin, callbackPath: in.oidcCallback} {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			if in.OIDC == nil {
+				in.showLogin(w, http.StatusNotFound, loginPage{})
+				return
+			}
+			f(w, r)
+		})
 	}
-	mux.HandleFunc("GET /login/oidc", in.oidcLogin)
-	mux.HandleFunc("GET "+callbackPath, in.oidcCallback)
 }
 
 // TakesLinks reports whether people may log in by link, and sign in with a
