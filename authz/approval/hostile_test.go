@@ -89,12 +89,14 @@ func hostilePages(s *site) map[string]answer {
 // it does not know is an error.
 var (
 	tag       = regexp.MustCompile(`<[^<>]*>?`)
-	wellKnown = regexp.MustCompile(`^<(?:!doctype|!DOCTYPE|/?(?:html|head|body|header|main|section|table|tbody|tr|td|th|p|h1|h2|h3|strong|b|ol|li|form|article|span|div|a|q|bdi|button|label|textarea|br|title|nav|select|option|thead|svg|rect|details|summary|fieldset|legend)|meta|link|input)$`)
+	wellKnown = regexp.MustCompile(`^<(?:!doctype|!DOCTYPE|/?(?:html|head|body|header|main|section|table|tbody|tr|td|th|p|h1|h2|h3|strong|b|ol|li|form|article|script|noscript|span|div|a|q|bdi|button|label|textarea|br|title|nav|select|option|thead|svg|rect|details|summary|fieldset|legend)|meta|link|input)$`)
 	attribute = regexp.MustCompile(` ([a-zA-Z-]+)(?:="([^"<>]*)")?`)
 	fine      = map[string]*regexp.Regexp{
 		"class": regexp.MustCompile(`^[a-z ]*$`), "charset": regexp.MustCompile(`^utf-8$`), "rel": regexp.MustCompile(`^stylesheet$`), "role": regexp.MustCompile(`^(alert|status|img)$`),
 		"href": regexp.MustCompile(`^/(style\.css|passkeys|sessions|push|permissions|login/oidc\?(again=1&amp;)?back=%2F(activity|h%2Fhold_[a-z2-7]{26})?|several\?like=hold_[a-z2-7]{26}|h/hold_[a-z2-7]{26}(/grant\?kind=(grant|denial))?|activity(/\w{1,64}|\?since=(1h|24h|7d)&amp;tool=[0-9a-f]{16})?)?$`), "action": regexp.MustCompile(`^/(activity|several|login|login/link|logout|h/hold_[a-z2-7]{26}(/grant)?|permissions/grant_[a-z2-7]{26}/revoke|agents/[0-9a-f]{16}/stop)$`),
 		"method": regexp.MustCompile(`^(post|get)$`), "type": regexp.MustCompile(`^(hidden|radio|checkbox)$`), "checked": regexp.MustCompile(`^$`), "inputmode": regexp.MustCompile(`^numeric$`), "aria-label": regexp.MustCompile(`^the path$`), "scope": regexp.MustCompile(`^(row|col)$`), "tabindex": regexp.MustCompile(`^0$`),
+		"src": regexp.MustCompile(`^/live\.js$`), "defer": regexp.MustCompile(`^$`), "hidden": regexp.MustCompile(`^$`), "data-live": regexp.MustCompile(`^/live\?auto=1(&amp;hold=hold_[a-z2-7]{26})?$`),
+		"data-again": regexp.MustCompile(`^/(h/hold_[a-z2-7]{26})?\?auto=1$`), "data-key": regexp.MustCompile(`^[0-9a-f]{16}$`), "data-state": regexp.MustCompile(`^[a-z]+$`),
 		"http-equiv": regexp.MustCompile(`^refresh$`), "content": regexp.MustCompile(`^(15; url=/\?auto=1|width=device-width, initial-scale=1|light dark)$`),
 		"html": regexp.MustCompile(`^$`), "name": regexp.MustCompile(`^(viewport|color-scheme|csrf|digest|hold|verdict|reason|code|since|decision|agent|tool|kind|reach|top|args|keep|for|max)$`),
 		"lang": regexp.MustCompile(`^en$`), "for": regexp.MustCompile(`^(reason|since|decision|agent|tool)$`), "id": regexp.MustCompile(`^(reason|since|decision|agent|tool|overtime|numbers)$`), "rows": regexp.MustCompile(`^2$`),

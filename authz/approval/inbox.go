@@ -38,6 +38,11 @@ type Inbox struct {
 	Push     *Push
 	Notifier *Notifier
 
+	// Done, if not nil, is closed when the process is about to end: live pages
+	// end with it.
+	Done <-chan struct{}
+
+	streams   streams
 	logins    logins
 	guesses   tally
 	announced struct {
@@ -78,6 +83,8 @@ func (in *Inbox) Handler() http.Handler {
 	mux.HandleFunc("POST /h/{id}", in.page(in.decide))
 	mux.HandleFunc("GET /h/{id}/grant", in.page(in.grantForm))
 	mux.HandleFunc("POST /h/{id}/grant", in.page(in.give))
+	mux.HandleFunc("GET /live.js", serveLiveScript)
+	mux.HandleFunc("GET /live", in.live)
 	mux.HandleFunc("GET /several", in.page(in.several))
 	mux.HandleFunc("POST /several", in.page(in.decideSeveral))
 	mux.HandleFunc("GET /permissions", in.page(in.permissions))

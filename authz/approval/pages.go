@@ -263,6 +263,7 @@ func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s 
 			return err
 		}
 	}
+	alive(w)
 	return render(w, status, "hold.html", p)
 }
 

@@ -161,7 +161,7 @@ func TestHostileText(t *testing.T) {
 	for name, a := range map[string]answer{"list": list, "hold": before, "denied": s.get("/h/" + h.ID)} {
 		checkHeaders(t, name, a)
 		for _, bad := range []string{"<script", "<img", s.csrf + `'`} {
-			if strings.Contains(a.body, bad) {
+			if strings.Contains(strings.ReplaceAll(a.body, liveScript, ""), bad) {
 				t.Errorf("%s: the page holds %q", name, bad)
 			}
 		}

@@ -47,6 +47,7 @@ type listPage struct {
 	frame
 	Alarms []HoldView
 	Groups []waitingGroup
+	Key    string   // of all that waits, for live
 	Calls  int      // that wait, on all pages
 	First  bool     // this is the first page
 	Next   string   // the cursor of the next one, or ""
@@ -61,9 +62,10 @@ type waitingGroup struct {
 
 // line is the calls of one tool in a group.
 type line struct {
-	row          // the oldest
-	Calls  int   // that it stands for
-	Others []row // the next ones after the oldest, as many as one line opens to
+	row           // the oldest
+	Key    string // of all that waits, for live
+	Calls  int    // that it stands for
+	Others []row  // the next ones after the oldest, as many as one line opens to
 }
 
 // Rest is how many calls the line stands for besides the oldest; More says that
@@ -155,12 +157,14 @@ func (in *Inbox) list(w http.ResponseWriter, r *http.Request, s session) error {
 		return err
 	}
 	p := listPage{frame: framed("Waiting for you", s), Down: in.down(r.Context())}
+	key := listKey(views)
 	// What was changed stands first, and is no call.
 	alarms := slices.IndexFunc(views, func(v HoldView) bool { return v.State == tampered })
 	if alarms >= 0 {
 		views, p.Alarms = views[:alarms], views[alarms:]
 	}
 	p.Calls = len(views)
+	p.Key = key
 	all := fold(views, in.now())
 	from := r.URL.Query().Get("after")
 	lines := behind(all, from)
@@ -174,5 +178,6 @@ func (in *Inbox) list(w http.ResponseWriter, r *http.Request, s session) error {
 	if !p.First {
 		p.Refresh = "" // a page further on stays as it is under the reader's eyes
 	}
+	alive(w)
 	return render(w, http.StatusOK, "list.html", p)
 }

@@ -310,6 +310,7 @@ func (g *gateway) run(ctx context.Context, serve func(context.Context) error) er
 	group.Go(func() error { return g.runner.Run(ctx) })
 	group.Go(func() error { return g.notify.Run(ctx) })
 	if g.inboxL != nil {
+		g.inbox.Done = ctx.Done()
 		group.Go(func() error { return serveHTTP(ctx, g.inboxL, g.inbox.Handler()) })
 	}
 	group.Go(func() error {
