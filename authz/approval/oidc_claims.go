@@ -106,7 +106,7 @@ func (o *OIDC) fill(ctx context.Context, p *provider, t *oauth2.Token, id *oidc.
 	if o.c.Groups != "" {
 		need = append(need, o.c.Groups)
 	}
-	if slices.Contains(o.c.Scopes, oidc.ScopeEmail) {
+	if slices.Contains(o.c.Scopes, oidc.ScopeEmail) || len(o.c.Allowed.Emails) > 0 {
 		need = append(need, "email")
 	}
 	need = slices.DeleteFunc(need, func(name string) bool { return c[name] != nil })
