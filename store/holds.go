@@ -30,6 +30,7 @@ type bulk struct {
 	Args    json.RawMessage `json:",omitempty"`
 	Request Request
 	Choices json.RawMessage `json:",omitempty"`
+	Before  *Before         `json:",omitempty"`
 }
 
 // changing is the part of a hold that Swap replaces.
@@ -38,6 +39,7 @@ type changing struct {
 	Denial, DeniedBy string
 	Owner            string
 	Result           []byte
+	After            *Before `json:",omitempty"`
 	Mark             []byte `json:",omitempty"`
 }
 
@@ -48,11 +50,11 @@ func (h Hold) fixed() ([]byte, error) {
 }
 
 func (h Hold) bulk() ([]byte, error) {
-	return exactJSON(bulk{Args: h.Args, Request: h.Request, Choices: h.Choices})
+	return exactJSON(bulk{Args: h.Args, Request: h.Request, Choices: h.Choices, Before: h.Before})
 }
 
 func (h Hold) changing() ([]byte, error) {
-	return exactJSON(changing{Approval: h.Approval, Denial: h.Denial, DeniedBy: h.DeniedBy, Owner: h.Owner, Result: h.Result, Mark: h.Mark})
+	return exactJSON(changing{Approval: h.Approval, Denial: h.Denial, DeniedBy: h.DeniedBy, Owner: h.Owner, Result: h.Result, After: h.After, Mark: h.Mark})
 }
 
 // approvedUntil is when the approval ends, in microseconds. It only helps Due to
@@ -95,7 +97,7 @@ func scanHold(row scanner) (Hold, error) {
 	if err := json.Unmarshal(b, &all); err != nil {
 		return h, damaged(h, err)
 	}
-	h.Args, h.Request, h.Choices = all.Args, all.Request, all.Choices
+	h.Args, h.Request, h.Choices, h.Before = all.Args, all.Request, all.Choices, all.Before
 	return h, nil
 }
 
@@ -118,7 +120,7 @@ func scanOutline(row scanner, more ...any) (h Hold, fb []byte, err error) {
 	h.Created, h.Expires, h.Lease, h.Changed = fromMicros(created), fromMicros(expires), fromMicros(lease), fromMicros(changed)
 	h.Tool, h.Effect, h.Summary, h.Principal, h.Agent, h.Session = f.Tool, f.Effect, f.Summary, f.Principal, f.Agent, f.Session
 	h.Details, h.Digest, h.Reason, h.PolicySet, h.Txn, h.Policies, h.Seal = f.Details, f.Digest, f.Reason, f.PolicySet, f.Txn, f.Policies, f.Seal
-	h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Result, h.Mark = c.Approval, c.Denial, c.DeniedBy, c.Owner, c.Result, c.Mark
+	h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Result, h.After, h.Mark = c.Approval, c.Denial, c.DeniedBy, c.Owner, c.Result, c.After, c.Mark
 	return h, fb, nil
 }
 
@@ -300,7 +302,7 @@ func (tx *Tx) Insert(h Hold) error {
 
 // Swap replaces a hold if its stored version is still h.Version, and sets the
 // version to h.Version+1; otherwise ErrConflict. Only the state, approval,
-// denial, owner, lease, result, mark and time of change can change.
+// denial, owner, lease, result, after, mark and time of change can change.
 func (tx *Tx) Swap(h Hold) error {
 	c, err := h.changing()
 	if err != nil {

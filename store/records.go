@@ -75,6 +75,8 @@ type Hold struct {
 	PolicySet string          // digest of the policies that held it
 	Choices   json.RawMessage // authz.Choices
 	Txn       string
+	// Before is what the call changes as it stood when the call was held, or nil.
+	Before *Before `json:",omitempty"`
 	// Seal is a MAC over all of the above that never changes, made with a key
 	// that is not in the database.
 	Seal     []byte
@@ -86,7 +88,9 @@ type Hold struct {
 	Owner    string    // process that claimed the send
 	Lease    time.Time // until when the claim holds
 	Result   []byte    // what the handle yields, once final
-	Changed  time.Time
+	// After is what Before had become when a call was refused for it, or nil.
+	After   *Before `json:",omitempty"`
+	Changed time.Time
 	// Mark is a MAC over where the hold stands: all that changes, and Seal.
 	Mark []byte
 }

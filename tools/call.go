@@ -35,6 +35,10 @@ type call struct {
 	lapsed   bool            // the grant did not hold until the send
 	selected *projection     // what the agent wants of the answer; nil is all
 	note     string          // for its entries
+	asked    string          // equal for equal calls: what a person is asked about once
+	state    *store.Before   // what it reads goes here, for a person
+	before   *store.Before   // what it changes, as a person saw it
+	after    *store.Before   // the same when it was to be sent, if that is another
 	err      error           // for the operator
 }
 
@@ -203,9 +207,12 @@ func (r *Runner) hold(ctx context.Context, c *call) Result {
 		res.Envelope.Remediation = authz.RemedyArgs
 		return res
 	}
-	h, err := c.held()
-	if err == nil {
-		h, err = r.Holds.Open(ctx, h)
+	c.asked = dedupe(c.caller.Subject(), c.caller.Agent.ID, c.digest, string(c.args.Canonical()))
+	h, waits, err := r.waits(ctx, c)
+	if err == nil && !waits {
+		if h, err = c.held(); err == nil {
+			h, err = r.Holds.Open(ctx, h)
+		}
 	}
 	switch {
 	case errors.Is(err, approval.ErrTooMany):
@@ -243,12 +250,13 @@ func (c *call) held() (store.Hold, error) {
 		Request:   c.request,
 		Details:   blobs[3],
 		Digest:    c.digest,
-		Dedupe:    dedupe(c.caller.Subject(), c.caller.Agent.ID, c.digest, string(c.args.Canonical())),
+		Dedupe:    c.asked,
 		Policies:  c.decision.Policies,
 		Reason:    c.decision.Reason,
 		PolicySet: c.policies,
 		Choices:   blobs[4],
 		Txn:       c.txn,
+		Before:    c.before,
 	}, nil
 }
 

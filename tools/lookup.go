@@ -11,6 +11,7 @@ import (
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/openapi"
+	"github.com/exeat/exeat/store"
 )
 
 // Lookup is what one look at the API showed after a write whose outcome is
@@ -46,7 +47,7 @@ func (r *Runner) lookUp(ctx context.Context, c *call) *Lookup {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	res, reason := r.look(ctx, c, t, args)
+	res, reason := r.look(ctx, c, t, args, looking{note: "looks up what became of " + c.txn, same: sameThing})
 	l := &Lookup{Found: CannotTell, Reason: reason, Tool: t.Name}
 	if reason == "" {
 		l.HTTPStatus, l.Response, l.Note = res.Envelope.HTTPStatus, res.Envelope.Response, res.Envelope.Note
@@ -125,8 +126,16 @@ func shared(c *call, t *Tool, more map[string]any) []byte {
 	return mustJSON(args)
 }
 
+// looking is why a call is looked around, how it is told that the right thing is
+// looked at, and where what is found goes, if that is not for the agent.
+type looking struct {
+	note  string
+	same  func(c, q *call) bool
+	state *store.Before
+}
+
 // look makes the call that looks, or says why it could not.
-func (r *Runner) look(ctx context.Context, c *call, t *Tool, args []byte) (res Result, reason string) {
+func (r *Runner) look(ctx context.Context, c *call, t *Tool, args []byte, l looking) (res Result, reason string) {
 	if !r.Visible(c.caller, t) { // no call is made of it, so there is nothing to record
 		return res, "the policies do not let this caller read it"
 	}
@@ -134,14 +143,14 @@ func (r *Runner) look(ctx context.Context, c *call, t *Tool, args []byte) (res R
 	if q == nil {
 		return res, "what reads it is not served"
 	}
-	q.note = "looks up what became of " + c.txn
+	q.note, q.state = l.note, l.state
 	defer func() { r.observe(q, res) }()
 	defer r.end(q)
 	if q.digest == "" {
 		r.Store.Log(q.entry("denied", string(res.Envelope.Code)))
 		return res, "what would read it needs arguments that this call does not have"
 	}
-	if !sameThing(c, q) {
+	if !l.same(c, q) {
 		res = fail(InvalidArguments, "another thing would be looked at")
 		r.Store.Log(q.entry("denied", string(res.Envelope.Code)))
 		return res, "what reads it cannot name the same thing"

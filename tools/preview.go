@@ -16,7 +16,7 @@ type Preview struct {
 	Header      map[string][]string `json:"header,omitempty"`
 	Body        string              `json:"body,omitempty"`
 	BodyBase64  string              `json:"body_base64,omitempty"` // if it is not text
-	Digest      string              `json:"digest"`                // what a hold of this call would show
+	Digest      string              `json:"digest"`                // what a hold of this call would show without an If-Match of exeat's
 	Resource    string              `json:"resource"`              // the path that policies see
 	Decision    authz.Decision      `json:"decision"`
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"reflect"
 	"sync"
 	"time"
@@ -113,9 +114,11 @@ func (r *Runner) serves(h store.Hold) bool {
 	return known && d.Document == t.api.Document.Digest && len(d.Locations) == 1 && d.Locations[0] == t.api.Audience
 }
 
-// lease is how long a claim holds: the whole time that a send and a look at what
-// became of it may take, and some for the disk.
-func (r *Runner) lease() time.Duration { return r.Timeout + lookWithin + 30*time.Second }
+// lease is how long a claim holds: the whole time that a send and the looks before
+// and after it may take, and some for the disk.
+func (r *Runner) lease() time.Duration {
+	return r.Timeout + lookWithin + 2*beforeWithin + 30*time.Second
+}
 
 // trouble tells the operator of something that belongs to no call.
 func (r *Runner) trouble(err error) {
@@ -154,7 +157,7 @@ func (r *Runner) revive(h store.Hold) (*call, error) {
 	if !ok {
 		return nil, fmt.Errorf("the operation %s of %s is not served any more", h.Tool, h.API)
 	}
-	c := &call{tool: t, txn: h.Txn, policies: r.Engine.Digest(), start: r.Now(), request: h.Request, handle: h.ID}
+	c := &call{tool: t, txn: h.Txn, policies: r.Engine.Digest(), start: r.Now(), request: h.Request, handle: h.ID, before: h.Before}
 	for _, f := range []struct {
 		from json.RawMessage
 		to   any
@@ -179,7 +182,7 @@ func (r *Runner) revive(h store.Hold) (*call, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the stored arguments do not encode any more: %v", err)
 	}
-	if !sameRequest(kept(again), h.Request) {
+	if !sameRequest(conditioned(kept(again), h.Before), h.Request) {
 		return nil, errors.New("the stored request is not what its arguments stand for")
 	}
 	c.details = c.bind()
@@ -214,6 +217,9 @@ func (r *Runner) released(ctx context.Context, c *call, h store.Hold) Result {
 		res := deny(PolicyChanged, "approved, but refused when it was to be sent: "+d.Reason+"; nothing was executed", d.Policies, d.Remediation)
 		return r.unsent(ctx, c, h, res, DeniedNotExecuted)
 	}
+	if c.after = r.moved(ctx, c); c.after != nil {
+		return r.unsent(ctx, c, h, stateChanged(c.after), DeniedNotExecuted)
+	}
 	req, receipt, err := r.mint(ctx, c)
 	if err != nil {
 		c.err = err
@@ -239,6 +245,12 @@ func (r *Runner) released(ctx context.Context, c *call, h store.Hold) Result {
 		r.finish(ctx, h, approval.Lose{Result: mustJSON(res)}, c.outcome("unknown", res))
 		return res
 	}
+	if res.Envelope.HTTPStatus == http.StatusPreconditionFailed && c.matched() {
+		c.after = r.readState(ctx, c)
+		res = stateChanged(nil)
+		res.Envelope.HTTPStatus = http.StatusPreconditionFailed
+		return r.unsent(ctx, c, h, res, DeniedNotExecuted)
+	}
 	res = final(h, res, ApprovedExecuted)
 	if res.IsError() {
 		res.Disposition = ExecutionError
@@ -247,10 +259,11 @@ func (r *Runner) released(ctx context.Context, c *call, h store.Hold) Result {
 	return res
 }
 
-// unsent records that an approved call was not sent.
+// unsent records that an approved call was not sent, or that the API did not take
+// it for what had changed.
 func (r *Runner) unsent(ctx context.Context, c *call, h store.Hold, res Result, disposition string) Result {
 	res = final(h, res, disposition)
-	r.finish(ctx, h, approval.Refuse{Result: mustJSON(res)}, c.outcome("refuse", res))
+	r.finish(ctx, h, approval.Refuse{Result: mustJSON(res), After: c.after}, c.outcome("refuse", res))
 	return res
 }
 

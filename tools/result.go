@@ -63,6 +63,7 @@ type Problem struct {
 type Envelope struct {
 	Status      Status            `json:"status"`
 	HTTPStatus  int               `json:"http_status,omitempty"`
+	Headers     map[string]string `json:"headers,omitempty"` // of the API's answer, that help the agent
 	Response    json.RawMessage   `json:"response,omitempty"`
 	Shape       any               `json:"shape,omitempty"` // of an answer that _select failed on
 	Page        *Page             `json:"page,omitempty"`  // how to get more

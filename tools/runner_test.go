@@ -219,7 +219,7 @@ func TestCall(t *testing.T) {
 		{"read", "", "get_pet", `{"petId":1}`, Done, "", 200, `"name":"Mia"`, "call outcome"},
 		{"read that posts", "", "search_pets", `{"body":{"text":"rex","fee_max":400}}`, Done, "", 200, `"name":"Rex"`, "call outcome"},
 		{"read of nothing", "", "get_pet", `{"petId":99}`, Done, "", 404, `"title":"Not Found"`, "call outcome"},
-		{"write is held", "", "delete_pet", `{"petId":1}`, Pending, "", 0, "", "hold"},
+		{"write is held", "", "delete_pet", `{"petId":1}`, Pending, "", 0, "", "call outcome hold"},
 		{"write is allowed", `permit (principal, action in Action::"call_tool", resource);`, "delete_pet", `{"petId":1}`, Done, "", 204, "", "call outcome"},
 		{"denied", `permit (principal, action in Action::"read", resource) when { context.input has petId && context.input.petId == 2 };`,
 			"get_pet", `{"petId":1}`, Denied, PolicyDenied, 0, "", "denied:policy_denied"},
@@ -284,7 +284,7 @@ func TestHeldCall(t *testing.T) {
 		if err := r.decideHold(t, first.Handle, false, ""); err == nil {
 			t.Error("a late denial was taken")
 		}
-		if got := strings.Join(r.entries(t), " "); got != "hold denied:handle_not_found approve send outcome" {
+		if got := strings.Join(r.entries(t), " "); got != "call outcome hold denied:handle_not_found approve send outcome" {
 			t.Errorf("the log has %q", got)
 		}
 	})
@@ -355,7 +355,7 @@ func TestReleaseRefusesChanges(t *testing.T) {
 			if res.Envelope.Status != Denied || r.shop.writes.Load() != 0 {
 				t.Errorf("%s, %d writes", res.JSON(), r.shop.writes.Load())
 			}
-			if got := strings.Join(r.entries(t), " "); !strings.HasPrefix(got, "hold approve refuse:") {
+			if got := strings.Join(r.entries(t), " "); !strings.HasPrefix(got, "call outcome hold approve refuse:") {
 				t.Errorf("the log has %q", got)
 			}
 		})
@@ -387,8 +387,10 @@ func TestPolicyChangesBetweenYesAndSend(t *testing.T) {
 func TestSentOnce(t *testing.T) {
 	ctx := context.Background()
 	var sent atomic.Int32
-	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		sent.Add(1)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			sent.Add(1)
+		}
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	defer api.Close()
@@ -551,9 +553,9 @@ func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("in th
 
 func TestPanicWhileReleasing(t *testing.T) {
 	r := newRig(t, rigOptions{})
+	h := r.Call(context.Background(), caller("alice"), "delete_pet", []byte(`{"petId":1}`)).Envelope.Handle
 	r.reader, r.writer = panicking{}, panicking{}
 	r.run(t)
-	h := r.Call(context.Background(), caller("alice"), "delete_pet", []byte(`{"petId":1}`)).Envelope.Handle
 	if err := r.decideHold(t, h, true, ""); err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,12 @@ func (r *Runner) read(ctx context.Context, c *call) Result {
 			return fail(Internal, "the call could not be recorded; its answer is withheld")
 		}
 	}
-	r.Store.Log(c.outcome("outcome", res))
+	onDisk := r.Store.Log(c.outcome("outcome", res))
+	if c.state != nil { // in the log before what is made of it
+		if err := onDisk(); err != nil {
+			c.err = errors.Join(c.err, err)
+		}
+	}
 	return res
 }
 
@@ -139,6 +144,9 @@ func (r *Runner) mint(ctx context.Context, c *call) (*http.Request, token.Receip
 	}
 	req.Header.Set("User-Agent", "exeat")
 	req.Header.Set("Accept-Encoding", openapi.AcceptEncoding)
+	if c.state != nil {
+		req.Header.Set("Accept-Encoding", "identity") // some servers give what is packed an ETag of its own
+	}
 	p := c.caller.Principal
 	agent, client := c.caller.Agent.ID, c.caller.Agent.ID
 	if !c.caller.Agent.Verified {
@@ -222,6 +230,9 @@ func (r *Runner) send(c *call, req *http.Request) (Result, certainty) {
 	if c.selected != nil {
 		limit = max(limit, maxSelected)
 	}
+	if c.state != nil {
+		limit = maxState
+	}
 	answer, err := c.tool.op.Decode(resp, limit)
 	if err != nil {
 		c.err = errors.Join(c.err, plain(err))
@@ -229,11 +240,17 @@ func (r *Runner) send(c *call, req *http.Request) (Result, certainty) {
 			return c.brokenOff(resp.StatusCode, err)
 		}
 	}
+	whole := answer.Note == "" && !answer.TooLarge
 	c.remark(answer, resp)
-	if scrub(answer, credentials(req, c.request)) { // of the whole note, before it is cut
+	secrets := credentials(req, c.request)
+	if scrub(answer, secrets) { // of the whole note, before it is cut
 		c.err = errors.Join(c.err, errors.New("the API sent the credential of this call back; it was cut from the answer"))
 	}
 	res := c.respond(answer)
+	if c.state != nil {
+		c.keep(answer, resp.Header, whole, res)
+	}
+	res.Envelope.Headers = c.headers(resp, secrets)
 	res.Envelope.Page = c.page(resp.Header, res.Envelope.Response)
 	r.project(ctx, c.selected, &res)
 	res.Envelope.RetryAfter = retryAfter(resp, r.Now())

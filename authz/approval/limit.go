@@ -49,6 +49,16 @@ func (t *tally) count(name string, now time.Time, length time.Duration) int {
 	return s.n
 }
 
+// so returns how often name was counted in the span that now is in.
+func (t *tally) so(name string, now time.Time) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.spans[name]; now.Before(s.end) {
+		return s.n
+	}
+	return 0
+}
+
 // missed records that subject asked for a handle that is not its own. id names
 // the hold if there is one.
 func (s *Service) missed(subject, id string) {
@@ -90,8 +100,19 @@ func (s *Service) maxOpen() int {
 }
 
 // room is ErrTooMany if the principal has as many open holds as it may, or has
-// made as many in an hour.
+// made as many in an hour. It counts one more.
 func (s *Service) room(tx *store.Tx, subject string, now time.Time) error {
+	if err := s.seats(tx, subject, now); err != nil {
+		return err
+	}
+	if n := s.counts.count("made "+subject, now, time.Hour); n > madeFactor*s.maxOpen() {
+		return fmt.Errorf("%w: %d were made within an hour", ErrTooMany, n-1)
+	}
+	return nil
+}
+
+// seats is room without the hour.
+func (s *Service) seats(tx *store.Tx, subject string, now time.Time) error {
 	most := s.maxOpen()
 	mine := store.HoldFilter{Subject: subject, States: openStates}
 	n, err := tx.Count(mine)
@@ -107,9 +128,6 @@ func (s *Service) room(tx *store.Tx, subject string, now time.Time) error {
 	}
 	if n >= most {
 		return fmt.Errorf("%w: %d wait already", ErrTooMany, n)
-	}
-	if n := s.counts.count("made "+subject, now, time.Hour); n > madeFactor*most {
-		return fmt.Errorf("%w: %d were made within an hour", ErrTooMany, n-1)
 	}
 	return nil
 }

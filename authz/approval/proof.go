@@ -27,7 +27,7 @@ const (
 // whole requests to know that it tells the truth.
 func (s *Service) seal(h store.Hold) ([]byte, error) {
 	// What changes later, and what the seal itself is.
-	h.Version, h.State, h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Result, h.Seal, h.Mark = 0, "", nil, "", "", "", nil, nil, nil
+	h.Version, h.State, h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Result, h.After, h.Seal, h.Mark = 0, "", nil, "", "", "", nil, nil, nil, nil
 	h.Lease, h.Changed = time.Time{}, time.Time{}
 	// Nil and empty are one in the database.
 	if len(h.Policies) == 0 {
@@ -43,7 +43,7 @@ func (s *Service) seal(h store.Hold) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.Args, h.Request, h.Details, h.Choices = nil, store.Request{}, nil, nil
+	h.Args, h.Request, h.Details, h.Choices, h.Before = nil, store.Request{}, nil, nil, nil
 	outline, err := json.Marshal(h)
 	if err != nil {
 		return nil, err
@@ -64,7 +64,8 @@ func (s *Service) mark(h store.Hold) []byte {
 		Lease                   time.Time
 		Result                  []byte
 		Changed                 time.Time
-	}{h.ID, h.Seal, h.Version, h.State, h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Lease.UTC(), h.Result, h.Changed.UTC()})
+		After                   *store.Before `json:",omitempty"`
+	}{h.ID, h.Seal, h.Version, h.State, h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Lease.UTC(), h.Result, h.Changed.UTC(), h.After})
 	if err != nil {
 		return nil // what has no mark is not sealed
 	}

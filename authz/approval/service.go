@@ -135,7 +135,7 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 	now := s.now()
 	h.ID, h.Version, h.State = newHandle(), 1, store.Pending
 	h.Created, h.Changed, h.Expires = now, now, now.Add(ttl)
-	h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Lease, h.Result = nil, "", "", "", time.Time{}, nil
+	h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Lease, h.Result, h.After = nil, "", "", "", time.Time{}, nil, nil
 
 	seal, err := s.seal(h)
 	if err != nil {

@@ -28,8 +28,12 @@ type (
 	}
 	// Finish is an answer of the API.
 	Finish struct{ Result []byte }
-	// Refuse is a send that was not made.
-	Refuse struct{ Result []byte }
+	// Refuse is a send that was not made; After says what had changed, if that was
+	// why.
+	Refuse struct {
+		Result []byte
+		After  *store.Before
+	}
 	// Lose is a send whose answer was lost.
 	Lose struct{ Result []byte }
 )
@@ -119,7 +123,7 @@ func applyApproved(h *store.Hold, e Event, now time.Time) error {
 		}
 		h.State = store.Expired
 	case Refuse:
-		h.State, h.Result = store.Refused, e.Result
+		h.State, h.Result, h.After = store.Refused, e.Result, e.After
 	default:
 		return illegal(h.State, e)
 	}
@@ -133,7 +137,7 @@ func applySending(h *store.Hold, e Event) error {
 	case Finish:
 		h.State, h.Result = store.Done, e.Result
 	case Refuse:
-		h.State, h.Result = store.Refused, e.Result
+		h.State, h.Result, h.After = store.Refused, e.Result, e.After
 	case Lose:
 		h.State, h.Result = store.Unknown, e.Result
 	default:

@@ -105,8 +105,11 @@ type apiConfig struct {
 	Effects  map[string]string `yaml:"effects"`
 	// ContentTypes choose what the bodies of operations are sent as.
 	ContentTypes map[string]string `yaml:"content_types"`
-	Audience     string            `yaml:"audience"` // default: the base URL
-	Credential   credentialConfig  `yaml:"credential"`
+	// Before says what is read for the person who decides: check (default), show
+	// or off.
+	Before     string           `yaml:"before"`
+	Audience   string           `yaml:"audience"` // default: the base URL
+	Credential credentialConfig `yaml:"credential"`
 }
 
 type credentialConfig struct {

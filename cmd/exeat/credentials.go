@@ -25,6 +25,13 @@ func (a apiConfig) audience(doc *openapi.API) string {
 // serveAPI chooses how the calls of a document get their credentials.
 func serveAPI(cfg config, a apiConfig, doc *openapi.API, keys *token.Keys) (*tools.API, error) {
 	api := &tools.API{Document: doc, Audience: a.audience(doc)}
+	switch a.Before {
+	case "", "check":
+	case string(tools.BeforeShow), string(tools.BeforeOff):
+		api.Before = tools.Before(a.Before)
+	default:
+		return nil, fmt.Errorf("%s: before is check, show or off, and not %q", doc.Name, a.Before)
+	}
 	c := a.Credential
 	switch c.Strategy {
 	case "", "signed":

@@ -200,7 +200,7 @@ func (d *demo) replay(ctx context.Context, _ *client.Client) error {
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", r.Header.Get("Authorization"))
+	req.Header = r.Header.Clone() // the token is for these, too
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
