@@ -202,6 +202,19 @@ func (in *Inbox) askAgain(w http.ResponseWriter, s session, back string) {
 	in.showLogin(w, status, page)
 }
 
+// unseen reports whether there may be calls of others that this person could see
+// and decide after a better login.
+func (in *Inbox) unseen(r *http.Request, s session) bool {
+	if in.OIDC == nil {
+		return false
+	}
+	holds, err := in.Service.list(r.Context(), store.HoldFilter{States: []store.State{store.Pending}, Limit: maxWaiting})
+	return err == nil && slices.ContainsFunc(holds, func(h store.Hold) bool {
+		own, may := in.sees(h, s)
+		return !own && !may && in.stepUp(h, s) == stepLogin
+	})
+}
+
 // stepUp says what could let a person decide a hold that waits, or "".
 func (in *Inbox) stepUp(h store.Hold, s session) string {
 	if h.State != store.Pending {

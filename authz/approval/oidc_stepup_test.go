@@ -39,6 +39,9 @@ func TestOIDCStepUp(t *testing.T) {
 	b := newAgent(t)
 	s.enter(b, "")
 	h := s.open(call(alice, "k"))
+	if a := b.get(s.inbox.URL + "/"); !strings.Contains(a.body, "you decide after signing in again") || strings.Contains(a.body, "Calls of others") {
+		t.Errorf("the list: %s", a.body)
+	}
 	link := "/login/oidc?again=1&amp;back=%2Fh%2F" + h.ID
 	a := b.get(s.inbox.URL + "/h/" + h.ID)
 	if a.status != 200 || !strings.Contains(a.body, `href="`+link+`"`) || strings.Contains(a.body, "Approve once") {
@@ -99,6 +102,9 @@ func TestOIDCStepUpOfAnother(t *testing.T) {
 	if a.status != 403 || !strings.Contains(a.body, "only after signing in again") || !strings.Contains(a.body, "again=1&amp;back=%2Fh%2F"+h.ID) || strings.Contains(a.body, "pet") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
+	if a := b.get(s.inbox.URL + "/"); !strings.Contains(a.body, "Calls of others wait") || !strings.Contains(a.body, "again=1&amp;back=%2F\"") || strings.Contains(a.body, "pet") {
+		t.Errorf("the list: %s", a.body)
+	}
 	s.issuer.claims["acr"] = "urn:three"
 	s.enter(b, "again=1")
 	if a := b.get(s.inbox.URL + "/h/" + h.ID); a.status != 200 || !strings.Contains(a.body, "Approve once") {
@@ -109,6 +115,9 @@ func TestOIDCStepUpOfAnother(t *testing.T) {
 	own.issuer.claims = map[string]any{"sub": "bob"}
 	own.enter(b, "")
 	h = own.open(call(alice, "k"))
+	if a := b.get(own.inbox.URL + "/"); strings.Contains(a.body, "Calls of others") {
+		t.Errorf("the list tells of calls that are none of bob's: %s", a.body)
+	}
 	there, missing := b.get(own.inbox.URL+"/h/"+h.ID), b.get(own.inbox.URL+"/h/hold_"+strings.Repeat("a", 26))
 	if there.status != 404 || there.body != missing.body {
 		t.Errorf("%d and %d:\n%s", there.status, missing.status, there.body)

@@ -235,8 +235,8 @@ func TestOIDCBelongsToItsBrowser(t *testing.T) {
 	if a := attacker.get(callback); a.status != 303 {
 		t.Errorf("the login itself: %d", a.status)
 	}
-	if a := attacker.get(callback); a.status != 403 {
-		t.Errorf("again: %d", a.status)
+	if a := attacker.get(callback); a.status != 403 || !strings.Contains(a.body, "not for a login") {
+		t.Errorf("again: %d %s", a.status, a.body)
 	}
 	// A code that was spent, with a state that was not.
 	spent, _ := url.Parse(callback)

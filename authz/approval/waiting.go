@@ -29,6 +29,9 @@ func (in *Inbox) waiting(r *http.Request, s session) ([]HoldView, error) {
 		if own, may := in.sees(h, s); own || may {
 			v := outline(h)
 			v.MayDecide = may
+			if !may {
+				v.StepUp = in.stepUp(h, s)
+			}
 			views = append(views, v)
 		}
 	}
@@ -52,6 +55,7 @@ type listPage struct {
 	First  bool     // this is the first page
 	Next   string   // the cursor of the next one, or ""
 	Down   []string // channels that do not work
+	Again  string   // the link to a login that may show more, or ""
 }
 
 // waitingGroup is the calls of one agent in one session.
@@ -177,6 +181,9 @@ func (in *Inbox) list(w http.ResponseWriter, r *http.Request, s session) error {
 	p.Refresh, p.Every = "/?auto=1", 15
 	if !p.First {
 		p.Refresh = "" // a page further on stays as it is under the reader's eyes
+	}
+	if in.unseen(r, s) {
+		p.Again = oidcLink("/", true)
 	}
 	alive(w)
 	return render(w, http.StatusOK, "list.html", p)
