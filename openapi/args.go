@@ -83,14 +83,14 @@ func (a *Args) Canonical() []byte { return a.canonical }
 // Parse reads the raw JSON arguments of a call and checks them against the
 // input schema. Empty raw means {}. The error is always an *ArgumentError.
 func (op *Operation) Parse(raw []byte) (*Args, error) {
-	args, _, err := op.ParseBeside(raw, "")
+	args, _, err := op.ParseBeside(raw)
 	return args, err
 }
 
-// ParseBeside is Parse for arguments among which one may be for somebody else
-// than the API: the one of that name is taken out and given back, or nil. An
-// operation that has an argument of that name itself keeps it.
-func (op *Operation) ParseBeside(raw []byte, name string) (args *Args, beside any, err error) {
+// ParseBeside is Parse for arguments among which some may be for somebody else
+// than the API: those of the names are taken out and given back. An operation
+// that has an argument of such a name itself keeps it.
+func (op *Operation) ParseBeside(raw []byte, names ...string) (args *Args, beside map[string]any, err error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		raw = []byte("{}")
 	}
@@ -102,9 +102,14 @@ func (op *Operation) ParseBeside(raw []byte, name string) (args *Args, beside an
 	if !ok {
 		return nil, nil, refuse("", "the arguments must be a JSON object")
 	}
-	if name != "" && !op.Has(name) {
-		beside = object[name]
-		delete(object, name)
+	for _, name := range names {
+		if v, given := object[name]; given && !op.Has(name) {
+			if beside == nil {
+				beside = map[string]any{}
+			}
+			beside[name] = v
+			delete(object, name)
+		}
 	}
 	if len(op.originals) > 0 {
 		if bad := original(object, op.originals); bad != nil {

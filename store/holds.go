@@ -31,6 +31,7 @@ type bulk struct {
 	Request Request
 	Choices json.RawMessage `json:",omitempty"`
 	Before  *Before         `json:",omitempty"`
+	Says    string          `json:",omitempty"`
 }
 
 // changing is the part of a hold that Swap replaces.
@@ -40,7 +41,7 @@ type changing struct {
 	Owner            string
 	Result           []byte
 	After            *Before `json:",omitempty"`
-	Mark             []byte `json:",omitempty"`
+	Mark             []byte  `json:",omitempty"`
 }
 
 func (h Hold) fixed() ([]byte, error) {
@@ -50,7 +51,7 @@ func (h Hold) fixed() ([]byte, error) {
 }
 
 func (h Hold) bulk() ([]byte, error) {
-	return exactJSON(bulk{Args: h.Args, Request: h.Request, Choices: h.Choices, Before: h.Before})
+	return exactJSON(bulk{Args: h.Args, Request: h.Request, Choices: h.Choices, Before: h.Before, Says: h.Says})
 }
 
 func (h Hold) changing() ([]byte, error) {
@@ -97,7 +98,7 @@ func scanHold(row scanner) (Hold, error) {
 	if err := json.Unmarshal(b, &all); err != nil {
 		return h, damaged(h, err)
 	}
-	h.Args, h.Request, h.Choices, h.Before = all.Args, all.Request, all.Choices, all.Before
+	h.Args, h.Request, h.Choices, h.Before, h.Says = all.Args, all.Request, all.Choices, all.Before, all.Says
 	return h, nil
 }
 

@@ -77,6 +77,8 @@ type Hold struct {
 	Txn       string
 	// Before is what the call changes as it stood when the call was held, or nil.
 	Before *Before `json:",omitempty"`
+	// Says is the agent's own reason, which nobody has checked.
+	Says string `json:",omitempty"`
 	// Seal is a MAC over all of the above that never changes, made with a key
 	// that is not in the database.
 	Seal     []byte

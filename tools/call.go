@@ -34,6 +34,7 @@ type call struct {
 	grant    string          // that stands for the approval
 	lapsed   bool            // the grant did not hold until the send
 	selected *projection     // what the agent wants of the answer; nil is all
+	says     string          // the agent's reason, for whoever decides; it is part of nothing else
 	note     string          // for its entries
 	asked    string          // equal for equal calls: what a person is asked about once
 	state    *store.Before   // what it reads goes here, for a person
@@ -95,11 +96,14 @@ func (r *Runner) prepare(caller Caller, name string, raw []byte) (*call, Result)
 	}
 	c := &call{caller: caller, tool: t, txn: newTxn(), policies: r.Engine.Digest(), start: r.Now()}
 	var err error
-	var wanted any
-	if c.args, wanted, err = t.op.ParseBeside(raw, selectArg); err != nil {
+	var beside map[string]any
+	if c.args, beside, err = t.op.ParseBeside(raw, selectArg, reasonArg); err != nil {
 		return c, c.invalid(err)
 	}
-	if c.selected, err = chosen(wanted); err != nil {
+	if c.selected, err = chosen(beside[selectArg]); err == nil {
+		c.says, err = said(beside[reasonArg])
+	}
+	if err != nil {
 		c.args = nil
 		return c, c.invalid(err)
 	}
@@ -257,6 +261,7 @@ func (c *call) held() (store.Hold, error) {
 		Choices:   blobs[4],
 		Txn:       c.txn,
 		Before:    c.before,
+		Says:      c.says,
 	}, nil
 }
 

@@ -124,7 +124,9 @@ func newIndex(list []*Tool) *index {
 		add(pathWeight, words(t.op.Path))
 		add(descriptionWeight, words(t.op.Description))
 		for name := range argumentsOf(t.InputSchema).Properties {
-			add(argumentWeight, words(name))
+			if t.op.Has(name) { // and not what exeat itself takes
+				add(argumentWeight, words(name))
+			}
 		}
 		for w, n := range count {
 			x.terms[w] = append(x.terms[w], posting{i, n})

@@ -94,7 +94,7 @@ func newTool(name string, api *API, op *openapi.Operation, o Offer) *Tool {
 		Name:         name,
 		Title:        title,
 		Description:  describe(op),
-		InputSchema:  withSelect(op, schema),
+		InputSchema:  withOwn(op, schema),
 		Cut:          cut,
 		OutputSchema: outputSchema,
 		Annotations: Annotations{
@@ -110,13 +110,21 @@ func newTool(name string, api *API, op *openapi.Operation, o Offer) *Tool {
 	}
 }
 
-// withSelect adds what exeat itself takes to a schema.
-func withSelect(op *openapi.Operation, schema json.RawMessage) json.RawMessage {
+// withOwn adds what exeat itself takes to a schema.
+func withOwn(op *openapi.Operation, schema json.RawMessage) json.RawMessage {
+	var own []string
+	if op.JSON && !op.Has(selectArg) {
+		own = append(own, selectSchema)
+	}
+	if op.Effect != openapi.Read && !op.Has(reasonArg) {
+		own = append(own, reasonSchema)
+	}
 	head := []byte(`"properties":{`)
 	at := bytes.Index(schema, head)
-	if !op.JSON || op.Has(selectArg) || at < 0 {
+	if len(own) == 0 || at < 0 {
 		return schema
 	}
+	add := strings.Join(own, ",")
 	// The root's own properties come first only where the root was not decoded and
 	// written anew; a key before them can hold a schema as well.
 	var root map[string]json.RawMessage
@@ -128,16 +136,16 @@ func withSelect(op *openapi.Operation, schema json.RawMessage) json.RawMessage {
 		if len(props) < 2 || props[0] != '{' {
 			return schema
 		}
-		root["properties"] = opened(props, 1)
+		root["properties"] = opened(props, 1, add)
 		return mustJSON(root)
 	}
-	return opened(schema, at+len(head))
+	return opened(schema, at+len(head), add)
 }
 
-// opened puts selectSchema at a place in an object that is about to begin.
-func opened(object []byte, at int) json.RawMessage {
-	out := append(make([]byte, 0, len(object)+len(selectSchema)+1), object[:at]...)
-	out = append(out, selectSchema...)
+// opened puts members at a place in an object that is about to begin.
+func opened(object []byte, at int, members string) json.RawMessage {
+	out := append(make([]byte, 0, len(object)+len(members)+1), object[:at]...)
+	out = append(out, members...)
 	if object[at] != '}' {
 		out = append(out, ',')
 	}

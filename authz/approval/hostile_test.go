@@ -35,6 +35,8 @@ func hostile(dedupe, evil string) store.Hold {
 	h.Summary, h.API, h.Tool, h.Effect, h.Reason, h.Policies, h.PolicySet, h.Txn = evil, evil, evil, evil, evil, []string{evil}, evil, evil
 	h.Agent = json.RawMessage(`{"id":` + string(quoted) + `,"verified":false}`)
 	h.Session = json.RawMessage(`{"id":` + string(quoted) + `,"transport":` + string(quoted) + `}`)
+	h.Says = evil
+	h.Before = &store.Before{Tool: evil, Digest: "x", Status: 200, Value: json.RawMessage(`{` + string(quoted) + `:` + string(quoted) + `}`), Hidden: []string{evil}}
 	h.Args = json.RawMessage(`{` + string(quoted) + `:` + string(quoted) + `,"list":[[` + string(quoted) + `],{"deep":` + string(quoted) + `}]}`)
 	h.Request = store.Request{Method: evil, Origin: "https://" + evil, Target: evil, Path: evil, ContentType: "text/plain" + evil,
 		Header: map[string][]string{evil: {evil}}, Body: []byte(evil)}
@@ -89,7 +91,7 @@ func hostilePages(s *site) map[string]answer {
 // it does not know is an error.
 var (
 	tag       = regexp.MustCompile(`<[^<>]*>?`)
-	wellKnown = regexp.MustCompile(`^<(?:!doctype|!DOCTYPE|/?(?:html|head|body|header|main|section|table|tbody|tr|td|th|p|h1|h2|h3|strong|b|ol|li|form|article|script|noscript|span|div|a|q|bdi|button|label|textarea|br|title|nav|select|option|thead|svg|rect|details|summary|fieldset|legend)|meta|link|input)$`)
+	wellKnown = regexp.MustCompile(`^<(?:!doctype|!DOCTYPE|/?(?:html|head|body|header|main|section|table|tbody|tr|td|th|p|h1|h2|h3|strong|b|ol|li|form|article|blockquote|script|noscript|span|div|a|q|bdi|button|label|textarea|br|title|nav|select|option|thead|svg|rect|details|summary|fieldset|legend)|meta|link|input)$`)
 	attribute = regexp.MustCompile(` ([a-zA-Z-]+)(?:="([^"<>]*)")?`)
 	fine      = map[string]*regexp.Regexp{
 		"class": regexp.MustCompile(`^[a-z ]*$`), "charset": regexp.MustCompile(`^utf-8$`), "rel": regexp.MustCompile(`^stylesheet$`), "role": regexp.MustCompile(`^(alert|status|img)$`),

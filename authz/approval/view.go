@@ -34,9 +34,10 @@ type HoldView struct {
 	BodyBase64  string              `json:"body_base64,omitempty"` // if it is not
 	BodySize    int                 `json:"body_size,omitempty"`   // in bytes
 	Args        json.RawMessage     `json:"arguments,omitempty"`
-	Before      *BeforeView         `json:"before,omitempty"` // what it changes
-	Subject     string              `json:"subject"`          // in whose name the call is made
-	Agent       string              `json:"agent"`            // what the agent calls itself, unless verified
+	Before      *BeforeView         `json:"before,omitempty"`     // what it changes
+	Says        string              `json:"agent_says,omitempty"` // why, unchecked
+	Subject     string              `json:"subject"`              // in whose name the call is made
+	Agent       string              `json:"agent"`                // what the agent calls itself, unless verified
 	Verified    bool                `json:"agent_verified"`
 	Session     string              `json:"session,omitempty"`
 	Policies    []string            `json:"policies"` // that held the call
@@ -82,7 +83,7 @@ func full(h store.Hold) HoldView {
 	v := outline(h)
 	q := h.Request
 	v.Method, v.URL, v.ContentType, v.Header, v.BodySize = q.Method, q.Origin+q.Target, q.ContentType, q.Header, len(q.Body)
-	v.Args, v.Before = h.Args, beforeView(h)
+	v.Args, v.Before, v.Says = h.Args, beforeView(h), h.Says
 	if textual(q) {
 		v.Body = string(q.Body)
 	} else {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -201,16 +202,41 @@ func printHold(w io.Writer, h approval.HoldView) error {
 	}
 	for _, f := range []struct{ name, value string }{
 		{"what", printable(h.Summary)}, {"state", h.State}, {"request", printable(h.Method + " " + h.URL)}, {"header", printable(strings.Join(header, "; "))}, {"content type", printable(h.ContentType)},
-		{"body", printable(h.Body)}, {"body (base64)", h.BodyBase64}, {"arguments", printable(string(h.Args))}, {"asked for", printable(h.Subject)},
+		{"body", printable(h.Body)}, {"body (base64)", h.BodyBase64}, {"arguments", printable(string(h.Args))}, {"before and after", printable(changesOf(h.Before))}, {"asked for", printable(h.Subject)},
 		{"by the agent", printable(h.Agent) + unverified}, {"held by", printable(strings.Join(h.Policies, ", "))}, {"because", printable(h.Reason)},
 		{"digest", h.Digest}, {"made", h.Created.Local().Format(time.DateTime)}, {"until", h.Expires.Local().Format(time.DateTime)},
 		{"decided by", printable(h.DecidedBy)}, {"the agent was told", printable(h.Denial)},
+		{"the agent says, unchecked", printable(h.Says)},
 	} {
 		if f.value != "" {
 			fmt.Fprintf(t, "%s\t%s\n", f.name, f.value)
 		}
 	}
 	return t.Flush()
+}
+
+// changesOf are the changes of a call in a line.
+func changesOf(v *approval.BeforeView) string {
+	if v == nil {
+		return ""
+	}
+	var parts []string
+	say := func(s *string) string {
+		if s == nil {
+			return "nothing"
+		}
+		return strconv.Quote(*s)
+	}
+	for _, c := range v.Changes {
+		parts = append(parts, c.Name+": "+say(c.Was)+" becomes "+say(c.Is))
+	}
+	if v.Why != "" {
+		parts = append(parts, "it could not be read: "+v.Why)
+	}
+	for _, c := range v.Since {
+		parts = append(parts, "not sent, since "+c.Name+" had become "+say(c.Is))
+	}
+	return strings.Join(parts, "; ")
 }
 
 func approvalsDecideCmd(approve bool) *cobra.Command {
