@@ -170,7 +170,7 @@ func TestOIDCProviderInChromium(t *testing.T) {
 	isAt(t, ctx, hold)
 	enter(`a.primary[href^="/login/oidc?again=1"]`, true)
 	isAt(t, ctx, hold)
-	browse(t, ctx, chromedp.Click("form.approve button"), chromedp.WaitVisible(".outcome"))
+	browse(t, ctx, chromedp.Click("form.approve button"), chromedp.WaitVisible("div.outcome"))
 	got, err := ApprovalOf(s.stored(h.ID))
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +182,7 @@ func TestOIDCProviderInChromium(t *testing.T) {
 	// Who has one adds another only after signing in with it, as the same person.
 	browse(t, ctx, chromedp.Click(`form[action="/login/passkey"] button`), chromedp.WaitVisible("#name"))
 	next := s.open(call(alice, "k2"))
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+next.ID), chromedp.Click("form.approve button"), chromedp.WaitVisible(".outcome"))
+	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+next.ID), chromedp.Click("form.approve button"), chromedp.WaitVisible("div.outcome"))
 	if got, err = ApprovalOf(s.stored(next.ID)); err != nil || !got.PhishingResistant || got.By.ACR != "urn:two" {
 		t.Errorf("approved by %+v, %v", got, err)
 	}
