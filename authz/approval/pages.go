@@ -195,7 +195,7 @@ const maxPieces = 20_000
 
 // spell finds out how the texts of the call have to be shown.
 func (p *holdPage) spell() {
-	texts := append([]*string{&p.Summary, &p.Agent, &p.URL, &p.ContentType, &p.Body, &p.Says}, p.Before.texts()...)
+	texts := append([]*string{&p.Summary, &p.Agent, &p.Origin, &p.URL, &p.ContentType, &p.Body, &p.Says}, p.Before.texts()...)
 	for i := range p.Arguments {
 		texts = append(texts, &p.Arguments[i].Name, &p.Arguments[i].Value)
 	}

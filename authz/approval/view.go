@@ -28,6 +28,7 @@ type HoldView struct {
 	Tool        string              `json:"tool"`
 	Method      string              `json:"method,omitempty"`
 	URL         string              `json:"url,omitempty"`
+	Origin      string              `json:"-"` // of URL: where it goes
 	ContentType string              `json:"content_type,omitempty"`
 	Header      map[string][]string `json:"header,omitempty"`
 	Body        string              `json:"body,omitempty"`        // if it is text
@@ -82,7 +83,7 @@ func outline(h store.Hold) HoldView {
 func full(h store.Hold) HoldView {
 	v := outline(h)
 	q := h.Request
-	v.Method, v.URL, v.ContentType, v.Header, v.BodySize = q.Method, q.Origin+q.Target, q.ContentType, q.Header, len(q.Body)
+	v.Method, v.Origin, v.URL, v.ContentType, v.Header, v.BodySize = q.Method, q.Origin, q.Origin+q.Target, q.ContentType, q.Header, len(q.Body)
 	v.Args, v.Before, v.Says = h.Args, beforeView(h), h.Says
 	if textual(q) {
 		v.Body = string(q.Body)
