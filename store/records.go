@@ -132,6 +132,9 @@ type Entry struct {
 	Note      string    `json:"note,omitempty"`
 	// Signed is the proof of a passkey for an approval: approval.Signed as JSON.
 	Signed json.RawMessage `json:"signed,omitempty"`
+	// Took is how many milliseconds the person who decides had the hold before
+	// their eyes; 0 if that is not known.
+	Took int64 `json:"took_ms,omitempty"`
 	// Login is how the person who logs in or decides was recognised.
 	Login *Login `json:"login,omitempty"`
 	Prev  string `json:"prev"` // hash of the entry before

@@ -150,6 +150,7 @@ type activityPage struct {
 	ByTool                []tallied
 	Blocks                []block
 	Highest               int
+	Habits                habits
 }
 
 func (in *Inbox) activity(w http.ResponseWriter, r *http.Request, s session) error {
@@ -167,6 +168,9 @@ func (in *Inbox) activity(w http.ResponseWriter, r *http.Request, s session) err
 		return err
 	}
 	p.Whole = whole
+	if p.Habits, err = in.Service.habits(r.Context(), s.person.name(), now); err != nil {
+		return err
+	}
 	p.fill(all, since)
 	return render(w, http.StatusOK, "activity.html", p)
 }

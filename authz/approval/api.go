@@ -108,6 +108,7 @@ type decision struct {
 	Approve *bool  `json:"approve"`
 	Digest  string `json:"digest"`
 	Reason  string `json:"reason,omitempty"`
+	Typed   string `json:"typed,omitempty"` // where an approval has to be typed
 }
 
 func (in *Inbox) apiDecide(r *http.Request, s session) (any, error) {
@@ -118,7 +119,7 @@ func (in *Inbox) apiDecide(r *http.Request, s session) (any, error) {
 	if d.Approve == nil {
 		return nil, errRequest
 	}
-	decided := in.verdict(r, s, Verdict{Approve: *d.Approve, Digest: d.Digest, Reason: d.Reason})
+	decided := in.verdict(r, s, Verdict{Approve: *d.Approve, Digest: d.Digest, Reason: d.Reason, Typed: d.Typed})
 	if decided != nil && !errors.Is(decided, ErrDecided) {
 		return nil, decided
 	}

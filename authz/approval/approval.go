@@ -58,4 +58,6 @@ type Verdict struct {
 	Reason  string // for a denial: told to the agent; at most 500 characters
 	// Signed is the proof of a passkey for an approval. Who has a passkey needs it.
 	Signed *Signed
+	// Typed is what a tired person typed to approve: see [ToType].
+	Typed string
 }

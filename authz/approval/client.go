@@ -90,7 +90,7 @@ func (c *Client) Hold(ctx context.Context, id string) (HoldView, error) {
 // Decide gives a verdict and returns the hold as it is then.
 func (c *Client) Decide(ctx context.Context, id string, v Verdict) (HoldView, error) {
 	var after HoldView
-	d := decision{Approve: &v.Approve, Digest: v.Digest, Reason: v.Reason}
+	d := decision{Approve: &v.Approve, Digest: v.Digest, Reason: v.Reason, Typed: v.Typed}
 	_, err := c.do(ctx, http.MethodPost, "/api/holds/"+url.PathEscape(id)+"/decision", d, &after)
 	return after, err
 }

@@ -53,7 +53,7 @@ func TestClient(t *testing.T) {
 		t.Errorf("list (-want +got):\n%s", d)
 	}
 	view.Method, view.URL, view.ContentType, view.BodySize = "DELETE", "https://api.example.com/pets/42?force=true", "application/json", 12
-	view.Header, view.Body, view.Args = h.Request.Header, string(h.Request.Body), h.Args
+	view.Header, view.Body, view.Args, view.ToType = h.Request.Header, string(h.Request.Body), h.Args, "42"
 	got, err := c.Hold(ctx, h.ID)
 	if err != nil {
 		t.Fatal(err)

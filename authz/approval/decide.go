@@ -21,15 +21,30 @@ func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) 
 	if !utf8.ValidString(v.Reason) || utf8.RuneCountInString(v.Reason) > maxReason {
 		return store.Hold{}, ErrReason
 	}
+	if err := s.recall(ctx, who.name()); err != nil {
+		return store.Hold{}, err
+	}
 	var h store.Hold
 	var refused error // and that is kept
+	var now time.Time
+	typed := false
 	err := s.update(ctx, func(tx *store.Tx) (err error) {
-		now := s.now()
-		h, refused, err = s.decideIn(tx, id, v, now, func(h store.Hold) (Person, error) { return s.sign(tx, h, who, v, now) })
+		now = s.now()
+		typed = v.Approve && s.Tired(who.name(), now) != ""
+		h, refused, err = s.decideIn(tx, id, v, now, func(h store.Hold) (Person, error) {
+			strong, err := s.sign(tx, h, who, v, now)
+			if err == nil && v.Approve {
+				err = s.confirm(who.name(), v.Signed != nil, ToType(h), v.Typed, now)
+			}
+			return strong, err
+		})
 		return err
 	})
 	if err == nil {
 		err = refused
+	}
+	if err == nil {
+		s.noteDecision(who.name(), decided{now, v.Approve, s.took(who.name(), id, now), typed || v.Signed != nil})
 	}
 	return h, err
 }
@@ -62,6 +77,10 @@ func (s *Service) decideIn(tx *store.Tx, id string, v Verdict, now time.Time, si
 	}
 	d := s.mayDecide(h, who, now)
 	entry.Policies = d.Policies // that let the person decide, or did not
+	entry.Took = s.took(who.name(), h.ID, now).Milliseconds()
+	if v.Approve && v.Signed == nil && s.Tired(who.name(), now) != "" {
+		entry.Note = typedNote
+	}
 	if d.Outcome != authz.Allow {
 		entry.Code, entry.Decision = "forbidden", string(authz.Deny)
 		return h, fmt.Errorf("%w: %s", ErrForbidden, d.Reason), tx.Append(entry)

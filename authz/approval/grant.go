@@ -47,6 +47,7 @@ type Offer struct {
 	Max    int64
 	Reason string  // of a denial, told to the agent
 	Signed *Signed // by a passkey, or nil
+	Typed  string  // by a tired person
 }
 
 // draft is the rule that an offer amounts to for a hold.
@@ -155,8 +156,12 @@ func (s *Service) mayGive(r Rule, requester authz.Principal, now time.Time) auth
 // passkey signs the grant with it. ErrTooLong, ErrNoChoice, ErrGrantForm and the errors of
 // Decide say why not.
 func (s *Service) Give(ctx context.Context, who Person, id string, o Offer) (Rule, error) {
+	if err := s.recall(ctx, who.name()); err != nil {
+		return Rule{}, err
+	}
 	var r Rule
 	var refused error
+	tired := s.Tired(who.name(), s.now()) != ""
 	err := s.update(ctx, func(tx *store.Tx) error {
 		refused = nil
 		now, err := tx.Advance(s.latest())
@@ -207,6 +212,11 @@ func (s *Service) Give(ctx context.Context, who Person, id string, o Offer) (Rul
 			}
 			r.Signed, r.proof = true, &grantProof{h.ID, h.Digest, signed}
 		}
+		if o.Kind == KindGrant {
+			if err := s.confirm(who.name(), signs, ToType(h), o.Typed, now); err != nil {
+				return err
+			}
+		}
 		if live, err := tx.LiveRules(h.Subject, r.Agent, now, maxRules); err != nil || len(live) >= maxRules {
 			return errors.Join(err, ErrTooMany)
 		}
@@ -220,6 +230,8 @@ func (s *Service) Give(ctx context.Context, who Person, id string, o Offer) (Rul
 	}
 	if err == nil {
 		s.versions.saw(r.ID, 1)
+		now := s.now()
+		s.noteDecision(who.name(), decided{now, r.Kind == KindGrant, s.took(who.name(), id, now), tired || r.Signed})
 	}
 	return r, err
 }

@@ -35,6 +35,7 @@ type grantPage struct {
 	Cedar string
 	Form  []choice // what was chosen, for the form
 	signing
+	typing
 	Hits int // of the recent calls, those that it is about
 	Of   int
 }
@@ -158,6 +159,10 @@ func (in *Inbox) confirmGrant(w http.ResponseWriter, r *http.Request, s session,
 		return err
 	}
 	if p.Kind == KindGrant {
+		if p.Tired, err = in.tired(r, s); err != nil {
+			return err
+		}
+		p.Answer = p.ToType
 		if p.signing, err = in.askToSign(w, r, s, h.ID, h.Digest, rule.terms()); err != nil {
 			return err
 		}
@@ -174,6 +179,7 @@ func (in *Inbox) give(w http.ResponseWriter, r *http.Request, s session) error {
 	if err != nil {
 		return err
 	}
+	o.Typed = r.PostForm.Get("typed")
 	if o.Signed, err = in.signed(r, ""); err != nil {
 		return err
 	}

@@ -236,7 +236,9 @@ func (in *Inbox) look(r *http.Request, s session) (store.Hold, HoldView, error) 
 		return h, HoldView{}, ErrNotFound
 	}
 	v := full(h)
-	v.MayDecide = may && h.State == store.Pending
+	if v.MayDecide = may && h.State == store.Pending; v.MayDecide {
+		in.Service.Opened(s.person.name(), h.ID)
+	}
 	if !may {
 		v.StepUp = in.stepUp(h, s)
 	}

@@ -46,6 +46,7 @@ var failures = []struct {
 	{ErrForbidden, http.StatusForbidden, "forbidden", "The policies do not let you decide this call. Your attempt was recorded."},
 	{ErrTampered, http.StatusConflict, tampered, tamperedText},
 	{ErrDigest, http.StatusConflict, "digest", "What you decided is not this request. Read it again before you decide."},
+	{ErrConfirm, http.StatusForbidden, "confirm", "You approved many calls very fast. To approve this one, type the last part of its path as it is shown, or the name of the tool if the path has none (for several calls: the tool's name)."},
 	{ErrSeveral, http.StatusUnprocessableEntity, "several", "Between 1 and 20 different calls can be decided together."},
 	{ErrReason, http.StatusUnprocessableEntity, "reason", "The reason must be text of at most 500 characters."},
 	{errCode, http.StatusForbidden, "code", "This login link was used already, is older than 10 minutes, or never was one."},
@@ -185,6 +186,7 @@ type holdPage struct {
 	Within    string          // how long an approval lasts
 	Again     string          // the link to sign in again, if that could help
 	signing
+	typing
 	Deceives bool // something was spelt out
 	Escaped  bool // so much that all of it is written with escapes
 }
@@ -224,6 +226,22 @@ func (p *holdPage) spell() {
 	p.Header = header
 }
 
+// typing is what a tired person is asked to type.
+type typing struct {
+	Tired  string // why; "" if nothing
+	Answer string
+}
+
+// tired says why the person has to type the next approval. Who signs approvals
+// with a passkey has not.
+func (in *Inbox) tired(r *http.Request, s session) (string, error) {
+	if s.signs {
+		return "", nil
+	}
+	err := in.Service.recall(r.Context(), s.person.name())
+	return in.Service.Tired(s.person.name(), in.now()), err
+}
+
 // holdPage is a hold as its page shows it, but for what is asked of the person.
 func (in *Inbox) holdPage(v HoldView, s session) holdPage {
 	p := holdPage{frame: framed("A held call", s), row: row{v, left(v.Expires, in.now())},
@@ -257,6 +275,13 @@ func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s 
 	if v.State == "approved" || v.State == "sending" {
 		p.Refresh, p.Every = "/h/"+v.ID+"?auto=1", 3
 	}
+	if v.MayDecide {
+		var err error
+		if p.Tired, err = in.tired(r, s); err != nil {
+			return err
+		}
+		p.Answer = v.ToType
+	}
 	if s.signs && v.MayDecide {
 		var err error
 		if p.signing, err = in.askToSign(w, r, s, p.ID, p.Digest, choiceOnce); err != nil {
@@ -268,7 +293,7 @@ func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s 
 }
 
 func (in *Inbox) decide(w http.ResponseWriter, r *http.Request, s session) error {
-	v := Verdict{Digest: r.PostForm.Get("digest"), Reason: reasonOf(r.PostForm)}
+	v := Verdict{Digest: r.PostForm.Get("digest"), Reason: reasonOf(r.PostForm), Typed: r.PostForm.Get("typed")}
 	switch r.PostForm.Get("verdict") {
 	case "approve":
 		v.Approve, v.Reason = true, ""

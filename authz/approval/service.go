@@ -29,6 +29,10 @@ type Service struct {
 	Notify []string
 	Push   bool
 
+	// Fatigue, if not nil, is when approvals have to be typed.
+	Fatigue *Fatigue
+
+	pace     pace
 	sent     remembered
 	versions versions
 	alarms   alarms

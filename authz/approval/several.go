@@ -57,7 +57,11 @@ func (s *Service) DecideSeveral(ctx context.Context, who Person, list []Shown, v
 	if len(list) == 0 || len(list) > maxSeveral || len(seen) != len(list) {
 		return nil, ErrSeveral
 	}
+	if err := s.recall(ctx, who.name()); err != nil {
+		return nil, err
+	}
 	var out []Decided
+	tired := v.Approve && s.Tired(who.name(), s.now()) != ""
 	err := s.update(ctx, func(tx *store.Tx) error {
 		out = nil
 		now := s.now()
@@ -80,6 +84,15 @@ func (s *Service) DecideSeveral(ctx context.Context, who Person, list []Shown, v
 				return err
 			}
 		}
+		if v.Approve {
+			first, err := find(tx, list[0].ID)
+			if err == nil {
+				err = s.confirm(who.name(), v.Signed != nil, first.Tool, v.Typed, now)
+			}
+			if err != nil {
+				return err
+			}
+		}
 		for _, x := range list {
 			v.Digest = x.Digest
 			h, refused, err := s.decideIn(tx, x.ID, v, now, func(store.Hold) (Person, error) { return strong, nil })
@@ -91,6 +104,12 @@ func (s *Service) DecideSeveral(ctx context.Context, who Person, list []Shown, v
 		}
 		return nil
 	})
+	for i, d := range out {
+		if err == nil && d.Err == nil {
+			now := s.now()
+			s.noteDecision(who.name(), decided{now, v.Approve, s.took(who.name(), list[i].ID, now), tired || v.Signed != nil})
+		}
+	}
 	return out, err
 }
 
@@ -113,6 +132,7 @@ type severalPage struct {
 	Left     int // calls of the shape that are not on the page
 	Within   string
 	signing
+	typing
 	Done []became // what was decided, instead of a form
 }
 
@@ -169,6 +189,7 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []Shown,
 			p.Left++
 			continue
 		}
+		in.Service.Opened(s.person.name(), h.ID)
 		p.Calls = append(p.Calls, in.holdPage(full(h), s))
 		list = append(list, Shown{h.ID, h.Digest})
 	}
@@ -180,6 +201,10 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []Shown,
 		p.Calls[i].Differ = differ
 	}
 	p.HoldView = p.Calls[0].HoldView
+	if p.Tired, err = in.tired(r, s); err != nil {
+		return p, nil, err
+	}
+	p.Answer = p.Tool
 	return p, list, nil
 }
 
@@ -208,7 +233,7 @@ func (in *Inbox) decideSeveral(w http.ResponseWriter, r *http.Request, s session
 		id, digest, _ := strings.Cut(x, " ")
 		list = append(list, Shown{id, digest})
 	}
-	v := Verdict{Reason: reasonOf(r.PostForm)}
+	v := Verdict{Reason: reasonOf(r.PostForm), Typed: r.PostForm.Get("typed")}
 	switch r.PostForm.Get("verdict") {
 	case "approve":
 		v.Approve, v.Reason = true, ""

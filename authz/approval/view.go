@@ -51,6 +51,7 @@ type HoldView struct {
 	Denial      string              `json:"denial,omitempty"`      // what the person told the agent
 	HTTPStatus  int                 `json:"http_status,omitempty"` // what the API answered
 	Lookup      string              `json:"lookup,omitempty"`      // what a look showed, where no answer came
+	ToType      string              `json:"to_type,omitempty"`     // to approve it where that has to be typed
 	MayDecide   bool                `json:"may_decide"`            // whether the policies let this person
 	StepUp      string              `json:"step_up,omitempty"`     // what could let them, if not: login or passkey
 	MayGrant    bool                `json:"may_grant,omitempty"`   // and take a grant for calls like it
@@ -84,6 +85,7 @@ func full(h store.Hold) HoldView {
 	v := outline(h)
 	q := h.Request
 	v.Method, v.Origin, v.URL, v.ContentType, v.Header, v.BodySize = q.Method, q.Origin, q.Origin+q.Target, q.ContentType, q.Header, len(q.Body)
+	v.ToType = ToType(h)
 	v.Args, v.Before, v.Says = h.Args, beforeView(h), h.Says
 	if textual(q) {
 		v.Body = string(q.Body)

@@ -240,7 +240,7 @@ func changesOf(v *approval.BeforeView) string {
 }
 
 func approvalsDecideCmd(approve bool) *cobra.Command {
-	var digest, reason string
+	var digest, reason, typed string
 	use, short := "deny HANDLE", "Deny a held call"
 	if approve {
 		use, short = "approve HANDLE", "Approve a held call, once"
@@ -260,7 +260,7 @@ func approvalsDecideCmd(approve bool) *cobra.Command {
 				}
 				return fmt.Errorf("pass --digest with at least the first 8 digits of what you saw, so that you decide just that: --digest %.8s", h.Digest)
 			}
-			h, err = c.Decide(cmd.Context(), h.ID, approval.Verdict{Approve: approve, Digest: h.Digest, Reason: reason})
+			h, err = c.Decide(cmd.Context(), h.ID, approval.Verdict{Approve: approve, Digest: h.Digest, Reason: reason, Typed: typed})
 			if err != nil {
 				return failed(err)
 			}
@@ -269,7 +269,9 @@ func approvalsDecideCmd(approve bool) *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&digest, "digest", "", "the first 8 or more digits of the digest of what you decide")
-	if !approve {
+	if approve {
+		cmd.Flags().StringVar(&typed, "type", "", "if you approved many calls very fast: the last part of its path, or its tool, as `TEXT`")
+	} else {
 		cmd.Flags().StringVar(&reason, "reason", "", "tell the agent `WHY`")
 	}
 	return cmd

@@ -16,6 +16,7 @@ import (
 	"github.com/agnivade/levenshtein"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/openapi"
 	"github.com/exeat/exeat/tools"
 )
@@ -80,6 +81,24 @@ type inboxConfig struct {
 	Push   string `yaml:"push"`   // whom push services can reach; switches messages to browsers on
 	// OIDC, if given, is the OpenID provider that people log in with.
 	OIDC *oidcConfig `yaml:"oidc"`
+	// Fatigue says when approvals have to be typed.
+	Fatigue fatigueConfig `yaml:"fatigue"`
+}
+
+type fatigueConfig struct {
+	Off        bool          `yaml:"off"`
+	Streak     int           `yaml:"streak"`      // approvals in a row, each
+	FasterThan time.Duration `yaml:"faster_than"` // from page to decision
+	Most       int           `yaml:"most"`        // approvals
+	Within     time.Duration `yaml:"within"`
+}
+
+// fatigue is nil where it is off.
+func (c fatigueConfig) fatigue() *approval.Fatigue {
+	if c.Off {
+		return nil
+	}
+	return &approval.Fatigue{Streak: c.Streak, FasterThan: c.FasterThan, Most: c.Most, Within: c.Within}
 }
 
 type holdsConfig struct {

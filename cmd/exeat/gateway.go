@@ -187,7 +187,7 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, withInbox bo
 		return nil, err
 	}
 	g.holds = &approval.Service{Store: g.store, Engine: g.engine, Key: key,
-		TTL: cfg.Holds.TTL, ApprovedFor: cfg.Holds.ApprovedFor, MaxOpen: cfg.Holds.MaxOpen}
+		TTL: cfg.Holds.TTL, ApprovedFor: cfg.Holds.ApprovedFor, MaxOpen: cfg.Holds.MaxOpen, Fatigue: cfg.Inbox.Fatigue.fatigue()}
 	g.inbox = &approval.Inbox{Service: g.holds, Person: principal(cfg), URL: inboxURL(cfg.Inbox, g.inboxL),
 		Announce: func(link string) { fmt.Fprintf(errOut, "exeat: log in once, as %s, with %s\n", cfg.User, link) },
 		Trouble:  func(err error) { g.log.Error().Err(err).Msg("inbox") }}

@@ -64,7 +64,7 @@ func newStage(t *testing.T) *stage {
 	t.Cleanup(srv.Close)
 	dir := t.TempDir()
 	s.config = filepath.Join(dir, "exeat.yaml")
-	text := fmt.Sprintf("apis: [{spec: petstore.yaml, base_url: '%s'}]\ndb: exeat.db\nkeys: keys\nuser: alice\nlisten: 127.0.0.1:0\ninbox: {listen: '127.0.0.1:0'}\n"+
+	text := fmt.Sprintf("apis: [{spec: petstore.yaml, base_url: '%s'}]\ndb: exeat.db\nkeys: keys\nuser: alice\nlisten: 127.0.0.1:0\ninbox: {listen: '127.0.0.1:0', fatigue: {off: true}}\n"+
 		"holds: {max_open: 100000}\nlimits: {per_second: 10000, concurrent: 1000}\ntimeout: 10s\n", srv.URL)
 	for name, text := range map[string]string{"petstore.yaml": string(petstore.Document), "exeat.yaml": text} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {

@@ -264,7 +264,8 @@ func (w *watch) answer(name, text string) tea.Cmd {
 			w.note = "not approved: these are not the first digits of the digest"
 			return nil
 		}
-		return w.decide(approval.Verdict{Approve: true, Digest: w.open.Digest})
+		// The digits that were typed are what a tired person has to type elsewhere.
+		return w.decide(approval.Verdict{Approve: true, Digest: w.open.Digest, Typed: w.open.ToType})
 	case len(text) == 1 && text >= " " && text <= "~" && len(w.typed) < 200:
 		w.typed += text
 	}
