@@ -14,7 +14,7 @@ var kept = map[string]func(any) bool{
 	"minimum": isNumber, "maximum": isNumber, "multipleOf": func(v any) bool { n, ok := numberOf(v); return ok && n > 0 },
 	"minLength": isCount, "maxLength": isCount, "minItems": isCount, "maxItems": isCount, "minProperties": isCount, "maxProperties": isCount,
 	"minContains": isCount, "maxContains": isCount, "uniqueItems": isBool,
-	"format": isShortText, "contentEncoding": isShortText, "contentMediaType": isShortText,
+	"writeOnly": func(v any) bool { return v == true }, "format": isShortText, "contentEncoding": isShortText, "contentMediaType": isShortText,
 }
 
 func isBool(v any) bool      { _, ok := v.(bool); return ok }

@@ -32,6 +32,7 @@ type bulk struct {
 	Choices json.RawMessage `json:",omitempty"`
 	Before  *Before         `json:",omitempty"`
 	Says    string          `json:",omitempty"`
+	Masked  []string        `json:",omitempty"`
 }
 
 // changing is the part of a hold that Swap replaces.
@@ -51,7 +52,7 @@ func (h Hold) fixed() ([]byte, error) {
 }
 
 func (h Hold) bulk() ([]byte, error) {
-	return exactJSON(bulk{Args: h.Args, Request: h.Request, Choices: h.Choices, Before: h.Before, Says: h.Says})
+	return exactJSON(bulk{Args: h.Args, Request: h.Request, Choices: h.Choices, Before: h.Before, Says: h.Says, Masked: h.Masked})
 }
 
 func (h Hold) changing() ([]byte, error) {
@@ -98,7 +99,7 @@ func scanHold(row scanner) (Hold, error) {
 	if err := json.Unmarshal(b, &all); err != nil {
 		return h, damaged(h, err)
 	}
-	h.Args, h.Request, h.Choices, h.Before, h.Says = all.Args, all.Request, all.Choices, all.Before, all.Says
+	h.Args, h.Request, h.Choices, h.Before, h.Says, h.Masked = all.Args, all.Request, all.Choices, all.Before, all.Says, all.Masked
 	return h, nil
 }
 

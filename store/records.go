@@ -77,6 +77,8 @@ type Hold struct {
 	Txn       string
 	// Before is what the call changes as it stood when the call was held, or nil.
 	Before *Before `json:",omitempty"`
+	// Masked are the JSON Pointers of arguments that are not for everybody's eyes.
+	Masked []string `json:",omitempty"`
 	// Says is the agent's own reason, which nobody has checked.
 	Says string `json:",omitempty"`
 	// Seal is a MAC over all of the above that never changes, made with a key
@@ -108,7 +110,7 @@ type Login struct {
 type Entry struct {
 	Seq       int64     `json:"seq"`
 	Time      time.Time `json:"time"`
-	Kind      string    `json:"kind"` // call, retry, denied, outcome, hold, approve, deny, expire, cancel, send, refuse, unknown, forget, login, preview, passkey, push, grant, block, stop, start, revoke, logout
+	Kind      string    `json:"kind"` // call, retry, denied, outcome, hold, approve, deny, expire, cancel, send, refuse, unknown, forget, login, preview, passkey, push, grant, block, stop, start, revoke, logout, reveal
 	Txn       string    `json:"txn,omitempty"`
 	Principal string    `json:"principal,omitempty"`
 	Agent     string    `json:"agent,omitempty"`

@@ -262,6 +262,7 @@ func (c *call) held() (store.Hold, error) {
 		Txn:       c.txn,
 		Before:    c.before,
 		Says:      c.says,
+		Masked:    c.tool.op.Secrets(c.args, c.tool.api.Mask...),
 	}, nil
 }
 

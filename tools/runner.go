@@ -39,7 +39,8 @@ type API struct {
 	// Audience is the API's resource identifier (RFC 8707).
 	Audience    string
 	Credentials Credentials
-	Before      Before // what is read for the person who decides about a call
+	Mask        []string // JSON Pointers of arguments that people are not shown unasked
+	Before      Before   // what is read for the person who decides about a call
 }
 
 // Caller is who calls: taken from the transport, never from arguments.

@@ -57,7 +57,7 @@ func draft(h store.Hold, who Person, o Offer, now time.Time) (Rule, error) {
 		return Rule{}, err
 	}
 	r := Rule{ID: o.Kind + "_" + randomText(16), Kind: o.Kind, Subject: h.Subject, Agent: agent.ID, Verified: agent.Verified, Effect: h.Effect,
-		Max: o.Max, By: who.Principal, AMR: who.AMR, Reason: o.Reason, Created: now, Ends: now.Add(o.For).Truncate(time.Microsecond)}
+		Max: o.Max, By: who.Principal, AMR: who.AMR, Reason: o.Reason, masked: h.Masked, Created: now, Ends: now.Add(o.For).Truncate(time.Microsecond)}
 	r.Scope = Scope{API: h.API, Tool: h.Tool, Reach: o.Reach, Args: o.Args}
 	bad := o.For < time.Second || o.For > 366*24*time.Hour || o.Max < 0 || o.Kind != KindGrant && o.Kind != KindDenial ||
 		!utf8.ValidString(o.Reason) || utf8.RuneCountInString(o.Reason) > maxReason

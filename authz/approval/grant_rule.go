@@ -3,6 +3,8 @@ package approval
 import (
 	"bytes"
 	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -92,6 +94,7 @@ type Rule struct {
 
 	burst  burst
 	proof  *grantProof
+	masked []string // pointers of arguments that are not shown unasked
 	stored store.Rule
 }
 
@@ -111,6 +114,7 @@ type ruleFixed struct {
 	AMR      []string        `json:"amr,omitempty"`
 	Reason   string          `json:"reason,omitempty"`
 	Proof    *grantProof     `json:"proof,omitempty"`
+	Masked   []string        `json:"masked,omitempty"`
 }
 
 type ruleState struct {
@@ -140,7 +144,7 @@ func (s *Service) storeRule(r Rule) (store.Rule, error) {
 		Created: r.Created, Ends: r.Ends, Revoked: r.Revoked, Fixed: r.stored.Fixed}
 	var err error
 	if out.Fixed == nil {
-		out.Fixed, err = json.Marshal(ruleFixed{r.Verified, r.Scope, r.Effect, r.Max, r.By, r.AMR, r.Reason, r.proof})
+		out.Fixed, err = json.Marshal(ruleFixed{r.Verified, r.Scope, r.Effect, r.Max, r.By, r.AMR, r.Reason, r.proof, r.masked})
 	}
 	if err == nil {
 		out.State, err = json.Marshal(ruleState{r.Used, r.Last, r.burst, r.RevokedBy})
@@ -167,7 +171,7 @@ func (s *Service) readRule(r store.Rule) Rule {
 		return out
 	}
 	out.Verified, out.Scope, out.Effect, out.Max, out.By, out.AMR, out.Reason = f.Verified, f.Scope, f.Effect, f.Max, f.By, f.AMR, f.Reason
-	out.proof, out.Signed = f.Proof, f.Proof != nil
+	out.proof, out.Signed, out.masked = f.Proof, f.Proof != nil, f.Masked
 	out.Used, out.Last, out.burst, out.RevokedBy = st.Used, st.Last, st.Burst, st.RevokedBy
 	return out
 }
@@ -313,9 +317,25 @@ type grantProof struct {
 	Signed Signed `json:"signed"`
 }
 
+// blind names a value without telling it.
+func blind(value string) string {
+	if value == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte("exeat value 1\n" + value))
+	return "sha-256:" + hex.EncodeToString(sum[:])
+}
+
 // terms are all that a passkey signs of a grant: whose calls, which, how many,
 // and for how long.
 func (r Rule) terms() string {
+	// The signature goes into the log, and the values of arguments do not.
+	r.Scope.Same = blind(r.Scope.Same)
+	equal := slices.Clone(r.Scope.Equal)
+	for i := range equal {
+		equal[i].Value = blind(equal[i].Value)
+	}
+	r.Scope.Equal = equal
 	form, err := json.Marshal(struct {
 		Subject  string `json:"subject"`
 		Agent    string `json:"agent"`

@@ -133,7 +133,7 @@ func (in *Inbox) grantForm(w http.ResponseWriter, r *http.Request, s session) er
 	for i, path := range tops(h.Request.Path) {
 		p.Tops = append(p.Tops, choice{strconv.Itoa(i), path})
 	}
-	for i, e := range pointers(h.Args) {
+	for i, e := range (Rule{Scope: Scope{Equal: pointers(h.Args)}, masked: h.Masked}).hiddenRule().Scope.Equal {
 		p.Keep = append(p.Keep, choice{strconv.Itoa(i), e.Pointer + " = " + e.Value})
 	}
 	return render(w, http.StatusOK, "grant.html", p)
@@ -149,7 +149,8 @@ func (in *Inbox) confirmGrant(w http.ResponseWriter, r *http.Request, s session,
 	if err != nil {
 		return err
 	}
-	p.Rule, p.Cedar = &rule, rule.Cedar()
+	shown := rule.hiddenRule()
+	p.Rule, p.Cedar = &shown, shown.Cedar()
 	for _, name := range []string{"kind", "reach", "top", "args", "for", "max", "reason", "keep"} {
 		for _, v := range q[name] {
 			p.Form = append(p.Form, choice{name, v})

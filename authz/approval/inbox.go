@@ -236,6 +236,15 @@ func (in *Inbox) look(r *http.Request, s session) (store.Hold, HoldView, error) 
 		return h, HoldView{}, ErrNotFound
 	}
 	v := full(h)
+	if r.URL.Query().Get("reveal") != "1" {
+		v.mask(h)
+	} else if len(h.Masked) > 0 {
+		e := entryOf(h, "reveal")
+		e.Time, e.By, e.Note = in.now(), s.person.name(), "looked at hidden values"
+		if err := in.Service.Store.Log(e)(); err != nil {
+			return h, HoldView{}, err
+		}
+	}
 	if v.MayDecide = may && h.State == store.Pending; v.MayDecide {
 		in.Service.Opened(s.person.name(), h.ID)
 	}

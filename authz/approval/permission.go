@@ -49,6 +49,9 @@ func (in *Inbox) standing(r *http.Request, s session) ([]AgentState, []Rule, err
 	if err != nil {
 		return nil, nil, err
 	}
+	for i, x := range rules {
+		rules[i] = x.hiddenRule()
+	}
 	agents, err := in.Service.Agents(r.Context(), s.person)
 	known := map[string]bool{}
 	for _, a := range agents {

@@ -190,7 +190,9 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []Shown,
 			continue
 		}
 		in.Service.Opened(s.person.name(), h.ID)
-		p.Calls = append(p.Calls, in.holdPage(full(h), s))
+		v := full(h)
+		v.mask(h)
+		p.Calls = append(p.Calls, in.holdPage(v, s))
 		list = append(list, Shown{h.ID, h.Digest})
 	}
 	if len(list) == 0 {

@@ -159,7 +159,7 @@ func TestSignedGrantIsCheckedAtEachUse(t *testing.T) {
 func (s *site) reseal(r Rule, change func(*Rule)) {
 	s.t.Helper()
 	change(&r)
-	fixed, err := json.Marshal(ruleFixed{r.Verified, r.Scope, r.Effect, r.Max, r.By, r.AMR, r.Reason, r.proof})
+	fixed, err := json.Marshal(ruleFixed{r.Verified, r.Scope, r.Effect, r.Max, r.By, r.AMR, r.Reason, r.proof, r.masked})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -51,6 +51,7 @@ type HoldView struct {
 	Denial      string              `json:"denial,omitempty"`      // what the person told the agent
 	HTTPStatus  int                 `json:"http_status,omitempty"` // what the API answered
 	Lookup      string              `json:"lookup,omitempty"`      // what a look showed, where no answer came
+	Masked      bool                `json:"masked,omitempty"`      // some values are hidden
 	ToType      string              `json:"to_type,omitempty"`     // to approve it where that has to be typed
 	MayDecide   bool                `json:"may_decide"`            // whether the policies let this person
 	StepUp      string              `json:"step_up,omitempty"`     // what could let them, if not: login or passkey

@@ -126,6 +126,8 @@ type apiConfig struct {
 	ContentTypes map[string]string `yaml:"content_types"`
 	// Before says what is read for the person who decides: check (default), show
 	// or off.
+	// Mask are JSON Pointers of arguments that are masked where calls are shown.
+	Mask       []string         `yaml:"mask"`
 	Before     string           `yaml:"before"`
 	Audience   string           `yaml:"audience"` // default: the base URL
 	Credential credentialConfig `yaml:"credential"`

@@ -25,6 +25,12 @@ func (a apiConfig) audience(doc *openapi.API) string {
 // serveAPI chooses how the calls of a document get their credentials.
 func serveAPI(cfg config, a apiConfig, doc *openapi.API, keys *token.Keys) (*tools.API, error) {
 	api := &tools.API{Document: doc, Audience: a.audience(doc)}
+	api.Mask = a.Mask
+	for _, p := range a.Mask {
+		if !strings.HasPrefix(p, "/") {
+			return nil, fmt.Errorf("%s: mask: %q is no JSON Pointer to an argument; write /name or /body/name", doc.Name, p)
+		}
+	}
 	switch a.Before {
 	case "", "check":
 	case string(tools.BeforeShow), string(tools.BeforeOff):
