@@ -43,11 +43,14 @@ type example struct {
 		Groups  []string `json:"groups"`
 		Once    bool     `json:"once"`
 		Expired bool     `json:"expired"`
+		Passkey bool     `json:"passkey"`
 	} `json:"approval"`
 	Usage        struct{ Minute, Hour, Day int64 } `json:"usage"`
 	Now          time.Time                         `json:"now"` // default: a Monday at ten
 	Person       string                            `json:"person"`
 	PersonGroups []string                          `json:"person_groups"`
+	Passkey      bool                              `json:"passkey"`   // the person signs with one
+	LoggedIn     string                            `json:"logged_in"` // how long ago the person did
 
 	Expect      string   `json:"expect"`
 	Policies    []string `json:"policies"`
@@ -68,8 +71,8 @@ func policyNames(t *testing.T) []string {
 	for _, f := range files {
 		names = append(names, strings.TrimSuffix(filepath.Base(f), ".cedar"))
 	}
-	if len(names) != 10 {
-		t.Fatalf("there are %d policies, want 10: %v", len(names), names)
+	if len(names) != 12 {
+		t.Fatalf("there are %d policies, want 12: %v", len(names), names)
 	}
 	return names
 }
@@ -162,13 +165,17 @@ func (x example) decide(t *testing.T, engine *authz.Engine, doc *openapi.API) au
 	approval := authz.Approval{By: principal, Once: true, At: now, Expires: now.Add(5 * time.Minute), AMR: []string{"pwd"}}
 	if x.Person != "" {
 		approval.By = authz.Principal{Type: "User", ID: x.Person, Groups: x.PersonGroups}
+		approval.PhishingResistant = x.Passkey
+		if x.LoggedIn != "" {
+			approval.By.AuthTime = now.Add(-duration(t, x.LoggedIn))
+		}
 		return engine.MayApprove(authz.HoldFacts{ID: "hold_1", API: doc.Name, Action: op.Name, Effect: string(op.Effect),
 			Requester: principal, Agent: agent, Approval: approval, Now: now})
 	}
 	r := authz.Request{API: doc.Name, Action: op.Name, Principal: principal, Agent: agent,
 		Session: authz.Session{ID: "s1", Transport: "http"}, Usage: authz.Usage(x.Usage), Now: now, Path: request.Path, Input: args.Value()}
 	if a := x.Approval; a != nil {
-		approval.Once = a.Once
+		approval.Once, approval.PhishingResistant = a.Once, a.Passkey
 		if a.By != "" {
 			approval.By = authz.Principal{Type: "User", ID: a.By, Groups: a.Groups}
 		}
@@ -291,6 +298,9 @@ func (x example) besides() string {
 		if a.Groups != nil {
 			kind += " (" + strings.Join(a.Groups, ", ") + ")"
 		}
+		if a.Passkey {
+			kind += ", with a passkey"
+		}
 		if a.Expired {
 			kind += ", expired"
 		}
@@ -306,6 +316,12 @@ func (x example) besides() string {
 		who := x.Person
 		if x.PersonGroups != nil {
 			who += " (" + strings.Join(x.PersonGroups, ", ") + ")"
+		}
+		if x.Passkey {
+			who += ", with a passkey,"
+		}
+		if x.LoggedIn != "" {
+			who += ", logged in " + x.LoggedIn + " ago,"
 		}
 		s = append(s, who+" wants to decide it")
 	}
