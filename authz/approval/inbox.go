@@ -74,7 +74,7 @@ func (in *Inbox) HoldURL(id string) string { return in.URL + "/h/" + url.PathEsc
 // Handler returns the pages and, for terminals, the same as JSON.
 func (in *Inbox) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /style.css", serveStyle)
+	mux.HandleFunc("GET /style.css", serve("style.css", "text/css"))
 	mux.HandleFunc("GET /login", in.loginPage)
 	mux.HandleFunc("POST /login", in.login)
 	mux.HandleFunc("POST /login/link", in.newLink)
@@ -83,7 +83,7 @@ func (in *Inbox) Handler() http.Handler {
 	mux.HandleFunc("POST /h/{id}", in.page(in.decide))
 	mux.HandleFunc("GET /h/{id}/grant", in.page(in.grantForm))
 	mux.HandleFunc("POST /h/{id}/grant", in.page(in.give))
-	mux.HandleFunc("GET /live.js", serveLiveScript)
+	mux.HandleFunc("GET /live.js", serve("live.js", "text/javascript"))
 	mux.HandleFunc("GET /live", in.live)
 	mux.HandleFunc("GET /several", in.page(in.several))
 	mux.HandleFunc("POST /several", in.page(in.decideSeveral))

@@ -176,13 +176,3 @@ func listKey(views []HoldView) string {
 func alive(w http.ResponseWriter) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 }
-
-func serveLiveScript(w http.ResponseWriter, _ *http.Request) {
-	b, err := files.ReadFile("templates/live.js")
-	if err != nil {
-		http.Error(w, "no script", http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-	_, _ = w.Write(b)
-}

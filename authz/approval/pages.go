@@ -168,14 +168,17 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
 	http.Error(w, text, status)
 }
 
-func serveStyle(w http.ResponseWriter, _ *http.Request) {
-	css, err := files.ReadFile("templates/style.css")
-	if err != nil {
-		http.Error(w, "no style", http.StatusInternalServerError)
-		return
+// serve serves one of our own files.
+func serve(name, kind string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		b, err := files.ReadFile("templates/" + name)
+		if err != nil {
+			http.Error(w, "there is no "+name, http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", kind+"; charset=utf-8")
+		_, _ = w.Write(b)
 	}
-	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	_, _ = w.Write(css)
 }
 
 type holdPage struct {

@@ -11,7 +11,7 @@ import (
 )
 
 func (in *Inbox) passkeyRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /passkey.js", servePasskeyScript)
+	mux.HandleFunc("GET /passkey.js", serve("passkey.js", "text/javascript"))
 	mux.HandleFunc("POST /login/passkey", in.passkeyLogin)
 	mux.HandleFunc("GET /passkeys", in.page(in.passkeyPage))
 	mux.HandleFunc("POST /passkeys", in.page(in.addPasskey))
@@ -22,16 +22,6 @@ func (in *Inbox) passkeyRoutes(mux *http.ServeMux) {
 // from there. It loads and sends nothing by itself.
 func scripted(w http.ResponseWriter) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
-}
-
-func servePasskeyScript(w http.ResponseWriter, _ *http.Request) {
-	b, err := files.ReadFile("templates/passkey.js")
-	if err != nil {
-		http.Error(w, "no script", http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-	_, _ = w.Write(b)
 }
 
 // options is the form in which a page hands a ceremony to its script.

@@ -182,22 +182,9 @@ func (in *Inbox) pushRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /push", in.page(in.pushPage))
 	mux.HandleFunc("POST /push", in.page(in.subscribe))
 	mux.HandleFunc("POST /push/{id}/remove", in.page(in.unsubscribe))
-	mux.HandleFunc("GET /push/page.js", serveScript("page.js"))
-	mux.HandleFunc("GET /push/worker.js", serveScript("worker.js"))
-}
-
-// serveScript serves one of the two scripts. A worker at /push/ controls nothing
-// but that folder.
-func serveScript(name string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		b, err := files.ReadFile("templates/push/" + name)
-		if err != nil {
-			http.Error(w, "no script", http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-		_, _ = w.Write(b)
-	}
+	mux.HandleFunc("GET /push/page.js", serve("push/page.js", "text/javascript"))
+	// A worker at /push/ controls nothing but that folder.
+	mux.HandleFunc("GET /push/worker.js", serve("push/worker.js", "text/javascript"))
 }
 
 type pushPageData struct {
