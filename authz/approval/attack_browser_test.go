@@ -38,9 +38,9 @@ func csrfOf(t *testing.T, s *site, ctx context.Context) string {
 // browser of somebody who is logged in: nothing is decided.
 func TestForeignPagesInChromium(t *testing.T) {
 	s, ctx := keyed(t)
+	h := s.open(call(alice, "k")) // first: a list that is open loads itself when something comes
 	enter(t, s, ctx)
 	csrf := csrfOf(t, s, ctx)
-	h := s.open(call(alice, "k"))
 	fields := func(more ...string) string {
 		all := append([]string{"csrf", csrf, "digest", h.Digest, "hold", h.ID + " " + h.Digest, "verdict", "approve", "kind", KindGrant, "reach", ReachAny, "args", ArgsAny, "for", "20m0s"}, more...)
 		out := ""
@@ -59,7 +59,7 @@ func TestForeignPagesInChromium(t *testing.T) {
 	for _, origin := range []string{"http://127.0.0.1:" + port, "http://localhost:" + port} { // another site; and the same site, so with its cookies
 		for _, action := range []string{"/h/" + h.ID, "/h/" + h.ID + "/grant", "/several", "/agents/" + key("claude-desktop") + "/stop", "/sessions/others/revoke", "/logout"} {
 			body = `<form method="post" action="` + s.inbox.URL + action + `">` + fields() + `<button>free iPad</button></form>`
-			browse(t, ctx, chromedp.Navigate(origin), chromedp.Click("button"), chromedp.WaitNotPresent(`//button[text()="free iPad"]`))
+			browse(t, ctx, chromedp.Navigate(origin), chromedp.Click(`//button[text()="free iPad"]`), chromedp.WaitNotPresent(`//button[text()="free iPad"]`))
 			text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body.innerText`))
 			if err != nil || !strings.Contains(text, "comes from another site") {
 				t.Errorf("%s to %s: %q %v", origin, action, text, err)
