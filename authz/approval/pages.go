@@ -19,7 +19,7 @@ import (
 var files embed.FS
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"show": visible, "spelt": spelt, "key": key, "group": group, "name": personName, "stamp": stamp, "size": size,
+	"show": visible, "lines": linesOf, "spelt": spelt, "key": key, "group": group, "name": personName, "stamp": stamp, "size": size,
 }).ParseFS(files, "templates/*.html"))
 
 // Errors of the pages.
@@ -167,6 +167,18 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
 	}
 	http.Error(w, text, status)
 }
+
+// linesOf are the lines of a text that exeat wrote: in one of others each line
+// break is marked.
+func linesOf(s string) (out []indented) {
+	for line := range strings.SplitSeq(strings.TrimSpace(s), "\n") {
+		text := strings.TrimLeft(line, " ")
+		out = append(out, indented{line[:len(line)-len(text)], text})
+	}
+	return out
+}
+
+type indented struct{ Indent, Text string }
 
 // serve serves one of our own files.
 func serve(name, kind string) http.HandlerFunc {
