@@ -73,7 +73,7 @@ func (s *Service) DecideSeveral(ctx context.Context, who Person, list []Shown, v
 		if len(signer.keys) > 0 {
 			strong.AMR, strong.Strong = passkeyAMR, true
 		}
-		if v.Approve && len(signer.keys) > 0 {
+		if v.Approve && (len(signer.keys) > 0 || v.Signed != nil) {
 			if v.Signed == nil {
 				return errNeedPasskey
 			}

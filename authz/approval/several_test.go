@@ -95,6 +95,11 @@ func TestSeveralEachForItself(t *testing.T) {
 			t.Errorf("%q is not there %d times: %s", text, n, a.body)
 		}
 	}
+	// A signature by somebody who has no passkey is none.
+	if _, err := s.DecideSeveral(t.Context(), Person{Principal: alice}, []Shown{{list[1].ID, s.stored(list[1].ID).Digest}},
+		Verdict{Approve: true, Signed: &Signed{Origin: s.inbox.URL, Until: s.clock().Add(time.Minute), Answer: json.RawMessage(`{"id":"x"}`)}}); !errors.Is(err, errPasskey) || s.states(list[1]) != "pending" {
+		t.Errorf("%v: %s", err, s.states(list[1]))
+	}
 	for name, form := range map[string]url.Values{
 		"none": together(s, "approve"), "twice": together(s, "approve", list[3], list[3]), "no verdict": together(s, "", list[1]),
 		"too many": together(s, "deny", make([]store.Hold, maxSeveral+1)...), "another form": {"verdict": {"deny"}, "hold": {list[1].ID + " " + list[1].Digest}},
