@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/exeat/exeat/store"
 )
@@ -187,4 +188,32 @@ func TestThousandInChromium(t *testing.T) {
 	if seen != 120 {
 		t.Errorf("%d agents on three pages", seen)
 	}
+}
+
+// By keyboard alone: Tab comes by everything that decides, what has the focus
+// can be seen, and Enter decides.
+func TestByKeyboard(t *testing.T) {
+	s, ctx := keyed(t)
+	h := s.open(call(alice, "k"))
+	enter(t, s, ctx)
+	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+h.ID), chromedp.WaitVisible(`form.deny button`))
+	seen := map[string]bool{}
+	for range 40 {
+		browse(t, ctx, chromedp.KeyEvent(kb.Tab))
+		at, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](`(() => { const e = document.activeElement, c = getComputedStyle(e); return [(e.closest('form')?.className || '') + ' ' + e.tagName, c.outlineStyle + ' ' + c.outlineWidth]; })()`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(at[1], "none") || strings.HasSuffix(at[1], " 0px") {
+			t.Errorf("the focus on %s cannot be seen: %s", at[0], at[1])
+		}
+		seen[at[0]] = true
+		if at[0] == "deny BUTTON" {
+			break
+		}
+	}
+	if !seen["approve BUTTON"] || !seen["deny TEXTAREA"] || !seen["deny BUTTON"] {
+		t.Fatalf("Tab comes by %v", seen)
+	}
+	browse(t, ctx, chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(`.outcome.denied`))
 }
