@@ -3,27 +3,22 @@ package mcpserver
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"mime"
+	"math"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/exeat/exeat/tools"
 )
 
-// Bounds of the HTTP endpoint.
-const (
-	maxBody     = 16 << 20         // bytes of one message
-	maxBodies   = 8 * maxBody      // bytes of all messages being read and answered
-	writeTime   = 30 * time.Second // for a client to take what is written
-	maxStreams  = 16               // GET streams of one principal
-	sessionName = "Mcp-Session-Id"
-)
+// writeTime is how long a client may take for each piece of an answer.
+const writeTime = 30 * time.Second
 
 // front stands before mcp-go's HTTP server: nothing gets through that it has not
 // read whole and understood.
@@ -31,40 +26,18 @@ type front struct {
 	server   *Server
 	endpoint http.Handler
 	sessions *sessions
+	running  *running // requests of the old era, by session and id
 	bodies   *semaphore.Weighted
-	serving  context.Context // streams end with it
+	serving  context.Context // calls that wait end with it
 	bodyTime time.Duration   // for one message to arrive
-
-	mu      sync.Mutex
-	streams map[string]int // open GET streams by principal
 }
 
-func newFront(ctx context.Context, s *Server) *front {
-	f := &front{server: s, serving: ctx, bodyTime: 30 * time.Second, bodies: semaphore.NewWeighted(maxBodies), streams: map[string]int{}}
-	f.sessions = &sessions{now: time.Now, end: f.endSession, byID: map[string]*httpSession{}}
-	f.endpoint = server.NewStreamableHTTPServer(s.mcp,
-		server.WithEndpointPath("/mcp"),
-		server.WithSessionIdManagerResolver(f.sessions),
-		server.WithSessionIdleTTL(sessionIdle),
-	)
+func newFront(ctx context.Context, s *Server, sessionKey []byte) *front {
+	f := &front{server: s, serving: ctx, bodyTime: 30 * time.Second, bodies: semaphore.NewWeighted(maxBodies),
+		sessions: newSessions(sessionKey), running: newRunning()}
+	f.endpoint = server.NewStreamableHTTPServer(s.mcp, server.WithEndpointPath("/mcp"), server.WithSessionIdManagerResolver(f.sessions))
 	return f
 }
-
-// endSession makes mcp-go forget a session, in the one way that it offers.
-func (f *front) endSession(id string) {
-	r, err := http.NewRequest(http.MethodDelete, "/mcp", nil)
-	if err == nil {
-		r.Header.Set(sessionName, id)
-		r.Host = "localhost"
-		f.endpoint.ServeHTTP(discard{}, r)
-	}
-}
-
-type discard struct{}
-
-func (discard) Header() http.Header         { return http.Header{} }
-func (discard) Write(b []byte) (int, error) { return len(b), nil }
-func (discard) WriteHeader(int)             {}
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &patient{ResponseWriter: w, control: http.NewResponseController(w)}
@@ -73,7 +46,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if v == nil {
 			return
 		}
-		f.server.panicked(r.Method, v)
+		f.server.reportPanic(r.Method, v)
 		if out.begun {
 			panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 		}
@@ -85,147 +58,148 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	switch r.Method {
-	case http.MethodPost:
+	switch {
+	case r.Method == http.MethodPost:
 		f.post(out, r)
-	case http.MethodGet, http.MethodDelete:
-		f.bySession(out, r)
+	case mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion)):
+		f.endpoint.ServeHTTP(out, r) // which refuses all other methods
+	case r.Method == http.MethodDelete:
+		if s, ok := f.inSession(out, r, nil); ok {
+			f.sessions.end(s)
+		}
 	default:
-		out.Header().Set("Allow", "POST, GET, DELETE")
-		http.Error(out, "use POST", http.StatusMethodNotAllowed)
+		refuseStream(out, r)
 	}
 }
 
 // post takes one message.
 func (f *front) post(w *patient, r *http.Request) {
-	weight := r.ContentLength
-	if weight < 0 || weight > maxBody {
-		weight = maxBody
-	}
-	if !f.bodies.TryAcquire(weight) {
-		later(w, http.StatusServiceUnavailable, nil, "the server is busy")
+	raw, release, status, err := f.readBody(w, r)
+	defer release()
+	switch {
+	case errors.Is(err, errBusy):
+		later(w, status, nil, err.Error())
 		return
-	}
-	defer f.bodies.Release(weight)
-	raw, status, err := f.body(w, r)
-	if err != nil {
+	case err != nil:
 		answer(w, status, nil, refusal(mcp.INVALID_REQUEST, "%v", err))
 		return
 	}
-	m, bad := parse(raw)
+	m, bad := parseMessage(raw)
 	modern := m.modern || mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion))
 	if bad == nil && m.method != "" && len(r.Header["Mcp-Method"]) == 1 && r.Header.Get("Mcp-Method") != m.method {
 		bad = refusal(mcp.HEADER_MISMATCH, "the header Mcp-Method does not name the method of the message")
 	}
 	switch {
 	case m.id == nil && m.method != "" && (bad == nil || bad.code == mcp.METHOD_NOT_FOUND):
-		f.notification(w, r, m, modern)
+		if bad == nil && !modern {
+			f.notification(r, m)
+		}
+		w.WriteHeader(http.StatusAccepted)
 	case bad != nil:
 		answer(w, statusOf(bad, modern), m.id, bad)
 	case m.method == "":
 		w.WriteHeader(http.StatusAccepted) // a response, and nothing was asked
-	case !f.server.request(subjectOf(r.Context()), m):
-		later(w, http.StatusTooManyRequests, m.id, "too many requests")
-	case modern || m.method == "initialize" || f.inSession(w, r, m.id):
-		f.pass(w, r, m)
-	}
-}
-
-// body reads the message within its bounds of size and time.
-func (f *front) body(w *patient, r *http.Request) (raw []byte, status int, err error) {
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return nil, http.StatusUnsupportedMediaType, errors.New("the Content-Type must be application/json")
-	}
-	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return nil, http.StatusUnsupportedMediaType, errors.New("the message must not be compressed")
-	}
-	// A writer that has no deadlines is a test's.
-	_ = w.control.SetReadDeadline(time.Now().Add(f.bodyTime))
-	defer w.control.SetReadDeadline(time.Time{})
-	raw, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("the message is larger than %d MiB", maxBody>>20)
-	}
-	if err != nil {
-		return nil, http.StatusBadRequest, fmt.Errorf("the message did not arrive whole within %s", f.bodyTime)
-	}
-	return raw, 0, nil
-}
-
-// notification passes on what belongs to a session of the caller. Without one,
-// mcp-go would let it cancel another client's call.
-func (f *front) notification(w *patient, r *http.Request, m message, modern bool) {
-	if _, known := served[m.method]; known && !modern && f.sessions.use(r.Header.Get(sessionName), subjectOf(r.Context())) {
-		f.pass(w, r, m)
-		return
-	}
-	w.WriteHeader(http.StatusAccepted)
-}
-
-// inSession reports whether the request names a session of its principal, and
-// answers it if not.
-func (f *front) inSession(w *patient, r *http.Request, id []byte) bool {
-	name := r.Header.Get(sessionName)
-	switch {
-	case name == "":
-		answer(w, http.StatusBadRequest, id, refusal(mcp.INVALID_REQUEST, "the header Mcp-Session-Id is missing: send initialize first"))
-	case !f.sessions.use(name, subjectOf(r.Context())):
-		answer(w, http.StatusNotFound, id, refusal(mcp.INVALID_REQUEST, "there is no such session: send initialize again"))
 	default:
-		return true
+		f.request(w, r, m, modern)
 	}
-	return false
 }
 
-// bySession takes the requests that are about a session itself: GET, a stream
-// of what the server has to say, and DELETE.
-func (f *front) bySession(w *patient, r *http.Request) {
-	if mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion)) {
-		f.endpoint.ServeHTTP(w, r) // which refuses it
-		return
+// notification acts on what belongs to a session of the caller. Without one, a
+// client could cancel another client's call. mcp-go learns of none: it keeps
+// nothing of a client that a notification could change.
+func (f *front) notification(r *http.Request, m message) {
+	s, ok := f.sessions.open(r.Header.Get(sessionName), callerOf(r.Context()).Subject())
+	if ok && m.method == "notifications/cancelled" {
+		f.running.cancel(s.id + string(m.params["requestId"]))
 	}
-	if !f.inSession(w, r, nil) {
-		return
-	}
-	_ = w.control.SetReadDeadline(time.Time{})
-	if r.Method == http.MethodGet {
-		done := f.stream(subjectOf(r.Context()))
-		if done == nil {
-			later(w, http.StatusTooManyRequests, nil, "too many streams are open")
+}
+
+// request finds out who asks, and lets mcp-go answer.
+func (f *front) request(w *patient, r *http.Request, m message, modern bool) {
+	caller, ctx := callerOf(r.Context()), r.Context()
+	agent := m.client
+	var s session
+	switch {
+	case modern:
+	case m.method == "initialize":
+		s = newSession(m.negotiate(), agentName(agent))
+		ctx = context.WithValue(ctx, sealedKey{}, sealedID(f.sessions.seal(s, caller.Subject())))
+	default:
+		var ok bool
+		if s, ok = f.inSession(w, r, m.id); !ok {
 			return
 		}
-		defer done()
-		ctx, cancel := context.WithCancel(r.Context())
-		defer cancel()
-		defer context.AfterFunc(f.serving, cancel)()
-		r = r.WithContext(ctx)
-	}
-	f.endpoint.ServeHTTP(w, r)
-}
-
-// stream counts an open stream until the returned function is called; that is
-// nil if there are too many.
-func (f *front) stream(subject string) (done func()) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.streams[subject] >= maxStreams {
-		return nil
-	}
-	f.streams[subject]++
-	return func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if f.streams[subject]--; f.streams[subject] == 0 {
-			delete(f.streams, subject)
+		agent = s.agent
+		if r.Header.Get(mcp.HeaderProtocolVersion) == "" {
+			r.Header.Set(mcp.HeaderProtocolVersion, s.version)
 		}
 	}
+	if caller.Agent.ID == "" {
+		caller.Agent.ID = agentName(agent)
+	}
+	caller.Session.ID = s.id
+	if !f.server.request(caller, m) {
+		later(w, http.StatusTooManyRequests, m.id, "too many requests")
+		return
+	}
+	f.pass(w, r.WithContext(withCaller(ctx, caller)), m, caller)
+	if m.method == "initialize" {
+		f.forget(r, w.Header().Get(sessionName))
+	}
 }
 
-func (f *front) pass(w *patient, r *http.Request, m message) {
+// pass lets mcp-go answer, until the client cancels the request.
+func (f *front) pass(w *patient, r *http.Request, m message, caller tools.Caller) {
+	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), servingKey{}, f.serving))
+	defer cancel(nil)
+	if id := caller.Session.ID; id != "" {
+		if done := f.running.begin(id+string(m.id), math.MaxInt, cancel); done != nil {
+			defer done()
+		}
+	}
 	b := m.wire()
 	r.Body = io.NopCloser(bytes.NewReader(b))
 	r.ContentLength = int64(len(b))
-	f.endpoint.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), servingKey{}, f.serving)))
+	f.endpoint.ServeHTTP(w, r.WithContext(ctx))
+	if !w.begun && errors.Is(context.Cause(ctx), errCancelled) {
+		// A cancelled request has no answer (MCP, utilities/cancellation): the
+		// client gets a stream on which nothing comes.
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+// forget makes mcp-go drop the session that it remembers after an initialize, in
+// the one way that it offers. All that it would be good for is to answer every
+// call as a stream once one call was.
+func (f *front) forget(r *http.Request, name string) {
+	end, err := http.NewRequestWithContext(context.WithoutCancel(r.Context()), http.MethodDelete, "/mcp", nil)
+	if err == nil && name != "" {
+		end.Header.Set(sessionName, name)
+		end.Host = "localhost"
+		f.endpoint.ServeHTTP(discard{}, end)
+	}
+}
+
+type discard struct{}
+
+func (discard) Header() http.Header         { return http.Header{} }
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+func (discard) WriteHeader(int)             {}
+
+// inSession is the session of its principal that the request names; if there is
+// none, the request is answered.
+func (f *front) inSession(w *patient, r *http.Request, id json.RawMessage) (session, bool) {
+	name := r.Header.Get(sessionName)
+	if name == "" {
+		answer(w, http.StatusBadRequest, id, refusal(mcp.INVALID_REQUEST, "the header Mcp-Session-Id is missing: send initialize first"))
+		return session{}, false
+	}
+	s, ok := f.sessions.open(name, callerOf(r.Context()).Subject())
+	if !ok {
+		answer(w, http.StatusNotFound, id, refusal(mcp.INVALID_REQUEST, "there is no such session: send initialize again"))
+	}
+	return s, ok
 }
 
 // statusOf is the HTTP status of a JSON-RPC error. The old era answers a method
@@ -240,14 +214,14 @@ func statusOf(e *rpcError, modern bool) int {
 	return http.StatusOK
 }
 
-func answer(w http.ResponseWriter, status int, id []byte, e *rpcError) {
+func answer(w http.ResponseWriter, status int, id json.RawMessage, e *rpcError) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	w.Write(e.answer(id))
 }
 
 // later refuses what may be tried again.
-func later(w http.ResponseWriter, status int, id []byte, reason string) {
+func later(w http.ResponseWriter, status int, id json.RawMessage, reason string) {
 	w.Header().Set("Retry-After", "1")
 	answer(w, status, id, refusal(mcp.INTERNAL_ERROR, "%s; try again in a second", reason))
 }

@@ -1,7 +1,6 @@
 package mcpserver
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,20 +20,26 @@ import (
 // tokens authenticate several principals.
 type tokens map[string]authz.Principal
 
-func (t tokens) Authenticate(r *http.Request) (authz.Principal, error) {
+func (t tokens) Authenticate(r *http.Request) (tools.Caller, error) {
 	p, ok := t[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
 	if !ok {
-		return p, errors.New("unknown")
+		return tools.Caller{}, errors.New("unknown")
 	}
-	return p, nil
+	return tools.Caller{Principal: p}, nil
 }
 
 // shared serves alice and mallory.
 func shared(t testing.TB, ctx context.Context, s *Server) *httptest.Server {
 	t.Helper()
+	return sharedBy(t, ctx, s, nil)
+}
+
+// sharedBy is shared with a key for sessions.
+func sharedBy(t testing.TB, ctx context.Context, s *Server, key []byte) *httptest.Server {
+	t.Helper()
 	srv := httptest.NewUnstartedServer(nil)
 	srv.Config.Handler = s.Handler(ctx, HTTPConfig{Auth: tokens{"alice": alice, "mallory": {Type: "User", ID: "mallory"}},
-		Hosts: []string{srv.Listener.Addr().String()}})
+		Hosts: []string{srv.Listener.Addr().String()}, SessionKey: key})
 	srv.Start()
 	t.Cleanup(srv.Close)
 	return srv
@@ -48,7 +53,18 @@ func send(t testing.TB, srv *httptest.Server, as, body string, header ...string)
 
 func do(t testing.TB, srv *httptest.Server, method, as, body string, header ...string) *http.Response {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, srv.URL+"/mcp", strings.NewReader(body))
+	return exchangeBody(t, srv, method, as, strings.NewReader(body), header...)
+}
+
+// post is send with a body whose length may not be known.
+func post(t testing.TB, srv *httptest.Server, as string, body io.Reader, header ...string) *http.Response {
+	t.Helper()
+	return exchangeBody(t, srv, http.MethodPost, as, body, header...)
+}
+
+func exchangeBody(t testing.TB, srv *httptest.Server, method, as string, body io.Reader, header ...string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, srv.URL+"/mcp", body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,8 +121,8 @@ func envelope(t testing.TB, resp *http.Response) tools.Envelope {
 	return m.Result.StructuredContent
 }
 
-// session begins a session of the old era.
-func session(t testing.TB, srv *httptest.Server, as string) string {
+// begin begins a session of the old era.
+func begin(t testing.TB, srv *httptest.Server, as string) string {
 	t.Helper()
 	resp := send(t, srv, as, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"old","version":"1"}}}`)
 	id := resp.Header.Get("Mcp-Session-Id")
@@ -120,7 +136,7 @@ const legacyList = `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`
 
 func TestSessionsBelongToTheirPrincipal(t *testing.T) {
 	srv := shared(t, t.Context(), newServer(t, ""))
-	own := "Mcp-Session-Id: " + session(t, srv, "alice")
+	own := "Mcp-Session-Id: " + begin(t, srv, "alice")
 	for _, tt := range []struct {
 		name, method, as, body string
 		header                 string
@@ -128,11 +144,13 @@ func TestSessionsBelongToTheirPrincipal(t *testing.T) {
 	}{
 		{"own", "POST", "alice", legacyList, own, 200},
 		{"another principal's", "POST", "mallory", legacyList, own, 404},
-		{"another principal's stream", "GET", "mallory", "", own, 404},
+		{"another principal's stream", "GET", "mallory", "", own, 405},
 		{"another principal's end", "DELETE", "mallory", "", own, 404},
 		{"invented", "POST", "alice", legacyList, "Mcp-Session-Id: mcp-session-3e4e4b4a-0000-4000-8000-000000000000", 404},
+		{"cut", "POST", "alice", legacyList, own[:len(own)-1], 404},
+		{"another's part", "POST", "alice", legacyList, own + ".x", 404},
 		{"none", "POST", "alice", legacyList, "X: y", 400},
-		{"no stream without one", "GET", "alice", "", "X: y", 400},
+		{"no stream without one", "GET", "alice", "", "X: y", 405},
 		{"still there", "POST", "alice", legacyList, own, 200},
 		{"ended by its owner", "DELETE", "alice", "", own, 200},
 		{"gone", "POST", "alice", legacyList, own, 404},
@@ -145,40 +163,94 @@ func TestSessionsBelongToTheirPrincipal(t *testing.T) {
 	}
 }
 
-func TestSessionBounds(t *testing.T) {
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	var ended []string
-	s := &sessions{now: func() time.Time { return now }, end: func(id string) { ended = append(ended, id) }, byID: map[string]*httpSession{}}
-	first := s.begin("alice")
-	for range sessionMost - 1 {
-		now = now.Add(time.Second)
-		s.begin("alice")
+// Whatever is changed of an id, and whoever else uses it, it opens nothing.
+func TestSessionIDs(t *testing.T) {
+	s := newSessions([]byte("key"))
+	v := newSession("2025-06-18", "an agent. with dots, and \u00e9")
+	id := s.seal(v, "User::alice")
+	if strings.Trim(id, "!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~") != "" {
+		t.Errorf("%q does not go into a header", id)
 	}
-	other := s.begin("bob")
-	if len(ended) != 0 || !s.use(first, "alice") {
-		t.Fatalf("%d ended", len(ended))
-	}
-	now = now.Add(time.Second)
-	s.use(other, "bob")
-	last := s.begin("alice") // the first was used just now: the second goes
-	if len(ended) != 1 || ended[0] == first || !s.use(first, "alice") || !s.use(last, "alice") || !s.use(other, "bob") {
-		t.Errorf("ended %q", ended)
-	}
-	for range 23 {
-		if now = now.Add(sessionIdle); !s.use(first, "alice") {
-			t.Fatal("a session in use ended")
+	for _, again := range []*sessions{s, newSessions([]byte("key"))} { // and after a restart
+		if got, ok := again.open(id, "User::alice"); !ok || got != v {
+			t.Errorf("%+v, %v", got, ok)
 		}
 	}
-	if s.use(last, "alice") {
-		t.Error("a session that was quiet for too long goes on")
+	if _, ok := newSessions(nil).open(id, "User::alice"); ok {
+		t.Error("another key opens it")
 	}
-	now = now.Add(sessionIdle)
-	if s.use(first, "alice") {
-		t.Error("a session outlived its life")
+	for i := range id {
+		for _, c := range []byte("A.b") {
+			if b := []byte(id); b[i] != c {
+				b[i] = c
+				// The last character of base64 may have bits that say nothing.
+				if got, ok := s.open(string(b), "User::alice"); ok && got != v {
+					t.Errorf("%q is taken for %q", b, id)
+				}
+			}
+		}
 	}
-	s.begin("alice")
-	if len(s.byID) != 1 {
-		t.Errorf("%d sessions are remembered", len(s.byID))
+	for _, subject := range []string{"", "User::alic", "User::alice1", "User::mallory"} {
+		if _, ok := s.open(id, subject); ok {
+			t.Errorf("%q has alice's session", subject)
+		}
+	}
+	for range endedMost {
+		s.end(newSession("x", ""))
+	}
+	s.end(v)
+	s.end(v)
+	if _, ok := s.open(id, "User::alice"); ok || len(s.ended) != endedMost || len(s.queue) != endedMost {
+		t.Errorf("ended, and open: %v; %d and %d ends are remembered", ok, len(s.ended), len(s.queue))
+	}
+}
+
+// A client that has begun a session goes on with it after a restart, and is the
+// same agent.
+func TestSessionsOutliveARestart(t *testing.T) {
+	key := []byte("the same key")
+	srv := sharedBy(t, t.Context(), newServer(t, ""), key)
+	own := "Mcp-Session-Id: " + begin(t, srv, "alice")
+	srv.Close()
+	s := newServer(t, "")
+	var seen tools.Event
+	s.Runner.Observe = func(e tools.Event) { seen = e }
+	srv = sharedBy(t, t.Context(), s, key)
+	e := envelope(t, send(t, srv, "alice", `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get_pet","arguments":{"petId":1}}}`, own))
+	if e.Status != tools.Done || seen.Agent != "old" {
+		t.Errorf("%+v, by %q", e, seen.Agent)
+	}
+	if resp := send(t, srv, "mallory", legacyList, own); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("another principal's: %s", resp.Status)
+	}
+}
+
+// A client that cancels a request gets no answer to it, and the next one is
+// answered as JSON even if this was a stream.
+func TestCancelledOverHTTP(t *testing.T) {
+	s := newServer(t, "")
+	srv := shared(t, t.Context(), s)
+	own := "Mcp-Session-Id: " + begin(t, srv, "alice")
+	ask := func(tool, args, meta string) string {
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":%q,"arguments":%s%s}}`, tool, args, meta)
+	}
+	held := envelope(t, send(t, srv, "alice", ask("delete_pet", `{"petId":1}`, ""), own))
+	for _, meta := range []string{"", `,"_meta":{"progressToken":1}`} {
+		answers := make(chan *http.Response, 1)
+		go func() {
+			answers <- send(t, srv, "alice", ask("exeat_resume", `{"handle":"`+held.Handle+`","wait_seconds":50}`, meta), own)
+		}()
+		until(t, s.aliceIsServed)
+		if resp := send(t, srv, "alice", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}`, own); resp.StatusCode != http.StatusAccepted {
+			t.Error(resp.Status)
+		}
+		resp := <-answers
+		if body := text(t, resp); resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" || strings.Contains(body, "result") || strings.Contains(body, "error") {
+			t.Errorf("%s %s %q", resp.Status, resp.Header, body)
+		}
+		if resp := send(t, srv, "alice", ask("get_pet", `{"petId":1}`, ""), own); resp.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("a stream once, streams for ever: %s", resp.Header)
+		}
 	}
 }
 
@@ -188,7 +260,7 @@ func TestNobodyCancelsAnothersCall(t *testing.T) {
 	s := newServer(t, "")
 	srv := shared(t, t.Context(), s)
 	held, waits := waiting(t, s, srv)
-	mine := session(t, srv, "mallory")
+	mine := begin(t, srv, "mallory")
 	cancelled := `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7%s}}`
 	for _, header := range [][]string{
 		nil, modern("notifications/cancelled", ""), {"Mcp-Session-Id: " + mine}, {"Mcp-Session-Id: "},
@@ -226,10 +298,12 @@ func waiting(t testing.TB, s *Server, srv *httptest.Server) (held tools.Envelope
 }
 
 // aliceIsServed reports whether one call of alice's is under way.
-func (s *Server) aliceIsServed() bool {
+func (s *Server) aliceIsServed() bool { return s.aliceHas(1) }
+
+func (s *Server) aliceHas(calls int) bool {
 	s.limits.mu.Lock()
 	defer s.limits.mu.Unlock()
-	return s.limits.by["User::alice"].calls == 1
+	return s.limits.by["User::alice"].calls == calls
 }
 
 // until waits for a condition that is about to come true.
@@ -246,12 +320,16 @@ func until(t testing.TB, ok func() bool) {
 	}
 }
 
+// aliceAgent is alice by the client of the new era in these tests.
+var aliceAgent = tools.Caller{Principal: alice, Agent: authz.Agent{ID: "modern"}}
+
 func TestLimits(t *testing.T) {
 	s := newServer(t, "")
 	s.limits = newLimiter(Limits{PerSecond: 1})
 	hour := time.Now().Add(time.Hour) // full buckets, which do not refill meanwhile
-	for _, subject := range []string{"User::alice", "User::mallory"} {
-		s.limits.request(subject, hour)
+	mallory := tools.Caller{Principal: authz.Principal{Type: "User", ID: "mallory"}, Agent: aliceAgent.Agent}
+	for _, c := range []tools.Caller{aliceAgent, mallory} {
+		s.limits.request(c, hour)
 	}
 	srv := shared(t, t.Context(), s)
 	get := func(as string) tools.Envelope {
@@ -282,7 +360,7 @@ func TestLimits(t *testing.T) {
 	}
 
 	s.limits = newLimiter(Limits{Concurrent: 1})
-	done := s.limits.call("User::alice", time.Now())
+	done := s.limits.call(aliceAgent, time.Now())
 	if e := get("alice"); e.Code != tools.RateLimited || !strings.Contains(e.Reason, "under way") {
 		t.Errorf("%+v", e)
 	}
@@ -297,7 +375,7 @@ func TestLimits(t *testing.T) {
 func TestHiddenToolsAreLimited(t *testing.T) {
 	s := newServer(t, `permit (principal, action == Petstore::Action::"get_pet", resource);`)
 	s.limits = newLimiter(Limits{PerSecond: 1})
-	s.limits.request("User::alice", time.Now().Add(time.Hour)) // a full bucket, which does not refill meanwhile
+	s.limits.request(aliceAgent, time.Now().Add(time.Hour)) // a full bucket, which does not refill meanwhile
 	srv := shared(t, t.Context(), s)
 	for range 20 {
 		if resp := send(t, srv, "alice", calls(1, "delete_pet", `{"petId":1}`), modern("tools/call", "delete_pet")...); resp.StatusCode != http.StatusBadRequest {
@@ -318,40 +396,91 @@ func TestLimiterForgets(t *testing.T) {
 	l := newLimiter(Limits{})
 	now := time.Now()
 	for i := range 1000 {
-		l.request(fmt.Sprint(i), now)
+		l.request(tools.Caller{Agent: authz.Agent{ID: fmt.Sprint(i % 100)}, Principal: authz.Principal{ID: fmt.Sprint(i / 100)}}, now)
 	}
-	l.request("alice", now.Add(2*time.Minute))
-	if len(l.by) != 1 {
+	l.request(aliceAgent, now.Add(2*time.Minute))
+	if len(l.by) != 2 { // she and her agent
 		t.Errorf("%d are remembered", len(l.by))
 	}
 }
 
-// A server that stops ends its streams, and answers who waits for a person.
-func TestStopEndsStreams(t *testing.T) {
+// What one agent has under way or asks for leaves room for the same principal's
+// other agents, and names without end get no more than the principal has.
+func TestAgentsShare(t *testing.T) {
+	now, other := time.Now(), tools.Caller{Principal: alice, Agent: authz.Agent{ID: "other"}}
+	l := newLimiter(Limits{PerSecond: 2, Concurrent: 3})
+	for range 3 {
+		if l.call(aliceAgent, now) == nil {
+			t.Fatal("an agent has less than it may")
+		}
+	}
+	if l.call(aliceAgent, now) != nil || l.call(other, now) == nil {
+		t.Error("one agent's calls count as another's")
+	}
+	for range 10 {
+		l.request(aliceAgent, now)
+	}
+	if l.request(aliceAgent, now) || !l.request(other, now) {
+		t.Error("one agent's requests count as another's")
+	}
+	calls, requests := 4, 11
+	for i := range 1000 {
+		c := tools.Caller{Principal: alice, Agent: authz.Agent{ID: fmt.Sprint(i)}}
+		if l.call(c, now) != nil {
+			calls++
+		}
+		if l.request(c, now) {
+			requests++
+		}
+	}
+	if calls != 12 || requests != 40 {
+		t.Errorf("%d calls and %d requests", calls, requests)
+	}
+}
+
+// A server that stops answers who waits for a person.
+func TestStopEndsWaiting(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	s := newServer(t, "")
-	srv := shared(t, ctx, s)
-	id := session(t, srv, "alice")
-	stream := do(t, srv, http.MethodGet, "alice", "", "Mcp-Session-Id: "+id)
-	if stream.StatusCode != http.StatusOK {
-		t.Fatal(stream.Status)
-	}
-	_, waits := waiting(t, s, srv)
+	_, waits := waiting(t, s, shared(t, ctx, s))
 	stop()
 	if e := <-waits; e.Status != tools.Pending {
 		t.Errorf("%+v", e)
 	}
-	if _, err := bufio.NewReader(stream.Body).ReadString(0); !errors.Is(err, io.EOF) {
-		t.Errorf("the stream ended with %v", err)
+}
+
+// A body counts for what has arrived of it, whether or not its length is said:
+// more calls than would fit if each were as large as it may be wait at once.
+func TestBodiesCountAsTheyArrive(t *testing.T) {
+	s := newServer(t, "")
+	srv := shared(t, t.Context(), s)
+	held, first := waiting(t, s, srv)
+	const more = maxBodies/maxBody + 2
+	waits := make(chan tools.Envelope, more)
+	for i := range more {
+		go func() {
+			body := io.MultiReader(strings.NewReader(calls(100+i, "exeat_resume", `{"handle":"`+held.Handle+`","wait_seconds":50}`))) // of no known length
+			waits <- envelope(t, post(t, srv, "alice", body, modern("tools/call", "exeat_resume")...))
+		}()
 	}
+	until(t, func() bool { return s.aliceHas(more + 1) })
+	if e := envelope(t, send(t, srv, "alice", calls(1, "exeat_cancel", `{"handle":"`+held.Handle+`"}`), modern("tools/call", "exeat_cancel")...)); e.Status != tools.Cancelled {
+		t.Errorf("%+v", e)
+	}
+	for range more {
+		if e := <-waits; e.Status != tools.Cancelled {
+			t.Errorf("%+v", e)
+		}
+	}
+	<-first
 }
 
 // A message that does not arrive is not waited for, and a panic says nothing.
 func TestFrontRefuses(t *testing.T) {
 	s := newServer(t, "")
-	f := newFront(t.Context(), s)
+	f := newFront(t.Context(), s, nil)
 	f.bodyTime = time.Millisecond
-	srv := httptest.NewServer(authenticated(tokens{"alice": alice}, f))
+	srv := httptest.NewServer(authenticate(tokens{"alice": alice}, f))
 	defer srv.Close()
 	half, end := io.Pipe()
 	defer end.Close()
@@ -383,7 +512,9 @@ func TestFrontRefuses(t *testing.T) {
 
 	f.bodies.TryAcquire(maxBodies)
 	w = httptest.NewRecorder()
-	f.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader("{}")))
+	r = httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader("{}"))
+	r.Header.Set("Content-Type", "application/json")
+	f.ServeHTTP(w, r)
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}

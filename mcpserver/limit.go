@@ -6,22 +6,31 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/exeat/exeat/tools"
 )
 
-// Limits bound what one principal may do to the server, over all its agents and
-// sessions. A zero field stands for its default.
+// Limits bound what one agent of a principal may do to the server, over all its
+// sessions, and four times as much bounds what all of the principal's agents may
+// do together: an agent that asks without end leaves room for the others. A zero
+// field stands for its default.
+//
+// Agents give themselves their names, so one that invents names gets more, up to
+// what its principal has.
 type Limits struct {
 	PerSecond  int // requests on average, and five times as many at once; default 50
 	Concurrent int // tool calls under way; default 64
 }
 
-// limiter counts by principal.
+// together is how much more a principal may do than one of its agents.
+const together = 4
+
+// limiter counts by principal, and by principal and agent.
 type limiter struct {
 	Limits
-	burst int
-	mu    sync.Mutex
-	by    map[string]*usage
-	next  time.Time // when to forget the idle
+	mu   sync.Mutex
+	by   map[string]*usage
+	next time.Time // when to forget the idle
 }
 
 type usage struct {
@@ -31,48 +40,55 @@ type usage struct {
 
 func newLimiter(l Limits) *limiter {
 	l.PerSecond, l.Concurrent = cmp.Or(l.PerSecond, 50), cmp.Or(l.Concurrent, 64)
-	return &limiter{Limits: l, burst: 5 * l.PerSecond, by: map[string]*usage{}}
+	return &limiter{Limits: l, by: map[string]*usage{}}
 }
 
-// request takes one request of the principal from its allowance.
-func (l *limiter) request(subject string, now time.Time) bool {
+// request takes one request from the allowance of the caller's agent and from
+// that of its principal. One that is refused takes from neither.
+func (l *limiter) request(c tools.Caller, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.of(subject, now).bucket.AllowN(now, 1)
+	all := l.of(c.Subject(), together, now)
+	return all.bucket.TokensAt(now) >= 1 && l.of(agentKey(c), 1, now).bucket.AllowN(now, 1) && all.bucket.AllowN(now, 1)
 }
 
 // call counts a tool call as under way until the returned function is called;
 // that is nil if too many are.
-func (l *limiter) call(subject string, now time.Time) (done func()) {
+func (l *limiter) call(c tools.Caller, now time.Time) (done func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	u := l.of(subject, now)
-	if u.calls >= l.Concurrent {
+	all, own := l.of(c.Subject(), together, now), l.of(agentKey(c), 1, now)
+	if own.calls >= l.Concurrent || all.calls >= together*l.Concurrent {
 		return nil
 	}
-	u.calls++
+	all.calls++
+	own.calls++
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		u.calls--
+		all.calls--
+		own.calls--
 	}
 }
 
-// of returns the usage of a principal. The caller holds mu. A principal whose
-// bucket is full again is forgotten: a new one is the same.
-func (l *limiter) of(subject string, now time.Time) *usage {
+func agentKey(c tools.Caller) string { return c.Subject() + "\x00" + c.Agent.ID }
+
+// of returns the usage of a key that has times the allowance of an agent. The
+// caller holds mu. Who has a full bucket again is forgotten: a new one is the
+// same.
+func (l *limiter) of(key string, times int, now time.Time) *usage {
 	if now.After(l.next) {
 		l.next = now.Add(time.Minute)
-		for s, u := range l.by {
-			if u.calls == 0 && u.bucket.TokensAt(now) >= float64(l.burst) {
-				delete(l.by, s)
+		for k, u := range l.by {
+			if u.calls == 0 && u.bucket.TokensAt(now) >= float64(u.bucket.Burst()) {
+				delete(l.by, k)
 			}
 		}
 	}
-	u := l.by[subject]
+	u := l.by[key]
 	if u == nil {
-		u = &usage{bucket: rate.NewLimiter(rate.Limit(l.PerSecond), l.burst)}
-		l.by[subject] = u
+		u = &usage{bucket: rate.NewLimiter(rate.Limit(times*l.PerSecond), 5*times*l.PerSecond)}
+		l.by[key] = u
 	}
 	return u
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -19,7 +21,8 @@ type message struct {
 	id     json.RawMessage // nil if it is a notification
 	method string          // "" if it is a response
 	params map[string]json.RawMessage
-	modern bool // it carries the protocol version of 2026-07-28 or a later one
+	modern bool   // it carries the protocol version of 2026-07-28 or a later one
+	client string // the name that the client gives itself in it
 }
 
 // rpcError is the answer to a message that is refused (JSON-RPC 2.0, section 5.1).
@@ -53,27 +56,6 @@ const (
 	anID     kind = "a string or an integer"
 )
 
-// served are the methods of the protocol that reach mcp-go, and the parameters
-// that it gets to see. A response to the server's own requests is not among them:
-// exeat never asks the client for anything, and no answer of a client can
-// approve a call. Nor is subscriptions/listen: there is nothing to listen to.
-var served = map[string]map[string]kind{
-	"initialize":                {"protocolVersion": aText, "capabilities": anObject, "clientInfo": anObject},
-	"ping":                      {},
-	"server/discover":           {},
-	"tools/list":                {}, // and no cursor: the list is one page
-	"tools/call":                {"name": aText, "arguments": anObject},
-	"notifications/initialized": {},
-	"notifications/cancelled":   {"requestId": anID},
-}
-
-// needed are the parameters that a method cannot do without.
-var needed = map[string]string{
-	"initialize":              "protocolVersion",
-	"tools/call":              "name",
-	"notifications/cancelled": "requestId",
-}
-
 // Keys of _meta that are read.
 const (
 	metaVersion      = mcp.MetaKeyProtocolVersion
@@ -83,10 +65,10 @@ const (
 
 var integer = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,14})$`)
 
-// parse reads one message. Whatever two readers could understand differently is
+// parseMessage reads one message. Whatever two readers could understand differently is
 // refused. The message is returned even with an error as far as it was
 // understood, so that the answer can name its id.
-func parse(raw []byte) (message, *rpcError) {
+func parseMessage(raw []byte) (message, *rpcError) {
 	var m message
 	if !utf8.Valid(raw) || !json.Valid(raw) {
 		return m, refusal(mcp.PARSE_ERROR, "the message is not valid JSON in UTF-8")
@@ -121,11 +103,8 @@ func (m *message) accept(raw json.RawMessage) *rpcError {
 	if raw == nil || string(raw) == "null" {
 		raw = json.RawMessage("{}")
 	}
-	kinds, known := served[m.method]
-	names := []string{"_meta"}
-	for name := range kinds {
-		names = append(names, name)
-	}
+	spec := methods[m.method]
+	names := append(slices.Collect(maps.Keys(spec.params)), "_meta")
 	given, err := members(raw, "params", names...)
 	if err != nil {
 		return err
@@ -135,17 +114,15 @@ func (m *message) accept(raw json.RawMessage) *rpcError {
 	if err != nil {
 		return err
 	}
-	var version string
-	_ = json.Unmarshal(meta[metaVersion], &version) // no version is the old era
-	m.modern = mcp.IsModernProtocol(version)
-	if !known || m.modern && m.method == "initialize" { // which the new era does not have
+	m.modern, m.client = mcp.IsModernProtocol(textOf(meta[metaVersion])), nameIn(meta[metaClient])
+	if !spec.serves(m) {
 		return refusal(mcp.METHOD_NOT_FOUND, "this server has no method of that name")
 	}
-	if m.method == "tools/list" && given["cursor"] != nil && string(given["cursor"]) != "null" {
+	if c := given["cursor"]; m.method == "tools/list" && c != nil && string(c) != "null" && string(c) != `""` {
 		return refusal(mcp.INVALID_PARAMS, "params.cursor is none of this server's: the list has one page")
 	}
 	m.params = map[string]json.RawMessage{}
-	for name, kind := range kinds {
+	for name, kind := range spec.params {
 		v, ok := given[name]
 		switch {
 		case !ok || string(v) == "null":
@@ -155,8 +132,8 @@ func (m *message) accept(raw json.RawMessage) *rpcError {
 			m.params[name] = v
 		}
 	}
-	if name := needed[m.method]; name != "" && m.params[name] == nil {
-		return refusal(mcp.INVALID_PARAMS, "params.%s is missing", name)
+	if spec.needs != "" && m.params[spec.needs] == nil {
+		return refusal(mcp.INVALID_PARAMS, "params.%s is missing", spec.needs)
 	}
 	if len(meta) > 0 {
 		m.params["_meta"] = join(meta)
@@ -171,10 +148,28 @@ func (m *message) introduce() *rpcError {
 	}
 	if info := m.params["clientInfo"]; info != nil {
 		short, err := introduction(info)
-		m.params["clientInfo"] = short
+		m.params["clientInfo"], m.client = short, nameIn(short)
 		return err
 	}
 	return nil
+}
+
+// negotiate is the version that mcp-go gives the client of an initialize.
+func (m *message) negotiate() string {
+	return mcp.NegotiateLegacyVersion(textOf(m.params["protocolVersion"]))
+}
+
+// textOf is a JSON string, or "" if there is none.
+func textOf(raw json.RawMessage) (s string) {
+	_ = json.Unmarshal(raw, &s)
+	return s
+}
+
+// nameIn is the name in what a client says of itself.
+func nameIn(introduction json.RawMessage) string {
+	var info struct{ Name string }
+	_ = json.Unmarshal(introduction, &info)
+	return info.Name
 }
 
 // metaOf reads params._meta and keeps what exeat uses of it.

@@ -70,7 +70,7 @@ func TestParse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			m, err := parse([]byte(tt.in))
+			m, err := parseMessage([]byte(tt.in))
 			if tt.code != 0 {
 				if err == nil || err.code != tt.code || !strings.Contains(err.text, tt.says) {
 					t.Errorf("got %v of %+v, want %d: %s", err, m, tt.code, tt.says)
@@ -102,12 +102,12 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`[{"jsonrpc":"2.0","id":1,"method":"ping"}]`))
 	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{` + modernMeta + `}}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		m, err := parse(raw)
+		m, err := parseMessage(raw)
 		if err != nil || m.method == "" {
 			return
 		}
 		wire := m.wire()
-		again, err := parse(wire)
+		again, err := parseMessage(wire)
 		if err != nil {
 			t.Fatalf("%s is refused itself: %v", wire, err)
 		}
@@ -148,7 +148,7 @@ func compact(raw json.RawMessage) string {
 func BenchmarkParse(b *testing.B) {
 	raw := []byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{` + modernMeta + `,"name":"get_pet","arguments":{"petId":1}}}`)
 	for b.Loop() {
-		m, err := parse(raw)
+		m, err := parseMessage(raw)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -83,7 +83,7 @@ func (s *Server) resume(ctx context.Context, req mcp.CallToolRequest) tools.Resu
 	if serving, ok := ctx.Value(servingKey{}).(context.Context); ok {
 		defer context.AfterFunc(serving, cancel)()
 	}
-	return s.Runner.Resume(wait, s.caller(ctx), a.handle, a.wait, a.program)
+	return s.Runner.Resume(wait, callerOf(ctx), a.handle, a.wait, a.program)
 }
 
 // progress tells the client now and then that a call is still waiting, so that
@@ -114,7 +114,7 @@ func (s *Server) cancel(ctx context.Context, req mcp.CallToolRequest) tools.Resu
 	if bad != nil {
 		return *bad
 	}
-	return s.Runner.Cancel(ctx, s.caller(ctx), a.handle)
+	return s.Runner.Cancel(ctx, callerOf(ctx), a.handle)
 }
 
 func (s *Server) preview(ctx context.Context, req mcp.CallToolRequest) tools.Result {
@@ -122,9 +122,9 @@ func (s *Server) preview(ctx context.Context, req mcp.CallToolRequest) tools.Res
 	if bad != nil {
 		return *bad
 	}
-	return s.Runner.Previewed(s.caller(ctx), name, args)
+	return s.Runner.Previewed(callerOf(ctx), name, args)
 }
 
 func (s *Server) holds(ctx context.Context, _ mcp.CallToolRequest) tools.Result {
-	return s.Runner.Open(ctx, s.caller(ctx))
+	return s.Runner.Open(ctx, callerOf(ctx))
 }

@@ -48,7 +48,7 @@ func (s *Server) find(ctx context.Context, req mcp.CallToolRequest) tools.Result
 	if limit < 1 || limit > tools.MaxFound {
 		return invalid("/limit", fmt.Sprintf("must be an integer from 1 to %d", tools.MaxFound))
 	}
-	return s.Runner.Find(s.caller(ctx), query, limit)
+	return s.Runner.Find(callerOf(ctx), query, limit)
 }
 
 func (s *Server) describe(ctx context.Context, req mcp.CallToolRequest) tools.Result {
@@ -56,7 +56,7 @@ func (s *Server) describe(ctx context.Context, req mcp.CallToolRequest) tools.Re
 	if _, bad := ownArgs(req.Params.RawArguments, map[string]any{"name": &name, "pointer": &pointer}); bad != nil {
 		return *bad
 	}
-	return s.Runner.Description(s.caller(ctx), name, pointer)
+	return s.Runner.Description(callerOf(ctx), name, pointer)
 }
 
 func (s *Server) callFound(ctx context.Context, req mcp.CallToolRequest) tools.Result {
@@ -64,7 +64,7 @@ func (s *Server) callFound(ctx context.Context, req mcp.CallToolRequest) tools.R
 	if bad != nil {
 		return *bad
 	}
-	return s.Runner.Call(ctx, s.caller(ctx), name, args)
+	return s.Runner.Call(ctx, callerOf(ctx), name, args)
 }
 
 // toolArgs reads a tool's name, which has the given key, and its arguments as the
@@ -74,7 +74,7 @@ func toolArgs(req mcp.CallToolRequest, key string) (name string, args json.RawMe
 	if _, bad := ownArgs(req.Params.RawArguments, map[string]any{key: &name, "arguments": &args}); bad != nil {
 		return "", nil, bad
 	}
-	if len(args) > 0 && args[0] != '{' {
+	if len(args) > 0 && !is(args, anObject) {
 		res := invalid("/arguments", "must be an object")
 		return "", nil, &res
 	}
@@ -102,12 +102,27 @@ func ownArgs(raw json.RawMessage, targets map[string]any) (map[string]json.RawMe
 			res := invalid("", "there is an argument that the tool does not have")
 			return nil, &res
 		}
-		if json.Unmarshal(v, target) != nil || string(v) == "null" {
-			res := invalid("/"+name, "has the wrong type")
+		if string(v) == "null" { // how many hosts write what they leave out
+			delete(given, name)
+			continue
+		}
+		if kind, err := typeOf(target), json.Unmarshal(v, target); err != nil {
+			res := invalid("/"+name, "must be "+kind)
 			return nil, &res
 		}
 	}
 	return given, nil
+}
+
+// typeOf says what an argument must be that is read into the target.
+func typeOf(target any) string {
+	switch target.(type) {
+	case *int:
+		return "an integer"
+	case *string:
+		return string(aText)
+	}
+	return string(anObject)
 }
 
 func invalid(pointer, message string) tools.Result {

@@ -1,6 +1,3 @@
-// Package mcpserver serves tools over MCP, by stdio and streamable HTTP, in
-// both eras of the protocol (2025-11-25 and 2026-07-28). It decides who is
-// calling and nothing else: every call goes to tools.Runner.
 package mcpserver
 
 import (
@@ -33,7 +30,7 @@ type Config struct {
 	// Local is the principal of stdio, where the operating system says who
 	// calls.
 	Local authz.Principal
-	// Limits bound each principal.
+	// Limits bound each agent of each principal.
 	Limits Limits
 	// Mode says which tools are listed; the default is Auto.
 	Mode Mode
@@ -66,7 +63,8 @@ type Server struct {
 	Config
 	mcp     *server.MCPServer
 	limits  *limiter
-	limited rate.Sometimes // not every refusal is worth a line in the log
+	limited rate.Sometimes  // not every refusal is worth a line in the log
+	hidden  map[string]bool // tools that are found by search and not listed
 }
 
 // New returns a server with all tools registered. It fails if a pinned tool does
@@ -76,7 +74,7 @@ func New(cfg Config) (*Server, error) {
 	s.mcp = server.NewMCPServer("exeat", cfg.Version,
 		server.WithToolCapabilities(false),
 		server.WithInstructions(instructions),
-		server.WithToolFilter(s.visible),
+		server.WithToolFilter(s.keepVisible),
 		// What a principal may see can change with the policies.
 		server.WithMethodCacheHints(mcp.MethodToolsList, 60_000, mcp.CacheScopePrivate),
 	)
@@ -86,16 +84,30 @@ func New(cfg Config) (*Server, error) {
 	}
 	var list []server.ServerTool
 	for _, t := range own {
-		list = append(list, server.ServerTool{Tool: t.tool, Handler: s.guarded(t.tool.Name, t.handle)})
+		list = append(list, server.ServerTool{Tool: t.tool, Handler: s.guard(t.tool.Name, t.handle)})
 	}
 	for _, t := range listed {
-		list = append(list, server.ServerTool{Tool: Describe(t), Handler: s.guarded(t.Name, s.call)})
+		list = append(list, server.ServerTool{Tool: Describe(t), Handler: s.guard(t.Name, s.call)})
 	}
-	s.mcp.AddTools(list...)
 	if cfg.Mode.Searched(len(cfg.Runner.Tools())) {
 		cfg.Runner.Searchable()
+		list = append(list, s.unlisted(list)...)
 	}
+	s.mcp.AddTools(list...)
 	return s, nil
+}
+
+// unlisted are the tools that are found by search. Models call them by their own
+// names, too, which is the same call as one through call_tool.
+func (s *Server) unlisted(listed []server.ServerTool) (more []server.ServerTool) {
+	s.hidden = map[string]bool{}
+	for _, t := range s.Runner.Tools() {
+		if !slices.ContainsFunc(listed, func(l server.ServerTool) bool { return l.Tool.Name == t.Name }) {
+			s.hidden[t.Name] = true
+			more = append(more, server.ServerTool{Tool: mcp.NewTool(t.Name), Handler: s.guard(t.Name, s.call)})
+		}
+	}
+	return more
 }
 
 // offer is what a host gets listed in the server's mode: tools of exeat itself,
@@ -153,16 +165,17 @@ func Describe(t *tools.Tool) mcp.Tool {
 	return m
 }
 
-// visible keeps the tools that the caller could ever use.
-func (s *Server) visible(ctx context.Context, list []mcp.Tool) []mcp.Tool {
-	caller := s.caller(ctx)
+// keepVisible keeps the tools that the caller could ever use.
+func (s *Server) keepVisible(ctx context.Context, list []mcp.Tool) []mcp.Tool {
+	caller := callerOf(ctx)
 	kept := make([]mcp.Tool, 0, len(list))
 	for _, m := range list {
 		t, ok := s.Runner.Tool(m.Name)
 		switch {
+		case len(list) > 1 && s.hidden[m.Name]:
 		case !ok || s.Runner.Visible(caller, t):
 			kept = append(kept, m)
-		case len(list) == 1 && s.limits.request(caller.Subject(), time.Now()):
+		case len(list) == 1 && s.limits.request(caller, time.Now()):
 			// The list always has exeat's own tools too, so this is a call. What is
 			// beyond the limits is not recorded.
 			s.Runner.Hidden(caller, t)
@@ -174,22 +187,22 @@ func (s *Server) visible(ctx context.Context, list []mcp.Tool) []mcp.Tool {
 // call hands a tool call to the runner: the raw bytes of the arguments, never
 // their decoded form, which has lost digits and duplicate keys.
 func (s *Server) call(ctx context.Context, req mcp.CallToolRequest) tools.Result {
-	return s.Runner.Call(ctx, s.caller(ctx), req.Params.Name, req.Params.RawArguments)
+	return s.Runner.Call(ctx, callerOf(ctx), req.Params.Name, req.Params.RawArguments)
 }
 
-// guarded keeps a call within the limits, and turns its result into MCP's and a
+// guard keeps a call within the limits, and turns its result into MCP's and a
 // panic into a safe sentence. It never returns a Go error: mcp-go would show its
 // text to the agent.
-func (s *Server) guarded(name string, f func(context.Context, mcp.CallToolRequest) tools.Result) server.ToolHandlerFunc {
+func (s *Server) guard(name string, f func(context.Context, mcp.CallToolRequest) tools.Result) server.ToolHandlerFunc {
 	return func(ctx context.Context, req mcp.CallToolRequest) (out *mcp.CallToolResult, _ error) {
 		defer func() {
 			if v := recover(); v != nil {
-				s.panicked(name, v)
+				s.reportPanic(name, v)
 				out = result(tools.Result{Envelope: tools.Envelope{Status: tools.Failed, Code: tools.Internal,
 					Reason: "something went wrong inside exeat; if the call was a write, it may have been executed"}})
 			}
 		}()
-		done, refused := s.admit(s.caller(ctx), name)
+		done, refused := s.admit(callerOf(ctx), name)
 		if done == nil {
 			return result(refused), nil
 		}
@@ -198,25 +211,24 @@ func (s *Server) guarded(name string, f func(context.Context, mcp.CallToolReques
 	}
 }
 
-// request takes a message from its principal's allowance and reports whether it
+// request takes a message from its caller's allowance and reports whether it
 // was within. A call of a tool that there is takes itself from it later, when it
 // can be answered in the tool's own form.
-func (s *Server) request(subject string, m message) bool {
-	var name string
-	if m.method == "tools/call" && json.Unmarshal(m.params["name"], &name) == nil && s.mcp.GetTool(name) != nil {
+func (s *Server) request(caller tools.Caller, m message) bool {
+	if m.method == "tools/call" && s.mcp.GetTool(textOf(m.params["name"])) != nil {
 		return true
 	}
-	return s.limits.request(subject, time.Now())
+	return s.limits.request(caller, time.Now())
 }
 
-// admit takes a call from its principal's allowance. What is refused leaves no
+// admit takes a call from its caller's allowance. What is refused leaves no
 // entry, or a flood of calls would be a flood of entries; the log gets a line
 // now and then.
 func (s *Server) admit(caller tools.Caller, name string) (done func(), refused tools.Result) {
 	now, reason := time.Now(), ""
-	if !s.limits.request(caller.Subject(), now) {
+	if !s.limits.request(caller, now) {
 		reason = fmt.Sprintf("more than %d requests a second; nothing was executed, wait a second", s.limits.PerSecond)
-	} else if done = s.limits.call(caller.Subject(), now); done == nil {
+	} else if done = s.limits.call(caller, now); done == nil {
 		reason = fmt.Sprintf("%d calls are under way already; nothing was executed, wait for their answers", s.limits.Concurrent)
 	}
 	if done == nil {
@@ -231,7 +243,7 @@ func (s *Server) admit(caller tools.Caller, name string) (done func(), refused t
 	return done, refused
 }
 
-func (s *Server) panicked(name string, value any) {
+func (s *Server) reportPanic(name string, value any) {
 	if s.Panicked != nil {
 		s.Panicked(name, value)
 	}
@@ -265,29 +277,6 @@ func block(b tools.Block) mcp.Content {
 	return mcp.NewEmbeddedResource(mcp.BlobResourceContents{URI: "exeat:response", MIMEType: b.MediaType, Blob: data})
 }
 
-// caller is who stands behind a request: the principal from the transport, the
-// agent by the name it gives itself.
-func (s *Server) caller(ctx context.Context) tools.Caller {
-	c := tools.Caller{Principal: s.Local, Session: authz.Session{Transport: "stdio"}}
-	if p, ok := ctx.Value(principalKey{}).(authz.Principal); ok {
-		c.Principal = p
-		c.Session.Transport = "http"
-	}
-	info := server.RequestProtocolInfoFromContext(ctx)
-	session := server.ClientSessionFromContext(ctx)
-	if session != nil {
-		c.Session.ID = session.SessionID()
-	}
-	switch known, ok := session.(server.SessionWithClientInfo); {
-	case info != nil && info.ClientInfo != nil:
-		c.Agent.ID = info.ClientInfo.Name
-	case ok && (info == nil || !info.Modern):
-		c.Agent.ID = known.GetClientInfo().Name
-	}
-	c.Agent.ID = agentName(c.Agent.ID)
-	return c
-}
-
 // agentName bounds what a client calls itself.
 func agentName(s string) string {
 	const most = 100
@@ -300,13 +289,8 @@ func agentName(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-// localSubject is the principal of stdio, as limits and holds know it.
-func (s *Server) localSubject() string { return tools.Caller{Principal: s.Local}.Subject() }
-
-type (
-	principalKey struct{}
-	servingKey   struct{} // a context that ends when the server begins to stop
-)
+// servingKey is a context that ends when the server begins to stop.
+type servingKey struct{}
 
 // ListJSON is tools as tools/list would give them to a caller who may see all
 // of them: {"tools": […]}.

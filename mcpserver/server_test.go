@@ -91,8 +91,8 @@ func offering(t testing.TB, policy string, cfg Config) *Server {
 func serve(t testing.TB, s *Server) *httptest.Server {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(nil)
-	srv.Config.Handler = s.Handler(context.Background(), HTTPConfig{Auth: NewBearer("secret", alice), Hosts: []string{srv.Listener.Addr().String()},
-		Issuer: "http://exeat.test", JWKS: func() ([]byte, error) { return []byte(`{"keys":[]}`), nil }})
+	srv.Config.Handler = s.Handler(context.Background(), HTTPConfig{Auth: NewBearer("secret", alice, "it is in the test"), Hosts: []string{srv.Listener.Addr().String()},
+		JWKS: func() ([]byte, error) { return []byte(`{"keys":[]}`), nil }})
 	srv.Start()
 	t.Cleanup(srv.Close)
 	return srv
@@ -221,7 +221,12 @@ func TestHTTPRefusals(t *testing.T) {
 		{"too large", "POST", "/mcp", `{"x":"` + strings.Repeat("a", maxBody) + `"}`, auth, 413},
 		{"sessionless notification is dropped", "POST", "/mcp", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`, with("Mcp-Method", "notifications/cancelled"), 202},
 		{"keys", "GET", "/.well-known/jwks.json", "", nil, 200},
-		{"metadata", "GET", "/.well-known/oauth-authorization-server", "", nil, 200},
+		{"no metadata of endpoints that are not there", "GET", "/.well-known/oauth-authorization-server", "", nil, 404},
+		{"nor of a resource", "GET", "/.well-known/oauth-protected-resource/mcp", "", nil, 404},
+		{"nor a registration", "POST", "/register", "{}", nil, 404},
+		{"a slash at the end", "POST", "/mcp/", list, auth, 200},
+		{"the transport of 2024-11-05", "GET", "/sse", "", auth, 405},
+		{"the same without an address of its own", "GET", "/mcp", "", auth, 405},
 		{"nothing else", "GET", "/", "", auth, 404},
 	}
 	for _, tt := range tests {
@@ -340,7 +345,7 @@ func TestPanicIsASentence(t *testing.T) {
 	s := newServer(t, "")
 	var seen string
 	s.Panicked = func(tool string, v any) { seen = fmt.Sprint(tool, v) }
-	h := s.guarded("boom", func(context.Context, mcp.CallToolRequest) tools.Result { panic("secret inside") })
+	h := s.guard("boom", func(context.Context, mcp.CallToolRequest) tools.Result { panic("secret inside") })
 	res, err := h(context.Background(), mcp.CallToolRequest{})
 	b, _ := json.Marshal(res)
 	if err != nil || !res.IsError || strings.Contains(string(b), "secret") || seen != "boomsecret inside" {

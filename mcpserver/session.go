@@ -1,113 +1,123 @@
 package mcpserver
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
-	"errors"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
 	"net/http"
+	"strings"
 	"sync"
-	"time"
 
 	"github.com/mark3labs/mcp-go/server"
 )
 
-// Bounds on the sessions of the 2025-11-25 era.
 const (
-	sessionIdle = time.Hour      // quiet for longer, a session ends
-	sessionLife = 24 * time.Hour // and after this in any case
-	sessionMost = 100            // of one principal; a new one ends the one that was quiet longest
+	sessionName = "Mcp-Session-Id"
+	endedMost   = 1000 // ends of sessions that are remembered
 )
 
-// sessions are the sessions that were begun over HTTP. A session belongs to the
-// principal that began it: for anybody else there is none of that name. It
-// authenticates nobody.
+// session is what initialize negotiated with a client of the 2025-11-25 era.
+// It authenticates nobody: every request says by itself who makes it.
+type session struct {
+	id      string // short, for entries and policies
+	version string // of the protocol
+	agent   string // the name that the client gave itself
+}
+
+// sessions seals sessions into ids and opens them again. Nothing is kept here but
+// what clients ended, so an id outlives a restart and any time of quiet: many
+// clients never send initialize again. An id is only good for the principal that
+// it was made for.
 type sessions struct {
-	now func() time.Time
-	end func(id string) // makes mcp-go forget a session
+	key []byte
 
-	mu   sync.Mutex
-	byID map[string]*httpSession
+	mu    sync.Mutex
+	ended map[string]bool // by their short ids
+	queue []string        // the same, in order
 }
 
-type httpSession struct {
-	subject     string
-	begun, used time.Time
+func newSessions(key []byte) *sessions {
+	if len(key) == 0 {
+		key = make([]byte, sha256.Size)
+		rand.Read(key)
+	}
+	return &sessions{key: key, ended: map[string]bool{}}
 }
 
-// begin returns the id of a new session.
-func (s *sessions) begin(subject string) string {
-	now := s.now()
+// newSession begins a session.
+func newSession(version, agent string) session {
+	return session{id: "mcp_" + rand.Text(), version: version, agent: agent}
+}
+
+// seal is the id under which the principal's client names the session.
+func (s *sessions) seal(v session, subject string) string {
+	told := base64.RawURLEncoding.EncodeToString([]byte(v.version + " " + v.agent))
+	return v.id + "." + told + "." + base64.RawURLEncoding.EncodeToString(s.mac(v.id, told, subject))
+}
+
+func (s *sessions) mac(id, told, subject string) []byte {
+	h := hmac.New(sha256.New, s.key)
+	// Each part with its length, so that no two triples are the same text.
+	fmt.Fprintf(h, "exeat session 1\n%d:%s%d:%s%d:%s", len(id), id, len(told), told, len(subject), subject)
+	return h.Sum(nil)
+}
+
+// open is the session that the principal's client names, unless it was not made
+// here, for this principal, or has ended.
+func (s *sessions) open(name, subject string) (session, bool) {
+	parts := strings.Split(name, ".")
+	if len(parts) != 3 {
+		return session{}, false
+	}
+	mac, err := base64.RawURLEncoding.DecodeString(parts[2])
+	if err != nil || !hmac.Equal(mac, s.mac(parts[0], parts[1], subject)) {
+		return session{}, false
+	}
+	told, err := base64.RawURLEncoding.DecodeString(parts[1])
+	version, agent, ok := strings.Cut(string(told), " ")
+	if err != nil || !ok {
+		return session{}, false
+	}
 	s.mu.Lock()
-	var gone []string
-	oldest, own := "", 0
-	for id, v := range s.byID {
-		switch {
-		case over(v, now):
-			gone = append(gone, id)
-		case v.subject == subject:
-			if own++; oldest == "" || v.used.Before(s.byID[oldest].used) {
-				oldest = id
-			}
-		}
+	defer s.mu.Unlock()
+	return session{id: parts[0], version: version, agent: agent}, !s.ended[parts[0]]
+}
+
+// end makes a session unknown from now on, as long as this process lives.
+func (s *sessions) end(v session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended[v.id] {
+		return
 	}
-	if own >= sessionMost {
-		gone = append(gone, oldest)
+	if len(s.queue) == endedMost {
+		delete(s.ended, s.queue[0])
+		s.queue = s.queue[1:]
 	}
-	for _, id := range gone {
-		delete(s.byID, id)
+	s.ended[v.id] = true
+	s.queue = append(s.queue, v.id)
+}
+
+// ResolveSessionIdManager gives mcp-go the id that the front has sealed for an
+// initialize.
+func (s *sessions) ResolveSessionIdManager(r *http.Request) server.SessionIdManager {
+	if r == nil {
+		return sealedID("")
 	}
-	id := "mcp_" + rand.Text()
-	s.byID[id] = &httpSession{subject: subject, begun: now, used: now}
-	s.mu.Unlock()
-	for _, id := range gone {
-		s.end(id)
-	}
+	id, _ := r.Context().Value(sealedKey{}).(sealedID)
 	return id
 }
 
-// use reports whether the principal has this session, and marks it as used.
-func (s *sessions) use(id, subject string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	v := s.byID[id]
-	if v == nil || v.subject != subject || over(v, now) {
-		return false
-	}
-	v.used = now
-	return true
-}
+type sealedKey struct{}
 
-func over(s *httpSession, now time.Time) bool {
-	return now.Sub(s.used) > sessionIdle || now.Sub(s.begun) > sessionLife
-}
+// sealedID is a session's id in mcp-go's interface. What reaches mcp-go, the front
+// has checked.
+type sealedID string
 
-// ResolveSessionIdManager gives mcp-go the sessions of the request's principal.
-func (s *sessions) ResolveSessionIdManager(r *http.Request) server.SessionIdManager {
-	if r == nil {
-		return principalSessions{s, ""} // mcp-go's sweeper, which only ends sessions
-	}
-	return principalSessions{s, subjectOf(r.Context())}
-}
+func (id sealedID) Generate() string { return string(id) }
 
-// principalSessions are those of one principal, in mcp-go's interface.
-type principalSessions struct {
-	all     *sessions
-	subject string
-}
+func (sealedID) Validate(string) (terminated bool, err error) { return false, nil }
 
-func (p principalSessions) Generate() string { return p.all.begin(p.subject) }
-
-func (p principalSessions) Validate(id string) (terminated bool, err error) {
-	if !p.all.use(id, p.subject) {
-		return false, errors.New("no such session")
-	}
-	return false, nil
-}
-
-// Terminate forgets a session. Over HTTP, only its principal gets so far.
-func (p principalSessions) Terminate(id string) (notAllowed bool, err error) {
-	p.all.mu.Lock()
-	defer p.all.mu.Unlock()
-	delete(p.all.byID, id)
-	return false, nil
-}
+func (sealedID) Terminate(string) (notAllowed bool, err error) { return false, nil }

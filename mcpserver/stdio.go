@@ -9,9 +9,13 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/tools"
 )
 
 // Bounds of stdio.
@@ -31,7 +35,7 @@ const (
 func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	c := &stdio{server: s, out: out, session: newStdioSession(), calls: map[string]context.CancelCauseFunc{}}
+	c := &stdio{server: s, out: out, session: newStdioSession(), running: newRunning()}
 	if err := s.mcp.RegisterSession(work, c.session); err != nil {
 		return err
 	}
@@ -66,15 +70,11 @@ type stdio struct {
 	writing sync.Mutex
 	out     io.Writer
 	behind  sync.WaitGroup // requests being answered
-
-	mu    sync.Mutex
-	calls map[string]context.CancelCauseFunc // the same, by JSON-RPC id
+	running *running       // the same, by JSON-RPC id
+	agent   string         // the name that the client gave itself in initialize
 }
 
-var (
-	errTooLong   = fmt.Errorf("the message is longer than %d MiB", maxLine>>20)
-	errCancelled = errors.New("cancelled by the client")
-)
+var errTooLong = fmt.Errorf("the message is longer than %d MiB", maxLine>>20)
 
 // read gives the lines of in. A line that is too long is nil.
 func (c *stdio) read(ctx context.Context, in io.Reader) (<-chan []byte, <-chan error) {
@@ -130,7 +130,11 @@ func (c *stdio) take(ctx context.Context, line []byte) {
 		c.write(refusal(mcp.INVALID_REQUEST, "%v", errTooLong).answer(nil))
 		return
 	}
-	m, bad := parse(line)
+	m, bad := parseMessage(line)
+	if m.method == "initialize" && bad == nil {
+		c.agent = m.client
+	}
+	caller := c.caller(m)
 	switch {
 	case m.id == nil && m.method != "":
 		if bad == nil {
@@ -139,50 +143,47 @@ func (c *stdio) take(ctx context.Context, line []byte) {
 	case bad != nil:
 		c.write(bad.answer(m.id))
 	case m.method == "": // a response, and nothing was asked
-	case !c.server.request(c.server.localSubject(), m):
+	case !c.server.request(caller, m):
 		c.write(refusal(mcp.INTERNAL_ERROR, "too many requests; try again in a second").answer(m.id))
 	default:
-		c.request(ctx, m)
+		c.request(withCaller(ctx, caller), m)
 	}
 }
 
+// caller is who sends a message: the principal is who started this process.
+func (c *stdio) caller(m message) tools.Caller {
+	agent := c.agent
+	if m.modern {
+		agent = m.client
+	}
+	return tools.Caller{Principal: c.server.Local, Agent: authz.Agent{ID: agentName(agent)},
+		Session: authz.Session{ID: c.session.SessionID(), Transport: "stdio"}}
+}
+
 func (c *stdio) notification(ctx context.Context, m message) {
-	if m.method != "notifications/cancelled" {
-		c.server.mcp.HandleMessage(ctx, m.wire())
+	if methods[m.method].by == byTransport {
+		c.running.cancel(string(m.params["requestId"]))
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if cancel := c.calls[string(m.params["requestId"])]; cancel != nil {
-		cancel(errCancelled)
-	}
+	c.server.mcp.HandleMessage(ctx, m.wire())
 }
 
 // request answers in the background: a call may wait long.
 func (c *stdio) request(ctx context.Context, m message) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	id := string(m.id)
-	c.mu.Lock()
-	var bad *rpcError
-	switch {
-	case c.calls[id] != nil:
-		bad = refusal(mcp.INVALID_REQUEST, "a request with this id is being answered")
-	case len(c.calls) >= maxBehind:
-		bad = refusal(mcp.INTERNAL_ERROR, "too many requests are being answered; wait for some")
-	default:
-		c.calls[id] = cancel
-	}
-	c.mu.Unlock()
-	if bad != nil {
+	done := c.running.begin(string(m.id), maxBehind, cancel)
+	if done == nil {
 		cancel(nil)
+		bad := refusal(mcp.INTERNAL_ERROR, "too many requests are being answered; wait for some")
+		if c.running.has(string(m.id)) {
+			bad = refusal(mcp.INVALID_REQUEST, "a request with this id is being answered")
+		}
 		c.write(bad.answer(m.id))
 		return
 	}
 	c.behind.Go(func() {
 		b := c.answer(ctx, m)
-		c.mu.Lock()
-		delete(c.calls, id)
-		c.mu.Unlock()
+		done()
 		// A cancelled request has no answer (MCP, utilities/cancellation).
 		if !errors.Is(context.Cause(ctx), errCancelled) {
 			c.write(b)
@@ -194,7 +195,7 @@ func (c *stdio) request(ctx context.Context, m message) {
 func (c *stdio) answer(ctx context.Context, m message) (b []byte) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.server.panicked(m.method, v)
+			c.server.reportPanic(m.method, v)
 			b = refusal(mcp.INTERNAL_ERROR, "something went wrong inside exeat").answer(m.id)
 		}
 	}()
@@ -263,9 +264,7 @@ func (c *stdio) drain(most time.Duration, cancel context.CancelFunc) {
 // stdioSession is the client as mcp-go knows it.
 type stdioSession struct {
 	notifications chan mcp.JSONRPCNotification
-	mu            sync.Mutex
-	ready         bool
-	info          mcp.Implementation
+	ready         atomic.Bool
 }
 
 func newStdioSession() *stdioSession {
@@ -276,28 +275,6 @@ func (s *stdioSession) SessionID() string { return "stdio" }
 
 func (s *stdioSession) NotificationChannel() chan<- mcp.JSONRPCNotification { return s.notifications }
 
-func (s *stdioSession) Initialize() { s.set(func() { s.ready = true }) }
+func (s *stdioSession) Initialize() { s.ready.Store(true) }
 
-func (s *stdioSession) Initialized() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ready
-}
-
-func (s *stdioSession) GetClientInfo() mcp.Implementation {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.info
-}
-
-func (s *stdioSession) SetClientInfo(i mcp.Implementation) { s.set(func() { s.info = i }) }
-
-func (s *stdioSession) GetClientCapabilities() (none mcp.ClientCapabilities) { return none }
-
-func (s *stdioSession) SetClientCapabilities(mcp.ClientCapabilities) {}
-
-func (s *stdioSession) set(change func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	change()
-}
+func (s *stdioSession) Initialized() bool { return s.ready.Load() }

@@ -65,7 +65,7 @@ type config struct {
 	Quiet quietConfig `yaml:"quiet"`
 	// Holds bounds how long calls wait.
 	Holds holdsConfig `yaml:"holds"`
-	// Limits bound what one principal may ask of the MCP server.
+	// Limits bound what one agent of a principal may ask of the MCP server.
 	Limits limitsConfig `yaml:"limits"`
 	// Timeout bounds one request to an API.
 	Timeout time.Duration `yaml:"timeout"`

@@ -127,16 +127,20 @@ func (g *gateway) http(ctx context.Context) (http.Handler, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	sessions, err := g.keys.Secret("sessions")
+	if err != nil {
+		return nil, "", err
+	}
 	bearer := base64.RawURLEncoding.EncodeToString(secret)
 	s, err := g.mcp()
 	if err != nil {
 		return nil, "", err
 	}
 	return s.Handler(ctx, mcpserver.HTTPConfig{
-		Auth:   mcpserver.NewBearer(bearer, principal(g.cfg)),
-		Hosts:  hostNames(g.cfg.Listen),
-		Issuer: g.cfg.issuer(),
-		JWKS:   func() ([]byte, error) { return g.keys.JWKS(g.runner.Now()) },
+		Auth:       mcpserver.NewBearer(bearer, principal(g.cfg), "exeat http prints the token in its terminal when it starts"),
+		Hosts:      hostNames(g.cfg.Listen),
+		SessionKey: sessions,
+		JWKS:       func() ([]byte, error) { return g.keys.JWKS(g.runner.Now()) },
 	}), bearer, nil
 }
 

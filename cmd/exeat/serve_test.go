@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -37,53 +38,102 @@ func (w *watched) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// The README's second command, from its start to a client's call and its end.
-func TestHTTPCommand(t *testing.T) {
-	dir := t.TempDir()
-	t.Setenv("XDG_STATE_HOME", dir)
-	spec := filepath.Join(dir, "petstore.yaml")
-	if err := os.WriteFile(spec, petstore.Document, 0o600); err != nil {
-		t.Fatal(err)
-	}
+// serving is an `exeat http` that runs.
+type serving struct {
+	printed *watched
+	end     func() int // stops it and gives its exit code
+	url     string
+	auth    string
+}
+
+// startHTTP runs `exeat http` on the pet shop's document and waits until it serves.
+func startHTTP(t *testing.T, spec, listen string) *serving {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	printed := &watched{want: regexp.MustCompile(`MCP at (\S+) with the header  Authorization: (Bearer \S+)`), found: make(chan []string, 1)}
 	ended := make(chan int, 1)
 	go func() {
-		ended <- execute(ctx, []string{"http", spec, "--base-url", "http://127.0.0.1:1", "--listen", "127.0.0.1:0", "--inbox-listen", "127.0.0.1:0"},
+		ended <- execute(ctx, []string{"http", spec, "--base-url", "http://127.0.0.1:1", "--listen", listen, "--inbox-listen", "127.0.0.1:0"},
 			strings.NewReader(""), printed, printed)
 	}()
-	var m []string
+	end := sync.OnceValue(func() int { cancel(); return <-ended })
 	select {
-	case m = <-printed.found:
+	case m := <-printed.found:
+		t.Cleanup(func() { end() })
+		return &serving{printed: printed, end: end, url: m[1], auth: m[2]}
 	case code := <-ended:
+		cancel()
 		t.Fatalf("ended with %d: %s", code, printed.text.String())
+		return nil
 	}
-	c, err := client.NewStreamableHttpClient(m[1], transport.WithHTTPHeaders(map[string]string{"Authorization": m[2]}))
+}
+
+// connect is mcp-go's own client, with a session of the old era.
+func (s *serving) connect(t *testing.T) *client.Client {
+	t.Helper()
+	c, err := client.NewStreamableHttpClient(s.url, transport.WithHTTPHeaders(map[string]string{"Authorization": s.auth}))
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { c.Close() })
 	var hello mcp.InitializeRequest
 	hello.Params.ProtocolVersion = "2025-11-25"
 	hello.Params.ClientInfo = mcp.Implementation{Name: "test", Version: "1"}
-	if err := c.Start(ctx); err != nil {
+	if err := c.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Initialize(ctx, hello); err != nil {
+	if _, err := c.Initialize(t.Context(), hello); err != nil {
 		t.Fatal(err)
 	}
-	list, err := c.ListTools(ctx, mcp.ListToolsRequest{})
+	return c
+}
+
+// petstoreFile writes the pet shop's document into a folder of the test's own,
+// where exeat's files go, too.
+func petstoreFile(t *testing.T) (spec string) {
+	t.Helper()
+	dir := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", dir)
+	spec = filepath.Join(dir, "petstore.yaml")
+	if err := os.WriteFile(spec, petstore.Document, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return spec
+}
+
+// The README's second command, from its start to a client's call and its end.
+func TestHTTPCommand(t *testing.T) {
+	s := startHTTP(t, petstoreFile(t), "127.0.0.1:0")
+	list, err := s.connect(t).ListTools(t.Context(), mcp.ListToolsRequest{})
 	if err != nil || len(list.Tools) != 13 {
 		t.Errorf("%d tools: %v", len(list.Tools), err)
 	}
-	c.Close()
-	cancel()
-	if code := <-ended; code != 0 {
+	if code := s.end(); code != 0 {
 		t.Errorf("ended with %d", code)
 	}
 	for _, line := range []string{"9 tools (4 read, 5 write)", "the built-in default", "log in once", "search_pets counts as a read"} {
-		if !strings.Contains(printed.text.String(), line) {
-			t.Errorf("the start does not say %q: %s", line, printed.text.String())
+		if !strings.Contains(s.printed.text.String(), line) {
+			t.Errorf("the start does not say %q: %s", line, s.printed.text.String())
 		}
+	}
+}
+
+// A client that exeat was restarted under goes on: most clients never send
+// initialize again.
+func TestClientsOutliveARestart(t *testing.T) {
+	spec := petstoreFile(t)
+	first := startHTTP(t, spec, "127.0.0.1:0")
+	c := first.connect(t)
+	if code := first.end(); code != 0 {
+		t.Fatalf("ended with %d", code)
+	}
+	u, err := url.Parse(first.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	startHTTP(t, spec, u.Host)
+	list, err := c.ListTools(t.Context(), mcp.ListToolsRequest{})
+	if err != nil || len(list.Tools) != 13 {
+		t.Errorf("%+v: %v", list, err)
 	}
 }

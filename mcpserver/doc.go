@@ -1,0 +1,19 @@
+// Package mcpserver serves tools over MCP, by stdio and streamable HTTP, in
+// both eras of the protocol (2025-11-25 and 2026-07-28). It decides who is
+// calling and nothing else: every call goes to tools.Runner.
+//
+// What a message meets on its way, and the file that answers for it:
+//
+//	http.go     which paths there are, and which hosts and origins may ask
+//	auth.go     who makes an HTTP request, and what a 401 says
+//	front.go    one HTTP request: read it whole, let it through or refuse it
+//	body.go     how much of it is read, and how long it may take
+//	session.go  the ids of the old era's sessions, which need no memory
+//	stdio.go    the same for a client on stdin and stdout
+//	running.go  requests that are being answered, so that a client can cancel one
+//	message.go  one JSON-RPC message, read once and strictly
+//	methods.go  the table of methods: which era, who says it, who answers it
+//	limit.go    how much one principal and one agent may ask
+//	server.go   which tools are listed, and a call on its way to the runner
+//	own.go      exeat's own tools; search.go those that stand for many others
+package mcpserver

@@ -1,0 +1,64 @@
+package mcpserver
+
+// eras are versions of the protocol: the old one begins with initialize, the new
+// one names its version in every message.
+type eras int
+
+const (
+	oldEra eras = 1 << iota
+	newEra
+)
+
+// direction says who sends a method and whether it is answered.
+type direction int
+
+const (
+	asks  direction = iota + 1 // the client, who gets an answer
+	tells                      // the client, who gets none
+	told                       // exeat, who gets none
+)
+
+// handler is who acts on a method.
+type handler int
+
+const (
+	byProtocol  handler = iota + 1 // mcp-go
+	byTransport                    // the loop of stdio or the front of HTTP
+)
+
+// method is what exeat lets through of one method of the protocol.
+type method struct {
+	eras   eras
+	way    direction
+	by     handler
+	params map[string]kind // those that mcp-go gets to see
+	needs  string          // the parameter that it cannot do without
+}
+
+// methods are all that there are. A capability that comes gets its line here. A
+// request of exeat to a client is not among them: exeat never asks a client for
+// anything, and no answer of a client can approve a call. Nor is
+// subscriptions/listen: there is nothing to listen to.
+var methods = map[string]method{
+	"initialize":                {oldEra, asks, byProtocol, map[string]kind{"protocolVersion": aText, "capabilities": anObject, "clientInfo": anObject}, "protocolVersion"},
+	"server/discover":           {oldEra | newEra, asks, byProtocol, nil, ""}, // the old era is told which version it needs
+	"ping":                      {oldEra | newEra, asks, byProtocol, nil, ""},
+	"tools/list":                {oldEra | newEra, asks, byProtocol, nil, ""}, // and no cursor: the list is one page
+	"tools/call":                {oldEra | newEra, asks, byProtocol, map[string]kind{"name": aText, "arguments": anObject}, "name"},
+	"notifications/initialized": {oldEra | newEra, tells, byProtocol, nil, ""},
+	"notifications/cancelled":   {oldEra | newEra, tells, byTransport, map[string]kind{"requestId": anID}, "requestId"},
+	"notifications/progress":    {oldEra | newEra, told, byProtocol, nil, ""},
+}
+
+// serves reports whether a client may send m: by its era and its form. What is
+// answered has an id, and what is not has none.
+func (spec method) serves(m *message) bool {
+	era, way := oldEra, asks
+	if m.modern {
+		era = newEra
+	}
+	if m.id == nil {
+		way = tells
+	}
+	return spec.eras&era != 0 && spec.way == way
+}
