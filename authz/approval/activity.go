@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/exeat/exeat/store"
@@ -17,7 +16,6 @@ import (
 
 // Bounds of the activity page: entries looked at, calls shown, columns drawn.
 const (
-	activityEntries = 5_000
 	activityCalls   = 200
 	activityColumns = 24
 )
@@ -263,13 +261,4 @@ func (in *Inbox) chain(w http.ResponseWriter, r *http.Request, s session) error 
 		return ErrNotFound
 	}
 	return render(w, http.StatusOK, "chain.html", p)
-}
-
-// spelt is text as visible shows it, for places that hold no elements.
-func spelt(s string) string {
-	var b strings.Builder
-	for _, p := range visible(s) {
-		b.WriteString(p.Text)
-	}
-	return b.String()
 }

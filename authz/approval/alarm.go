@@ -11,10 +11,7 @@ import (
 
 // tampered is how a hold that was changed in the database is listed: no state
 // that a hold can have.
-const (
-	tampered     = "tampered"
-	tamperedText = "This call was changed in the database after it was made. It cannot be decided; nothing is sent."
-)
+const tampered = "tampered"
 
 // Bounds of what the inbox tells of tampering.
 const (
@@ -22,37 +19,41 @@ const (
 	maxAlarms  = 100
 )
 
-// alarm is a hold that was found to be tampered with.
-type alarm struct {
-	id string
-	at time.Time
+// Alarm is a hold that was found to be tampered with.
+type Alarm struct {
+	ID string
+	At time.Time
 }
+
+// Alarms lists the holds that this process has found to be tampered with within
+// the last day, oldest first.
+func (s *Service) Alarms() []Alarm { return s.alarms.since(s.now().Add(-alarmShown)) }
 
 // alarms are the holds that this process has found to be tampered with, oldest
 // first.
 type alarms struct {
 	mu   sync.Mutex
-	list []alarm
+	list []Alarm
 }
 
 // raise reports whether the hold is new among the alarms.
 func (a *alarms) raise(id string, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if slices.ContainsFunc(a.list, func(x alarm) bool { return x.id == id }) {
+	if slices.ContainsFunc(a.list, func(x Alarm) bool { return x.ID == id }) {
 		return false
 	}
-	if a.list = append(a.list, alarm{id, now}); len(a.list) > maxAlarms {
+	if a.list = append(a.list, Alarm{id, now}); len(a.list) > maxAlarms {
 		a.list = a.list[1:]
 	}
 	return true
 }
 
 // since lists the alarms from a time on.
-func (a *alarms) since(t time.Time) []alarm {
+func (a *alarms) since(t time.Time) []Alarm {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(a.list), func(x alarm) bool { return x.at.Before(t) })
+	return slices.DeleteFunc(slices.Clone(a.list), func(x Alarm) bool { return x.At.Before(t) })
 }
 
 // condemn ends a hold that is not what exeat stored and writes the entry of it.

@@ -2,6 +2,7 @@ package approval
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"html"
 	"net/http"
@@ -147,7 +148,7 @@ func TestNothingUnderTheFinger(t *testing.T) {
 	for _, size := range [][2]int64{{360, 740}, {1280, 800}} {
 		browse(t, ctx, emulate(size[0], size[1], false))
 		for _, button := range []string{"form.approve button", "form.deny button"} {
-			h := s.open(call(alice, newHandle()))
+			h := s.open(call(alice, rand.Text()))
 			s.open(callOf(alice, "claude", "a", "delete_pet", int(size[0]))) // something else waits
 			browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+h.ID), chromedp.WaitVisible(button), chromedp.ScrollIntoView(button))
 			at, err := chromedp.Run(ctx, chromedp.Evaluate[[]float64](`(() => { const r = document.querySelector('`+button+`').getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]; })()`))

@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"crypto/rand"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,7 +13,7 @@ import (
 )
 
 func heldWith(method, media, was, body string) store.Hold {
-	h := call(alice, newHandle())
+	h := call(alice, rand.Text())
 	h.Request.Method, h.Request.ContentType, h.Request.Body = method, media, []byte(body)
 	h.Before = &store.Before{At: h.Created, Tool: "get_pet", Status: 200, Digest: "x", Value: []byte(was), Checked: true}
 	return h

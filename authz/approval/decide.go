@@ -30,7 +30,7 @@ func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) 
 	typed := false
 	err := s.update(ctx, func(tx *store.Tx) (err error) {
 		now = s.now()
-		typed = v.Approve && s.Tired(who.name(), now) != ""
+		typed = v.Approve && s.tired(who.name(), now) != ""
 		h, refused, err = s.decideIn(tx, id, v, now, func(h store.Hold) (Person, error) {
 			strong, err := s.sign(tx, h, who, v, now)
 			if err == nil && v.Approve {
@@ -78,7 +78,7 @@ func (s *Service) decideIn(tx *store.Tx, id string, v Verdict, now time.Time, si
 	d := s.mayDecide(h, who, now)
 	entry.Policies = d.Policies // that let the person decide, or did not
 	entry.Took = s.took(who.name(), h.ID, now).Milliseconds()
-	if v.Approve && v.Signed == nil && s.Tired(who.name(), now) != "" {
+	if v.Approve && v.Signed == nil && s.tired(who.name(), now) != "" {
 		entry.Note = typedNote
 	}
 	if d.Outcome != authz.Allow {

@@ -139,8 +139,15 @@ func (s *Service) noteDecision(person string, d decided) {
 }
 
 // Tired says why the next approval of a person has to be typed; "" if it has
-// not. Times in the future count as now: a clock that jumps makes nobody fresh.
-func (s *Service) Tired(person string, now time.Time) string {
+// not.
+func (s *Service) Tired(ctx context.Context, person string) (string, error) {
+	err := s.recall(ctx, person)
+	return s.tired(person, s.now()), err
+}
+
+// tired is Tired of what is remembered. Times in the future count as now: a
+// clock that jumps makes nobody fresh.
+func (s *Service) tired(person string, now time.Time) string {
 	if s.Fatigue == nil {
 		return ""
 	}
@@ -180,7 +187,7 @@ func ToType(h store.Hold) string {
 // confirm is ErrConfirm if an approval had to be typed and was not. signed says
 // that a passkey signed it.
 func (s *Service) confirm(person string, signed bool, want, typed string, now time.Time) error {
-	if signed || s.Tired(person, now) == "" || strings.TrimSpace(typed) == want {
+	if signed || s.tired(person, now) == "" || strings.TrimSpace(typed) == want {
 		return nil
 	}
 	return ErrConfirm
@@ -226,3 +233,5 @@ func (s *Service) habits(ctx context.Context, person string, now time.Time) (h h
 	}
 	return h, err
 }
+
+const activityEntries = 5_000

@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"strings"
@@ -14,13 +15,19 @@ import (
 func (s *site) tiring(n int, look time.Duration) (last answer) {
 	s.t.Helper()
 	for range n {
-		h := s.open(call(alice, newHandle()))
+		h := s.open(call(alice, rand.Text()))
 		s.want(s.get("/h/"+h.ID), http.StatusOK, "")
 		s.pass(look)
 		last = s.post("/h/"+h.ID, s.form(h, "approve"))
 		s.want(last, http.StatusSeeOther, "")
 	}
 	return last
+}
+
+// restart is another process on the same database.
+func (s *site) restart() {
+	s.Service = &Service{Store: s.Store, Engine: s.Engine, Key: s.Key, Now: s.Now, MaxOpen: s.MaxOpen, Fatigue: s.Fatigue}
+	s.inbox.Service = s.Service
 }
 
 // After a streak of fast approvals, or very many, the next one has to be typed,
@@ -41,26 +48,26 @@ func TestFatigue(t *testing.T) {
 		"it went back, slowly": {func(s *site) { s.tiring(30, 5*time.Second); s.pass(-time.Hour) }, true},
 		"without the page": {func(s *site) {
 			for range 5 {
-				s.approve(s.open(call(alice, newHandle())))
+				s.approve(s.open(call(alice, rand.Text())))
 			}
 		}, true},
 		"a denial between": {func(s *site) {
 			s.tiring(4, time.Second)
-			h := s.open(call(alice, newHandle()))
+			h := s.open(call(alice, rand.Text()))
 			s.want(s.post("/h/"+h.ID, s.form(h, "deny")), http.StatusSeeOther, "")
 			s.tiring(4, time.Second)
 		}, false},
-		"after a restart":    {func(s *site) { s.tiring(5, time.Second); s.pace = pace{} }, true},
+		"after a restart":    {func(s *site) { s.tiring(5, time.Second); s.restart() }, true},
 		"another login":      {func(s *site) { s.tiring(5, time.Second); s.login() }, true},
 		"typed":              {func(s *site) { s.tiring(5, time.Second); s.typeOne(); s.tiring(4, time.Second) }, false},
-		"typed, and a start": {func(s *site) { s.tiring(5, time.Second); s.typeOne(); s.pace = pace{} }, false},
+		"typed, and a start": {func(s *site) { s.tiring(5, time.Second); s.typeOne(); s.restart() }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			s.MaxOpen, s.Fatigue = 1000, &Fatigue{}
 			s.login()
 			tt.before(s)
-			h := s.open(call(alice, newHandle()))
+			h := s.open(call(alice, rand.Text()))
 			page := s.get("/h/" + h.ID).body
 			if asks := strings.Contains(page, `name="typed"`); asks != tt.tired {
 				t.Errorf("the page asks: %v", asks)
@@ -97,7 +104,7 @@ func TestFatigue(t *testing.T) {
 
 func (s *site) typeOne() {
 	s.t.Helper()
-	h := s.open(call(alice, newHandle()))
+	h := s.open(call(alice, rand.Text()))
 	form := s.form(h, "approve")
 	form.Set("typed", "42")
 	s.want(s.post("/h/"+h.ID, form), http.StatusSeeOther, "")

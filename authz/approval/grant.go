@@ -55,8 +55,8 @@ func draft(h store.Hold, who Person, o Offer, now time.Time) (Rule, error) {
 	if err := json.Unmarshal(h.Agent, &agent); err != nil {
 		return Rule{}, err
 	}
-	r := Rule{ID: o.Kind + "_" + randomText(16), Kind: o.Kind, Subject: h.Subject, Agent: agent.ID, Verified: agent.Verified, Effect: h.Effect,
-		Max: o.Max, By: who.Principal, AMR: who.AMR, Reason: o.Reason, masked: h.Masked, Created: now, Ends: now.Add(o.For).Truncate(time.Microsecond)}
+	r := Rule{ID: newID(o.Kind), Kind: o.Kind, Subject: h.Subject, Agent: agent.ID, Verified: agent.Verified, Effect: h.Effect,
+		Max: o.Max, By: who.Principal, AMR: who.AMR, Reason: o.Reason, Masked: h.Masked, Created: now, Ends: now.Add(o.For).Truncate(time.Microsecond)}
 	r.Scope = Scope{API: h.API, Tool: h.Tool, Reach: o.Reach, Args: o.Args}
 	bad := o.For < time.Second || o.For > 366*24*time.Hour || o.Max < 0 || o.Kind != KindGrant && o.Kind != KindDenial ||
 		!utf8.ValidString(o.Reason) || utf8.RuneCountInString(o.Reason) > maxReason
@@ -160,7 +160,7 @@ func (s *Service) Give(ctx context.Context, who Person, id string, o Offer) (Rul
 	}
 	var r Rule
 	var refused error
-	tired := s.Tired(who.name(), s.now()) != ""
+	tired := s.tired(who.name(), s.now()) != ""
 	err := s.update(ctx, func(tx *store.Tx) error {
 		refused = nil
 		now, err := tx.Advance(s.latest())

@@ -90,9 +90,11 @@ type Rule struct {
 	// and while it is there nothing of its agent goes.
 	Damaged bool `json:"damaged,omitempty"`
 
+	// Masked are the pointers of arguments that are not shown unasked.
+	Masked []string `json:"-"`
+
 	burst  burst
 	proof  *grantProof
-	masked []string // pointers of arguments that are not shown unasked
 	stored store.Rule
 }
 
@@ -142,7 +144,7 @@ func (s *Service) storeRule(r Rule) (store.Rule, error) {
 		Created: r.Created, Ends: r.Ends, Revoked: r.Revoked, Fixed: r.stored.Fixed}
 	var err error
 	if out.Fixed == nil {
-		out.Fixed, err = json.Marshal(ruleFixed{r.Verified, r.Scope, r.Effect, r.Max, r.By, r.AMR, r.Reason, r.proof, r.masked})
+		out.Fixed, err = json.Marshal(ruleFixed{r.Verified, r.Scope, r.Effect, r.Max, r.By, r.AMR, r.Reason, r.proof, r.Masked})
 	}
 	if err == nil {
 		out.State, err = json.Marshal(ruleState{r.Used, r.Last, r.burst, r.RevokedBy})
@@ -169,7 +171,7 @@ func (s *Service) readRule(r store.Rule) Rule {
 		return out
 	}
 	out.Verified, out.Scope, out.Effect, out.Max, out.By, out.AMR, out.Reason = f.Verified, f.Scope, f.Effect, f.Max, f.By, f.AMR, f.Reason
-	out.proof, out.Signed, out.masked = f.Proof, f.Proof != nil, f.Masked
+	out.proof, out.Signed, out.Masked = f.Proof, f.Proof != nil, f.Masked
 	out.Used, out.Last, out.burst, out.RevokedBy = st.Used, st.Last, st.Burst, st.RevokedBy
 	return out
 }

@@ -79,29 +79,6 @@ func TestRuleMatches(t *testing.T) {
 	}
 }
 
-func narrow(h store.Hold) Offer {
-	return Offer{Kind: KindGrant, Digest: h.Digest, Reach: ReachExact, Args: ArgsSame, For: 10 * time.Minute}
-}
-
-func (w *world) give(o func(*Offer)) (Rule, store.Hold) {
-	w.t.Helper()
-	h := w.open(call(alice, "k"+newHandle()))
-	offer := narrow(h)
-	if o != nil {
-		o(&offer)
-	}
-	r, err := w.Give(w.t.Context(), Person{Principal: alice, AMR: []string{"otp"}}, h.ID, offer)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return r, h
-}
-
-func (w *world) use(r Rule) error {
-	return w.Use(w.t.Context(), r.ID, Shape{Principal: alice, Agent: authz.Agent{ID: "claude-desktop"}, API: "petstore", Tool: "delete_pet",
-		Path: "/pets/42", Args: []byte(`{"id":42}`)}, store.Entry{Kind: "call"})
-}
-
 // A grant ends at its second, and a clock that steps back does not bring it
 // back: not in this process, and not in another.
 func TestGrantEnds(t *testing.T) {

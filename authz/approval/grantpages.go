@@ -1,9 +1,6 @@
 package approval
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,12 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/store"
 )
-
-// recentMost bounds the held calls that a grant is tried on before it is given.
-const recentMost = 200
 
 // choice is one line of a list to choose from.
 type choice struct{ Value, Text string }
@@ -133,7 +126,7 @@ func (in *Inbox) grantForm(w http.ResponseWriter, r *http.Request, s session) er
 	for i, path := range tops(h.Request.Path) {
 		p.Tops = append(p.Tops, choice{strconv.Itoa(i), path})
 	}
-	for i, e := range (Rule{Scope: Scope{Equal: pointers(h.Args)}, masked: h.Masked}).hiddenRule().Scope.Equal {
+	for i, e := range hideRule(Rule{Scope: Scope{Equal: pointers(h.Args)}, Masked: h.Masked}).Scope.Equal {
 		p.Keep = append(p.Keep, choice{strconv.Itoa(i), e.Pointer + " = " + e.Value})
 	}
 	return render(w, http.StatusOK, "grant.html", p)
@@ -149,7 +142,7 @@ func (in *Inbox) confirmGrant(w http.ResponseWriter, r *http.Request, s session,
 	if err != nil {
 		return err
 	}
-	shown := rule.hiddenRule()
+	shown := hideRule(rule)
 	p.Rule, p.Cedar = &shown, shown.Cedar()
 	for _, name := range []string{"kind", "reach", "top", "args", "for", "max", "reason", "keep"} {
 		for _, v := range q[name] {
@@ -189,57 +182,4 @@ func (in *Inbox) give(w http.ResponseWriter, r *http.Request, s session) error {
 	}
 	http.Redirect(w, r, "/h/"+h.ID, http.StatusSeeOther)
 	return nil
-}
-
-// recent are the principal's newest held calls of the tool, but for the hold.
-func (s *Service) recent(ctx context.Context, h store.Hold) ([]store.Hold, error) {
-	var list []store.Hold
-	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
-		list, err = tx.Recent(h.Subject, h.API, recentMost)
-		return err
-	})
-	return slices.DeleteFunc(list, func(x store.Hold) bool { return x.ID == h.ID || x.Tool != h.Tool || !s.sealed(x) }), err
-}
-
-// wouldCover counts the recent held calls of the tool by this agent that a rule
-// is about.
-func (s *Service) wouldCover(ctx context.Context, h store.Hold, r Rule) (hits, of int, err error) {
-	list, err := s.recent(ctx, h)
-	for _, x := range list {
-		var agent authz.Agent
-		if json.Unmarshal(x.Agent, &agent) != nil || agent.ID != r.Agent {
-			continue
-		}
-		if of++; r.Matches(shapeOf(x, agent)) {
-			hits++
-		}
-	}
-	return hits, of, err
-}
-
-// Told says in words what a rule is about.
-func (r Rule) Told() string {
-	var parts []string
-	switch r.Scope.Reach {
-	case ReachExact:
-		parts = append(parts, "on exactly "+r.Scope.Path)
-	case ReachBelow:
-		parts = append(parts, "on "+r.Scope.Path+" and below")
-	case ReachAny:
-		parts = append(parts, "on any path")
-	}
-	switch r.Scope.Args {
-	case ArgsSame:
-		parts = append(parts, "with exactly the arguments "+r.Scope.Same)
-	case ArgsSome:
-		for _, e := range r.Scope.Equal {
-			parts = append(parts, "with "+e.Pointer+" = "+e.Value)
-		}
-	case ArgsAny:
-		parts = append(parts, "with any arguments")
-	}
-	if r.Max > 0 {
-		parts = append(parts, fmt.Sprintf("at most %d times", r.Max))
-	}
-	return strings.Join(parts, ", ")
 }

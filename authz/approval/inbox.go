@@ -21,7 +21,6 @@ type Inbox struct {
 	// URL is the inbox's own origin, e.g. http://127.0.0.1:8421: what the Host
 	// and Origin headers must name.
 	URL string
-	Now func() time.Time // nil means time.Now
 	// Announce, if not nil, shows a new login link to the person in the
 	// terminal. The login page then offers to ask for one, at most one each
 	// 30 s.
@@ -58,7 +57,7 @@ const (
 	maxGuesses    = 20 // login codes a minute that are wrong
 )
 
-func (in *Inbox) now() time.Time { return clock(in.Now) }
+func (in *Inbox) now() time.Time { return in.Service.now() }
 
 func (in *Inbox) secure() bool { return strings.HasPrefix(in.URL, "https://") }
 

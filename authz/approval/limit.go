@@ -2,7 +2,6 @@ package approval
 
 import (
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/exeat/exeat/store"
@@ -16,48 +15,6 @@ const (
 	missesNoted  = 10 // entries a minute about handles that are not the asker's
 	refusedNoted = 1  // entries a minute about holds that were one too many
 )
-
-// tally counts events by name, each within a span of time of its own. The zero
-// value is ready to use, by several goroutines at once.
-type tally struct {
-	mu    sync.Mutex
-	spans map[string]span
-}
-
-type span struct {
-	end time.Time
-	n   int
-}
-
-// maxSpans bounds a tally. Its names come from logins, of which there are few.
-const maxSpans = 10_000
-
-// count returns how often name was counted in the span that now is in, this
-// time included.
-func (t *tally) count(name string, now time.Time, length time.Duration) int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.spans == nil || len(t.spans) >= maxSpans {
-		t.spans = map[string]span{}
-	}
-	s := t.spans[name]
-	if !now.Before(s.end) {
-		s = span{end: now.Add(length)}
-	}
-	s.n++
-	t.spans[name] = s
-	return s.n
-}
-
-// so returns how often name was counted in the span that now is in.
-func (t *tally) so(name string, now time.Time) int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if s := t.spans[name]; now.Before(s.end) {
-		return s.n
-	}
-	return 0
-}
 
 // missed records that subject asked for a handle that is not its own. id names
 // the hold if there is one.

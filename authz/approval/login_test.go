@@ -54,7 +54,7 @@ func TestLogin(t *testing.T) {
 
 func TestLoginOnHTTPS(t *testing.T) {
 	w := newWorld(t)
-	in := &Inbox{Service: w.Service, Person: alice, URL: "https://inbox.example.com", Now: w.clock}
+	in := &Inbox{Service: w.Service, Person: alice, URL: "https://inbox.example.com"}
 	r := httptest.NewRequest("POST", "https://inbox.example.com/login", strings.NewReader(url.Values{"code": {in.logins.newCode(w.at)}}.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Origin", "https://inbox.example.com")

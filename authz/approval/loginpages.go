@@ -27,8 +27,8 @@ func (in *Inbox) showLogin(w http.ResponseWriter, status int, p loginPage) {
 		p.Provider, p.Link = in.OIDC.host(), oidcLink(p.Back, p.Again)
 	}
 	if p.Local {
-		h, err := in.Service.holder(context.Background(), Person{Principal: in.Person}.name())
-		p.Keyless = err != nil || len(h.keys) == 0
+		has, err := in.Service.HasPasskey(context.Background(), Person{Principal: in.Person}.name())
+		p.Keyless = err != nil || !has
 	}
 	if p.Local && in.Passkeys != nil {
 		if o, err := in.Passkeys.signIn(); err == nil {

@@ -2,6 +2,7 @@ package approval
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -32,7 +33,7 @@ func showcase(s *site) (pages []inboxPage) {
 	person := Person{Principal: alice, AMR: []string{"otp"}}
 	made := func(agent, tool, effect, method, path, summary, args, body, before string) store.Hold {
 		h := callOf(alice, agent, "9f2c", tool, len(pages))
-		h.Dedupe, h.Txn = newHandle(), "txn_"+strings.ToUpper(randomText(16))
+		h.Dedupe, h.Txn = rand.Text(), "txn_"+rand.Text()
 		h.Effect, h.Summary, h.Args = effect, method+" "+path+": "+summary, json.RawMessage(args)
 		h.Request = store.Request{Method: method, Origin: "https://petstore.example", Target: path, Path: path}
 		if body != "" {
@@ -101,14 +102,14 @@ func showcase(s *site) (pages []inboxPage) {
 	}
 	change := made("claude-desktop", "update_pet", "write", "PUT", "/pets/42", "Replace a pet", `{"petId":42,"body":{"name":"Mia","species":"cat","status":"adopted","fee":0}}`,
 		`{"name":"Mia","species":"cat","status":"adopted","fee":0}`, mia)
-	evil := w.open(hostile(newHandle(), payloads[1]))
+	evil := w.open(hostile(rand.Text(), payloads[1]))
 	one := remove(42)
 	for id := 43; id < 46; id++ {
 		remove(id)
 	}
 	said := callOf(alice, "cursor", "41aa", "create_refund", 1)
 	said.Effect, said.Summary, said.Args = "write", "POST /refunds: Refund a payment", json.RawMessage(`{"body":{"payment":"pay_8812","amount":"1240.00","currency":"EUR","note":"`+strings.Repeat("a long note, ", 120)+`"}}`)
-	said.Says, said.Dedupe = "The customer asked for it twice, and support has agreed. Please approve quickly.", newHandle()
+	said.Says, said.Dedupe = "The customer asked for it twice, and support has agreed. Please approve quickly.", rand.Text()
 	said.Request = store.Request{Method: "POST", Origin: "https://pay.example", Target: "/refunds", Path: "/refunds", ContentType: "application/json", Body: []byte(`{"payment":"pay_8812"}`)}
 	said = w.open(said)
 	add("waiting", "/", true)

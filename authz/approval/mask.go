@@ -160,17 +160,17 @@ func hidingURL(q store.Request, values []string) string {
 	return out + "?" + strings.Join(pairs, "&")
 }
 
-// hiddenRule is a rule as it is shown: with its secret values hidden.
-func (r Rule) hiddenRule() Rule {
-	if len(r.masked) == 0 {
+// hideRule is a rule as it is shown: with its secret values hidden.
+func hideRule(r Rule) Rule {
+	if len(r.Masked) == 0 {
 		return r
 	}
 	if r.Scope.Same != "" {
-		r.Scope.Same = string(hiding([]byte(r.Scope.Same), r.masked))
+		r.Scope.Same = string(hiding([]byte(r.Scope.Same), r.Masked))
 	}
 	equal := slices.Clone(r.Scope.Equal)
 	for i, e := range equal {
-		if slices.ContainsFunc(r.masked, func(p string) bool {
+		if slices.ContainsFunc(r.Masked, func(p string) bool {
 			return p == e.Pointer || strings.HasPrefix(p, e.Pointer+"/") || strings.HasPrefix(e.Pointer, p+"/")
 		}) {
 			equal[i].Value = strconv.Quote(masked)

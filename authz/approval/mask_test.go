@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -12,7 +13,7 @@ import (
 const secret = "tiger-in-the-tank"
 
 func secretCall() store.Hold {
-	h := call(alice, newHandle())
+	h := call(alice, rand.Text())
 	h.Tool, h.Effect, h.Args = "delete_pet", "delete", json.RawMessage(`{"body":{"keys":[{"value":"`+secret+`"}],"name":"Mia","password":"`+secret+`"},"pin":"`+secret+`"}`)
 	h.Request = store.Request{Method: "PUT", Origin: "https://api.example.com", Path: "/users/1", Target: "/users/1?pin=" + secret + "&page=2", ContentType: "application/json",
 		Header: map[string][]string{"X-Pin": {secret}, "X-Page": {"2"}}, Body: []byte(`{"keys":[{"value":"` + secret + `"}],"name":"Mia","password":"` + secret + `"}`)}

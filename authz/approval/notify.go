@@ -2,9 +2,10 @@ package approval
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -52,26 +53,6 @@ const (
 	pollAtLeast = time.Minute
 )
 
-// enqueue writes a notice of a new hold for every channel.
-func (s *Service) enqueue(tx *store.Tx, h store.Hold, now time.Time) error {
-	channels := s.Notify
-	if s.Push {
-		subs, err := tx.Subscriptions("")
-		if err != nil {
-			return err
-		}
-		for _, sub := range subs {
-			channels = append(channels[:len(channels):len(channels)], pushChannel(sub.ID))
-		}
-	}
-	for _, c := range channels {
-		if err := tx.Enqueue(store.Notice{ID: "msg_" + randomText(16), Channel: c, Hold: h.ID, Created: now, Due: now}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Run sends until ctx ends. A channel that hangs holds up neither the others nor
 // the end.
 func (n *Notifier) Run(ctx context.Context) error {
@@ -111,7 +92,7 @@ func (n *Notifier) ended() chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.done == nil {
-		n.done, n.busy, n.owner = make(chan struct{}, 1), map[string]bool{}, "n_"+randomText(8)
+		n.done, n.busy, n.owner = make(chan struct{}, 1), map[string]bool{}, "n_"+rand.Text()
 	}
 	return n.done
 }
@@ -228,10 +209,7 @@ func (n *Notifier) try(ctx context.Context, c *Channel) error {
 // in an hour. Calls that are withdrawn as soon as they are made do not wait, and
 // could fill a phone all the same.
 func (n *Notifier) often(c *Channel, now time.Time) bool {
-	n.told.mu.Lock()
-	defer n.told.mu.Unlock()
-	s := n.told.spans[c.Name]
-	return now.Before(s.end) && s.n >= maxAnHour
+	return n.told.so(c.Name, now) >= maxAnHour
 }
 
 // spare puts a channel off that was told a short while ago, if so many calls
@@ -327,7 +305,7 @@ func backoff(tries int) time.Duration {
 		d *= 3
 	}
 	d = min(d, lastRetry)
-	return d*4/5 + rand.N(d*2/5)
+	return d*4/5 + mathrand.N(d*2/5)
 }
 
 // Health tells how every channel of this process does, browsers aside.
@@ -351,7 +329,7 @@ func (n *Notifier) Health(ctx context.Context) ([]store.ChannelHealth, error) {
 // about no call.
 func (n *Notifier) Test(ctx context.Context, c *Channel) error {
 	n.ended()
-	m := Message{ID: "msg_" + randomText(16), Title: "exeat: a test", Text: "This is a test of the channel " + c.Name + ". No call waits because of it.",
+	m := Message{ID: "msg_" + strings.ToLower(rand.Text()), Title: "exeat: a test", Text: "This is a test of the channel " + c.Name + ". No call waits because of it.",
 		Link: n.URL + "/", at: n.Service.now()}
 	err := c.Send(ctx, m)
 	problem := ""

@@ -6,10 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
-
-	"golang.org/x/text/unicode/bidi"
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/store"
@@ -53,74 +49,6 @@ const (
 	maxLines   = 5 // of a digest
 	maxLine    = 100
 )
-
-// clean makes text of others plain in every channel: nothing in it becomes a
-// link, a mention, a command, an emoji or markup, hides, or moves other text.
-func clean(s string, most int) string {
-	var out []rune
-	pieces := visible(s)
-	for _, p := range pieces {
-		if p.Kind == lineBreak || p.Kind == codeText {
-			out = append(out, ' ')
-			continue
-		}
-		for _, r := range p.Text {
-			out = append(out, plainRune(r))
-		}
-		if len(out) > 4*most {
-			break
-		}
-	}
-	for i, r := range out {
-		inside := wordy(out, i-1) && wordy(out, i+1)
-		ends := wordy(out, i-1) && (i+1 == len(out) || out[i+1] == ' ')
-		switch r {
-		case '.', ':': // inside a word they make a host, a scheme or an emoji
-			if inside {
-				out[i] = '·'
-			} else if !ends {
-				out[i] = ' '
-			}
-		case '/', '_': // before a word they make a command or markup
-			if !inside {
-				out[i] = ' '
-			}
-		}
-	}
-	text := strings.Join(strings.Fields(string(out)), " ")
-	text = strings.TrimLeft(text, "-· ") // no list, no rule
-	return shorten(text, most)
-}
-
-func shorten(text string, most int) string {
-	if utf8.RuneCountInString(text) > most {
-		text = string([]rune(text)[:most-1]) + "…"
-	}
-	return text
-}
-
-// plainRune is r, or a stand-in where a channel or a reader would take it for
-// something else.
-func plainRune(r rune) rune {
-	switch {
-	case r < utf8.RuneSelf:
-		if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(" -,'?;/_.:{}%", r) {
-			return r
-		}
-		return ' '
-	case !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r):
-		return ' '
-	}
-	switch p, _ := bidi.LookupRune(r); p.Class() {
-	case bidi.R, bidi.AL, bidi.AN:
-		return '?'
-	}
-	return r
-}
-
-func wordy(s []rune, i int) bool {
-	return 0 <= i && i < len(s) && (unicode.IsLetter(s[i]) || unicode.IsDigit(s[i]) || s[i] == '{' || s[i] == '}')
-}
 
 // what says what a call does: method, path and summary of the operation, without
 // its arguments.

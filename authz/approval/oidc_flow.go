@@ -28,7 +28,7 @@ type flows struct {
 
 // begin keeps a flow and returns its state; the oldest makes room.
 func (f *flows) begin(x flow) (state string) {
-	state = randomText(32)
+	state = newToken() + newToken()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.all == nil {

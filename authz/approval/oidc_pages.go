@@ -90,10 +90,10 @@ func (in *Inbox) oidcLogin(w http.ResponseWriter, r *http.Request) {
 	}
 	browser, ok := in.flowBrowser(r)
 	if !ok {
-		browser = randomText(32)
+		browser = newToken() + newToken()
 	}
 	in.setNamed(w, in.cookieFor("exeat_login"), browser, int(flowLife.Seconds()))
-	f := flow{browser: sumOf(browser), nonce: randomText(32), verifier: oauth2.GenerateVerifier(), back: back, again: again, begun: in.now()}
+	f := flow{browser: sumOf(browser), nonce: newToken() + newToken(), verifier: oauth2.GenerateVerifier(), back: back, again: again, begun: in.now()}
 	state := in.OIDC.flows.begin(f)
 	http.Redirect(w, r, p.oauth.AuthCodeURL(state, in.OIDC.asks(f)...), http.StatusSeeOther)
 }

@@ -104,7 +104,7 @@ func (i *issuer) authorize(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no such request", 400)
 		return
 	}
-	code := randomText(16)
+	code := newToken()
 	i.mu.Lock()
 	i.codes[code], i.asked = q, q
 	i.mu.Unlock()
@@ -187,7 +187,7 @@ func newOIDCSite(t *testing.T, change func(*OIDCConfig), policies ...string) *oi
 	s := &oidcSite{site: &site{world: newWorld(t, policies...)}}
 	s.issuer = newIssuer(t, s.clock)
 	srv := httptest.NewUnstartedServer(nil)
-	s.inbox = &Inbox{Service: s.Service, Person: alice, URL: "http://" + srv.Listener.Addr().String(), Now: s.clock, Trouble: func(err error) {
+	s.inbox = &Inbox{Service: s.Service, Person: alice, URL: "http://" + srv.Listener.Addr().String(), Trouble: func(err error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.told = append(s.told, err.Error())

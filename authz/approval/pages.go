@@ -253,8 +253,7 @@ func (in *Inbox) tired(r *http.Request, s session) (string, error) {
 	if s.signs {
 		return "", nil
 	}
-	err := in.Service.recall(r.Context(), s.person.name())
-	return in.Service.Tired(s.person.name(), in.now()), err
+	return in.Service.Tired(r.Context(), s.person.name())
 }
 
 // holdPage is a hold as its page shows it, but for what is asked of the person.
@@ -357,27 +356,8 @@ func group(s string) []string {
 	return append(out, s)
 }
 
-// personName is a principal as people say it.
-func personName(subject string) string { return strings.TrimPrefix(subject, "User::") }
-
 // stamp is a time in the zone of the machine that the inbox runs on.
 func stamp(t time.Time) string { return t.Local().Format("2 Jan 2006, 15:04:05 MST") }
-
-// left is the time until t.
-func left(t, now time.Time) string { return words(t.Sub(now)) }
-
-// words is a duration for people, rounded down.
-func words(d time.Duration) string {
-	switch {
-	case d <= 0:
-		return "no time"
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	}
-	return fmt.Sprintf("%d h", int(d.Hours()))
-}
 
 // size says how long a text is, if it is so long that it scrolls.
 func size(s string) string {
@@ -386,3 +366,5 @@ func size(s string) string {
 	}
 	return ""
 }
+
+const tamperedText = "This call was changed in the database after it was made. It cannot be decided; nothing is sent."

@@ -119,6 +119,12 @@ func (s *Service) goodKey(p store.Passkey) bool {
 	return len(s.Key) >= 32 && p.Revoked.IsZero() && hmac.Equal(p.Mark, s.stamped(p))
 }
 
+// HasPasskey reports whether a person has a good passkey.
+func (s *Service) HasPasskey(ctx context.Context, person string) (bool, error) {
+	h, err := s.holder(ctx, person)
+	return len(h.keys) > 0, err
+}
+
 func (s *Service) holder(ctx context.Context, person string) (h holder, err error) {
 	err = s.Store.View(ctx, func(tx *store.Tx) error {
 		h, err = s.signers(tx, person)

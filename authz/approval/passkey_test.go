@@ -31,7 +31,7 @@ func keyed(t *testing.T, policies ...string) (*site, context.Context) {
 	s := &site{world: newWorld(t, policies...)}
 	srv := httptest.NewUnstartedServer(nil)
 	_, port, _ := strings.Cut(srv.Listener.Addr().String(), ":")
-	s.inbox = &Inbox{Service: s.Service, Person: alice, URL: "http://localhost:" + port, Now: s.clock, Trouble: func(err error) { t.Error(err) }}
+	s.inbox = &Inbox{Service: s.Service, Person: alice, URL: "http://localhost:" + port, Trouble: func(err error) { t.Error(err) }}
 	if s.inbox.Passkeys, err = NewPasskeys(s.Service, s.inbox.URL); err != nil {
 		t.Fatal(err)
 	}

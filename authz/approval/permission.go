@@ -50,7 +50,7 @@ func (in *Inbox) standing(r *http.Request, s session) ([]AgentState, []Rule, err
 		return nil, nil, err
 	}
 	for i, x := range rules {
-		rules[i] = x.hiddenRule()
+		rules[i] = hideRule(x)
 	}
 	agents, err := in.Service.Agents(r.Context(), s.person)
 	known := map[string]bool{}

@@ -118,7 +118,7 @@ func TestDenialAndStopPages(t *testing.T) {
 	if a := s.post(path+"/stop", url.Values{"csrf": {s.csrf}}); a.status != http.StatusSeeOther {
 		t.Fatalf("stopping it: %d\n%s", a.status, a.body)
 	}
-	if got := s.stored(other.ID); got.State != store.Denied || got.Denial != stoppedText {
+	if got := s.stored(other.ID); got.State != store.Denied || got.Denial != "a person stopped this agent" {
 		t.Errorf("the other hold is %s: %q", got.State, got.Denial)
 	}
 	s.want(s.get("/permissions"), 200, "Let it go on")

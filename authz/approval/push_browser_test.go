@@ -47,7 +47,7 @@ func TestPushInChromium(t *testing.T) {
 	if err != nil || testing.Short() {
 		t.Skip("there is no chromium here")
 	}
-	s, _ := pushSite(t, newPushService(t))
+	s := pushSite(t)
 	seen := make(chan [2]string, 10)
 	inbox, err := url.Parse(s.inbox.URL)
 	if err != nil {

@@ -3,7 +3,6 @@ package approval
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -40,11 +39,10 @@ type Service struct {
 }
 
 // now is the time as the store keeps it.
-func (s *Service) now() time.Time { return clock(s.Now) }
-
-func clock(now func() time.Time) time.Time {
-	if now == nil {
-		now = time.Now
+func (s *Service) now() time.Time {
+	now := time.Now
+	if s.Now != nil {
+		now = s.Now
 	}
 	return now().UTC().Truncate(time.Microsecond)
 }
@@ -52,15 +50,9 @@ func clock(now func() time.Time) time.Time {
 // openStates are those in which something can still happen.
 var openStates = []store.State{store.Pending, store.Approved, store.Sending}
 
-// newHandle names a hold: 128 random bits.
-func newHandle() string { return "hold_" + randomText(16) }
-
-// randomText is n random bytes in lower-case base32.
-func randomText(n int) string {
-	b := make([]byte, n)
-	rand.Read(b)
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b))
-}
+// newID is a name that cannot be guessed: 130 random bits in lower-case base32
+// behind its kind.
+func newID(kind string) string { return kind + "_" + strings.ToLower(rand.Text()) }
 
 // update repeats a transaction that lost a race, since reading again may show
 // that the change is still right.
@@ -137,7 +129,7 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 		ttl = time.Hour
 	}
 	now := s.now()
-	h.ID, h.Version, h.State = newHandle(), 1, store.Pending
+	h.ID, h.Version, h.State = newID("hold"), 1, store.Pending
 	h.Created, h.Changed, h.Expires = now, now, now.Add(ttl)
 	h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Lease, h.Result, h.After = nil, "", "", "", time.Time{}, nil, nil
 

@@ -2,6 +2,7 @@ package approval
 
 import (
 	"cmp"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
@@ -41,6 +42,9 @@ type sum [sha256.Size]byte
 
 func sumOf(secret string) sum { return sha256.Sum256([]byte(secret)) }
 
+// newToken is 130 random bits in lower-case base32, of 26 characters.
+func newToken() string { return strings.ToLower(rand.Text()) }
+
 // code is a one-time login that has not been used.
 type code struct {
 	sum sum
@@ -57,7 +61,7 @@ type logins struct {
 
 // newCode makes a code of 128 bits; the oldest makes room.
 func (l *logins) newCode(now time.Time) string {
-	text := randomText(16)
+	text := newToken()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.codes) >= maxCodes {
@@ -93,7 +97,7 @@ func (l *logins) begin(s session, now time.Time) (secret string, _ session) {
 	if s.person.Since.IsZero() {
 		s.person.Since = now
 	}
-	secret, s.id, s.csrf, s.used = randomText(32), "login_"+randomText(10), randomText(16), now
+	secret, s.id, s.csrf, s.used = newToken()+newToken(), "login_"+newToken(), newToken(), now
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.sessions == nil {
@@ -220,8 +224,8 @@ func (in *Inbox) who(r *http.Request) (s session, secret string, ok bool) {
 	secret = cookies[0].Value
 	s, ok = in.logins.find(secret, in.now(), r.URL.Query().Get("auto") == "")
 	if ok {
-		h, err := in.Service.holder(r.Context(), s.person.name())
-		s.signs = err == nil && len(h.keys) > 0 // Decide looks again
+		has, err := in.Service.HasPasskey(r.Context(), s.person.name())
+		s.signs = err == nil && has // Decide looks again
 	}
 	return s, secret, ok
 }

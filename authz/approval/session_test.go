@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-var loginID = regexp.MustCompile(`/sessions/(login_[a-z2-7]{16})/revoke`)
+var loginID = regexp.MustCompile(`/sessions/(login_[a-z2-7]{26})/revoke`)
 
 // loginsOn lists the logins that the page shows, the last used first.
 func (s *site) loginsOn() (ids []string) {

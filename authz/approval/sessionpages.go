@@ -40,7 +40,10 @@ type loginRow struct {
 func (in *Inbox) sessionPage(w http.ResponseWriter, _ *http.Request, s session) error {
 	p := sessionsPage{frame: framed("Logins", s)}
 	for _, x := range in.logins.of(s.person.name(), in.now()) {
-		end := earlier(x.used.Add(idleEnd), x.person.Since.Add(absoluteEnd))
+		end := x.used.Add(idleEnd)
+		if last := x.person.Since.Add(absoluteEnd); last.Before(end) {
+			end = last
+		}
 		p.Logins = append(p.Logins, loginRow{ID: x.id, How: x.how, Agent: x.agent, This: x.id == s.id, Since: x.person.Since, Used: x.used, End: end})
 	}
 	p.Others = len(p.Logins) > 1

@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ func (w *world) severalOf(n int) (list []store.Hold) {
 	for i := range n {
 		h := callOf(alice, "claude", "a", "delete_pet", i)
 		h.Args = []byte(fmt.Sprintf(`{"id":%d,"why":"old"}`, i))
-		h.Dedupe = newHandle()
+		h.Dedupe = rand.Text()
 		w.pass(time.Millisecond)
 		list = append(list, w.open(h))
 	}

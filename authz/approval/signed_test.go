@@ -2,6 +2,9 @@ package approval
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"testing"
@@ -19,7 +22,7 @@ permit (principal, action == Action::"approve", resource) when { context.approva
 // giveSigned gives a grant in the browser, where the passkey signs it.
 func giveSigned(t *testing.T, s *site, ctx context.Context) (Rule, store.Hold) {
 	t.Helper()
-	h := s.open(call(alice, "k"+newHandle()))
+	h := s.open(call(alice, "k"+rand.Text()))
 	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+h.ID+"/grant?kind=grant"), chromedp.Click(`form button.primary`),
 		chromedp.WaitVisible(`form[data-passkey] button.primary`), chromedp.Click(`form[data-passkey] button.primary`), chromedp.WaitVisible(`.outcome.approved`))
 	rules, err := s.Rules(t.Context(), Person{Principal: alice})
@@ -106,7 +109,7 @@ func TestGrantNeedsItsSignature(t *testing.T) {
 		"any argument": func(o *Offer) { o.Args = ArgsAny },
 		"counted":      func(o *Offer) { o.Max = 5 },
 	} {
-		if err := give(change, &r.proof.Signed); !errors.Is(err, errPasskey) {
+		if err := give(change, s.signatureOf(r)); !errors.Is(err, errPasskey) {
 			t.Errorf("signed for %s: %v", name, err)
 		}
 	}
@@ -132,9 +135,15 @@ func TestSignedGrantIsCheckedAtEachUse(t *testing.T) {
 			}
 			s.revoke(keys[0])
 		},
-		"wider":   func(t *testing.T, s *site, r Rule) { s.reseal(r, func(r *Rule) { r.Scope.Args = ArgsAny }) },
-		"longer":  func(t *testing.T, s *site, r Rule) { s.reseal(r, func(r *Rule) { r.Ends = r.Ends.Add(time.Hour) }) },
-		"further": func(t *testing.T, s *site, r Rule) { s.reseal(r, func(r *Rule) { r.Scope.Reach = ReachAny }) },
+		"wider": func(t *testing.T, s *site, r Rule) {
+			s.reseal(r, func(scope map[string]any, _ *store.Rule) { scope["args"] = ArgsAny })
+		},
+		"longer": func(t *testing.T, s *site, r Rule) {
+			s.reseal(r, func(_ map[string]any, row *store.Rule) { row.Ends = row.Ends.Add(time.Hour) })
+		},
+		"further": func(t *testing.T, s *site, r Rule) {
+			s.reseal(r, func(scope map[string]any, _ *store.Rule) { scope["reach"] = ReachAny })
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, ctx := keyed(t)
@@ -155,19 +164,57 @@ func TestSignedGrantIsCheckedAtEachUse(t *testing.T) {
 	}
 }
 
-// reseal changes a stored rule as somebody with the key of the seals could.
-func (s *site) reseal(r Rule, change func(*Rule)) {
+// ruleRow is a rule as it is stored, with what of it is written as JSON.
+func (s *site) ruleRow(id string) (row store.Rule, fixed map[string]any) {
 	s.t.Helper()
-	change(&r)
-	fixed, err := json.Marshal(ruleFixed{r.Verified, r.Scope, r.Effect, r.Max, r.By, r.AMR, r.Reason, r.proof, r.masked})
+	err := s.Store.View(s.t.Context(), func(tx *store.Tx) (err error) {
+		row, err = tx.Rule(id)
+		return err
+	})
+	if err == nil {
+		err = json.Unmarshal(row.Fixed, &fixed)
+	}
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	row := r.stored
-	row.Fixed, row.Ends = fixed, r.Ends
-	row.Mark = s.ruleMark(row)
-	if s.readRule(row).Damaged {
-		s.t.Fatal("its seal is not good")
+	return row, fixed
+}
+
+// signatureOf is what a passkey signed of a stored rule.
+func (s *site) signatureOf(r Rule) *Signed {
+	s.t.Helper()
+	row, _ := s.ruleRow(r.ID)
+	var fixed struct {
+		Proof struct {
+			Signed Signed `json:"signed"`
+		} `json:"proof"`
 	}
-	s.sql("UPDATE rules SET fixed = ?, ends = ?, mark = ?", row.Fixed, row.Ends.UnixMicro(), row.Mark)
+	if err := json.Unmarshal(row.Fixed, &fixed); err != nil || len(fixed.Proof.Signed.Answer) == 0 {
+		s.t.Fatal("it is not signed", err)
+	}
+	return &fixed.Proof.Signed
+}
+
+// reseal changes a stored rule as somebody with the key of the seals could.
+func (s *site) reseal(r Rule, change func(scope map[string]any, row *store.Rule)) {
+	s.t.Helper()
+	row, fixed := s.ruleRow(r.ID)
+	change(fixed["scope"].(map[string]any), &row)
+	var err error
+	if row.Fixed, err = json.Marshal(fixed); err != nil {
+		s.t.Fatal(err)
+	}
+	row.Mark, row.Created, row.Ends, row.Revoked = nil, row.Created.UTC(), row.Ends.UTC(), row.Revoked.UTC()
+	form, err := json.Marshal(row)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	mac := hmac.New(sha256.New, s.Key)
+	mac.Write([]byte("exeat rule 1\n"))
+	mac.Write(form)
+	s.sql("UPDATE rules SET fixed = ?, ends = ?, mark = ?", row.Fixed, row.Ends.UnixMicro(), mac.Sum(nil))
+	rules, err := s.Rules(s.t.Context(), Person{Principal: alice})
+	if err != nil || len(rules) != 1 || rules[0].Damaged {
+		s.t.Fatal("its seal is not good", err)
+	}
 }

@@ -25,7 +25,7 @@ func newSite(t testing.TB, policies ...string) *site {
 	t.Helper()
 	s := &site{world: newWorld(t, policies...)}
 	srv := httptest.NewUnstartedServer(nil)
-	s.inbox = &Inbox{Service: s.Service, Person: alice, URL: "http://" + srv.Listener.Addr().String(), Now: s.clock,
+	s.inbox = &Inbox{Service: s.Service, Person: alice, URL: "http://" + srv.Listener.Addr().String(),
 		Trouble: func(err error) { t.Error(err) }}
 	srv.Config.Handler = s.inbox.Handler()
 	srv.Start()

@@ -114,7 +114,7 @@ func (s *Service) Stop(ctx context.Context, who Person, agent string) error {
 				return nil
 			}
 		}
-		r := Rule{ID: "stop_" + randomText(16), Kind: KindStop, Subject: who.name(), Agent: agent, By: who.Principal, AMR: who.AMR, Created: now}
+		r := Rule{ID: newID("stop"), Kind: KindStop, Subject: who.name(), Agent: agent, By: who.Principal, AMR: who.AMR, Created: now}
 		return s.insertRule(tx, &r, now, "")
 	})
 	if err != nil {

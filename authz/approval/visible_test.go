@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -61,12 +60,6 @@ func TestVisible(t *testing.T) {
 			t.Errorf("%+q\n got %s\nwant %s", in, got, want)
 		}
 	}
-}
-
-// hides reports what must not be shown as it is.
-func hides(r rune) bool {
-	return unicode.In(r, unicode.C, unicode.Z, unicode.Bidi_Control, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) ||
-		!unicode.IsPrint(r)
 }
 
 // read undoes visible.

@@ -39,8 +39,8 @@ func (in *Inbox) waiting(r *http.Request, s session) ([]HoldView, error) {
 }
 
 func (in *Inbox) alarming() (views []HoldView) {
-	for _, a := range in.Service.alarms.since(in.now().Add(-alarmShown)) {
-		views = append(views, HoldView{ID: a.id, State: tampered, Summary: tamperedText, Expires: a.at})
+	for _, a := range in.Service.Alarms() {
+		views = append(views, HoldView{ID: a.ID, State: tampered, Summary: tamperedText, Expires: a.At})
 	}
 	return views
 }

@@ -2,6 +2,7 @@ package approval
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"encoding/json"
 	"path/filepath"
@@ -158,3 +159,26 @@ func (w *world) sql(query string, args ...any) {
 }
 
 func anyHold(store.Hold) bool { return true }
+
+func narrow(h store.Hold) Offer {
+	return Offer{Kind: KindGrant, Digest: h.Digest, Reach: ReachExact, Args: ArgsSame, For: 10 * time.Minute}
+}
+
+func (w *world) give(o func(*Offer)) (Rule, store.Hold) {
+	w.t.Helper()
+	h := w.open(call(alice, "k"+rand.Text()))
+	offer := narrow(h)
+	if o != nil {
+		o(&offer)
+	}
+	r, err := w.Give(w.t.Context(), Person{Principal: alice, AMR: []string{"otp"}}, h.ID, offer)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r, h
+}
+
+func (w *world) use(r Rule) error {
+	return w.Use(w.t.Context(), r.ID, Shape{Principal: alice, Agent: authz.Agent{ID: "claude-desktop"}, API: "petstore", Tool: "delete_pet",
+		Path: "/pets/42", Args: []byte(`{"id":42}`)}, store.Entry{Kind: "call"})
+}
