@@ -1,14 +1,3 @@
-// Package approval holds calls until a person decides: the state machine, the
-// service that keeps holds in the store, and the inbox.
-//
-//	            ┌────────▶ denied
-//	            ├────────▶ expired
-//	pending ────┼────────▶ cancelled
-//	            └▶ approved ─▶ sending ─┬▶ done      (any HTTP answer, kept for the handle)
-//	                   │                ├▶ refused   (re-evaluation said no; nothing was sent)
-//	                   │                └▶ unknown   (the answer was lost)
-//	                   ├▶ refused  (the approval is not what a person made)
-//	                   └▶ expired
 package approval
 
 import (
@@ -42,11 +31,11 @@ type Person struct {
 	Since     time.Time
 }
 
-// name is the person in holds and entries.
-func (p Person) name() string { return p.Principal.Type + "::" + p.Principal.ID }
+// Name is the person in holds and entries.
+func (p Person) Name() string { return p.Principal.Type + "::" + p.Principal.ID }
 
-// login is the same for entries.
-func (p Person) login() *store.Login {
+// Login is the same for entries.
+func (p Person) Login() *store.Login {
 	return &store.Login{ACR: p.Principal.ACR, AMR: p.AMR, AuthTime: p.Principal.AuthTime}
 }
 

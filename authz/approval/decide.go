@@ -21,20 +21,20 @@ func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) 
 	if !utf8.ValidString(v.Reason) || utf8.RuneCountInString(v.Reason) > maxReason {
 		return store.Hold{}, ErrReason
 	}
-	if err := s.recall(ctx, who.name()); err != nil {
+	if err := s.recall(ctx, who.Name()); err != nil {
 		return store.Hold{}, err
 	}
 	var h store.Hold
 	var refused error // and that is kept
 	var now time.Time
 	typed := false
-	err := s.update(ctx, func(tx *store.Tx) (err error) {
-		now = s.now()
-		typed = v.Approve && s.tired(who.name(), now) != ""
+	err := s.Update(ctx, func(tx *store.Tx) (err error) {
+		now = s.Clock()
+		typed = v.Approve && s.tired(who.Name(), now) != ""
 		h, refused, err = s.decideIn(tx, id, v, now, func(h store.Hold) (Person, error) {
 			strong, err := s.sign(tx, h, who, v, now)
 			if err == nil && v.Approve {
-				err = s.confirm(who.name(), v.Signed != nil, ToType(h), v.Typed, now)
+				err = s.confirm(who.Name(), v.Signed != nil, ToType(h), v.Typed, now)
 			}
 			return strong, err
 		})
@@ -44,7 +44,7 @@ func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) 
 		err = refused
 	}
 	if err == nil {
-		s.noteDecision(who.name(), decided{now, v.Approve, s.took(who.name(), id, now), typed || v.Signed != nil})
+		s.noteDecision(who.Name(), decided{now, v.Approve, s.took(who.Name(), id, now), typed || v.Signed != nil})
 	}
 	return h, err
 }
@@ -56,7 +56,7 @@ func (s *Service) decideIn(tx *store.Tx, id string, v Verdict, now time.Time, si
 	if h, err = find(tx, id); err != nil {
 		return h, nil, err
 	}
-	if !s.sealed(h) {
+	if !s.Sealed(h) {
 		h, err = s.condemn(tx, h, now)
 		return h, ErrTampered, err
 	}
@@ -75,10 +75,10 @@ func (s *Service) decideIn(tx *store.Tx, id string, v Verdict, now time.Time, si
 	if _, err := Apply(h, e, now); err != nil {
 		return h, nil, err
 	}
-	d := s.mayDecide(h, who, now)
+	d := s.MayDecide(h, who, now)
 	entry.Policies = d.Policies // that let the person decide, or did not
-	entry.Took = s.took(who.name(), h.ID, now).Milliseconds()
-	if v.Approve && v.Signed == nil && s.tired(who.name(), now) != "" {
+	entry.Took = s.took(who.Name(), h.ID, now).Milliseconds()
+	if v.Approve && v.Signed == nil && s.tired(who.Name(), now) != "" {
 		entry.Note = typedNote
 	}
 	if d.Outcome != authz.Allow {
@@ -91,17 +91,17 @@ func (s *Service) decideIn(tx *store.Tx, id string, v Verdict, now time.Time, si
 
 // verdict is the event of a verdict and the entry that tells it.
 func (s *Service) verdict(h store.Hold, who Person, v Verdict, now time.Time) (Event, store.Entry, error) {
-	entry := entryOf(h, "deny")
-	entry.Time, entry.By, entry.PolicySet, entry.Login = now, who.name(), s.Engine.Digest(), who.login()
+	entry := EntryOf(h, "deny")
+	entry.Time, entry.By, entry.PolicySet, entry.Login = now, who.Name(), s.Engine.Digest(), who.Login()
 	if !v.Approve {
-		return Deny{By: who.name(), Reason: v.Reason}, entry, nil
+		return Deny{By: who.Name(), Reason: v.Reason}, entry, nil
 	}
 	entry.Kind = "approve"
 	by, err := json.Marshal(who.Principal)
 	if err != nil {
 		return nil, entry, err
 	}
-	a := store.Approval{By: by, ByName: who.name(), Once: true, At: now, Expires: now.Add(s.approvedFor()), AMR: who.AMR}
+	a := store.Approval{By: by, ByName: who.Name(), Once: true, At: now, Expires: now.Add(s.ApprovalLife()), AMR: who.AMR}
 	if v.Signed != nil {
 		if a.Signed, err = json.Marshal(v.Signed); err != nil {
 			return nil, entry, err
@@ -112,32 +112,33 @@ func (s *Service) verdict(h store.Hold, who Person, v Verdict, now time.Time) (E
 	return Approve{Approval: a}, entry, nil
 }
 
-func (s *Service) approvedFor() time.Duration {
+// ApprovalLife is how long an approval waits for its send.
+func (s *Service) ApprovalLife() time.Duration {
 	if s.ApprovedFor == 0 {
 		return 5 * time.Minute
 	}
 	return s.ApprovedFor
 }
 
-// mayDecide asks the policies whether a person may decide a hold. A denial
+// MayDecide asks the policies whether a person may decide a hold. A denial
 // needs the same permission as an approval.
-func (s *Service) mayDecide(h store.Hold, who Person, now time.Time) authz.Decision {
+func (s *Service) MayDecide(h store.Hold, who Person, now time.Time) authz.Decision {
 	return s.mayChoose(h, who, true, now)
 }
 
 // mayChoose is mayDecide for an approval of this call only, or one by a grant.
 func (s *Service) mayChoose(h store.Hold, who Person, once bool, now time.Time) authz.Decision {
-	f, err := s.facts(h, who, once, now)
+	f, err := s.Facts(h, who, once, now)
 	if err != nil {
 		return authz.Decision{Outcome: authz.Deny, Reason: err.Error()}
 	}
 	return s.Engine.MayApprove(f)
 }
 
-// facts are what the policies are told of a person's wish to decide a hold.
-func (s *Service) facts(h store.Hold, who Person, once bool, now time.Time) (authz.HoldFacts, error) {
+// Facts are what the policies are told of a person's wish to decide a hold.
+func (s *Service) Facts(h store.Hold, who Person, once bool, now time.Time) (authz.HoldFacts, error) {
 	f := authz.HoldFacts{ID: h.ID, API: h.API, Action: h.Tool, Effect: h.Effect, Now: now,
-		Approval: authz.Approval{By: who.Principal, Once: once, At: now, Expires: now.Add(s.approvedFor()), AMR: who.AMR, PhishingResistant: who.Strong}}
+		Approval: authz.Approval{By: who.Principal, Once: once, At: now, Expires: now.Add(s.ApprovalLife()), AMR: who.AMR, PhishingResistant: who.Strong}}
 	if json.Unmarshal(h.Principal, &f.Requester) != nil || json.Unmarshal(h.Agent, &f.Agent) != nil {
 		return f, errors.New("the hold does not say who asks")
 	}

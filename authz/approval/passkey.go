@@ -14,6 +14,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/exeat/exeat/authz/plaintext"
+
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
 
@@ -49,14 +51,14 @@ const (
 
 // passkeyAMR is how somebody with a passkey was recognised (RFC 8176): a key, and
 // what unlocks it.
-var passkeyAMR = []string{"mfa", "pop", "user"}
+var PasskeyAMR = []string{"mfa", "pop", "user"}
 
 // Errors of passkeys.
 var (
-	errPasskey     = errors.New("the passkey was not accepted")
-	errMorePasskey = errors.New("another passkey can be added only by somebody who signed in with one")
-	errKeyName     = errors.New("a passkey has a name of at most 60 characters")
-	errNeedPasskey = errors.New("this needs a passkey")
+	ErrPasskey     = errors.New("the passkey was not accepted")
+	ErrMorePasskey = errors.New("another passkey can be added only by somebody who signed in with one")
+	ErrKeyName     = errors.New("a passkey has a name of at most 60 characters")
+	ErrNeedPasskey = errors.New("this needs a passkey")
 )
 
 // NewPasskeys is for an inbox at origin. The error says why browsers would not
@@ -83,10 +85,10 @@ func (h holder) WebAuthnID() []byte {
 }
 
 // WebAuthnName implements webauthn.User.
-func (h holder) WebAuthnName() string { return personName(h.name) }
+func (h holder) WebAuthnName() string { return plaintext.Name(h.name) }
 
 // WebAuthnDisplayName implements webauthn.User.
-func (h holder) WebAuthnDisplayName() string { return personName(h.name) }
+func (h holder) WebAuthnDisplayName() string { return plaintext.Name(h.name) }
 
 // WebAuthnCredentials implements webauthn.User.
 func (h holder) WebAuthnCredentials() []webauthn.Credential { return h.keys }
@@ -135,7 +137,7 @@ func (s *Service) holder(ctx context.Context, person string) (h holder, err erro
 
 // begin remembers a challenge; the oldest makes room.
 func (k *Passkeys) begin(person string, data webauthn.SessionData) {
-	now := k.now()
+	now := k.Clock()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for len(k.ceremonies) >= maxCeremonies {
@@ -156,18 +158,18 @@ func (k *Passkeys) take(challenge string) (ceremony, bool) {
 	defer k.mu.Unlock()
 	c, ok := k.ceremonies[challenge]
 	delete(k.ceremonies, challenge)
-	return c, ok && k.now().Before(c.end)
+	return c, ok && k.Clock().Before(c.end)
 }
 
-// registration is what a browser needs to make a passkey. more says that the
+// BeginRegistration is what a browser needs to make a passkey. more says that the
 // person signed in with one.
-func (k *Passkeys) registration(ctx context.Context, person string, more bool) (*protocol.CredentialCreation, error) {
+func (k *Passkeys) BeginRegistration(ctx context.Context, person string, more bool) (*protocol.CredentialCreation, error) {
 	h, err := k.holder(ctx, person)
 	if err != nil {
 		return nil, err
 	}
 	if len(h.keys) > 0 && !more {
-		return nil, errMorePasskey
+		return nil, ErrMorePasskey
 	}
 	options, data, err := k.web.BeginRegistration(h, webauthn.WithExclusions(webauthn.Credentials(h.keys).CredentialDescriptors()))
 	if err != nil {
@@ -177,38 +179,38 @@ func (k *Passkeys) registration(ctx context.Context, person string, more bool) (
 	return options, nil
 }
 
-// register keeps the passkey that a browser made.
-func (k *Passkeys) register(ctx context.Context, person string, more bool, name string, response []byte) error {
+// Register keeps the passkey that a browser made.
+func (k *Passkeys) Register(ctx context.Context, person string, more bool, name string, response []byte) error {
 	if name == "" || !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxKeyName {
-		return errKeyName
+		return ErrKeyName
 	}
 	parsed, err := protocol.ParseCredentialCreationResponseBytes(response)
 	if err != nil {
-		return fmt.Errorf("%w: %v", errPasskey, err)
+		return fmt.Errorf("%w: %v", ErrPasskey, err)
 	}
 	c, ok := k.take(parsed.Response.CollectedClientData.Challenge)
 	if !ok || c.person != person {
-		return fmt.Errorf("%w: it took too long, or was answered before", errPasskey)
+		return fmt.Errorf("%w: it took too long, or was answered before", ErrPasskey)
 	}
 	credential, err := k.web.CreateCredential(holder{name: person}, c.data, parsed)
 	if err != nil {
-		return fmt.Errorf("%w: %v", errPasskey, err)
+		return fmt.Errorf("%w: %v", ErrPasskey, err)
 	}
 	record, err := json.Marshal(credential)
 	if err != nil {
 		return err
 	}
-	now := k.now()
+	now := k.Clock()
 	p := store.Passkey{ID: keyID(credential.ID), Person: person, Name: name, Credential: record, Created: now}
 	p.Mark = k.stamped(p)
-	return k.update(ctx, func(tx *store.Tx) error {
+	return k.Update(ctx, func(tx *store.Tx) error {
 		all, err := tx.Passkeys(person)
 		if err != nil {
 			return err
 		}
 		good := slices.DeleteFunc(all, func(p store.Passkey) bool { return !k.goodKey(p) })
 		if len(good) > 0 && !more || len(good) >= maxPasskeys {
-			return errMorePasskey
+			return ErrMorePasskey
 		}
 		if err := tx.InsertPasskey(p); err != nil {
 			return err
@@ -219,7 +221,7 @@ func (k *Passkeys) register(ctx context.Context, person string, more bool, name 
 
 // RevokePasskey ends a passkey. by is who does it.
 func (s *Service) RevokePasskey(ctx context.Context, person, id, by string) error {
-	return s.update(ctx, func(tx *store.Tx) error {
+	return s.Update(ctx, func(tx *store.Tx) error {
 		p, err := tx.Passkey(id)
 		if errors.Is(err, store.ErrNotFound) || err == nil && (p.Person != person || !s.goodKey(p)) {
 			return ErrNotFound
@@ -227,7 +229,7 @@ func (s *Service) RevokePasskey(ctx context.Context, person, id, by string) erro
 		if err != nil {
 			return err
 		}
-		now := s.now()
+		now := s.Clock()
 		p.Revoked = now
 		p.Mark = s.stamped(p)
 		if err := tx.SwapPasskey(p); err != nil {
@@ -237,8 +239,8 @@ func (s *Service) RevokePasskey(ctx context.Context, person, id, by string) erro
 	})
 }
 
-// signIn is what a browser needs to sign somebody in.
-func (k *Passkeys) signIn() (*protocol.CredentialAssertion, error) {
+// BeginSignIn is what a browser needs to sign somebody in.
+func (k *Passkeys) BeginSignIn() (*protocol.CredentialAssertion, error) {
 	options, data, err := k.web.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
 	if err != nil {
 		return nil, err
@@ -247,15 +249,15 @@ func (k *Passkeys) signIn() (*protocol.CredentialAssertion, error) {
 	return options, nil
 }
 
-// signedIn is the name of the person whose passkey answered.
-func (k *Passkeys) signedIn(ctx context.Context, response []byte) (string, error) {
+// FinishSignIn is the name of the person whose passkey answered.
+func (k *Passkeys) FinishSignIn(ctx context.Context, response []byte) (string, error) {
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(response)
 	if err != nil {
-		return "", fmt.Errorf("%w: %v", errPasskey, err)
+		return "", fmt.Errorf("%w: %v", ErrPasskey, err)
 	}
 	c, ok := k.take(parsed.Response.CollectedClientData.Challenge)
 	if !ok || c.person != "" {
-		return "", fmt.Errorf("%w: it took too long, or was answered before", errPasskey)
+		return "", fmt.Errorf("%w: it took too long, or was answered before", ErrPasskey)
 	}
 	var key store.Passkey
 	find := func(id, handle []byte) (webauthn.User, error) {
@@ -266,16 +268,16 @@ func (k *Passkeys) signedIn(ctx context.Context, response []byte) (string, error
 			return err
 		})
 		if err != nil || !k.goodKey(key) {
-			return nil, errPasskey
+			return nil, ErrPasskey
 		}
 		h, err = k.holder(ctx, key.Person)
 		return h, err
 	}
 	_, credential, err := k.web.ValidatePasskeyLogin(find, c.data, parsed)
 	if err != nil {
-		return "", fmt.Errorf("%w: %v", errPasskey, err)
+		return "", fmt.Errorf("%w: %v", ErrPasskey, err)
 	}
-	err = k.update(ctx, func(tx *store.Tx) error { return k.count(tx, credential, k.now()) })
+	err = k.Update(ctx, func(tx *store.Tx) error { return k.count(tx, credential, k.Clock()) })
 	return key.Person, err
 }
 
@@ -315,7 +317,7 @@ func (s *Service) signers(tx *store.Tx, person string) (holder, error) {
 // copy.
 func (s *Service) count(tx *store.Tx, credential *webauthn.Credential, now time.Time) error {
 	if credential.Authenticator.CloneWarning {
-		return fmt.Errorf("%w: its counter went backwards, as a copy's would", errPasskey)
+		return fmt.Errorf("%w: its counter went backwards, as a copy's would", ErrPasskey)
 	}
 	record, err := json.Marshal(credential)
 	if err != nil {
@@ -323,7 +325,7 @@ func (s *Service) count(tx *store.Tx, credential *webauthn.Credential, now time.
 	}
 	p, err := tx.Passkey(keyID(credential.ID))
 	if err != nil || !s.goodKey(p) {
-		return errors.Join(errPasskey, err)
+		return errors.Join(ErrPasskey, err)
 	}
 	p.Credential, p.Used = record, now
 	p.Mark = s.stamped(p)

@@ -33,7 +33,7 @@ func (s *Service) Claim(ctx context.Context, apis []string, mine func(store.Hold
 		ids = nil
 		for _, h := range holds {
 			// One that is over is for Sweep; one of another process is for that.
-			if mine(h) && (h.Approval == nil || !over(h, s.now())) {
+			if mine(h) && (h.Approval == nil || !over(h, s.Clock())) {
 				ids = append(ids, h.ID)
 			}
 		}
@@ -56,13 +56,13 @@ func (s *Service) Claim(ctx context.Context, apis []string, mine func(store.Hold
 func (s *Service) claim(ctx context.Context, id string, mine func(store.Hold) bool, owner string, lease time.Duration) (store.Hold, error) {
 	var claimed store.Hold
 	var refused error
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.Update(ctx, func(tx *store.Tx) error {
 		refused = nil
 		h, err := find(tx, id)
 		if err != nil {
 			return err
 		}
-		now := s.now()
+		now := s.Clock()
 		if h.State != store.Approved || !mine(h) {
 			return ErrNotFound
 		}
@@ -72,7 +72,7 @@ func (s *Service) claim(ctx context.Context, id string, mine func(store.Hold) bo
 				_, err = s.condemn(tx, h, now)
 				return err
 			}
-			e := entryOf(h, "refuse")
+			e := EntryOf(h, "refuse")
 			e.Code, e.Note = "forbidden", why.Error()
 			_, err = s.change(tx, h, Refuse{}, now, e)
 			return err
@@ -158,12 +158,12 @@ func (s *Service) Finish(ctx context.Context, h store.Hold, e Event, entry store
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
 	defer cancel()
 	out := h
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.Update(ctx, func(tx *store.Tx) error {
 		stored, err := find(tx, h.ID)
 		if err != nil {
 			return err
 		}
-		if !s.sealed(stored) && s.marked(h) {
+		if !s.Sealed(stored) && s.marked(h) {
 			// What this process claimed is the truth, whatever somebody has made
 			// of the stored hold meanwhile.
 			version := stored.Version
@@ -173,7 +173,7 @@ func (s *Service) Finish(ctx context.Context, h store.Hold, e Event, entry store
 		if open(stored) && (stored.State != store.Sending || stored.Owner != h.Owner || !stored.Lease.Equal(h.Lease)) {
 			return fmt.Errorf("%s is not claimed by %q", h.ID, h.Owner)
 		}
-		out, err = s.change(tx, stored, e, s.now(), entry)
+		out, err = s.change(tx, stored, e, s.Clock(), entry)
 		return err
 	})
 	return out, err

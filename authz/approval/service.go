@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/exeat/exeat/authz/tally"
+
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/store"
 )
@@ -35,11 +37,11 @@ type Service struct {
 	sent     remembered
 	versions versions
 	alarms   alarms
-	counts   tally
+	counts   tally.Counter
 }
 
-// now is the time as the store keeps it.
-func (s *Service) now() time.Time {
+// Clock is the time as the store keeps it.
+func (s *Service) Clock() time.Time {
 	now := time.Now
 	if s.Now != nil {
 		now = s.Now
@@ -54,9 +56,9 @@ var openStates = []store.State{store.Pending, store.Approved, store.Sending}
 // behind its kind.
 func newID(kind string) string { return kind + "_" + strings.ToLower(rand.Text()) }
 
-// update repeats a transaction that lost a race, since reading again may show
+// Update repeats a transaction that lost a race, since reading again may show
 // that the change is still right.
-func (s *Service) update(ctx context.Context, fn func(*store.Tx) error) error {
+func (s *Service) Update(ctx context.Context, fn func(*store.Tx) error) error {
 	const tries = 5
 	var err error
 	for range tries {
@@ -92,8 +94,8 @@ func (s *Service) swap(tx *store.Tx, h store.Hold) (store.Hold, error) {
 	return after, tx.Swap(h)
 }
 
-// entryOf is an entry about a hold.
-func entryOf(h store.Hold, kind string) store.Entry {
+// EntryOf is an entry about a hold.
+func EntryOf(h store.Hold, kind string) store.Entry {
 	var agent authz.Agent
 	var session authz.Session
 	// Both only name things; an entry without them is better than none.
@@ -128,7 +130,7 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 	if ttl == 0 {
 		ttl = time.Hour
 	}
-	now := s.now()
+	now := s.Clock()
 	h.ID, h.Version, h.State = newID("hold"), 1, store.Pending
 	h.Created, h.Changed, h.Expires = now, now, now.Add(ttl)
 	h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Lease, h.Result, h.After = nil, "", "", "", time.Time{}, nil, nil
@@ -142,7 +144,7 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 
 	var equal store.Hold
 	var tampered bool
-	err = s.update(ctx, func(tx *store.Tx) error {
+	err = s.Update(ctx, func(tx *store.Tx) error {
 		var err error
 		tampered = false
 		equal, err = tx.OpenHold(h.Dedupe)
@@ -151,7 +153,7 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 			if equal, err = s.settle(tx, equal, now); err != nil {
 				return err
 			}
-			if open(equal) && !s.sealed(equal) {
+			if open(equal) && !s.Sealed(equal) {
 				if equal, err = s.condemn(tx, equal, now); err != nil {
 					return err
 				}
@@ -172,7 +174,7 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 		if err := s.enqueue(tx, h, now); err != nil {
 			return err
 		}
-		e := entryOf(h, "hold")
+		e := EntryOf(h, "hold")
 		e.Time, e.Decision = now, string(authz.Hold)
 		return tx.Append(e)
 	})
@@ -197,24 +199,24 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 // ErrTampered if it is not what exeat stored. An open hold whose time is over
 // comes back expired, or unknown if it was being sent.
 func (s *Service) Get(ctx context.Context, subject, id string) (store.Hold, error) {
-	h, err := s.read(ctx, id)
+	h, err := s.Read(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		s.missed(subject, "")
 	case err == nil && h.Subject != subject:
 		s.missed(subject, h.ID)
 		err = ErrNotFound
-	case err == nil && !s.sealed(h):
-		err = s.expose(ctx, id)
+	case err == nil && !s.Sealed(h):
+		err = s.Expose(ctx, id)
 	}
 	if err != nil {
 		return store.Hold{}, err
 	}
-	return asOf(h, s.now()), nil
+	return AsOf(h, s.Clock()), nil
 }
 
-// read returns a hold as it is stored, whoever asks.
-func (s *Service) read(ctx context.Context, id string) (store.Hold, error) {
+// Read returns a hold as it is stored, whoever asks.
+func (s *Service) Read(ctx context.Context, id string) (store.Hold, error) {
 	var h store.Hold
 	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
 		h, err = find(tx, id)
@@ -238,7 +240,7 @@ func (s *Service) Wait(ctx context.Context, subject, id string) (store.Hold, err
 		}
 		var expiry <-chan time.Time
 		if end, ok := ends(h); ok {
-			expiry = time.After(max(end.Sub(s.now()), time.Millisecond))
+			expiry = time.After(max(end.Sub(s.Clock()), time.Millisecond))
 		}
 		select {
 		case <-changed:
@@ -253,27 +255,27 @@ func (s *Service) List(ctx context.Context, subject string) ([]store.Hold, error
 	if subject == "" {
 		return nil, nil
 	}
-	return s.list(ctx, store.HoldFilter{Subject: subject, States: openStates})
+	return s.ListHolds(ctx, store.HoldFilter{Subject: subject, States: openStates})
 }
 
-// list returns the outlines of holds that are open now. What is not as it was
+// ListHolds returns the outlines of holds that are open now. What is not as it was
 // made is left out, and told of by alarms.
-func (s *Service) list(ctx context.Context, f store.HoldFilter) ([]store.Hold, error) {
+func (s *Service) ListHolds(ctx context.Context, f store.HoldFilter) ([]store.Hold, error) {
 	var holds []store.Hold
 	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
 		holds, err = tx.Outlines(f)
 		return err
 	})
-	now := s.now()
+	now := s.Clock()
 	var list []store.Hold
 	for _, h := range holds {
 		if !s.outlined(h) {
-			if err := s.expose(ctx, h.ID); !errors.Is(err, ErrTampered) {
+			if err := s.Expose(ctx, h.ID); !errors.Is(err, ErrTampered) {
 				return nil, err
 			}
 			continue
 		}
-		if h = asOf(h, now); open(h) {
+		if h = AsOf(h, now); open(h) {
 			list = append(list, h)
 		}
 	}
@@ -285,7 +287,7 @@ func (s *Service) Cancel(ctx context.Context, subject, id string) (store.Hold, e
 	var h store.Hold
 	var theirs string // somebody else's
 	var tampered bool
-	err := s.update(ctx, func(tx *store.Tx) (err error) {
+	err := s.Update(ctx, func(tx *store.Tx) (err error) {
 		tampered, theirs = false, ""
 		if h, err = find(tx, id); err != nil {
 			return err
@@ -294,11 +296,11 @@ func (s *Service) Cancel(ctx context.Context, subject, id string) (store.Hold, e
 			theirs, h = h.ID, store.Hold{}
 			return ErrNotFound
 		}
-		if tampered = !s.sealed(h); tampered {
-			h, err = s.condemn(tx, h, s.now())
+		if tampered = !s.Sealed(h); tampered {
+			h, err = s.condemn(tx, h, s.Clock())
 			return err
 		}
-		h, err = s.change(tx, h, Cancel{}, s.now(), entryOf(h, "cancel"))
+		h, err = s.change(tx, h, Cancel{}, s.Clock(), EntryOf(h, "cancel"))
 		return err
 	})
 	switch {

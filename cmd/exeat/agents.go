@@ -6,9 +6,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/exeat/exeat/authz/inbox"
 
-	"github.com/exeat/exeat/authz/approval"
+	"github.com/spf13/cobra"
 )
 
 func agentsCmd() *cobra.Command {
@@ -24,8 +24,8 @@ exeat and need its login: exeat approvals login.`,
   exeat agents start claude-desktop`,
 	}
 	cmd.AddCommand(agentsListCmd(),
-		agentsTurnCmd("stop", "Deny everything of an agent and end what waits of it", "stopped", (*approval.Client).Stop),
-		agentsTurnCmd("start", "Let a stopped agent go on", "not stopped", (*approval.Client).Start))
+		agentsTurnCmd("stop", "Deny everything of an agent and end what waits of it", "stopped", (*inbox.Client).Stop),
+		agentsTurnCmd("start", "Let a stopped agent go on", "not stopped", (*inbox.Client).Start))
 	return cmd
 }
 
@@ -35,7 +35,7 @@ func agentsListCmd() *cobra.Command {
 		Use:   "list",
 		Short: "List your agents, those seen last first",
 		Args:  cobra.NoArgs,
-		RunE: loggedIn(func(cmd *cobra.Command, c *approval.Client, _ []string) error {
+		RunE: loggedIn(func(cmd *cobra.Command, c *inbox.Client, _ []string) error {
 			agents, err := c.Agents(cmd.Context())
 			if err != nil {
 				return failed(err)
@@ -62,12 +62,12 @@ func agentsListCmd() *cobra.Command {
 	return cmd
 }
 
-func agentsTurnCmd(use, short, state string, turn func(*approval.Client, context.Context, string) error) *cobra.Command {
+func agentsTurnCmd(use, short, state string, turn func(*inbox.Client, context.Context, string) error) *cobra.Command {
 	return &cobra.Command{
 		Use:   use + " NAME",
 		Short: short,
 		Args:  cobra.ExactArgs(1),
-		RunE: loggedIn(func(cmd *cobra.Command, c *approval.Client, args []string) error {
+		RunE: loggedIn(func(cmd *cobra.Command, c *inbox.Client, args []string) error {
 			if err := turn(c, cmd.Context(), args[0]); err != nil {
 				return failed(err)
 			}

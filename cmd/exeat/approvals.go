@@ -15,6 +15,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/exeat/exeat/authz/inbox"
+
 	"github.com/spf13/cobra"
 
 	"github.com/exeat/exeat/authz/approval"
@@ -60,7 +62,7 @@ func approvalsLoginCmd() *cobra.Command {
 			if err != nil && !errors.Is(err, io.EOF) {
 				return err
 			}
-			client, err := approval.Login(cmd.Context(), strings.TrimSpace(link))
+			client, err := inbox.Login(cmd.Context(), strings.TrimSpace(link))
 			if err != nil {
 				return fmt.Errorf("log in: %w", err)
 			}
@@ -99,7 +101,7 @@ func writePrivate(file string, b []byte) error {
 }
 
 // inboxClient restores the terminal's login.
-func inboxClient() (*approval.Client, error) {
+func inboxClient() (*inbox.Client, error) {
 	file, err := sessionFile()
 	if err != nil {
 		return nil, err
@@ -111,7 +113,7 @@ func inboxClient() (*approval.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	var c approval.Client
+	var c inbox.Client
 	if err := json.Unmarshal(b, &c); err != nil {
 		return nil, errors.New("the saved login is damaged: run exeat approvals login again")
 	}
@@ -119,7 +121,7 @@ func inboxClient() (*approval.Client, error) {
 }
 
 // loggedIn makes the RunE of a command that talks to the inbox.
-func loggedIn(work func(*cobra.Command, *approval.Client, []string) error) func(*cobra.Command, []string) error {
+func loggedIn(work func(*cobra.Command, *inbox.Client, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		c, err := inboxClient()
 		if err != nil {
@@ -135,7 +137,7 @@ func approvalsListCmd() *cobra.Command {
 		Use:   "list",
 		Short: "List the calls that wait for a person",
 		Args:  cobra.NoArgs,
-		RunE: loggedIn(func(cmd *cobra.Command, c *approval.Client, _ []string) error {
+		RunE: loggedIn(func(cmd *cobra.Command, c *inbox.Client, _ []string) error {
 			holds, err := c.Holds(cmd.Context())
 			if err != nil {
 				return failed(err)
@@ -150,7 +152,7 @@ func approvalsListCmd() *cobra.Command {
 	return cmd
 }
 
-func printHolds(w io.Writer, holds []approval.HoldView) error {
+func printHolds(w io.Writer, holds []inbox.HoldView) error {
 	if len(holds) == 0 {
 		_, err := fmt.Fprintln(w, "nothing waits")
 		return err
@@ -173,7 +175,7 @@ func approvalsShowCmd() *cobra.Command {
 		Use:   "show HANDLE",
 		Short: "Show a held call in full: the exact request, who asks, and why it waits",
 		Args:  cobra.ExactArgs(1),
-		RunE: loggedIn(func(cmd *cobra.Command, c *approval.Client, args []string) error {
+		RunE: loggedIn(func(cmd *cobra.Command, c *inbox.Client, args []string) error {
 			h, err := c.Hold(cmd.Context(), args[0])
 			if err != nil {
 				return failed(err)
@@ -190,7 +192,7 @@ func approvalsShowCmd() *cobra.Command {
 
 // printHold shows everything that a decision is about. Text of the agent is
 // quoted, so that it cannot move the cursor.
-func printHold(w io.Writer, h approval.HoldView) error {
+func printHold(w io.Writer, h inbox.HoldView) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	var header []string
 	for _, name := range slices.Sorted(maps.Keys(h.Header)) {
@@ -216,7 +218,7 @@ func printHold(w io.Writer, h approval.HoldView) error {
 }
 
 // changesOf are the changes of a call in a line.
-func changesOf(v *approval.BeforeView) string {
+func changesOf(v *inbox.BeforeView) string {
 	if v == nil {
 		return ""
 	}
@@ -249,7 +251,7 @@ func approvalsDecideCmd(approve bool) *cobra.Command {
 		Use:   use,
 		Short: short,
 		Args:  cobra.ExactArgs(1),
-		RunE: loggedIn(func(cmd *cobra.Command, c *approval.Client, args []string) error {
+		RunE: loggedIn(func(cmd *cobra.Command, c *inbox.Client, args []string) error {
 			h, err := c.Hold(cmd.Context(), args[0])
 			if err != nil {
 				return failed(err)

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/exeat/exeat/authz/inbox"
+
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/examples/petstore"
 	"github.com/exeat/exeat/store"
@@ -27,7 +29,7 @@ type town struct {
 	mcp          string // the MCP endpoint's origin
 	bearer       string
 	cookie, csrf string
-	client       *approval.Client
+	client       *inbox.Client
 	hold         string
 	digest       string
 }
@@ -44,7 +46,7 @@ func newTown(t *testing.T) *town {
 	srv.Config.Handler = handler
 	srv.Start()
 	t.Cleanup(srv.Close)
-	c, err := approval.Login(t.Context(), g.inbox.LoginLink())
+	c, err := inbox.Login(t.Context(), g.inbox.LoginLink())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -362,7 +364,7 @@ func TestHostileTextInATerminal(t *testing.T) {
 		}
 	}
 	_, out := exeat(t, "", "approvals", "show", "--json", h.ID)
-	var view approval.HoldView
+	var view inbox.HoldView
 	if err := json.Unmarshal([]byte(out), &view); err != nil || view.Summary != evil {
 		t.Errorf("the JSON says %q, %v", view.Summary, err)
 	}
@@ -399,7 +401,7 @@ func TestPoliciesChangedWhileItWaited(t *testing.T) {
 			stop()
 			g, stop = runShopGateway(t, srv.URL, tt.policies...)
 			defer stop()
-			c, err := approval.Login(t.Context(), g.inbox.LoginLink())
+			c, err := inbox.Login(t.Context(), g.inbox.LoginLink())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/exeat/exeat/authz/notify"
+
 	"github.com/spf13/cobra"
 
 	"github.com/exeat/exeat/authz/approval"
@@ -73,7 +75,7 @@ func (d *doctor) examine(ctx context.Context, cfg config) {
 	if err != nil {
 		d.bad("channels", err.Error())
 	}
-	if _, err := approval.ParseQuiet(cfg.Quiet.From, cfg.Quiet.To, cfg.Quiet.Zone); err != nil {
+	if _, err := notify.ParseQuiet(cfg.Quiet.From, cfg.Quiet.To, cfg.Quiet.Zone); err != nil {
 		d.bad("channels", err.Error())
 	}
 	d.database(ctx, cfg, channels)
@@ -196,7 +198,7 @@ func (d *doctor) keys(cfg config) {
 	d.ok("keys", fmt.Sprintf("%d in %s, only for you", len(list), cfg.Keys))
 }
 
-func (d *doctor) database(ctx context.Context, cfg config, channels []*approval.Channel) {
+func (d *doctor) database(ctx context.Context, cfg config, channels []*notify.Channel) {
 	if _, err := os.Stat(cfg.DB); errors.Is(err, fs.ErrNotExist) {
 		d.note("database", "none yet at "+cfg.DB+"; the first use makes it")
 		return
@@ -213,7 +215,7 @@ func (d *doctor) database(ctx context.Context, cfg config, channels []*approval.
 	} else {
 		d.ok("database", fmt.Sprintf("%s: the chain of %d entries holds", cfg.DB, head.Seq))
 	}
-	list, err := (&approval.Notifier{Service: &approval.Service{Store: s}, Channels: channels}).Health(ctx)
+	list, err := (&notify.Notifier{Service: &approval.Service{Store: s}, Channels: channels}).Health(ctx)
 	if err != nil {
 		d.bad("channels", err.Error())
 	}

@@ -14,6 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/exeat/exeat/authz/inbox"
+	"github.com/exeat/exeat/authz/notify"
+
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
@@ -34,9 +37,9 @@ type gateway struct {
 	keys   *token.Keys
 	store  *store.Store
 	holds  *approval.Service
-	inbox  *approval.Inbox
+	inbox  *inbox.Inbox
 	runner *tools.Runner
-	notify *approval.Notifier
+	notify *notify.Notifier
 	inboxL net.Listener // nil if this process has no inbox
 }
 
@@ -188,7 +191,7 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, withInbox bo
 	}
 	g.holds = &approval.Service{Store: g.store, Engine: g.engine, Key: key,
 		TTL: cfg.Holds.TTL, ApprovedFor: cfg.Holds.ApprovedFor, MaxOpen: cfg.Holds.MaxOpen, Fatigue: cfg.Inbox.Fatigue.fatigue()}
-	g.inbox = &approval.Inbox{Service: g.holds, Person: principal(cfg), URL: inboxURL(cfg.Inbox, g.inboxL),
+	g.inbox = &inbox.Inbox{Service: g.holds, Person: principal(cfg), URL: inboxURL(cfg.Inbox, g.inboxL),
 		Announce: func(link string) { fmt.Fprintf(errOut, "exeat: log in once, as %s, with %s\n", cfg.User, link) },
 		Trouble:  func(err error) { g.log.Error().Err(err).Msg("inbox") }}
 	if err = g.notifier(channels); err != nil {

@@ -6,6 +6,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/exeat/exeat/authz/inbox"
+
 	"github.com/spf13/cobra"
 
 	"github.com/exeat/exeat/authz/approval"
@@ -31,7 +33,7 @@ func grantsListCmd() *cobra.Command {
 		Use:   "list",
 		Short: "List the grants, standing denials and stops in force",
 		Args:  cobra.NoArgs,
-		RunE: loggedIn(func(cmd *cobra.Command, c *approval.Client, _ []string) error {
+		RunE: loggedIn(func(cmd *cobra.Command, c *inbox.Client, _ []string) error {
 			rules, err := c.Rules(cmd.Context())
 			if err != nil {
 				return failed(err)
@@ -74,7 +76,7 @@ func grantsRevokeCmd() *cobra.Command {
 		Use:   "revoke ID",
 		Short: "End a grant or a standing denial at once",
 		Args:  cobra.ExactArgs(1),
-		RunE: loggedIn(func(cmd *cobra.Command, c *approval.Client, args []string) error {
+		RunE: loggedIn(func(cmd *cobra.Command, c *inbox.Client, args []string) error {
 			if err := c.Revoke(cmd.Context(), args[0]); err != nil {
 				return failed(err)
 			}

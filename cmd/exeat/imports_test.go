@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -21,22 +22,29 @@ const (
 // arrows are the imports that each package may have of the others. They run one
 // way:
 //
-//	cmd ─▶ mcpserver ─▶ tools ─┬─▶ openapi
-//	                           ├─▶ authz
-//	                           ├─▶ authz/token
-//	                           ├─▶ authz/approval ─▶ authz, store
-//	                           └─▶ store
+//	cmd ─┬▶ mcpserver ─▶ tools ─┬─▶ openapi
+//	     │                      ├─▶ authz/token
+//	     │                      ├─▶ authz/approval ─▶ authz, store
+//	     │                      ├─▶ authz
+//	     │                      └─▶ store
+//	     └▶ authz/inbox ─▶ authz/notify ─▶ authz/approval
 //
-// mcpserver knows authz for the values that name a caller, no more.
+// mcpserver knows authz for the values that name a caller, no more. What decides
+// does not know who shows or tells of it, so tools reaches no page, no login and
+// no message. authz/plaintext and authz/tally are leaves.
 var arrows = map[string][]string{
 	"authz":                {},
 	"authz/token":          {},
 	"openapi":              {},
 	"store":                {},
-	"authz/approval":       {"authz", "store"},
+	"authz/plaintext":      {},
+	"authz/tally":          {},
+	"authz/approval":       {"authz", "authz/plaintext", "authz/tally", "store"},
+	"authz/notify":         {"authz", "authz/approval", "authz/plaintext", "authz/tally", "store"},
+	"authz/inbox":          {"authz", "authz/approval", "authz/notify", "authz/plaintext", "authz/tally", "store"},
 	"tools":                {"authz", "authz/approval", "authz/token", "openapi", "store"},
 	"mcpserver":            {"authz", "tools"},
-	"cmd/exeat":            {"authz", "authz/approval", "authz/token", "examples/petstore", "mcpserver", "openapi", "store", "tools"},
+	"cmd/exeat":            {"authz", "authz/approval", "authz/inbox", "authz/notify", "authz/token", "examples/petstore", "mcpserver", "openapi", "store", "tools"},
 	"store/storetest":      {"store"},
 	"examples":             {"authz", "openapi", "tools"},
 	"examples/conformance": {"examples/petstore"},
@@ -65,15 +73,15 @@ var modules = map[string]module{
 	"github.com/cedar-policy/cedar-go":         {"the policy language: parser, validator, evaluator", []string{"authz"}},
 	"github.com/go-jose/go-jose/v4":            {"signs and verifies tokens; measured as the strictest", []string{"authz/token"}},
 	"github.com/gowebpki/jcs":                  {"RFC 8785, the canonical form that digests are made over", []string{"authz/token"}},
-	"golang.org/x/oauth2":                      {"client credentials (RFC 6749 §4.4), and authorization codes", []string{"authz/approval", "authz/token"}},
-	"github.com/coreos/go-oidc/v3":             {"logins with an OpenID provider", []string{"authz/approval"}},
+	"golang.org/x/oauth2":                      {"client credentials (RFC 6749 §4.4), and authorization codes", []string{"authz/inbox", "authz/token"}},
+	"github.com/coreos/go-oidc/v3":             {"logins with an OpenID provider", []string{"authz/inbox"}},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"checks arguments against JSON Schema 2020-12", []string{"openapi"}},
 	"go.yaml.in/yaml/v3":                       {"documents and configuration in YAML, with positions", []string{"cmd/exeat", "openapi"}},
-	"golang.org/x/text":                        {"Unicode that deceives the eye, in documents and in what people are shown", []string{"authz/approval", "openapi"}},
+	"golang.org/x/text":                        {"Unicode that deceives the eye, in documents and in what people are shown", []string{"authz/plaintext", "openapi"}},
 	"github.com/mark3labs/mcp-go":              {"the MCP protocol", []string{"cmd/exeat", "mcpserver"}},
 	"modernc.org/sqlite":                       {"the database, without cgo", []string{"store", "store/storetest"}},
-	"github.com/nicholas-fedor/shoutrrr":       {"messages to chats, mail and phones by URL", []string{"authz/approval"}},
-	"github.com/SherClockHolmes/webpush-go":    {"encrypts and signs Web Push", []string{"authz/approval"}},
+	"github.com/nicholas-fedor/shoutrrr":       {"messages to chats, mail and phones by URL", []string{"authz/notify"}},
+	"github.com/SherClockHolmes/webpush-go":    {"encrypts and signs Web Push", []string{"authz/notify"}},
 	"github.com/agnivade/levenshtein":          {"what a misspelt name was meant to be", []string{"authz", "cmd/exeat", "openapi"}},
 	"github.com/spf13/cobra":                   {"the command line", []string{"cmd/exeat"}},
 	"github.com/andybalholm/brotli":            {"answers that are packed as br", []string{"openapi"}},
@@ -166,6 +174,27 @@ func TestImportDirection(t *testing.T) {
 		if !seen[pkg] {
 			t.Errorf("the diagram has the package %s, and there is none", pkg)
 		}
+	}
+}
+
+// TestToolsReachNoPages fails if what takes an agent's calls could reach what
+// shows people something, logs them in or sends them messages, by whatever way.
+func TestToolsReachNoPages(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "../../tools").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p := range strings.Lines(string(out)) {
+		p = strings.TrimSpace(p)
+		for _, never := range []string{"html/template", "github.com/coreos/go-oidc", "github.com/SherClockHolmes/webpush-go", "github.com/nicholas-fedor/shoutrrr",
+			ourModule + "/authz/inbox", ourModule + "/authz/notify"} {
+			if p == never || strings.HasPrefix(p, never+"/") {
+				t.Errorf("what takes calls depends on %s", p)
+			}
+		}
+	}
+	if !strings.Contains(string(out), ourModule+"/authz/approval\n") {
+		t.Error("go list did not say what tools depends on")
 	}
 }
 

@@ -13,9 +13,9 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"github.com/spf13/cobra"
+	"github.com/exeat/exeat/authz/notify"
 
-	"github.com/exeat/exeat/authz/approval"
+	"github.com/spf13/cobra"
 )
 
 func main() { os.Exit(run()) }
@@ -25,7 +25,7 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// Libraries that speak to notification services use the default client.
-	http.DefaultTransport = approval.Bounded(http.DefaultTransport)
+	http.DefaultTransport = notify.Bounded(http.DefaultTransport)
 	return execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }
 

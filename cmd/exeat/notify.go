@@ -11,6 +11,8 @@ import (
 	"time"
 	_ "time/tzdata" // zones of quiet hours, on machines that have none
 
+	"github.com/exeat/exeat/authz/notify"
+
 	"github.com/spf13/cobra"
 
 	"github.com/exeat/exeat/authz/approval"
@@ -41,11 +43,11 @@ var channelName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
 const maxChannels = 20
 
 // notifyChannels makes the channels of the configuration.
-func notifyChannels(cfg config) ([]*approval.Channel, error) {
+func notifyChannels(cfg config) ([]*notify.Channel, error) {
 	if len(cfg.Notify) > maxChannels {
 		return nil, fmt.Errorf("notify has %d channels; %d are the most", len(cfg.Notify), maxChannels)
 	}
-	var list []*approval.Channel
+	var list []*notify.Channel
 	seen := map[string]bool{}
 	for i, n := range cfg.Notify {
 		c, err := n.channel()
@@ -62,7 +64,7 @@ func notifyChannels(cfg config) ([]*approval.Channel, error) {
 }
 
 // channel makes one channel. Errors do not repeat its URL.
-func (n notifyConfig) channel() (*approval.Channel, error) {
+func (n notifyConfig) channel() (*notify.Channel, error) {
 	if given(n.URL, n.URLEnv, n.URLFile) != 1 {
 		return nil, errors.New("give one of url_env, url_file and url")
 	}
@@ -85,13 +87,13 @@ func (n notifyConfig) channel() (*approval.Channel, error) {
 		return nil, fmt.Errorf("the name %q: use lower-case letters, digits and -", name)
 	}
 	if n.SecretEnv == "" && n.SecretFile == "" {
-		return approval.NewChannel(name, address.Reveal())
+		return notify.NewChannel(name, address.Reveal())
 	}
 	secret, err := readSecret(credentialConfig{Env: n.SecretEnv, File: n.SecretFile})
 	if err != nil {
 		return nil, err
 	}
-	return approval.NewWebhook(name, address.Reveal(), secret.Reveal())
+	return notify.NewWebhook(name, address.Reveal(), secret.Reveal())
 }
 
 func given(values ...string) (n int) {
@@ -104,8 +106,8 @@ func given(values ...string) (n int) {
 }
 
 // notifier wires up who tells channels and browsers of held calls.
-func (g *gateway) notifier(channels []*approval.Channel) error {
-	quiet, err := approval.ParseQuiet(g.cfg.Quiet.From, g.cfg.Quiet.To, g.cfg.Quiet.Zone)
+func (g *gateway) notifier(channels []*notify.Channel) error {
+	quiet, err := notify.ParseQuiet(g.cfg.Quiet.From, g.cfg.Quiet.To, g.cfg.Quiet.Zone)
 	if err != nil {
 		return err
 	}
@@ -114,11 +116,11 @@ func (g *gateway) notifier(channels []*approval.Channel) error {
 		if err != nil {
 			return err
 		}
-		if g.inbox.Push, err = approval.NewPush(secret, g.cfg.Inbox.Push, nil); err != nil {
+		if g.inbox.Push, err = notify.NewPush(secret, g.cfg.Inbox.Push, nil); err != nil {
 			return err
 		}
 	}
-	g.notify = &approval.Notifier{Service: g.holds, Channels: channels, Push: g.inbox.Push, URL: g.inbox.URL,
+	g.notify = &notify.Notifier{Service: g.holds, Channels: channels, Push: g.inbox.Push, URL: g.inbox.URL,
 		Digest: g.cfg.NotifyDigest, Quiet: quiet, Describe: describer(g.docs),
 		Trouble: func(err error) { g.log.Warn().Err(err).Msg("notify") }}
 	g.inbox.Notifier, g.holds.Push = g.notify, g.inbox.Push != nil
@@ -160,7 +162,7 @@ to the inbox; it decides nothing.`,
 
 // onChannels makes the RunE of a command that works on the channels of a
 // configuration. What it returns as bad makes the exit code 1.
-func onChannels(f *flags, work func(*cobra.Command, *approval.Notifier, []string) (bad bool, err error)) func(*cobra.Command, []string) error {
+func onChannels(f *flags, work func(*cobra.Command, *notify.Notifier, []string) (bad bool, err error)) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, names []string) error {
 		cfg, err := f.config(nil)
 		if err != nil {
@@ -178,7 +180,7 @@ func onChannels(f *flags, work func(*cobra.Command, *approval.Notifier, []string
 			return err
 		}
 		defer s.Close()
-		n := &approval.Notifier{Service: &approval.Service{Store: s}, Channels: channels, URL: inboxURL(cfg.Inbox, nil)}
+		n := &notify.Notifier{Service: &approval.Service{Store: s}, Channels: channels, URL: inboxURL(cfg.Inbox, nil)}
 		bad, err := work(cmd, n, names)
 		if err == nil && bad {
 			return exitError{code: 1}
@@ -193,7 +195,7 @@ func notifyTestCmd() *cobra.Command {
 		Use:     "test [NAME...]",
 		Short:   "Send one test message to every channel, or to those named, and say what happened",
 		Example: `  exeat notify test --config exeat.yaml`,
-		RunE: onChannels(&f, func(cmd *cobra.Command, n *approval.Notifier, names []string) (bad bool, err error) {
+		RunE: onChannels(&f, func(cmd *cobra.Command, n *notify.Notifier, names []string) (bad bool, err error) {
 			wanted := map[string]bool{}
 			for _, name := range names {
 				wanted[name] = true
@@ -233,7 +235,7 @@ func notifyStatusCmd() *cobra.Command {
 		Short:   "Say how every channel does; the exit code is 1 if one fails",
 		Args:    cobra.NoArgs,
 		Example: `  exeat notify status --config exeat.yaml`,
-		RunE: onChannels(&f, func(cmd *cobra.Command, n *approval.Notifier, _ []string) (bool, error) {
+		RunE: onChannels(&f, func(cmd *cobra.Command, n *notify.Notifier, _ []string) (bool, error) {
 			list, err := n.Health(cmd.Context())
 			if err != nil {
 				return false, err

@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/exeat/exeat/authz/inbox"
+
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/token"
 )
@@ -40,9 +42,9 @@ type allowedConfig struct {
 }
 
 // login makes the login of an inbox at origin.
-func (c oidcConfig) login(s *approval.Service, origin string) (*approval.OIDC, error) {
-	set := approval.OIDCConfig{Issuer: c.Issuer, ClientID: c.ClientID, Scopes: c.Scopes, Subject: c.Subject, Groups: c.Groups,
-		Allowed: approval.Allowed(c.Allowed), ACR: c.ACRValues, StepUp: c.StepUp, MaxAge: c.MaxAge, Local: c.Local}
+func (c oidcConfig) login(s *approval.Service, origin string) (*inbox.OIDC, error) {
+	set := inbox.OIDCConfig{Issuer: c.Issuer, ClientID: c.ClientID, Scopes: c.Scopes, Subject: c.Subject, Groups: c.Groups,
+		Allowed: inbox.Allowed(c.Allowed), ACR: c.ACRValues, StepUp: c.StepUp, MaxAge: c.MaxAge, Local: c.Local}
 	var secret token.Secret
 	var err error
 	switch {
@@ -59,7 +61,7 @@ func (c oidcConfig) login(s *approval.Service, origin string) (*approval.OIDC, e
 	if c.ClientSecretEnv+c.ClientSecretFile != "" {
 		set.Secret = secret.Reveal
 	}
-	o, err := approval.NewOIDC(s, origin, set)
+	o, err := inbox.NewOIDC(s, origin, set)
 	if err != nil {
 		return nil, fmt.Errorf("inbox.oidc: %w", err)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/exeat/exeat/authz/inbox"
+
 	tea "charm.land/bubbletea/v2"
 	"github.com/spf13/cobra"
 
@@ -28,7 +30,7 @@ A call can be approved only once all of it has been on the screen, and by typing
 the first four digits of its digest. "o" opens its page in the browser, for what
 a terminal cannot do. Without a terminal, or with --plain, lines are printed.`,
 		Args: cobra.NoArgs,
-		RunE: loggedIn(func(cmd *cobra.Command, c *approval.Client, _ []string) error {
+		RunE: loggedIn(func(cmd *cobra.Command, c *inbox.Client, _ []string) error {
 			if plain || !isTerminal(cmd.InOrStdin()) || !isTerminal(cmd.OutOrStdout()) {
 				return watchHolds(cmd.Context(), c, cmd.OutOrStdout())
 			}
@@ -53,7 +55,7 @@ func isTerminal(x any) bool {
 const pollEvery = 2 * time.Second
 
 // watchHolds prints a line for each hold that comes or goes.
-func watchHolds(ctx context.Context, c *approval.Client, w io.Writer) error {
+func watchHolds(ctx context.Context, c *inbox.Client, w io.Writer) error {
 	seen := map[string]bool{}
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -87,11 +89,11 @@ func watchHolds(ctx context.Context, c *approval.Client, w io.Writer) error {
 // everything else visible, so a byte is a column.
 type watch struct {
 	ctx           context.Context
-	client        *approval.Client
+	client        *inbox.Client
 	width, height int
-	holds         []approval.HoldView
+	holds         []inbox.HoldView
 	selected      string // by handle: a call that arrives must not slip under the cursor
-	open          *approval.HoldView
+	open          *inbox.HoldView
 	top           int    // first line shown of the open one
 	whole         bool   // all of the open one has been on the screen
 	asking        string // "", approve or deny
@@ -101,18 +103,18 @@ type watch struct {
 
 type (
 	holdsMsg struct {
-		holds []approval.HoldView
+		holds []inbox.HoldView
 		err   error
 	}
 	holdMsg struct {
-		hold    approval.HoldView
+		hold    inbox.HoldView
 		decided bool
 		err     error
 	}
 	pollMsg struct{}
 )
 
-func newWatch(ctx context.Context, c *approval.Client) *watch {
+func newWatch(ctx context.Context, c *inbox.Client) *watch {
 	return &watch{ctx: ctx, client: c, width: 80, height: 24}
 }
 
@@ -275,7 +277,7 @@ func (w *watch) answer(name, text string) tea.Cmd {
 // move selects the hold some places further, or the first if the selected one
 // is gone.
 func (w *watch) move(by int) {
-	at := slices.IndexFunc(w.holds, func(h approval.HoldView) bool { return h.ID == w.selected })
+	at := slices.IndexFunc(w.holds, func(h inbox.HoldView) bool { return h.ID == w.selected })
 	if at = min(max(0, at+by), len(w.holds)-1); at < 0 {
 		w.selected = ""
 		return

@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/exeat/exeat/authz/inbox"
+
 	tea "charm.land/bubbletea/v2"
 
-	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/tools"
 )
 
@@ -82,7 +83,7 @@ func TestWatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var c approval.Client
+	var c inbox.Client
 	if err := json.Unmarshal(b, &c); err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +144,7 @@ func TestWatch(t *testing.T) {
 // TestWatchProgram runs the whole program on a terminal of bytes.
 func TestWatchProgram(t *testing.T) {
 	newShopGateway(t)
-	w := newWatch(t.Context(), &approval.Client{Origin: "http://127.0.0.1:1", Person: "User::alice"})
+	w := newWatch(t.Context(), &inbox.Client{Origin: "http://127.0.0.1:1", Person: "User::alice"})
 	var out strings.Builder
 	in := strings.NewReader("q")
 	p := tea.NewProgram(w, tea.WithInput(in), tea.WithOutput(&out), tea.WithWindowSize(80, 24), tea.WithoutSignals())

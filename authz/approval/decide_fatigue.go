@@ -1,0 +1,239 @@
+package approval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/exeat/exeat/authz/plaintext"
+
+	"github.com/exeat/exeat/store"
+)
+
+// Fatigue says when a person has approved so much, or so fast, that the next
+// approval has to be typed: people who are asked often stop reading. A passkey's
+// signature does instead. Zero fields mean the defaults.
+type Fatigue struct {
+	Streak     int           // approvals in a row, each faster than FasterThan; 0 means 5
+	FasterThan time.Duration // from the page to the decision; 0 means 3 s
+	Most       int           // approvals within Within; 0 means 30
+	Within     time.Duration // 0 means 10 min
+}
+
+func (f Fatigue) filled() Fatigue {
+	if f.Streak == 0 {
+		f.Streak = 5
+	}
+	if f.FasterThan == 0 {
+		f.FasterThan = 3 * time.Second
+	}
+	if f.Most == 0 {
+		f.Most = 30
+	}
+	if f.Within == 0 {
+		f.Within = 10 * time.Minute
+	}
+	return f
+}
+
+// ErrConfirm is an approval that has to be typed.
+var ErrConfirm = errors.New("this approval has to be typed")
+
+// typedNote marks the entry of an approval that was typed.
+const typedNote = "typed"
+
+// Bounds of what is remembered of people.
+const (
+	decisionsKept = 100    // of one person
+	openedKept    = 10_000 // pages
+	newestEntries = 2_000  // of the log, after a start
+)
+
+// decided is one decision of a person.
+type decided struct {
+	at      time.Time
+	approve bool
+	took    time.Duration // from the page to the decision; 0 if there was no page
+	typed   bool
+}
+
+// pace is what is remembered of how people decide.
+type pace struct {
+	mu     sync.Mutex
+	opened map[[2]string]time.Time // first, by person and hold; guarded by mu
+	order  [][2]string             // guarded by mu
+	recent map[string][]decided    // oldest first, by person; guarded by mu
+}
+
+// Opened tells that a person has a hold before their eyes.
+func (s *Service) Opened(person, hold string) {
+	s.pace.mu.Lock()
+	defer s.pace.mu.Unlock()
+	k := [2]string{person, hold}
+	if _, ok := s.pace.opened[k]; ok {
+		return
+	}
+	if s.pace.opened == nil {
+		s.pace.opened = map[[2]string]time.Time{}
+	}
+	s.pace.opened[k] = s.Clock()
+	if s.pace.order = append(s.pace.order, k); len(s.pace.order) > openedKept {
+		delete(s.pace.opened, s.pace.order[0])
+		s.pace.order = s.pace.order[1:]
+	}
+}
+
+// took is how long a person had a hold before their eyes; 0 if they had not, or
+// if a clock that jumped cannot tell.
+func (s *Service) took(person, hold string, now time.Time) time.Duration {
+	s.pace.mu.Lock()
+	defer s.pace.mu.Unlock()
+	at, ok := s.pace.opened[[2]string{person, hold}]
+	if !ok {
+		return 0
+	}
+	return max(0, now.Sub(at))
+}
+
+// recall reads from the log, once after a start, how a person decided lately: a
+// restart makes nobody fresh again.
+func (s *Service) recall(ctx context.Context, person string) error {
+	s.pace.mu.Lock()
+	_, known := s.pace.recent[person]
+	s.pace.mu.Unlock()
+	if known || s.Fatigue == nil {
+		return nil
+	}
+	var list []decided
+	err := s.Store.Newest(ctx, newestEntries, func(e store.Entry) error {
+		if e.By == person && e.Code == "" && (e.Kind == "approve" || e.Kind == "deny") {
+			list = append(list, decided{e.Time, e.Kind == "approve", time.Duration(e.Took) * time.Millisecond, e.Note == typedNote || len(e.Signed) > 0})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.pace.mu.Lock()
+	defer s.pace.mu.Unlock()
+	if s.pace.recent == nil {
+		s.pace.recent = map[string][]decided{}
+	}
+	if _, known := s.pace.recent[person]; !known {
+		s.pace.recent[person] = list[max(0, len(list)-decisionsKept):]
+	}
+	return nil
+}
+
+// note remembers a decision.
+func (s *Service) noteDecision(person string, d decided) {
+	s.pace.mu.Lock()
+	defer s.pace.mu.Unlock()
+	if s.pace.recent == nil {
+		s.pace.recent = map[string][]decided{}
+	}
+	list := append(s.pace.recent[person], d)
+	s.pace.recent[person] = list[max(0, len(list)-decisionsKept):]
+}
+
+// Tired says why the next approval of a person has to be typed; "" if it has
+// not.
+func (s *Service) Tired(ctx context.Context, person string) (string, error) {
+	err := s.recall(ctx, person)
+	return s.tired(person, s.Clock()), err
+}
+
+// tired is Tired of what is remembered. Times in the future count as now: a
+// clock that jumps makes nobody fresh.
+func (s *Service) tired(person string, now time.Time) string {
+	if s.Fatigue == nil {
+		return ""
+	}
+	f := s.Fatigue.filled()
+	s.pace.mu.Lock()
+	defer s.pace.mu.Unlock()
+	list := s.pace.recent[person]
+	streak, many, inRow := 0, 0, true
+	for i := len(list) - 1; i >= 0 && !list[i].typed; i-- {
+		d := list[i]
+		if inRow = inRow && d.approve && d.took < f.FasterThan; inRow {
+			streak++
+		}
+		if d.approve && now.Sub(d.at) < f.Within {
+			many++
+		}
+	}
+	switch {
+	case streak >= f.Streak:
+		return fmt.Sprintf("You approved the last %d calls within %s of seeing each.", streak, plaintext.Duration(f.FasterThan))
+	case many >= f.Most:
+		return fmt.Sprintf("You approved %d calls within %s.", many, plaintext.Duration(f.Within))
+	}
+	return ""
+}
+
+// ToType is what a person types to approve a hold when they are tired: the last
+// part of its path as it is shown, or the tool's name if that says nothing.
+func ToType(h store.Hold) string {
+	path := strings.TrimRight(h.Request.Path, "/")
+	if last := path[strings.LastIndex(path, "/")+1:]; last != "" {
+		return last
+	}
+	return h.Tool
+}
+
+// confirm is ErrConfirm if an approval had to be typed and was not. signed says
+// that a passkey signed it.
+func (s *Service) confirm(person string, signed bool, want, typed string, now time.Time) error {
+	if signed || s.tired(person, now) == "" || strings.TrimSpace(typed) == want {
+		return nil
+	}
+	return ErrConfirm
+}
+
+// Habits are how a person has decided.
+type Habits struct {
+	Decisions, Approved, Fast, Timed int
+	Median                           string // from the page to the decision
+}
+
+// Share is how many of a hundred decisions were approvals.
+func (h Habits) Share() int { return h.Approved * 100 / max(1, h.Decisions) }
+
+// Habits sums up a person's decisions of the last 7 days, so far as the log's
+// newest entries tell.
+func (s *Service) Habits(ctx context.Context, person string, now time.Time) (h Habits, err error) {
+	fast := Fatigue{}.filled().FasterThan
+	if s.Fatigue != nil {
+		fast = s.Fatigue.filled().FasterThan
+	}
+	var took []time.Duration
+	err = s.Store.Newest(ctx, ActivityEntries, func(e store.Entry) error {
+		if e.By != person || e.Code != "" || e.Kind != "approve" && e.Kind != "deny" || now.Sub(e.Time) > 7*24*time.Hour {
+			return nil
+		}
+		h.Decisions++
+		if e.Kind == "approve" {
+			h.Approved++
+		}
+		if e.Took > 0 {
+			d := time.Duration(e.Took) * time.Millisecond
+			took = append(took, d)
+			if d < fast {
+				h.Fast++
+			}
+		}
+		return nil
+	})
+	slices.Sort(took)
+	if h.Timed = len(took); h.Timed > 0 {
+		h.Median = took[len(took)/2].Round(100 * time.Millisecond).String()
+	}
+	return h, err
+}
+
+const ActivityEntries = 5_000

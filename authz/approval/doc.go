@@ -1,0 +1,36 @@
+// Package approval decides: it holds calls until a person decides, keeps the rules
+// that people give for calls to come, and checks who says so.
+//
+//	            ┌────────▶ denied
+//	            ├────────▶ expired
+//	pending ────┼────────▶ cancelled
+//	            └▶ approved ─▶ sending ─┬▶ done      (any HTTP answer, kept for the handle)
+//	                   │                ├▶ refused   (re-evaluation said no; nothing was sent)
+//	                   │                └▶ unknown   (the answer was lost)
+//	                   ├▶ refused  (the approval is not what a person made)
+//	                   └▶ expired
+//
+// Which file answers what:
+//
+//	approval.go         who is a person, what is a verdict, which errors are there?
+//	service.go          how is a hold made, read, listed and withdrawn?
+//	hold_state.go       which event is legal in which state, and what comes of it?
+//	hold_seal.go        is a stored hold, its state and its approval what exeat made?
+//	hold_alarm.go       what becomes of one that is not, and who is told?
+//	hold_limit.go       how many may a principal have, and what is noted of the rest?
+//	hold_wait.go        is the same call waiting already?
+//	hold_notice.go      which channels are to be told of a new hold?
+//	hold_sweep.go       what does time do to holds, and when are they forgotten?
+//	decide.go           may this person decide, and what is recorded?
+//	decide_several.go   the same, for several holds at once
+//	decide_signed.go    what does a passkey sign, and did it sign this?
+//	decide_fatigue.go   does this person still read what they approve?
+//	passkey.go          whose passkeys are there, and how are they made and used?
+//	release.go          who may send an approved hold, and what is recorded of that?
+//	rule.go             what is a rule, which calls is it about, is it what was stored?
+//	rule_give.go        what can a person give, and how does it decide their hold?
+//	rule_signed.go      what of a grant does a passkey sign?
+//	rule_use.go         which rules are in force, and may this call use this grant?
+//	rule_recent.go      which calls of late would a rule have been about?
+//	rule_stop.go        how are rules revoked, and agents stopped and started?
+package approval

@@ -1,0 +1,300 @@
+package approval
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/store"
+)
+
+// Errors of grants.
+var (
+	ErrNoGrant   = errors.New("the grant is not in force any more, or not for this call")
+	ErrTooLong   = errors.New("the policies do not let a grant last that long")
+	ErrNoChoice  = errors.New("the policies do not take a grant for this call")
+	ErrGrantForm = errors.New("this is no grant that can be given")
+)
+
+const (
+	// GrantMax is how long a grant may last where no @grant_max says otherwise.
+	GrantMax = 20 * time.Minute
+	// DenialMax is how long a standing denial may last.
+	DenialMax = 30 * 24 * time.Hour
+	// GrantRate bounds the calls under one grant within a minute. The next one
+	// is held, so that a person hears of an agent that runs away.
+	GrantRate = 60
+	// maxRules bounds the rules in force for one agent.
+	maxRules = 200
+)
+
+// Offer is what a person chooses for calls like a held one.
+type Offer struct {
+	Kind   string // KindGrant or KindDenial
+	Digest string // of the hold
+	Reach  string
+	Path   string   // for ReachBelow: the path of the call or one above it
+	Args   string   // which arguments
+	Keep   []string // JSON Pointers, for ArgsSome
+	For    time.Duration
+	Max    int64
+	Reason string  // of a denial, told to the agent
+	Signed *Signed // by a passkey, or nil
+	Typed  string  // by a tired person
+}
+
+// draft is the rule that an offer amounts to for a hold.
+func draft(h store.Hold, who Person, o Offer, now time.Time) (Rule, error) {
+	var agent authz.Agent
+	if err := json.Unmarshal(h.Agent, &agent); err != nil {
+		return Rule{}, err
+	}
+	r := Rule{ID: newID(o.Kind), Kind: o.Kind, Subject: h.Subject, Agent: agent.ID, Verified: agent.Verified, Effect: h.Effect,
+		Max: o.Max, By: who.Principal, AMR: who.AMR, Reason: o.Reason, Masked: h.Masked, Created: now, Ends: now.Add(o.For).Truncate(time.Microsecond)}
+	r.Scope = Scope{API: h.API, Tool: h.Tool, Reach: o.Reach, Args: o.Args}
+	bad := o.For < time.Second || o.For > 366*24*time.Hour || o.Max < 0 || o.Kind != KindGrant && o.Kind != KindDenial ||
+		!utf8.ValidString(o.Reason) || utf8.RuneCountInString(o.Reason) > maxReason
+	switch o.Reach {
+	case ReachExact:
+		r.Scope.Path = h.Request.Path
+	case ReachBelow:
+		r.Scope.Path = o.Path
+	case ReachAny:
+	default:
+		bad = true
+	}
+	switch o.Args {
+	case ArgsSame:
+		r.Scope.Same = string(h.Args)
+	case ArgsSome:
+		for _, p := range o.Keep {
+			v, ok := ValueAt(h.Args, p)
+			if bad = bad || !ok || len(o.Keep) > maxEqual; !bad {
+				r.Scope.Equal = append(r.Scope.Equal, Equal{p, string(v)})
+			}
+		}
+		bad = bad || len(o.Keep) == 0
+	case ArgsAny:
+	default:
+		bad = true
+	}
+	// What does not even cover the call that it was made from was made up.
+	if bad || !r.Matches(shapeOf(h, agent)) {
+		return Rule{}, ErrGrantForm
+	}
+	return r, nil
+}
+
+func shapeOf(h store.Hold, agent authz.Agent) Shape {
+	var p authz.Principal
+	_ = json.Unmarshal(h.Principal, &p) // what is nobody matches nothing
+	return Shape{Principal: p, Agent: agent, API: h.API, Tool: h.Tool, Path: h.Request.Path, Args: h.Args}
+}
+
+// Longest is how long a grant from this hold may last, as the policies are now.
+func (s *Service) Longest(h store.Hold, now time.Time) (time.Duration, error) {
+	r := authz.Request{API: h.API, Action: h.Tool, Now: now, Path: h.Request.Path}
+	dec := json.NewDecoder(strings.NewReader(string(h.Args)))
+	dec.UseNumber()
+	err := errors.Join(dec.Decode(&r.Input), json.Unmarshal(h.Principal, &r.Principal), json.Unmarshal(h.Agent, &r.Agent), json.Unmarshal(h.Session, &r.Session))
+	if err != nil {
+		return 0, fmt.Errorf("%w: %v", ErrNoChoice, err)
+	}
+	d := s.Engine.Decide(r)
+	if d.Outcome != authz.Hold || !d.Choices.Grant {
+		return 0, ErrNoChoice
+	}
+	return LongestGrant(d.Obligations), nil
+}
+
+// LongestGrant is how long a grant may last under what the policies ask for.
+func LongestGrant(o authz.Obligations) time.Duration {
+	if o.GrantMax == 0 {
+		return GrantMax
+	}
+	return o.GrantMax
+}
+
+// Draft is what Give would make of an offer, without making it.
+func (s *Service) Draft(h store.Hold, who Person, o Offer) (Rule, error) {
+	now := s.Clock()
+	r, err := draft(h, who, o, now)
+	if err != nil {
+		return r, err
+	}
+	if d := s.mayChoose(h, who, false, now); d.Outcome != authz.Allow {
+		return r, fmt.Errorf("%w: %s", ErrForbidden, d.Reason)
+	}
+	if o.Kind == KindDenial {
+		if o.For > DenialMax {
+			return r, ErrTooLong
+		}
+		return r, nil
+	}
+	longest, err := s.Longest(h, now)
+	if err == nil && o.For > longest {
+		err = ErrTooLong // and not cut: the person chose another time
+	}
+	return r, err
+}
+
+// mayGive asks the policies whether the giver of a rule may decide such calls.
+func (s *Service) mayGive(r Rule, requester authz.Principal, now time.Time) authz.Decision {
+	return s.Engine.MayApprove(authz.HoldFacts{ID: r.ID, API: r.Scope.API, Action: r.Scope.Tool, Effect: r.Effect, Now: now,
+		Requester: requester, Agent: authz.Agent{ID: r.Agent, Verified: r.Verified}, Approval: *r.Approval()})
+}
+
+// Give makes the rule that a person chose on the page of a pending hold, and
+// decides the hold with it: a grant approves it, a denial denies it. Who has a
+// passkey signs the grant with it. ErrTooLong, ErrNoChoice, ErrGrantForm and the errors of
+// Decide say why not.
+func (s *Service) Give(ctx context.Context, who Person, id string, o Offer) (Rule, error) {
+	if err := s.recall(ctx, who.Name()); err != nil {
+		return Rule{}, err
+	}
+	var r Rule
+	var refused error
+	tired := s.tired(who.Name(), s.Clock()) != ""
+	err := s.Update(ctx, func(tx *store.Tx) error {
+		refused = nil
+		now, err := tx.Advance(s.latest())
+		if err != nil {
+			return err
+		}
+		h, err := find(tx, id)
+		if err != nil {
+			return err
+		}
+		if !s.Sealed(h) {
+			refused = ErrTampered
+			_, err = s.condemn(tx, h, now)
+			return err
+		}
+		if subtle.ConstantTimeCompare([]byte(o.Digest), []byte(h.Digest)) != 1 {
+			return ErrDigest
+		}
+		if _, err := Apply(h, Deny{}, now); err != nil {
+			return err // it is settled, or over
+		}
+		signer, err := s.signers(tx, who.Name())
+		if err != nil {
+			return err
+		}
+		signs := o.Kind == KindGrant && len(signer.keys) > 0
+		who := who
+		if len(signer.keys) > 0 {
+			who.AMR, who.Strong = PasskeyAMR, true // or nothing comes of it
+		}
+		if r, err = s.Draft(h, who, o); err != nil {
+			if errors.Is(err, ErrForbidden) {
+				refused = err
+				e := EntryOf(h, o.Kind)
+				e.Time, e.By, e.Code, e.Decision = now, who.Name(), "forbidden", string(authz.Deny)
+				return tx.Append(e)
+			}
+			return err
+		}
+		if signs {
+			if o.Signed == nil {
+				return ErrNeedPasskey
+			}
+			signed := *o.Signed
+			signed.Choice = r.Terms() // or the signature is of something else
+			if err := s.signedNow(tx, signer, h, r.Terms(), &signed, now); err != nil {
+				return err
+			}
+			r.Signed, r.proof = true, &grantProof{h.ID, h.Digest, signed}
+		}
+		if o.Kind == KindGrant {
+			if err := s.confirm(who.Name(), signs, ToType(h), o.Typed, now); err != nil {
+				return err
+			}
+		}
+		if live, err := tx.LiveRules(h.Subject, r.Agent, now, maxRules); err != nil || len(live) >= maxRules {
+			return errors.Join(err, ErrTooMany)
+		}
+		if err := s.insertRule(tx, &r, now, "a person gave it for "+o.For.String()); err != nil {
+			return err
+		}
+		return s.settled(tx, h, who, r, now)
+	})
+	if err == nil {
+		err = refused
+	}
+	if err == nil {
+		s.versions.saw(r.ID, 1)
+		now := s.Clock()
+		s.noteDecision(who.Name(), decided{now, r.Kind == KindGrant, s.took(who.Name(), id, now), tired || r.Signed})
+	}
+	return r, err
+}
+
+// settled decides the hold that a rule was made from.
+func (s *Service) settled(tx *store.Tx, h store.Hold, who Person, r Rule, now time.Time) error {
+	if r.Kind == KindDenial {
+		e, entry, err := s.verdict(h, who, Verdict{Reason: r.Reason}, now)
+		if err != nil {
+			return err
+		}
+		entry.Grant = r.ID
+		_, err = s.change(tx, h, e, now, entry)
+		return err
+	}
+	by, err := json.Marshal(who.Principal)
+	if err != nil {
+		return err
+	}
+	a := store.Approval{By: by, ByName: who.Name(), At: now, Expires: earlier(now.Add(s.ApprovalLife()), r.Ends), AMR: who.AMR, Grant: r.ID}
+	entry := EntryOf(h, "approve")
+	if r.proof != nil {
+		if a.Signed, err = json.Marshal(r.proof.Signed); err != nil {
+			return err
+		}
+		entry.Signed = a.Signed
+	}
+	a.Proof = s.prove(h, a)
+	entry.Time, entry.By, entry.PolicySet, entry.Grant, entry.Login = now, who.Name(), s.Engine.Digest(), r.ID, who.Login()
+	_, err = s.change(tx, h, Approve{Approval: a}, now, entry)
+	return err
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// insertRule stores a new rule with the entry that tells it.
+func (s *Service) insertRule(tx *store.Tx, r *Rule, now time.Time, note string) error {
+	row, err := s.storeRule(*r)
+	if err != nil {
+		return err
+	}
+	if err := tx.InsertRule(row); err != nil {
+		return err
+	}
+	if _, err := tx.ForgetRules(now.Add(-KeptFor), sweepMost); err != nil {
+		return err
+	}
+	r.stored = row
+	return tx.Append(s.ruleEntry(*r, now, note))
+}
+
+// ruleEntry tells of a rule that was made.
+func (s *Service) ruleEntry(r Rule, now time.Time, note string) store.Entry {
+	kind := map[string]string{KindGrant: "grant", KindDenial: "block", KindStop: "stop"}[r.Kind]
+	e := store.Entry{Kind: kind, Time: now, Principal: r.Subject, Agent: r.Agent, API: r.Scope.API, Tool: r.Scope.Tool, Path: r.Scope.Path,
+		By: r.By.Type + "::" + r.By.ID, Grant: r.ID, PolicySet: s.Engine.Digest(), Note: note}
+	if r.proof != nil {
+		e.Hold, e.Digest = r.proof.Hold, r.proof.Digest
+		e.Signed, _ = json.Marshal(r.proof.Signed) // strings and a time
+	}
+	return e
+}

@@ -1,0 +1,68 @@
+package approval
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/store"
+)
+
+// recentMost bounds the held calls that a grant is tried on before it is given.
+const recentMost = 200
+
+// recent are the principal's newest held calls of the tool, but for the hold.
+func (s *Service) recent(ctx context.Context, h store.Hold) ([]store.Hold, error) {
+	var list []store.Hold
+	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
+		list, err = tx.Recent(h.Subject, h.API, recentMost)
+		return err
+	})
+	return slices.DeleteFunc(list, func(x store.Hold) bool { return x.ID == h.ID || x.Tool != h.Tool || !s.Sealed(x) }), err
+}
+
+// WouldCover counts the recent held calls of the tool by this agent that a rule
+// is about.
+func (s *Service) WouldCover(ctx context.Context, h store.Hold, r Rule) (hits, of int, err error) {
+	list, err := s.recent(ctx, h)
+	for _, x := range list {
+		var agent authz.Agent
+		if json.Unmarshal(x.Agent, &agent) != nil || agent.ID != r.Agent {
+			continue
+		}
+		if of++; r.Matches(shapeOf(x, agent)) {
+			hits++
+		}
+	}
+	return hits, of, err
+}
+
+// Told says in words what a rule is about.
+func (r Rule) Told() string {
+	var parts []string
+	switch r.Scope.Reach {
+	case ReachExact:
+		parts = append(parts, "on exactly "+r.Scope.Path)
+	case ReachBelow:
+		parts = append(parts, "on "+r.Scope.Path+" and below")
+	case ReachAny:
+		parts = append(parts, "on any path")
+	}
+	switch r.Scope.Args {
+	case ArgsSame:
+		parts = append(parts, "with exactly the arguments "+r.Scope.Same)
+	case ArgsSome:
+		for _, e := range r.Scope.Equal {
+			parts = append(parts, "with "+e.Pointer+" = "+e.Value)
+		}
+	case ArgsAny:
+		parts = append(parts, "with any arguments")
+	}
+	if r.Max > 0 {
+		parts = append(parts, fmt.Sprintf("at most %d times", r.Max))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,208 @@
+package approval
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/store"
+)
+
+// stoppedText is what a stopped agent is told of its held calls.
+const stoppedText = "a person stopped this agent"
+
+// Rules lists the rules in force that a person may see and revoke: for their own
+// agents, and those that they gave.
+func (s *Service) Rules(ctx context.Context, who Person) ([]Rule, error) {
+	all, err := s.Standing(ctx, "", "")
+	var out []Rule
+	for _, r := range all {
+		if r.of(who) {
+			out = append(out, r)
+		}
+	}
+	return out, err
+}
+
+// of reports whether a rule is a person's to see. Whose a damaged one is cannot
+// be told, so it is everybody's.
+func (r Rule) of(who Person) bool {
+	return r.Damaged || r.Subject == who.Name() || r.By.Type+"::"+r.By.ID == who.Name()
+}
+
+// Revoke ends a rule at once: calls under a grant that have not left yet do not
+// leave. Revoking what is revoked, or over, is no error; ErrNotFound if there is
+// no such rule or it is not the person's. A damaged rule is revoked as well.
+func (s *Service) Revoke(ctx context.Context, who Person, id string) error {
+	version := int64(0)
+	err := s.Update(ctx, func(tx *store.Tx) error {
+		version = 0
+		now, err := tx.Advance(s.latest())
+		if err != nil {
+			return err
+		}
+		row, err := tx.Rule(id)
+		if errors.Is(err, store.ErrNotFound) {
+			err = ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		r := s.readRule(row)
+		if !r.of(who) {
+			return ErrNotFound
+		}
+		if !r.Revoked.IsZero() && !r.Damaged {
+			return nil
+		}
+		if r.Kind != KindGrant && !r.Damaged {
+			// This gives the agent more: who has a passkey does it after signing in by it.
+			signer, err := s.signers(tx, who.Name())
+			if err != nil {
+				return err
+			}
+			if len(signer.keys) > 0 && !who.Strong {
+				return ErrNeedPasskey
+			}
+		}
+		kind := "revoke"
+		if r.Kind == KindStop {
+			kind = "start"
+		}
+		e := store.Entry{Kind: kind, Time: now, Principal: r.Subject, Agent: r.Agent, API: r.Scope.API, Tool: r.Scope.Tool, Path: r.Scope.Path, By: who.Name(), Grant: r.ID}
+		if r.Damaged {
+			e.Code, e.Note = Tampered, "it was changed in the database"
+		}
+		r.Revoked, r.RevokedBy = now, who.Name()
+		if row, err = s.storeRule(r); err != nil {
+			return err
+		}
+		version = row.Version + 1
+		if err := tx.SwapRule(row); err != nil {
+			return err
+		}
+		return tx.Append(e)
+	})
+	if err == nil && version > 0 {
+		s.versions.saw(id, version)
+	}
+	return err
+}
+
+// Stop denies everything of one of the person's agents until Start, and ends its
+// open holds: none of them is sent any more but those that are being sent.
+// Stopping a stopped agent is no error.
+func (s *Service) Stop(ctx context.Context, who Person, agent string) error {
+	if agent == "" || len(agent) > 500 {
+		return ErrGrantForm
+	}
+	err := s.Update(ctx, func(tx *store.Tx) error {
+		now, err := tx.Advance(s.latest())
+		if err != nil {
+			return err
+		}
+		rows, err := tx.LiveRules(who.Name(), agent, now, 10*maxRules)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if r := s.readRule(row); r.Kind == KindStop && r.live(now) {
+				return nil
+			}
+		}
+		r := Rule{ID: newID("stop"), Kind: KindStop, Subject: who.Name(), Agent: agent, By: who.Principal, AMR: who.AMR, Created: now}
+		return s.insertRule(tx, &r, now, "")
+	})
+	if err != nil {
+		return err
+	}
+	return s.endHolds(ctx, who, agent)
+}
+
+// endHolds denies what waits of a stopped agent and refuses what was approved.
+// Each hold is a change of its own; one that fails is refused at its send.
+func (s *Service) endHolds(ctx context.Context, who Person, agent string) error {
+	holds, err := s.ListHolds(ctx, store.HoldFilter{Subject: who.Name(), States: []store.State{store.Pending, store.Approved}})
+	if err != nil {
+		return err
+	}
+	var errs error
+	for _, h := range holds {
+		var a authz.Agent
+		if json.Unmarshal(h.Agent, &a) != nil || a.ID != agent {
+			continue
+		}
+		err := s.Update(ctx, func(tx *store.Tx) error {
+			h, err := find(tx, h.ID)
+			if err != nil || !s.Sealed(h) {
+				return err
+			}
+			now := s.Clock()
+			event, entry := Event(Deny{By: who.Name(), Reason: stoppedText}), EntryOf(h, "deny")
+			if h.State == store.Approved {
+				event, entry = Refuse{}, EntryOf(h, "refuse")
+			}
+			entry.By, entry.Note = who.Name(), stoppedText
+			_, err = s.change(tx, h, event, now, entry)
+			return err
+		})
+		if err != nil && !errors.Is(err, ErrDecided) && !errors.Is(err, ErrExpired) {
+			errs = errors.Join(errs, fmt.Errorf("end %s: %w", h.ID, err))
+		}
+	}
+	return errs
+}
+
+// Start lets a stopped agent of the person's go on. Starting one that is not
+// stopped is no error.
+func (s *Service) Start(ctx context.Context, who Person, agent string) error {
+	rules, err := s.Standing(ctx, who.Name(), agent)
+	for _, r := range rules {
+		if r.Kind == KindStop && !r.Damaged {
+			err = errors.Join(err, s.Revoke(ctx, who, r.ID))
+		}
+	}
+	return err
+}
+
+// AgentState is an agent as its person sees it.
+type AgentState struct {
+	Name    string    `json:"name"` // what it calls itself, unless verified
+	Stopped bool      `json:"stopped"`
+	Last    time.Time `json:"last,omitzero"` // its latest entry, of those looked at
+}
+
+// Agents lists the person's agents that the newest entries of the log or a rule
+// name, those seen last first.
+func (s *Service) Agents(ctx context.Context, who Person) ([]AgentState, error) {
+	at := map[string]int{}
+	var out []AgentState
+	get := func(name string) *AgentState {
+		i, ok := at[name]
+		if !ok {
+			i = len(out)
+			at[name], out = i, append(out, AgentState{Name: name})
+		}
+		return &out[i]
+	}
+	err := s.Store.Newest(ctx, ActivityEntries, func(e store.Entry) error {
+		if e.Principal == who.Name() && e.Agent != "" && (len(at) < maxRules || at[e.Agent] > 0) {
+			get(e.Agent).Last = e.Time
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	rules, err := s.Standing(ctx, who.Name(), "")
+	for _, r := range rules {
+		a := get(r.Agent)
+		a.Stopped = a.Stopped || r.Kind == KindStop
+	}
+	slices.SortStableFunc(out, func(a, b AgentState) int { return b.Last.Compare(a.Last) })
+	return out, err
+}

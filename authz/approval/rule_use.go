@@ -1,0 +1,138 @@
+package approval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/store"
+)
+
+// Standing returns the rules in force for an agent of a principal, newest first.
+// One that was altered in the database comes back Damaged, whatever it claims.
+func (s *Service) Standing(ctx context.Context, subject, agent string) ([]Rule, error) {
+	var out []Rule
+	err := s.Store.View(ctx, func(tx *store.Tx) error {
+		out = nil
+		now, err := tx.Latest(s.latest())
+		if err != nil {
+			return err
+		}
+		rows, err := tx.LiveRules(subject, agent, now, 10*maxRules)
+		for _, row := range rows {
+			if r := s.readRule(row); r.Damaged || r.live(now) {
+				out = append(out, r)
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+// Use counts a call under a grant and appends the entry that tells it, in one
+// transaction: right before each send. ErrNoGrant if the grant was revoked, is
+// over, used up or for other calls, if its giver may not decide such calls any
+// more, if the agent was stopped meanwhile, or if there were GrantRate calls
+// within a minute.
+func (s *Service) Use(ctx context.Context, id string, c Shape, e store.Entry) error {
+	version := int64(0)
+	err := s.Update(ctx, func(tx *store.Tx) error {
+		now, err := tx.Advance(s.latest())
+		if err != nil {
+			return err
+		}
+		r, err := s.usable(tx, id, c, now)
+		if err != nil {
+			return err
+		}
+		if now.Sub(r.burst.Since) >= time.Minute {
+			r.burst = burst{Since: now}
+		}
+		if r.burst.N++; r.burst.N > GrantRate {
+			return fmt.Errorf("%w: there were %d calls under it within a minute", ErrNoGrant, GrantRate)
+		}
+		r.Used, r.Last = r.Used+1, now
+		row, err := s.storeRule(r)
+		if err != nil {
+			return err
+		}
+		version = row.Version + 1
+		if err := tx.SwapRule(row); err != nil {
+			return err
+		}
+		e.Grant = id
+		return tx.Append(e)
+	})
+	if err == nil {
+		s.versions.saw(id, version)
+	}
+	return err
+}
+
+// usable is the grant if it lets the call go now.
+func (s *Service) usable(tx *store.Tx, id string, c Shape, now time.Time) (Rule, error) {
+	row, err := tx.Rule(id)
+	if errors.Is(err, store.ErrNotFound) {
+		err = ErrNoGrant
+	}
+	if err != nil {
+		return Rule{}, err
+	}
+	r := s.readRule(row)
+	if r.Kind != KindGrant || !r.live(now) || !r.Matches(c) || s.versions.newer(id, row.Version) {
+		return r, ErrNoGrant
+	}
+	if good, err := s.signedStill(tx, r); err != nil || !good {
+		return r, errors.Join(err, fmt.Errorf("%w: the passkey that signed it does not stand for it any more", ErrNoGrant))
+	}
+	if d := s.mayGive(r, c.Principal, now); d.Outcome != authz.Allow {
+		return r, fmt.Errorf("%w: who gave it may not decide such calls any more", ErrNoGrant)
+	}
+	rows, err := tx.LiveRules(c.subject(), c.Agent.ID, now, 10*maxRules)
+	for _, row := range rows {
+		if other := s.readRule(row); other.Damaged || other.Kind != KindGrant && other.Matches(c) {
+			return r, fmt.Errorf("%w: a person stopped or denied such calls", ErrNoGrant)
+		}
+	}
+	return r, err
+}
+
+// latest is the latest time that this process has seen: a clock that steps back
+// gives no grant more time. The database keeps it for other processes whenever a
+// rule is made, used or revoked.
+func (s *Service) latest() time.Time {
+	now := s.Clock()
+	s.versions.mu.Lock()
+	defer s.versions.mu.Unlock()
+	if now.Before(s.versions.clock) {
+		return s.versions.clock
+	}
+	s.versions.clock = now
+	return now
+}
+
+// versions are the newest versions of rules that this process has stored: an
+// older one can only come from somebody who changed the database.
+type versions struct {
+	mu    sync.Mutex
+	ids   map[string]int64
+	clock time.Time
+}
+
+func (v *versions) saw(id string, version int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.ids == nil || len(v.ids) >= rememberMost {
+		v.ids = map[string]int64{}
+	}
+	v.ids[id] = max(v.ids[id], version)
+}
+
+func (v *versions) newer(id string, version int64) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.ids[id] > version
+}

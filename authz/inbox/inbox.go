@@ -1,0 +1,273 @@
+package inbox
+
+import (
+	"crypto/subtle"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/notify"
+	"github.com/exeat/exeat/authz/tally"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/store"
+)
+
+// Inbox is the pages where a person decides, for a listener of their own.
+type Inbox struct {
+	Service *approval.Service
+	// Person is who the local login logs in: the one user of this machine.
+	Person authz.Principal
+	// URL is the inbox's own origin, e.g. http://127.0.0.1:8421: what the Host
+	// and Origin headers must name.
+	URL string
+	// Announce, if not nil, shows a new login link to the person in the
+	// terminal. The login page then offers to ask for one, at most one each
+	// 30 s.
+	Announce func(link string)
+	// Passkeys, if not nil, lets people sign in and approve with passkeys.
+	Passkeys *approval.Passkeys
+	// OIDC, if not nil, lets people log in with an OpenID provider, and nobody by
+	// link unless it says so.
+	OIDC *OIDC
+	// Trouble, if not nil, is told of errors that people are not shown.
+	Trouble func(error)
+	// Push, if not nil, lets people have messages in their browsers. Notifier,
+	// if not nil, is whose failing channels the pages name.
+	Push     *notify.Push
+	Notifier *notify.Notifier
+
+	// Done, if not nil, is closed when the process is about to end: live pages
+	// end with it.
+	Done <-chan struct{}
+
+	streams   streams
+	logins    logins
+	guesses   tally.Counter
+	announced struct {
+		sync.Mutex
+		at time.Time
+	}
+}
+
+// Bounds of requests to the inbox.
+const (
+	maxForm       = 16 << 10 // bytes of a POST
+	announceEvery = 30 * time.Second
+	maxGuesses    = 20 // login codes a minute that are wrong
+)
+
+func (in *Inbox) now() time.Time { return in.Service.Clock() }
+
+func (in *Inbox) secure() bool { return strings.HasPrefix(in.URL, "https://") }
+
+// LoginLink returns a new link that logs in once, within ten minutes. It is for
+// the terminal of the person, never for anything that an agent reads.
+func (in *Inbox) LoginLink() string {
+	return in.URL + "/login?code=" + in.logins.newCode(in.now())
+}
+
+// HoldURL is the page of one hold; it carries no authority.
+func (in *Inbox) HoldURL(id string) string { return in.URL + "/h/" + url.PathEscape(id) }
+
+// Handler returns the pages and, for terminals, the same as JSON.
+func (in *Inbox) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /style.css", serve("style.css", "text/css"))
+	mux.HandleFunc("GET /login", in.loginPage)
+	mux.HandleFunc("POST /login", in.login)
+	mux.HandleFunc("POST /login/link", in.newLink)
+	mux.HandleFunc("GET /{$}", in.page(in.list))
+	mux.HandleFunc("GET /h/{id}", in.page(in.hold))
+	mux.HandleFunc("POST /h/{id}", in.page(in.decide))
+	mux.HandleFunc("GET /h/{id}/grant", in.page(in.grantForm))
+	mux.HandleFunc("POST /h/{id}/grant", in.page(in.give))
+	mux.HandleFunc("GET /live.js", serve("live.js", "text/javascript"))
+	mux.HandleFunc("GET /live", in.live)
+	mux.HandleFunc("GET /several", in.page(in.several))
+	mux.HandleFunc("POST /several", in.page(in.decideSeveral))
+	mux.HandleFunc("GET /permissions", in.page(in.permissions))
+	mux.HandleFunc("POST /permissions/{id}/revoke", in.page(in.revokeRule))
+	mux.HandleFunc("POST /agents/{key}/{what}", in.page(in.switchAgent))
+	mux.HandleFunc("GET /activity", in.page(in.activity))
+	mux.HandleFunc("GET /activity/{txn}", in.page(in.chain))
+	mux.HandleFunc("POST /logout", in.page(in.logout))
+	in.pushRoutes(mux)
+	in.passkeyRoutes(mux)
+	in.sessionRoutes(mux)
+	in.oidcRoutes(mux)
+	mux.HandleFunc("GET /", in.page(func(http.ResponseWriter, *http.Request, session) error { return approval.ErrNotFound }))
+	in.api(mux)
+	return in.guard(mux)
+}
+
+// guard stands before every page: it sets the headers that keep a page to
+// itself and refuses what another site, a rebound name or a script elsewhere
+// sends.
+func (in *Inbox) guard(next http.Handler) http.Handler {
+	host := ""
+	if u, err := url.Parse(in.URL); err == nil {
+		host = u.Host
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		switch {
+		case host == "" || !strings.EqualFold(r.Host, host):
+			refuse(w, r, http.StatusMisdirectedRequest, "this is the inbox of "+in.URL+"; open it by that address")
+		case r.Method != http.MethodGet && r.Method != http.MethodHead && !in.sameOrigin(r):
+			refuse(w, r, http.StatusForbidden, "the request comes from another site")
+		case r.ContentLength > maxForm:
+			refuse(w, r, http.StatusRequestEntityTooLarge, "the request is too large")
+		default:
+			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// sameOrigin reports whether nothing says that a page of another origin sent
+// the request. Since our pages send no referrer, browsers send "Origin: null"
+// from them; then Sec-Fetch-Site must say where from. A program that sends
+// neither has to know the session's token.
+func (in *Inbox) sameOrigin(r *http.Request) bool {
+	site, origin := r.Header.Values("Sec-Fetch-Site"), r.Header.Values("Origin")
+	if len(site) > 1 || len(origin) > 1 {
+		return false
+	}
+	if len(site) == 1 && site[0] != "same-origin" {
+		return false
+	}
+	if len(origin) == 1 && origin[0] != in.URL {
+		return origin[0] == "null" && len(site) == 1
+	}
+	return true
+}
+
+// genuine reports whether a POST carries the session's token.
+func (s session) genuine(token string) bool {
+	return subtle.ConstantTimeCompare([]byte(token), []byte(s.csrf)) == 1
+}
+
+// enter spends a code, records the login and starts a session, which replaces
+// the one that the browser had.
+func (in *Inbox) enter(w http.ResponseWriter, r *http.Request, code string) (session, error) {
+	if !in.TakesLinks() {
+		return session{}, errLocalOff
+	}
+	now := in.now()
+	if !in.logins.spend(code, now) {
+		return session{}, in.guessed(now)
+	}
+	// RFC 8176 "otp": the link holds a one-time password.
+	return in.start(w, r, in.localPerson(now, "otp"), "a one-time link")
+}
+
+// localPerson is who the local login logs in, as recognised just now.
+func (in *Inbox) localPerson(now time.Time, amr ...string) approval.Person {
+	p := approval.Person{Principal: in.Person, AMR: amr}
+	p.Principal.AuthTime = now
+	return p
+}
+
+// start records a login and begins its session, which replaces the one that the
+// browser had.
+func (in *Inbox) start(w http.ResponseWriter, r *http.Request, p approval.Person, how string) (session, error) {
+	now := in.now()
+	err := in.Service.Update(r.Context(), func(tx *store.Tx) error {
+		return tx.Append(store.Entry{Kind: "login", Time: now, Principal: p.Name(), By: p.Name(), Note: "inbox, by " + how, Login: p.Login()})
+	})
+	if err != nil {
+		return session{}, err
+	}
+	if _, secret, ok := in.who(r); ok {
+		in.logins.end(secret)
+	}
+	secret, s := in.logins.begin(session{person: p, how: how, agent: browserName(r)}, now)
+	in.setCookie(w, secret, int(absoluteEnd.Seconds()))
+	return s, nil
+}
+
+// guessed records a login that failed and says how it is answered. A right code
+// is taken however many wrong ones came before: it has 128 bits, so no rate of
+// guessing finds it, and a limit that stopped it too would let any process of
+// this machine keep the person out.
+func (in *Inbox) guessed(now time.Time) error {
+	n := in.guesses.Add("", now, time.Minute)
+	e := store.Entry{Kind: "denied", Time: now, Code: "login_refused", Note: "a login link that does not work"}
+	switch {
+	case n < maxGuesses:
+	case n == maxGuesses:
+		e.Note += "; more of this minute are not recorded"
+		if in.Trouble != nil {
+			in.Trouble(fmt.Errorf("inbox: somebody tries login links: %d within a minute did not work", n))
+		}
+	default:
+		return errGuesses
+	}
+	in.Service.Note(e)
+	return errCode
+}
+
+// look returns a hold that a person may see. One that they may not see is not
+// found, as one that never was.
+func (in *Inbox) look(r *http.Request, s session) (store.Hold, HoldView, error) {
+	h, err := in.Service.Read(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return h, HoldView{}, err
+	}
+	if !in.Service.Sealed(h) {
+		// Whose it is cannot be told either.
+		return h, HoldView{}, in.Service.Expose(r.Context(), h.ID)
+	}
+	own, may := in.sees(h, s)
+	h = approval.AsOf(h, in.now())
+	if !own && !may {
+		if in.OIDC != nil && in.stepUp(h, s) == stepLogin {
+			return h, HoldView{}, errBetterLogin
+		}
+		return h, HoldView{}, approval.ErrNotFound
+	}
+	v := full(h)
+	if r.URL.Query().Get("reveal") != "1" {
+		v.mask(h)
+	} else if len(h.Masked) > 0 {
+		e := approval.EntryOf(h, "reveal")
+		e.Time, e.By, e.Note = in.now(), s.person.Name(), "looked at hidden values"
+		if err := in.Service.Store.Log(e)(); err != nil {
+			return h, HoldView{}, err
+		}
+	}
+	if v.MayDecide = may && h.State == store.Pending; v.MayDecide {
+		in.Service.Opened(s.person.Name(), h.ID)
+	}
+	if !may {
+		v.StepUp = in.stepUp(h, s)
+	}
+	return h, v, nil
+}
+
+// sees says whether a hold is the person's own, and whether the policies let
+// the person decide it.
+func (in *Inbox) sees(h store.Hold, s session) (own, may bool) {
+	return h.Subject == s.person.Name(), in.Service.MayDecide(h, s.decider(), in.now()).Outcome == authz.Allow
+}
+
+// decider is the person as their decision will have recognised them.
+func (s session) decider() approval.Person {
+	who := s.person
+	if s.signs {
+		who.AMR, who.Strong = approval.PasskeyAMR, true
+	}
+	return who
+}

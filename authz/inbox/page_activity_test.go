@@ -1,0 +1,143 @@
+package inbox
+
+import (
+	"fmt"
+	"html"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/exeat/exeat/authz/approval"
+
+	"github.com/exeat/exeat/store"
+)
+
+// record writes entries as calls leave them.
+func (w *world) record(entries ...store.Entry) {
+	w.t.Helper()
+	err := w.Store.Update(w.t.Context(), func(tx *store.Tx) error {
+		for _, e := range entries {
+			if e.Time.IsZero() {
+				e.Time = w.clock()
+			}
+			if err := tx.Append(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestActivity(t *testing.T) {
+	s := newSite(t)
+	entry := func(txn, kind, principal, tool string, set ...func(*store.Entry)) store.Entry {
+		e := store.Entry{Kind: kind, Txn: txn, Principal: principal, Agent: "claude", API: "petstore", Tool: tool, Method: "GET", Path: "/" + txn}
+		for _, f := range set {
+			f(&e)
+		}
+		return e
+	}
+	by := func(p string) func(*store.Entry) { return func(e *store.Entry) { e.By = p } }
+	code := func(c string) func(*store.Entry) { return func(e *store.Entry) { e.Code = c } }
+	status := func(n int) func(*store.Entry) { return func(e *store.Entry) { e.Status = n } }
+	allow := func(e *store.Entry) { e.Decision = "allow" }
+	s.record(entry("txn_old", "call", "User::alice", "list_pets", allow))
+	s.pass(2 * time.Hour)
+	s.login()
+	s.record(
+		entry("txn_read", "call", "User::alice", "get_pet", allow), entry("txn_read", "outcome", "User::alice", "get_pet", status(200)),
+		entry("txn_no", "denied", "User::alice", "get_pet", code("policy_denied")),
+		entry("txn_held", "hold", "User::alice", "delete_pet"), entry("txn_held", "approve", "User::alice", "delete_pet", by("User::alice")),
+		entry("txn_held", "send", "User::alice", "delete_pet"), entry("txn_held", "outcome", "User::alice", "delete_pet", status(204)),
+		entry("txn_foreign", "call", "User::bob", "get_pet", allow),
+		entry("txn_bobs", "hold", "User::bob", "delete_pet"), entry("txn_bobs", "deny", "User::bob", "delete_pet", by("User::alice")),
+	)
+	all := []string{"txn_read", "txn_no", "txn_held", "txn_bobs"}
+	for _, tt := range []struct {
+		query string
+		want  []string
+	}{
+		{"?since=1h", all},
+		{"", append([]string{"txn_old"}, all...)},
+		{"?since=1h&decision=hold", []string{"txn_held", "txn_bobs"}},
+		{"?since=1h&decision=deny", []string{"txn_no"}},
+		{"?since=1h&decision=allow", []string{"txn_read"}},
+		{"?since=1h&tool=" + key("petstore/get_pet"), []string{"txn_read", "txn_no"}},
+		{"?since=1h&agent=" + key("claude"), all},
+		{"?since=1h&agent=nobody", nil},
+		{"?since=%00&decision=%3Cscript%3E", nil},
+	} {
+		a := s.get("/activity" + tt.query)
+		if a.status != http.StatusOK {
+			t.Fatalf("%s: %d %s", tt.query, a.status, a.body)
+		}
+		checkHeaders(t, tt.query, a)
+		got := map[string]bool{}
+		for _, m := range regexp.MustCompile(`href="/activity/(\w+)"`).FindAllStringSubmatch(a.body, -1) {
+			got[m[1]] = true
+		}
+		for _, txn := range tt.want {
+			if !got[txn] {
+				t.Errorf("%s: %s is not listed", tt.query, txn)
+			}
+		}
+		if len(got) != len(tt.want) {
+			t.Errorf("%s: %v is listed", tt.query, got)
+		}
+		if drawn := strings.Contains(a.body, "<rect "); drawn != (len(tt.want) > 0) {
+			t.Errorf("%s: drawn: %v", tt.query, drawn)
+		}
+	}
+	page := s.get("/activity?since=1h").body
+	for _, want := range []string{"held, status 204", "denied, policy_denied", "held, denied by a person", "allowed, status 200", "decided by alice", ": 1 allowed", ": 2 held", ": 1 denied"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+}
+
+func TestChainPage(t *testing.T) {
+	s := newSite(t).login()
+	h := s.approve(s.open(call(alice, "k")))
+	a := s.get("/activity/" + h.Txn)
+	if a.status != http.StatusOK || !strings.Contains(a.body, `href="/h/`+h.ID+`"`) {
+		t.Fatal(a.status, a.body)
+	}
+	if hold, approve := strings.Index(a.body, "<h2>hold"), strings.Index(a.body, "<h2>approve"); hold < 0 || approve < hold {
+		t.Error("the chain is not in order", hold, approve)
+	}
+	s.record(store.Entry{Kind: "call", Txn: "txn_bob", Principal: "User::bob"}, store.Entry{Kind: "login", Principal: "User::alice"})
+	for _, txn := range []string{"txn_bob", "txn_nothing", "%3Cb%3E"} {
+		if got := s.get("/activity/" + txn); got.status != http.StatusNotFound {
+			t.Errorf("%s: %d", txn, got.status)
+		}
+	}
+}
+
+// The page is bounded however long the log is, and says what it leaves out.
+func TestActivityOfALongLog(t *testing.T) {
+	s := newSite(t).login()
+	var entries []store.Entry
+	for i := range approval.ActivityEntries + 10 {
+		entries = append(entries, store.Entry{Kind: "call", Txn: fmt.Sprintf("txn_%d", i), Principal: "User::alice", Agent: fmt.Sprintf("agent %d", i%10), Method: "GET", Path: "/pets"})
+	}
+	s.record(entries...)
+	a := s.get("/activity")
+	body := html.UnescapeString(a.body)
+	for _, want := range []string{"4800 more calls are not listed", "more than its newest 5,000"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	if len(a.body) > 500_000 {
+		t.Errorf("a page of %d bytes", len(a.body))
+	}
+	if a := s.get("/activity/txn_5009"); a.status != http.StatusOK {
+		t.Error(a.status)
+	}
+}

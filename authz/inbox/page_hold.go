@@ -1,0 +1,167 @@
+package inbox
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/plaintext"
+)
+
+type holdPage struct {
+	frame
+	row
+	Arguments []arg
+	Differ    map[string]bool // arguments that are not the same in calls that are shown together
+	Within    string          // how long an approval lasts
+	Again     string          // the link to sign in again, if that could help
+	signing
+	typing
+	Deceives bool // something was spelt out
+	Escaped  bool // so much that all of it is written with escapes
+}
+
+// maxPieces bounds how many pieces a page shows text in: each is an element, and
+// an agent could have a browser drown in them.
+const maxPieces = 20_000
+
+// spell finds out how the texts of the call have to be shown.
+func (p *holdPage) spell() {
+	texts := append([]*string{&p.Summary, &p.Agent, &p.Origin, &p.URL, &p.ContentType, &p.Body, &p.Says}, p.Before.texts()...)
+	for i := range p.Arguments {
+		texts = append(texts, &p.Arguments[i].Name, &p.Arguments[i].Value)
+	}
+	header := map[string][]string{}
+	for k, values := range p.Header {
+		values = slices.Clone(values)
+		for i := range values {
+			texts = append(texts, &values[i])
+		}
+		header[k] = values
+	}
+	n := 0
+	for _, t := range texts {
+		pieces := plaintext.Pieces(*t)
+		n += len(pieces)
+		p.Deceives = p.Deceives || plaintext.Deceives(pieces)
+	}
+	if p.Escaped = n > maxPieces; !p.Escaped {
+		return
+	}
+	for _, t := range texts {
+		if len(plaintext.Pieces(*t)) > 1 {
+			*t = strconv.QuoteToASCII(*t)
+		}
+	}
+	p.Header = header
+}
+
+// typing is what a tired person is asked to type.
+type typing struct {
+	Tired  string // why; "" if nothing
+	Answer string
+}
+
+// tired says why the person has to type the next approval. Who signs approvals
+// with a passkey has not.
+func (in *Inbox) tired(r *http.Request, s session) (string, error) {
+	if s.signs {
+		return "", nil
+	}
+	return in.Service.Tired(r.Context(), s.person.Name())
+}
+
+// holdPage is a hold as its page shows it, but for what is asked of the person.
+func (in *Inbox) holdPage(v HoldView, s session) holdPage {
+	p := holdPage{frame: framed("A held call", s), row: row{v, plaintext.Left(v.Expires, in.now())},
+		Arguments: arguments(v.Args), Within: plaintext.Duration(in.Service.ApprovalLife())}
+	p.spell()
+	return p
+}
+
+func (in *Inbox) hold(w http.ResponseWriter, r *http.Request, s session) error {
+	h, v, err := in.look(r, s)
+	if errors.Is(err, errBetterLogin) {
+		in.askAgain(w, s, r.URL.Path)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if v.MayDecide {
+		_, err := in.Service.Longest(h, in.now())
+		v.MayGrant = err == nil
+	}
+	return in.showHold(w, r, http.StatusOK, s, v, "")
+}
+
+func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s session, v HoldView, problem string) error {
+	p := in.holdPage(v, s)
+	p.Error = problem
+	if in.OIDC != nil && v.StepUp == stepLogin {
+		p.Again = oidcLink("/h/"+v.ID, true)
+	}
+	if v.State == "approved" || v.State == "sending" {
+		p.Refresh, p.Every = "/h/"+v.ID+"?auto=1", 3
+	}
+	if v.MayDecide {
+		var err error
+		if p.Tired, err = in.tired(r, s); err != nil {
+			return err
+		}
+		p.Answer = v.ToType
+	}
+	if s.signs && v.MayDecide {
+		var err error
+		if p.signing, err = in.askToSign(w, r, s, p.ID, p.Digest, approval.ChoiceOnce); err != nil {
+			return err
+		}
+	}
+	alive(w)
+	return render(w, status, "hold.html", p)
+}
+
+func (in *Inbox) decide(w http.ResponseWriter, r *http.Request, s session) error {
+	v := approval.Verdict{Digest: r.PostForm.Get("digest"), Reason: reasonOf(r.PostForm), Typed: r.PostForm.Get("typed")}
+	switch r.PostForm.Get("verdict") {
+	case "approve":
+		v.Approve, v.Reason = true, ""
+		var err error
+		if v.Signed, err = in.signed(r, approval.ChoiceOnce); err != nil {
+			return err
+		}
+	case "deny":
+	default:
+		return errRequest
+	}
+	if err := in.verdict(r, s, v); err != nil {
+		_, now, lookErr := in.look(r, s)
+		if lookErr != nil {
+			return lookErr
+		}
+		status, _, text := in.failure(err)
+		return in.showHold(w, r, status, s, now, text)
+	}
+	http.Redirect(w, r, "/h/"+r.PathValue("id"), http.StatusSeeOther)
+	return nil
+}
+
+// reasonOf is the reason in a form, with the line breaks of text.
+func reasonOf(form url.Values) string {
+	return strings.TrimSpace(strings.ReplaceAll(form.Get("reason"), "\r\n", "\n"))
+}
+
+// verdict records what the person says. Who may not see a hold does not learn
+// from the answer that it is there, but the attempt is recorded.
+func (in *Inbox) verdict(r *http.Request, s session, v approval.Verdict) error {
+	_, _, hidden := in.look(r, s)
+	_, err := in.Service.Decide(r.Context(), s.person, r.PathValue("id"), v)
+	if err != nil && hidden != nil {
+		return hidden
+	}
+	return err
+}

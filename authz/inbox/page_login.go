@@ -1,0 +1,97 @@
+package inbox
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+
+	"github.com/exeat/exeat/authz/approval"
+)
+
+type loginPage struct {
+	frame
+	Back     string // the page that a login leads to
+	Provider string // with which people log in, and the link that does it; or ""
+	Link     string
+	Return   string // for somebody who is still logged in
+	Again    bool   // somebody who is logged in is to be recognised anew
+	Local    bool   // there are links and passkeys
+	Keyless  bool   // and a link is all that is needed
+	Passkey  string // options for a sign-in with a passkey, or ""
+	Code     string
+	Announce bool // offer to print a new link
+	Printed  bool // one was printed
+}
+
+func (in *Inbox) showLogin(w http.ResponseWriter, status int, p loginPage) {
+	p.Title, p.Local, p.Announce = "Log in", in.TakesLinks(), in.Announce != nil
+	if in.OIDC != nil {
+		p.Provider, p.Link = in.OIDC.host(), oidcLink(p.Back, p.Again)
+	}
+	if p.Local {
+		has, err := in.Service.HasPasskey(context.Background(), approval.Person{Principal: in.Person}.Name())
+		p.Keyless = err != nil || !has
+	}
+	if p.Local && in.Passkeys != nil {
+		if o, err := in.Passkeys.BeginSignIn(); err == nil {
+			p.Passkey = options(o.Response)
+			scripted(w)
+		}
+	}
+	if err := render(w, status, "login.html", p); err != nil {
+		http.Error(w, errLogin.Error(), status)
+	}
+}
+
+// codeForm is what login codes look like; nothing else is repeated on a page.
+var codeForm = regexp.MustCompile(`^[a-z2-7]{26}$`)
+
+// loginPage offers to log in with the code of the link. It spends nothing, so
+// that what opens links to preview them cannot use them up.
+func (in *Inbox) loginPage(w http.ResponseWriter, r *http.Request) {
+	code := r.URL.Query().Get("code")
+	if !codeForm.MatchString(code) {
+		code = ""
+	}
+	in.showLogin(w, http.StatusOK, loginPage{Code: code})
+}
+
+func (in *Inbox) login(w http.ResponseWriter, r *http.Request) {
+	err := r.ParseForm()
+	if err == nil {
+		_, err = in.enter(w, r, r.PostForm.Get("code"))
+	}
+	if err != nil {
+		status, _, text := in.failure(err)
+		in.showLogin(w, status, loginPage{frame: frame{Error: text}})
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// newLink prints a link in the terminal; who asks learns nothing of it.
+func (in *Inbox) newLink(w http.ResponseWriter, r *http.Request) {
+	if in.Announce == nil || !in.TakesLinks() {
+		in.showLogin(w, http.StatusNotFound, loginPage{})
+		return
+	}
+	now := in.now()
+	in.announced.Lock()
+	soon := now.Sub(in.announced.at) < announceEvery
+	if !soon {
+		in.announced.at = now
+	}
+	in.announced.Unlock()
+	if !soon {
+		in.Announce(in.LoginLink())
+	}
+	in.showLogin(w, http.StatusOK, loginPage{Printed: true})
+}
+
+func (in *Inbox) logout(w http.ResponseWriter, r *http.Request, _ session) error {
+	_, secret, _ := in.who(r)
+	in.logins.end(secret)
+	in.setCookie(w, "", -1)
+	http.Redirect(w, r, "/login", http.StatusSeeOther)
+	return nil
+}

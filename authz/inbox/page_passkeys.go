@@ -1,0 +1,173 @@
+package inbox
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/exeat/exeat/authz/approval"
+
+	"github.com/exeat/exeat/store"
+)
+
+func (in *Inbox) passkeyRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /passkey.js", serve("passkey.js", "text/javascript"))
+	mux.HandleFunc("POST /login/passkey", in.passkeyLogin)
+	mux.HandleFunc("GET /passkeys", in.page(in.passkeyPage))
+	mux.HandleFunc("POST /passkeys", in.page(in.addPasskey))
+	mux.HandleFunc("POST /passkeys/{id}/revoke", in.page(in.revokePasskey))
+}
+
+// scripted lets a page run our own script: a browser asks for a passkey only
+// from there. It loads and sends nothing by itself.
+func scripted(w http.ResponseWriter) {
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+}
+
+// options is the form in which a page hands a ceremony to its script.
+func options(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+func (in *Inbox) passkeyLogin(w http.ResponseWriter, r *http.Request) {
+	err, back := errRequest, "/"
+	if in.Passkeys != nil && r.ParseForm() == nil {
+		var name string
+		if name, err = in.Passkeys.FinishSignIn(r.Context(), []byte(r.PostForm.Get("answer"))); err == nil {
+			back, err = in.strengthen(w, r, name)
+		}
+	}
+	if err != nil {
+		in.Service.Note(store.Entry{Kind: "denied", Time: in.now(), Code: "login_refused", Note: "a passkey that was not accepted"})
+		status, _, text := in.failure(err)
+		in.showLogin(w, status, loginPage{frame: frame{Error: text}})
+		return
+	}
+	http.Redirect(w, r, back, http.StatusSeeOther)
+}
+
+// strengthen begins a session of the person whose passkey answered: who is
+// logged in goes on as before, with the passkey; otherwise the local login must
+// be one that takes them.
+func (in *Inbox) strengthen(w http.ResponseWriter, r *http.Request, name string) (back string, err error) {
+	p, back := in.localPerson(in.now()), "/"
+	how := "a passkey"
+	if s, _, ok := in.who(r); ok && s.person.Name() == name {
+		p, back = s.person, "/passkeys"
+		how = s.how + ", and a passkey"
+	} else if !in.TakesLinks() || name != p.Name() {
+		return back, approval.ErrPasskey
+	}
+	p.AMR, p.Strong = approval.PasskeyAMR, true
+	_, err = in.start(w, r, p, how)
+	return back, err
+}
+
+type passkeysPage struct {
+	frame
+	Why     string // there are none here
+	SignIn  string // options to sign in with one first, or ""
+	Options string // to make one, or ""
+	Keys    []keyRow
+}
+
+type keyRow struct {
+	ID, Name      string
+	Created, Used time.Time
+}
+
+func (in *Inbox) passkeyPage(w http.ResponseWriter, r *http.Request, s session) error {
+	p := passkeysPage{frame: framed("Passkeys", s)}
+	keys, err := in.Service.PasskeysOf(r.Context(), s.person.Name())
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		p.Keys = append(p.Keys, keyRow{k.ID, k.Name, k.Created, k.Used})
+	}
+	switch {
+	case in.Passkeys == nil:
+		p.Why = "Browsers use passkeys only on https and on http://localhost, and this inbox is at " + in.URL + "."
+	case len(keys) > 0 && !s.person.Strong:
+		p.Why = "You have a passkey: sign in with it to add another one."
+		if o, err := in.Passkeys.BeginSignIn(); err == nil {
+			p.SignIn = options(o.Response)
+			scripted(w)
+		}
+	default:
+		o, err := in.Passkeys.BeginRegistration(r.Context(), s.person.Name(), s.person.Strong)
+		if err != nil {
+			return err
+		}
+		p.Options = options(o.Response)
+		scripted(w)
+	}
+	return render(w, http.StatusOK, "passkeys.html", p)
+}
+
+func (in *Inbox) addPasskey(w http.ResponseWriter, r *http.Request, s session) error {
+	if in.Passkeys == nil {
+		return errRequest
+	}
+	name := strings.TrimSpace(r.PostForm.Get("name"))
+	if err := in.Passkeys.Register(r.Context(), s.person.Name(), s.person.Strong, name, []byte(r.PostForm.Get("answer"))); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/passkeys", http.StatusSeeOther)
+	return nil
+}
+
+// revokePasskey ends a key. Who signed in without one cannot: a session that was
+// stolen could otherwise get rid of the keys that stand in its way.
+func (in *Inbox) revokePasskey(w http.ResponseWriter, r *http.Request, s session) error {
+	if !s.person.Strong {
+		return approval.ErrMorePasskey
+	}
+	if err := in.Service.RevokePasskey(r.Context(), s.person.Name(), r.PathValue("id"), s.person.Name()); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/passkeys", http.StatusSeeOther)
+	return nil
+}
+
+// signing is what a page needs to have a choice signed; the zero value if no
+// passkey is asked for.
+type signing struct {
+	Sign  string // options for the browser
+	Until string // when they end, in seconds
+}
+
+// askToSign asks the person's passkey, if there is one, to sign a choice about a
+// hold.
+func (in *Inbox) askToSign(w http.ResponseWriter, r *http.Request, s session, hold, digest, choice string) (signing, error) {
+	if in.Passkeys == nil {
+		return signing{}, nil // the page says so
+	}
+	until := in.now().Add(approval.DecisionLife).Truncate(time.Second)
+	o, err := in.Passkeys.AskToSign(r.Context(), s.person.Name(), hold, digest, choice, until)
+	if err != nil || o == nil {
+		return signing{}, err
+	}
+	scripted(w)
+	return signing{options(o.Response), strconv.FormatInt(until.Unix(), 10)}, nil
+}
+
+// signed is the passkey's answer about a choice in a form, if there is one. The
+// origin is the inbox's own, never the form's.
+func (in *Inbox) signed(r *http.Request, choice string) (*approval.Signed, error) {
+	answer := r.PostForm.Get("answer")
+	if answer == "" {
+		return nil, nil
+	}
+	until, err := strconv.ParseInt(r.PostForm.Get("until"), 10, 64)
+	if err != nil || !json.Valid([]byte(answer)) || in.Passkeys == nil {
+		return nil, errRequest
+	}
+	return &approval.Signed{Origin: in.URL, Choice: choice, Until: time.Unix(until, 0).UTC(), Answer: json.RawMessage(answer)}, nil
+}

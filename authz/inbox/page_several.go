@@ -1,0 +1,165 @@
+package inbox
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/plaintext"
+
+	"github.com/exeat/exeat/store"
+)
+
+// Bounds of what is decided together: each call has been shown in full, on one
+// page.
+const (
+	maxSeveralBytes = 1 << 20 // of arguments and bodies
+)
+
+// severalPage shows calls of one shape in full, to be decided together.
+type severalPage struct {
+	frame
+	HoldView // of the first, for who asks
+	Calls    []holdPage
+	Left     int // calls of the shape that are not on the page
+	Within   string
+	signing
+	typing
+	Done []became // what was decided, instead of a form
+}
+
+type became struct {
+	HoldView
+	Told string // why the verdict did not count
+}
+
+// several shows the calls of the shape of one, the oldest first.
+func (in *Inbox) several(w http.ResponseWriter, r *http.Request, s session) error {
+	p, list, err := in.alike(r, s)
+	if err != nil {
+		return err
+	}
+	if s.signs {
+		if p.signing, err = in.askToSign(w, r, s, "", "", approval.ChoiceOf(list)); err != nil {
+			return err
+		}
+	}
+	return render(w, http.StatusOK, "several.html", p)
+}
+
+// alike are the pending calls of the shape of the one that the request names,
+// which the person may decide.
+func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approval.Shown, err error) {
+	views, err := in.waiting(r, s)
+	if err != nil {
+		return p, nil, err
+	}
+	var key shape
+	for _, v := range views {
+		if v.ID == r.URL.Query().Get("like") && v.State == string(store.Pending) && v.MayDecide {
+			key = v.shape()
+		}
+	}
+	if key == (shape{}) {
+		return p, nil, approval.ErrNotFound
+	}
+	p.frame, p.Within = framed("Calls of one kind", s), plaintext.Duration(in.Service.ApprovalLife())
+	bytes := 0
+	for _, v := range views {
+		if v.State != string(store.Pending) || v.shape() != key {
+			continue
+		}
+		if len(list) == approval.MaxSeveral || bytes > maxSeveralBytes {
+			p.Left++
+			continue
+		}
+		h, err := in.Service.Read(r.Context(), v.ID)
+		if err != nil || !in.Service.Sealed(h) || approval.AsOf(h, in.now()).State != store.Pending {
+			continue // it is settled by now, or its own page tells what is wrong
+		}
+		if bytes += len(h.Args) + len(h.Request.Body); bytes > maxSeveralBytes && len(list) > 0 {
+			p.Left++
+			continue
+		}
+		in.Service.Opened(s.person.Name(), h.ID)
+		v := full(h)
+		v.mask(h)
+		p.Calls = append(p.Calls, in.holdPage(v, s))
+		list = append(list, approval.Shown{ID: h.ID, Digest: h.Digest})
+	}
+	if len(list) == 0 {
+		return p, nil, approval.ErrNotFound
+	}
+	differ := differing(p.Calls)
+	for i := range p.Calls {
+		p.Calls[i].Differ = differ
+	}
+	p.HoldView = p.Calls[0].HoldView
+	if p.Tired, err = in.tired(r, s); err != nil {
+		return p, nil, err
+	}
+	p.Answer = p.Tool
+	return p, list, nil
+}
+
+// differing names the arguments that are not the same in all calls.
+func differing(calls []holdPage) map[string]bool {
+	values, times, differ := map[string]string{}, map[string]int{}, map[string]bool{}
+	for _, c := range calls {
+		for _, a := range c.Arguments {
+			v, known := values[a.Name]
+			differ[a.Name] = differ[a.Name] || known && v != a.Value
+			values[a.Name] = a.Value
+			times[a.Name]++
+		}
+	}
+	for name, n := range times {
+		differ[name] = differ[name] || n != len(calls)
+	}
+	return differ
+}
+
+// decideSeveral decides exactly the calls that the form names: what came after
+// the page was made is not among them.
+func (in *Inbox) decideSeveral(w http.ResponseWriter, r *http.Request, s session) error {
+	var list []approval.Shown
+	for _, x := range r.PostForm["hold"] {
+		id, digest, _ := strings.Cut(x, " ")
+		list = append(list, approval.Shown{ID: id, Digest: digest})
+	}
+	v := approval.Verdict{Reason: reasonOf(r.PostForm), Typed: r.PostForm.Get("typed")}
+	switch r.PostForm.Get("verdict") {
+	case "approve":
+		v.Approve, v.Reason = true, ""
+		var err error
+		if v.Signed, err = in.signed(r, ""); err != nil {
+			return err
+		}
+	case "deny":
+	default:
+		return errRequest
+	}
+	hidden := map[string]bool{}
+	for _, x := range list[:min(len(list), approval.MaxSeveral)] {
+		h, err := in.Service.Read(r.Context(), x.ID)
+		own, may := in.sees(h, s)
+		hidden[x.ID] = err != nil || !own && !may
+	}
+	done, err := in.Service.DecideSeveral(r.Context(), s.person, list, v)
+	if err != nil {
+		return err
+	}
+	p := severalPage{frame: framed("Calls of one kind", s)}
+	for i, d := range done {
+		b := became{HoldView: outline(d.Hold)}
+		if hidden[list[i].ID] {
+			// It looks as what never was; the attempt is recorded.
+			b.HoldView, d.Err = HoldView{}, approval.ErrNotFound
+		}
+		if d.Err != nil {
+			_, _, b.Told = in.failure(d.Err)
+		}
+		p.Done = append(p.Done, b)
+	}
+	return render(w, http.StatusOK, "several.html", p)
+}

@@ -1,0 +1,124 @@
+package inbox
+
+import (
+	"html"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/exeat/exeat/store"
+)
+
+// site is an inbox that is served, and a browser in front of it.
+type site struct {
+	*world
+	inbox  *Inbox
+	cookie string // of the login, as the browser would send it
+	csrf   string
+}
+
+func newSite(t testing.TB, policies ...string) *site {
+	t.Helper()
+	s := &site{world: newWorld(t, policies...)}
+	srv := httptest.NewUnstartedServer(nil)
+	s.inbox = &Inbox{Service: s.Service, Person: alice, URL: "http://" + srv.Listener.Addr().String(),
+		Trouble: func(err error) { t.Error(err) }}
+	srv.Config.Handler = s.inbox.Handler()
+	srv.Start()
+	t.Cleanup(srv.Close)
+	return s
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// send sends what a browser or anybody else might. A header of the form
+// "Name: value" replaces, "Host: value" sets the host.
+func (s *site) send(method, path, body string, headers ...string) answer {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.inbox.URL+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if s.cookie != "" {
+		req.Header.Set("Cookie", s.cookie)
+	}
+	if method == http.MethodPost {
+		// As Chromium sends a form of a page with our referrer policy.
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Origin", "null")
+		req.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		switch {
+		case name == "Host":
+			req.Host = value
+		case value == "":
+			req.Header.Del(name)
+		default:
+			req.Header.Set(name, value)
+		}
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(b)}
+}
+
+func (s *site) get(path string, headers ...string) answer { return s.send("GET", path, "", headers...) }
+
+func (s *site) post(path string, form url.Values, headers ...string) answer {
+	return s.send("POST", path, form.Encode(), headers...)
+}
+
+// code makes a link and returns its code.
+func (s *site) code() string {
+
+	return strings.TrimPrefix(s.inbox.LoginLink(), s.inbox.URL+"/login?code=")
+}
+
+var csrfField = regexp.MustCompile(`name="csrf" value="([a-z2-7]+)"`)
+
+// login logs the browser in.
+func (s *site) login() *site {
+	s.t.Helper()
+	a := s.post("/login", url.Values{"code": {s.code()}})
+	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/" {
+		s.t.Fatalf("login: %d to %q\n%s", a.status, a.header.Get("Location"), a.body)
+	}
+	s.cookie, _, _ = strings.Cut(a.header.Get("Set-Cookie"), ";")
+	m := csrfField.FindStringSubmatch(s.get("/").body)
+	if m == nil {
+		s.t.Fatal("no token on the page")
+	}
+	s.csrf = m[1]
+	return s
+}
+
+// form is a verdict as the page of h sends it.
+func (s *site) form(h store.Hold, verdict string) url.Values {
+	return url.Values{"csrf": {s.csrf}, "digest": {h.Digest}, "verdict": {verdict}}
+}
+
+func (s *site) want(a answer, status int, text string) {
+	s.t.Helper()
+	if a.status != status || !strings.Contains(html.UnescapeString(a.body), text) {
+		s.t.Errorf("got %d, want %d with %q:\n%s", a.status, status, text, a.body)
+	}
+}
