@@ -193,6 +193,20 @@ func (r row) follows(head Head) (Head, error) {
 	return Head{Seq: r.seq, Hash: r.hash}, nil
 }
 
+// Ends are the first and the last entry. Both are zero if there is none.
+func (s *Store) Ends(ctx context.Context) (first, last Head, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		for order, h := range map[string]*Head{"ASC": &first, "DESC": &last} {
+			err := tx.tx.QueryRowContext(ctx, "SELECT seq, hash FROM entries ORDER BY seq "+order+" LIMIT 1").Scan(&h.Seq, &h.Hash)
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+		}
+		return nil
+	})
+	return first, last, err
+}
+
 // Contains reports, as an error if not, that the chain still holds a head that
 // was remembered: the one way to notice that its end was cut off.
 func (s *Store) Contains(ctx context.Context, h Head) error {

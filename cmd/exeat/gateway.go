@@ -312,6 +312,7 @@ func (g *gateway) run(ctx context.Context, serve func(context.Context) error) er
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return g.runner.Run(ctx) })
 	group.Go(func() error { return g.notify.Run(ctx) })
+	group.Go(func() error { g.rememberHeads(ctx); return nil })
 	if g.inboxL != nil {
 		g.inbox.Done = ctx.Done()
 		group.Go(func() error { return serveHTTP(ctx, g.inboxL, g.inbox.Handler()) })
@@ -321,6 +322,24 @@ func (g *gateway) run(ctx context.Context, serve func(context.Context) error) er
 		return serve(ctx)
 	})
 	return group.Wait()
+}
+
+// rememberHeads notes how long the log is: now, every minute, and when ctx ends.
+func (g *gateway) rememberHeads(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		if err := rememberHead(context.WithoutCancel(ctx), g.cfg.Keys, g.cfg.DB, g.store, false); err != nil {
+			g.log.Error().Err(err).Msg("audit log")
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // announce tells the terminal what is served and how the person logs in.

@@ -22,14 +22,20 @@ func keysCmd() *cobra.Command {
 
 // openKeys opens the key folder of the flags.
 func openKeys(dir, alg string) (*token.Keys, error) {
-	if dir == "" {
-		state, err := stateDir()
-		if err != nil {
-			return nil, err
-		}
-		dir = filepath.Join(state, "keys")
+	dir, err := keyFolder(dir)
+	if err != nil {
+		return nil, err
 	}
 	return token.OpenKeys(dir, alg)
+}
+
+// keyFolder is the folder that a command means.
+func keyFolder(dir string) (string, error) {
+	if dir != "" {
+		return dir, nil
+	}
+	state, err := statePath()
+	return filepath.Join(state, "keys"), err
 }
 
 func keysFlags(cmd *cobra.Command, dir, alg *string) {

@@ -87,7 +87,7 @@ Try it first:  exeat demo`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(demoCmd(), stdioCmd(), httpCmd(), toolsCmd(), callCmd(), policyCmd(), approvalsCmd(), grantsCmd(), agentsCmd(), passkeysCmd(), inboxCmd(),
-		auditCmd(), keysCmd(), guardCmd(), notifyCmd(), doctorCmd())
+		auditCmd(), backupCmd(), keysCmd(), guardCmd(), notifyCmd(), doctorCmd())
 	return root
 }
 
