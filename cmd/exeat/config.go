@@ -8,12 +8,9 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"reflect"
-	"regexp"
 	"strings"
 	"time"
 
-	"github.com/agnivade/levenshtein"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/exeat/exeat/authz/approval"
@@ -198,57 +195,6 @@ func relative(dir, path string) string {
 		return path
 	}
 	return filepath.Join(dir, path)
-}
-
-var unknownField = regexp.MustCompile(`^line (\d+): field (\S+) not found in type \S+$`)
-
-// explainYAML rewords the YAML library's errors for people.
-func explainYAML(err error) string {
-	var te *yaml.TypeError
-	if !errors.As(err, &te) {
-		return strings.TrimPrefix(err.Error(), "yaml: ")
-	}
-	var out []string
-	for _, e := range te.Errors {
-		if m := unknownField.FindStringSubmatch(e); m != nil {
-			e = fmt.Sprintf("line %s: there is no key %q", m[1], m[2])
-			if s := nearest(m[2], configKeys(reflect.TypeFor[config]())); s != "" {
-				e += fmt.Sprintf("; did you mean %q?", s)
-			}
-		}
-		out = append(out, e)
-	}
-	return strings.Join(out, "; ")
-}
-
-// configKeys lists the YAML keys of t and the structs in it.
-func configKeys(t reflect.Type) []string {
-	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	if t.Kind() != reflect.Struct {
-		return nil
-	}
-	var keys []string
-	for i := range t.NumField() {
-		f := t.Field(i)
-		if tag := f.Tag.Get("yaml"); tag != "" {
-			keys = append(keys, tag)
-			keys = append(keys, configKeys(f.Type)...)
-		}
-	}
-	return keys
-}
-
-// nearest returns the candidate closest to word, or "" if none is close.
-func nearest(word string, candidates []string) string {
-	best, at := "", 1+len(word)/3
-	for _, c := range candidates {
-		if d := levenshtein.ComputeDistance(strings.ToLower(word), strings.ToLower(c)); d <= at && (best == "" || d < at) {
-			best, at = c, d
-		}
-	}
-	return best
 }
 
 // stateDir is the user's folder for exeat's own files, made on first use.

@@ -67,9 +67,13 @@ func serveAPI(cfg config, a apiConfig, doc *openapi.API, keys *token.Keys) (*too
 	case "none":
 		api.Credentials = noCredential{}
 	default:
-		return nil, fmt.Errorf("%s: credential: there is no strategy %q; it can be signed, static, client_credentials or none", doc.Name, c.Strategy)
+		return nil, fmt.Errorf("%s: credential: %w", doc.Name, noStrategy(c.Strategy))
 	}
 	return api, nil
+}
+
+func noStrategy(name string) error {
+	return fmt.Errorf("there is no strategy %q; it can be signed, static, client_credentials or none", name)
 }
 
 // noCredential is for APIs that ask for none.

@@ -136,7 +136,7 @@ func (d *doctor) credentials(cfg config) {
 		case "none":
 			d.note("credentials", a.Spec+": none: whoever reaches the API can call it without exeat")
 		default:
-			d.bad("credentials", fmt.Sprintf("%s: there is no strategy %q", a.Spec, c.Strategy))
+			d.bad("credentials", a.Spec+": "+noStrategy(c.Strategy).Error())
 		}
 	}
 	for _, n := range cfg.Notify {

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What is wrong in exeat.yaml is said in its own words: none of Go's.
+func TestConfigExplains(t *testing.T) {
+	for text, want := range map[string]string{
+		"tls: {cert: a}":                           `line 1: there is no key "tls": exeat has no TLS of its own`,
+		"apis: [{spec: a, tls: 1}]":                `apis[]: there is no key "tls": exeat has no TLS of its own`,
+		"inbox: {certificate: x}":                  `inbox: there is no key "certificate": exeat has no TLS`,
+		"inbox: {lisetn: x}":                       `inbox: there is no key "lisetn"; did you mean "listen"?`,
+		"strategy: static":                         `there is no key "strategy"; it is a key of apis[].credential`,
+		"apis: [{spec: a, scopes: [b]}]":           `apis[]: there is no key "scopes"; it is a key of inbox.oidc`,
+		"inbox: {oidc: {db: x}}":                   `inbox.oidc: there is no key "db"; it is a key of the file itself`,
+		"quiet: {hours: 3}":                        `quiet: there is no key "hours": there are from, to, zone`,
+		"apis: [{spec: a, credential: static}]":    "static is not a part with keys: strategy, scheme, env",
+		"apis: [{spec: a, credential: {env: []}}]": "a list is not a text",
+		"apis: {spec: a}":                          "a part with keys is not a list (write each item as - …) whose items are each a part with keys: spec, name",
+		"policy: a.cedar":                          "a.cedar is not a list (write each item as - …) whose items are each a text",
+		"inbox: {oidc: []}":                        "a list is not a part with keys: ",
+		"holds: {ttl: 5}":                          "5 is not a time: write it like 30s, 5m or 1h30m",
+		"holds: {ttl: soon}":                       "soon is not a time",
+		"limits: {per_second: many}":               "many is not a whole number",
+		"inbox: {fatigue: {off: maybe}}":           "maybe is not true or false",
+		"apis: [{spec: a, effects: [b]}]":          "a list is not a part with keys of your own",
+	} {
+		path := filepath.Join(t.TempDir(), "exeat.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := loadConfig(path)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "main.") || strings.Contains(err.Error(), "unmarshal") {
+			t.Errorf("%s: %v\nwant %s", text, err, want)
+		}
+	}
+}
