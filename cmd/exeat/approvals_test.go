@@ -47,7 +47,7 @@ func runShopGateway(t *testing.T, shop string, policies ...string) (g *gateway, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g, err = openGateway(t.Context(), cfg, io.Discard, true); err != nil {
+	if g, err = openGateway(t.Context(), cfg, io.Discard, doors{inbox: true}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

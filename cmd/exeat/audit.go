@@ -40,7 +40,7 @@ func logFile(db string) (string, error) {
 }
 
 // openLog opens an existing database: reading a log must not make one.
-func openLog(ctx context.Context, db string) (*store.Store, error) {
+func openLog(ctx context.Context, db string, errOut io.Writer) (*store.Store, error) {
 	db, err := logFile(db)
 	if err != nil {
 		return nil, err
@@ -48,13 +48,13 @@ func openLog(ctx context.Context, db string) (*store.Store, error) {
 	if _, err := os.Stat(db); errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("there is no database at %s: name the one that exeat uses with --db", db)
 	}
-	return store.Open(ctx, db)
+	return openStore(ctx, db, errOut)
 }
 
 // onLog makes the RunE of a command that works on an existing audit log.
 func onLog(f *flags, work func(*cobra.Command, *store.Store) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
-		s, err := openLog(cmd.Context(), f.db)
+		s, err := openLog(cmd.Context(), f.db, cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}

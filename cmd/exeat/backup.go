@@ -23,7 +23,7 @@ this one: without it nothing in the copy counts as decided by a person.`,
   exeat backup --db guard.db /backups/guard-monday.db`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := openLog(cmd.Context(), f.db)
+			s, err := openLog(cmd.Context(), f.db, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}

@@ -44,7 +44,7 @@ The exit code is 0 for an answer or a held call, 1 for anything else.`,
 			if dryRun {
 				return dry(cmd, cfg, rest[0], rest[1])
 			}
-			g, err := openGateway(cmd.Context(), cfg, cmd.ErrOrStderr(), wait)
+			g, err := openGateway(cmd.Context(), cfg, cmd.ErrOrStderr(), doors{inbox: wait})
 			if err != nil {
 				return err
 			}

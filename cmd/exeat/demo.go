@@ -173,7 +173,7 @@ func (d *demo) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if d.gateway, err = openGateway(ctx, cfg, io.Discard, true); err != nil {
+	if d.gateway, err = openGateway(ctx, cfg, io.Discard, doors{inbox: true}); err != nil {
 		return err
 	}
 	d.login = d.gateway.inbox.LoginLink()

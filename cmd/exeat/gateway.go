@@ -40,6 +40,7 @@ type gateway struct {
 	inbox  *inbox.Inbox
 	runner *tools.Runner
 	notify *notify.Notifier
+	mcpL   net.Listener // nil if this process does not serve MCP over HTTP
 	inboxL net.Listener // nil if this process has no inbox
 }
 
@@ -138,9 +139,12 @@ func newEngine(cfg config, docs []*openapi.API) (*authz.Engine, error) {
 	return authz.New(apis, files)
 }
 
+// doors are the listeners that a gateway opens.
+type doors struct{ mcp, inbox bool }
+
 // openGateway wires everything up. What the input can get wrong is checked
-// before anything is made on disk. withInbox opens the inbox's listener.
-func openGateway(ctx context.Context, cfg config, errOut io.Writer, withInbox bool) (_ *gateway, err error) {
+// before anything is made on disk or a port is taken.
+func openGateway(ctx context.Context, cfg config, errOut io.Writer, open doors) (_ *gateway, err error) {
 	g := &gateway{cfg: cfg, log: newLogger(cfg.Log, errOut)}
 	if g.docs, err = loadDocs(ctx, cfg); err != nil {
 		return nil, err
@@ -166,7 +170,14 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, withInbox bo
 			g.close()
 		}
 	}()
-	if withInbox {
+	if open.mcp {
+		if g.mcpL, err = listen(cfg.Listen, false); err != nil {
+			return nil, err
+		}
+		cfg.Listen = g.mcpL.Addr().String()
+		g.cfg = cfg
+	}
+	if open.inbox {
 		if g.inboxL, err = listenInbox(cfg.Inbox); err != nil {
 			return nil, err
 		}
@@ -186,7 +197,7 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, withInbox bo
 	if err != nil {
 		return nil, err
 	}
-	if g.store, err = store.Open(ctx, cfg.DB); err != nil {
+	if g.store, err = openStore(ctx, cfg.DB, errOut); err != nil {
 		return nil, err
 	}
 	g.holds = &approval.Service{Store: g.store, Engine: g.engine, Key: key,
@@ -218,8 +229,10 @@ func principal(cfg config) authz.Principal {
 }
 
 func (g *gateway) close() error {
-	if g.inboxL != nil {
-		g.inboxL.Close()
+	for _, l := range []net.Listener{g.mcpL, g.inboxL} {
+		if l != nil {
+			l.Close()
+		}
 	}
 	if g.store != nil {
 		return g.store.Close()

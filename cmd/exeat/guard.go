@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/exeat/exeat/authz/token"
-	"github.com/exeat/exeat/store"
 )
 
 // guardOptions are the guard's flags.
@@ -90,7 +89,7 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 		}
 		path = dir + "/guard.db"
 	}
-	spent, err := store.Open(cmd.Context(), path)
+	spent, err := openStore(cmd.Context(), path, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -112,6 +111,7 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	defer ignoreHangup(log)()
 	fmt.Fprintf(cmd.ErrOrStderr(), "exeat: guard for %s at http://%s; tokens of %s for %s\n", o.upstream, l.Addr(), o.issuer, o.audience)
 	return serveHTTP(cmd.Context(), l, h)
 }

@@ -76,7 +76,7 @@ func newStage(t *testing.T) *stage {
 		cfg, err = cfg.withDefaults()
 	}
 	if err == nil {
-		s.here, err = openGateway(t.Context(), cfg, io.Discard, false)
+		s.here, err = openGateway(t.Context(), cfg, io.Discard, doors{})
 	}
 	if err != nil {
 		t.Fatal(err)

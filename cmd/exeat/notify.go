@@ -175,7 +175,7 @@ func onChannels(f *flags, work func(*cobra.Command, *notify.Notifier, []string) 
 		if len(channels) == 0 {
 			return errors.New("the configuration lists no channel under notify: pass --config FILE with one")
 		}
-		s, err := store.Open(cmd.Context(), cfg.DB)
+		s, err := openStore(cmd.Context(), cfg.DB, cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}

@@ -95,7 +95,7 @@ func TestOIDCProviderComesLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
-	g, err := openGateway(t.Context(), cfg, &said, true)
+	g, err := openGateway(t.Context(), cfg, &said, doors{inbox: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func onPasskeys(f *flags, work func(*cobra.Command, *approval.Service, []string)
 		if err != nil {
 			return err
 		}
-		s, err := openLog(cmd.Context(), cfg.DB)
+		s, err := openLog(cmd.Context(), cfg.DB, cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}

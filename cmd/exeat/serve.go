@@ -26,7 +26,7 @@ keep in a log file. If that is out of the way, run "exeat inbox" in a terminal.`
   exeat stdio --policy policies/ --include 'tag:pets' petstore.yaml
   exeat stdio --config exeat.yaml`,
 		RunE: func(cmd *cobra.Command, specs []string) error {
-			return f.serve(cmd, specs, func(ctx context.Context, g *gateway) error {
+			return f.serve(cmd, specs, doors{inbox: true}, func(ctx context.Context, g *gateway) error {
 				s, err := g.mcp()
 				if err != nil {
 					return err
@@ -45,16 +45,17 @@ keep in a log file. If that is out of the way, run "exeat inbox" in a terminal.`
 
 // serve opens the gateway of the flags, with its inbox, and runs it until work
 // ends.
-func (f *flags) serve(cmd *cobra.Command, specs []string, work func(context.Context, *gateway) error) error {
+func (f *flags) serve(cmd *cobra.Command, specs []string, open doors, work func(context.Context, *gateway) error) error {
 	cfg, err := f.config(specs)
 	if err != nil {
 		return err
 	}
-	g, err := openGateway(cmd.Context(), cfg, cmd.ErrOrStderr(), true)
+	g, err := openGateway(cmd.Context(), cfg, cmd.ErrOrStderr(), open)
 	if err != nil {
 		return err
 	}
 	defer g.close()
+	defer ignoreHangup(g.log)()
 	g.announce(cmd.ErrOrStderr())
 	return g.run(cmd.Context(), func(ctx context.Context) error { return work(ctx, g) })
 }
@@ -72,28 +73,14 @@ start to start. The public keys for checking exeat's tokens are at
   exeat http --listen 127.0.0.1:9000 --policy policies/ petstore.yaml
   exeat http --config exeat.yaml`,
 		RunE: func(cmd *cobra.Command, specs []string) error {
-			cfg, err := f.config(specs)
-			if err != nil {
-				return err
-			}
-			l, err := listen(cfg.Listen, false)
-			if err != nil {
-				return err
-			}
-			defer l.Close()
-			cfg.Listen = l.Addr().String()
-			g, err := openGateway(cmd.Context(), cfg, cmd.ErrOrStderr(), true)
-			if err != nil {
-				return err
-			}
-			defer g.close()
-			handler, bearer, err := g.http(cmd.Context())
-			if err != nil {
-				return err
-			}
-			g.announce(cmd.ErrOrStderr())
-			fmt.Fprintf(cmd.ErrOrStderr(), "exeat: MCP at http://%s/mcp with the header  Authorization: Bearer %s\n", l.Addr(), bearer)
-			return g.run(cmd.Context(), func(ctx context.Context) error { return serveHTTP(ctx, l, handler) })
+			return f.serve(cmd, specs, doors{mcp: true, inbox: true}, func(ctx context.Context, g *gateway) error {
+				handler, bearer, err := g.http(ctx)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.ErrOrStderr(), "exeat: MCP at http://%s/mcp with the header  Authorization: Bearer %s\n", g.mcpL.Addr(), bearer)
+				return serveHTTP(ctx, g.mcpL, handler)
+			})
 		},
 	}
 	f.documents(cmd)
@@ -164,7 +151,7 @@ serves their document, this one included: give it the same SPEC and policies.`,
 		Example: `  exeat inbox petstore.yaml
   exeat inbox --config exeat.yaml --inbox-listen 127.0.0.1:8500`,
 		RunE: func(cmd *cobra.Command, specs []string) error {
-			return f.serve(cmd, specs, func(ctx context.Context, _ *gateway) error {
+			return f.serve(cmd, specs, doors{inbox: true}, func(ctx context.Context, _ *gateway) error {
 				<-ctx.Done()
 				return nil
 			})

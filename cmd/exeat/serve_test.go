@@ -1,20 +1,28 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"io"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mark3labs/mcp-go/client"
 	"github.com/mark3labs/mcp-go/client/transport"
 	"github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/exeat/exeat/examples/petstore"
+	"github.com/exeat/exeat/store"
+	"github.com/exeat/exeat/store/storetest"
 )
 
 // watched is what a command prints, with a signal when a pattern has come.
@@ -135,5 +143,77 @@ func TestClientsOutliveARestart(t *testing.T) {
 	list, err := c.ListTools(t.Context(), mcp.ListToolsRequest{})
 	if err != nil || len(list.Tools) != 13 {
 		t.Errorf("%+v: %v", list, err)
+	}
+}
+
+// What is wrong with the input is said before what is wrong with the machine.
+func TestMissingDocumentBeforeBusyPort(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	addr := busy.Addr().String()
+	for _, args := range [][]string{{"http", "--listen", addr}, {"http", "--listen", "127.0.0.1:0", "--inbox-listen", addr}, {"stdio", "--inbox-listen", addr}, {"inbox", "--inbox-listen", addr}} {
+		var out, errOut bytes.Buffer
+		code := execute(t.Context(), append(args, "missing.yaml"), strings.NewReader(""), &out, &errOut)
+		if code != 2 || !strings.Contains(errOut.String(), "missing.yaml") {
+			t.Errorf("%q: %d %s", args, code, &errOut)
+		}
+	}
+	var out, errOut bytes.Buffer
+	code := execute(t.Context(), []string{"http", petstoreFile(t), "--base-url", "http://127.0.0.1:1", "--listen", addr}, strings.NewReader(""), &out, &errOut)
+	if code != 2 || !strings.Contains(errOut.String(), "address already in use; stop what uses the port") {
+		t.Errorf("%d %s", code, &errOut)
+	}
+}
+
+// Who waits for a database that another program keeps locked is told so.
+func TestLockedDatabaseIsNotSilent(t *testing.T) {
+	patience = 0
+	defer func() { patience = 2 * time.Second }()
+	path := filepath.Join(t.TempDir(), "exeat.db")
+	s := storetest.OpenAt(t, path)
+	printed := &watched{want: regexp.MustCompile(`waiting for the database \S+: another program may keep it locked`), found: make(chan []string, 1)}
+	ended := make(chan int, 1)
+	if err := s.Update(t.Context(), func(*store.Tx) error {
+		go func() {
+			ended <- execute(t.Context(), []string{"audit", "tail", "--db", path}, strings.NewReader(""), printed, printed)
+		}()
+		<-printed.found
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if code := <-ended; code != 0 {
+		t.Errorf("%d: %s", code, printed.text.String())
+	}
+}
+
+// A terminal that closes does not end a server, and one that was told to read its
+// configuration again says that it does not.
+func TestHangup(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	s := newStage(t)
+	printed := &watched{want: regexp.MustCompile(`SIGHUP: exeat goes on`), found: make(chan []string, 1)}
+	cmd := s.exeat("inbox", printed)
+	ready := &watched{want: regexp.MustCompile(`people decide at`), found: make(chan []string, 1)}
+	cmd.Stderr = io.MultiWriter(printed, ready)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	<-ready.found
+	for range 2 {
+		if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		<-printed.found
+	}
+	if err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait()); err != nil {
+		t.Error(err)
 	}
 }
