@@ -21,6 +21,7 @@ type compiler struct {
 	doc      map[string]any
 	swagger2 bool
 	api      *API
+	home     site // the document's server, which a base URL may stand for
 	schemas  map[place]*compiled
 	ctx      context.Context
 	all      []*Operation // also those left out

@@ -218,14 +218,7 @@ func (b *builder) consumes() []string {
 	if !ok {
 		v = b.c.doc["consumes"]
 	}
-	list, _ := v.([]any)
-	var out []string
-	for _, m := range list {
-		if m, ok := m.(string); ok {
-			out = append(out, m)
-		}
-	}
-	return out
+	return stringsOf(v)
 }
 
 func (b *builder) swaggerBody(p parameter) error {

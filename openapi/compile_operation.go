@@ -135,25 +135,6 @@ func (b *builder) finish() error {
 	return err
 }
 
-// servers takes the operation's own server or its path item's.
-func (b *builder) servers() error {
-	if b.c.opts.BaseURL != "" || b.c.swagger2 {
-		return nil
-	}
-	for _, from := range []struct {
-		at place
-		v  any
-	}{{b.at.to("servers"), b.v["servers"]}, {b.itemAt.to("servers"), b.item["servers"]}} {
-		if from.v == nil {
-			continue
-		}
-		s, err := b.c.server(from.at, from.v)
-		b.op.baseURL = s
-		return err
-	}
-	return nil
-}
-
 // parameter is one Parameter Object and where it stands.
 type parameter struct {
 	at   place

@@ -2,31 +2,67 @@ package openapi
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 )
 
-// swaggerBase is the server of a Swagger 2.0 document, or "".
-func (c *compiler) swaggerBase() string {
-	host := str(c.doc["host"])
-	base := str(c.doc["basePath"])
-	if host == "" {
-		return c.againstLocation("/" + strings.TrimPrefix(base, "/"))
+// swaggerSite is the server of a Swagger 2.0 document.
+func (c *compiler) swaggerSite() (site, error) {
+	host, path := str(c.doc["host"]), "/"+strings.TrimPrefix(str(c.doc["basePath"]), "/")
+	schemes := stringsOf(c.doc["schemes"])
+	if len(schemes) > 0 && !slices.Contains(schemes, "https") && !slices.Contains(schemes, "http") {
+		return site{}, fmt.Errorf("calls go by http or https, and its schemes are %s", strings.Join(schemes, ", "))
 	}
-	scheme := "https"
-	if list, _ := c.doc["schemes"].([]any); len(list) > 0 {
-		scheme = "http"
-		for _, s := range list {
-			if s == "https" {
-				scheme = "https"
-			}
+	if strings.ContainsAny(host, "/?#@") {
+		return site{}, fmt.Errorf("the host %q is not a host and perhaps a port", shorten(host, 200))
+	}
+	at := path
+	if found, err := url.Parse(c.root.foundAt()); err == nil && found.Host != "" && host == "" {
+		host = found.Host
+		if slices.Contains(schemes, found.Scheme) || len(schemes) == 0 {
+			schemes = []string{found.Scheme}
 		}
 	}
-	u, err := absolute(scheme + "://" + host + "/" + strings.TrimPrefix(base, "/"))
-	if err != nil {
-		return ""
+	scheme := "https"
+	if len(schemes) > 0 && !slices.Contains(schemes, "https") {
+		scheme = "http"
 	}
-	return u
+	if host != "" {
+		at = scheme + "://" + host + path
+	}
+	s, err := c.at(c.root, at)
+	if err != nil {
+		return s, fmt.Errorf("the server %q %w", shorten(at, 200), err)
+	}
+	s.relative = c.doc["host"] == nil
+	return s, nil
+}
+
+// schemes checks that a Swagger 2.0 operation can be called as the API is.
+func (b *builder) schemes() error {
+	own := stringsOf(b.v["schemes"])
+	scheme, _, known := strings.Cut(b.c.api.BaseURL, "://")
+	ok := slices.Contains(own, scheme)
+	if !known || b.c.opts.BaseURL != "" {
+		ok = slices.Contains(own, "https") || slices.Contains(own, "http")
+	}
+	if len(own) == 0 || ok {
+		return nil
+	}
+	return &placedError{b.at.to("schemes"), fmt.Errorf("its schemes are %s, and the API's calls go to %s", strings.Join(own, ", "), b.c.api.BaseURL)}
+}
+
+// stringsOf are the strings of a list.
+func stringsOf(v any) []string {
+	list, _ := v.([]any)
+	var out []string
+	for _, x := range list {
+		if s, ok := x.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // securitySchemes reads the document's security schemes, of either version.

@@ -308,7 +308,7 @@ func TestServersInside(t *testing.T) {
 	}
 	c := &compiler{location: "https://docs.example.com/openapi.json"}
 	for server, want := range map[string]string{"http://169.254.169.254/latest": "comes from outside", "https://api.example.com": "", "http://127.0.0.1:8080": "comes from outside"} {
-		_, err := c.server(place{}, []any{map[string]any{"url": server}})
+		_, _, err := c.server(place{doc: &document{}}, []any{map[string]any{"url": server}})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", server, err)
 		}

@@ -24,6 +24,7 @@ const (
 // (RFC 9110 §8.8).
 type keptDocument struct {
 	URL          string `json:"url"`
+	Found        string `json:"found,omitempty"` // after redirects
 	ETag         string `json:"etag,omitempty"`
 	LastModified string `json:"last_modified,omitempty"`
 	SHA256       string `json:"sha256"`
@@ -74,8 +75,8 @@ func (k *keptDocument) ask(h http.Header) {
 
 // keep writes what was fetched, if its server gave a validator. That it cannot
 // be written is of no account: then it is fetched whole the next time.
-func keep(dir, location string, h http.Header, data []byte) {
-	k := keptDocument{URL: location, ETag: h.Get("ETag"), LastModified: h.Get("Last-Modified")}
+func keep(dir, location, found string, h http.Header, data []byte) {
+	k := keptDocument{URL: location, Found: found, ETag: h.Get("ETag"), LastModified: h.Get("Last-Modified")}
 	if dir == "" || k.ETag == "" && k.LastModified == "" || len(k.ETag)+len(k.LastModified) > maxValidator || !visibleASCII(k.ETag+k.LastModified) {
 		return
 	}

@@ -91,14 +91,14 @@ func TestCache(t *testing.T) {
 func TestCacheIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	for i := range maxCached + 10 {
-		keep(dir, "https://host.example/"+strings.Repeat("x", i), http.Header{"Etag": {`"1"`}}, []byte("x"))
+		keep(dir, "https://host.example/"+strings.Repeat("x", i), "", http.Header{"Etag": {`"1"`}}, []byte("x"))
 	}
 	docs, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(docs) != 2*maxCached {
 		t.Errorf("%d files, %v", len(docs), err)
 	}
-	keep(dir, "https://host.example/none", http.Header{}, []byte("x"))
-	keep(dir, "https://host.example/odd", http.Header{"Etag": {"a\nb"}}, []byte("x"))
+	keep(dir, "https://host.example/none", "", http.Header{}, []byte("x"))
+	keep(dir, "https://host.example/odd", "", http.Header{"Etag": {"a\nb"}}, []byte("x"))
 	if recall(dir, "https://host.example/none") != nil || recall(dir, "https://host.example/odd") != nil {
 		t.Error("a document without a validator is kept")
 	}

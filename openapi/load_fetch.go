@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -46,13 +47,14 @@ func (l *loader) fetch(ctx context.Context, location string, client *http.Client
 		}
 		if before != nil && l.pinned(before) {
 			l.notes = append(l.notes, Finding{File: location, Message: "it could not be fetched (" + oneLine(err.Error(), 200) + "); the copy from before has the pinned SHA-256 and is served"})
-			return l.fetched(location, before.data)
+			return l.fetched(location, before.Found, before.data)
 		}
 		return nil, &Error{File: location, Message: "it could not be fetched: " + err.Error(), Hint: "check the address, or download the file"}
 	}
 	defer resp.Body.Close()
+	found := resp.Request.URL.String()
 	if resp.StatusCode == http.StatusNotModified && before != nil {
-		return l.fetched(location, before.data)
+		return l.fetched(location, found, before.data)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, &Error{File: location, Message: "the server answered " + resp.Status, Hint: "check the address"}
@@ -61,22 +63,25 @@ func (l *loader) fetch(ctx context.Context, location string, client *http.Client
 	if err != nil {
 		return nil, &Error{File: location, Message: "it could not be read to its end: " + err.Error(), Hint: "try again"}
 	}
-	d, bad := l.fetched(location, data)
+	d, bad := l.fetched(location, found, data)
 	if bad == nil {
-		keep(l.cache, location, resp.Header, data)
+		keep(l.cache, location, found, resp.Header, data)
 	}
 	return d, bad
 }
 
-// fetched takes in what came from a URL.
-func (l *loader) fetched(location string, data []byte) (*document, error) {
+// fetched takes in what came from a URL, after redirects from found.
+func (l *loader) fetched(location, found string, data []byte) (*document, error) {
 	d, bad := l.add(location, data)
 	if bad != nil {
 		return nil, bad
 	}
-	d.url = location
+	d.url, d.found = location, found
 	return d, nil
 }
+
+// foundAt is the URL that servers in a document are relative to; "" for a file.
+func (d *document) foundAt() string { return cmp.Or(d.found, d.url) }
 
 // pinned reports whether a document is the one that the pin names.
 func (l *loader) pinned(k *keptDocument) bool {

@@ -52,7 +52,7 @@ func (l *loader) overlaid(root *document, files []string) (*document, []Finding,
 		}
 		data, notes = after, append(notes, more...)
 	}
-	d := &document{name: root.name, file: root.file, url: root.url, data: data, dupes: root.dupes, original: root}
+	d := &document{name: root.name, file: root.file, url: root.url, found: root.found, data: data, dupes: root.dupes, original: root}
 	if bad := d.parseYAML(); bad != nil {
 		return nil, nil, &Error{File: files[len(files)-1], Message: "what the overlay makes of the document cannot be read: " + bad.Message}
 	}

@@ -26,7 +26,8 @@ const (
 type document struct {
 	name  string // as shown to people
 	file  string // slash-separated, below the root folder; "" for a URL
-	url   string // where it was fetched from; "" for a file
+	url   string // where it was asked for; "" for a file
+	found string // where it was in the end, if that is another URL
 	root  any
 	data  []byte     // to find positions in JSON
 	yaml  *yaml.Node // nil for JSON

@@ -24,7 +24,8 @@ type Options struct {
 	// Name is the API's name in tool prefixes and Cedar namespaces. Empty means
 	// one derived from the document's title.
 	Name string
-	// BaseURL replaces the document's servers.
+	// BaseURL stands for the document's server; if it has no path and the server is
+	// relative, it is what the server is relative to.
 	BaseURL string
 	// Include keeps only the operations that match one of its patterns; Exclude
 	// drops the ones that match. A pattern is an operation id or tool name,
