@@ -154,8 +154,8 @@ func auditVerifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Check that no entry was changed, removed, moved or put in",
-		Long: `Check the whole chain and print its head as SEQ:HASH. That the end was cut off, a
-chain cannot say by itself. exeat remembers beside its keys how long the log was,
+		Long: `Check the whole chain and print its head as SEQ:HASH. A chain cannot say by itself
+that its end was cut off, so exeat remembers beside its keys how long the log was,
 and the log must hold that. Note the head outside this machine, too: --head SEQ:HASH
 later proves that nothing was cut off up to there.
 

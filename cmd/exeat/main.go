@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/exeat/exeat/authz/notify"
@@ -87,23 +86,6 @@ Try it first:  exeat demo`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(demoCmd(), stdioCmd(), httpCmd(), toolsCmd(), callCmd(), policyCmd(), approvalsCmd(), grantsCmd(), agentsCmd(), passkeysCmd(), inboxCmd(),
-		auditCmd(), backupCmd(), keysCmd(), guardCmd(), notifyCmd(), doctorCmd())
+		auditCmd(), backupCmd(), keysCmd(), guardCmd(), notifyCmd(), doctorCmd(), versionCmd(), manCmd())
 	return root
-}
-
-// version is the module's version, or the revision it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return "devel-" + s.Value[:12]
-		}
-	}
-	return "devel"
 }
