@@ -104,6 +104,9 @@ func (c *compiler) compile() (*API, *Error) {
 	ops = c.toldApart(ops)
 	// Of all, also those left out: what is wrong with one renames no other.
 	nameOperations(c.all)
+	if bad := c.rename(ops); bad != nil {
+		return nil, bad
+	}
 	slices.SortFunc(ops, func(a, b *Operation) int { return strings.Compare(a.Name, b.Name) })
 	if bad := c.contentTypes(ops); bad != nil {
 		return nil, bad

@@ -52,9 +52,9 @@ func isLowerOrDigit(r rune) bool { return unicode.IsLower(r) || unicode.IsDigit(
 // itself and on whether others would have the same. Such a one ends with a hash
 // of method and path, the longer the more others end up with its name.
 func nameOperations(ops []*Operation) {
-	count := map[string]int{}
+	count, base := map[string]int{}, shortNames(ops)
 	for _, op := range ops {
-		op.Name = snake(op.ID)
+		op.Name = base[op]
 		count[op.Name]++
 	}
 	for _, size := range []int{4, 8, 15} {
@@ -62,7 +62,7 @@ func nameOperations(ops []*Operation) {
 		for _, op := range ops {
 			if count[op.Name] > 1 || op.Name == "" || len(op.Name) > maxName || slices.Contains(reserved, op.Name) {
 				sum := sha256.Sum256([]byte(op.Method + " " + op.wholePath()))
-				op.Name = strings.Trim(strings.TrimRight(cut(snake(op.ID), maxName-1-2*size), "_")+"_"+hex.EncodeToString(sum[:size]), "_")
+				op.Name = strings.Trim(strings.TrimRight(cut(base[op], maxName-1-2*size), "_")+"_"+hex.EncodeToString(sum[:size]), "_")
 			}
 			named[op.Name]++
 		}

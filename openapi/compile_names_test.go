@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,5 +100,71 @@ func TestNamesOfWhatIsLeftOut(t *testing.T) {
 	}
 	if len(names) != 4 || names[0] == "list_pets" || names[1] != names[0] || names[2] != names[0] || names[3] != names[0] {
 		t.Error(names)
+	}
+}
+
+// What frameworks add to ids is not in names, unless it tells tools apart.
+func TestShortNames(t *testing.T) {
+	tests := []struct {
+		ops  []string // method, path and id
+		want []string
+	}{
+		{[]string{"DELETE /expenses/{expense_id} delete_expense_expenses__expense_id__delete"}, []string{"delete_expense"}},
+		{[]string{"GET /items/{itemId} read_item_items__itemId__get", "GET /items read_items_items_get"}, []string{"read_item", "read_items"}},
+		{[]string{"GET /api/v1/users/me/ read_user_me_api_v1_users_me__get"}, []string{"read_user_me"}},
+		{[]string{"GET /users get_users_get", "GET /items get_items_get"}, []string{"get_users_get", "get_items_get"}},
+		{[]string{"GET /users list_users_get", "GET /x list"}, []string{"list_users_get", "list"}},
+		{[]string{"GET /users read_users_get"}, []string{"read_users_get"}}, // "read" is the policies' own
+		{[]string{"GET /users users_get"}, []string{"users_get"}},           // all of it is path and method
+		{[]string{"GET / root__get"}, []string{"root_get"}},
+		{[]string{"POST /users list_users_get"}, []string{"list_users_get"}}, // of another method
+		{[]string{"DELETE /pets/{id} deletePetUsingDELETE", "GET /pets/{id} getPetUsingGET_1"}, []string{"delete_pet", "get_pet"}},
+		{[]string{"GET /a findUsingGET", "GET /b findUsingGET_1"}, []string{"find_using_get", "find_using_get_1"}},
+		{[]string{"GET /a findUsingPOST"}, []string{"find_using_post"}},
+		{[]string{"GET /a usingGET"}, []string{"using_get"}},
+		{[]string{"GET /a/{b} " + strings.Repeat("long_", 9) + "a__b__get"}, []string{strings.Repeat("long_", 6) + "l_a5c38ae4"}},
+	}
+	for _, tt := range tests {
+		var ops []*Operation
+		for _, o := range tt.ops {
+			f := strings.Fields(o)
+			ops = append(ops, &Operation{Method: f[0], Path: f[1], ID: f[2]})
+		}
+		var got []string
+		nameOperations(slices.Clone(ops)) // which sorts them
+		for _, op := range ops {
+			got = append(got, op.Name)
+		}
+		if d := cmp.Diff(tt.want, got); d != "" {
+			t.Errorf("%q: %s", tt.ops, d)
+		}
+	}
+}
+
+func TestRename(t *testing.T) {
+	doc := v30 + `paths: {/a: {get: {operationId: getA}, put: {operationId: putA}}, /b: {get: {operationId: getB}}}`
+	names := func(o Options) string {
+		var names []string
+		for _, op := range loadText(t, doc, o).Operations {
+			names = append(names, op.Name+"="+op.ID)
+		}
+		return strings.Join(names, " ")
+	}
+	if got := names(Options{Rename: map[string]string{"get_a": "look", "putA": "get_a"}, Include: []string{"look", "get_a"}, Effects: map[string]Effect{"get_a": Delete}}); got != "get_a=putA look=getA" {
+		t.Error(got)
+	}
+	for says, rename := range map[string]map[string]string{
+		`"Look" for "get_a" is not legal`:           {"get_a": "Look"},
+		`"read" for "get_a" is not legal`:           {"get_a": "read"},
+		`"" for "get_a" is not legal`:               {"get_a": ""},
+		`the name for "get_c" matches no operation`: {"get_c": "c"},
+		`GET /a gets two names, "y" and "x"`:        {"getA": "y", "get_a": "x"},
+		`GET /a and PUT /a would both be "put_a"`:   {"get_a": "put_a"},
+		`GET /a and GET /b would both be "same"`:    {"get_a": "same", "get_b": "same"},
+	} {
+		_, err := Load(t.Context(), writeFile(t, "doc.yaml", doc), Options{Rename: rename})
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v: %v, want %s", rename, err, says)
+		}
 	}
 }

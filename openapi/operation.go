@@ -32,6 +32,9 @@ type Options struct {
 	// "tag:NAME", an HTTP method in capitals, or a path glob that starts with /
 	// (where * stays within a segment and ** does not).
 	Include, Exclude []string
+	// Rename gives tools other names, by operation id or the name that they have
+	// without it. All else, policies too, knows them by the new one.
+	Rename map[string]string
 	// Effects overrides the effect of operations, by operation id or tool name.
 	Effects map[string]Effect
 	// ContentTypes chooses what the body of an operation is sent as, out of what

@@ -110,15 +110,17 @@ type limitsConfig struct {
 }
 
 type apiConfig struct {
-	Spec     string            `yaml:"spec"`
-	Name     string            `yaml:"name"`
-	BaseURL  string            `yaml:"base_url"`
-	Include  []string          `yaml:"include"`
-	Overlays []string          `yaml:"overlays"` // files that correct the document
-	SHA256   string            `yaml:"sha256"`   // of the document's bytes
-	Refs     []string          `yaml:"refs"`     // beginnings of URLs that its references may lead to
-	Exclude  []string          `yaml:"exclude"`
-	Effects  map[string]string `yaml:"effects"`
+	Spec     string   `yaml:"spec"`
+	Name     string   `yaml:"name"`
+	BaseURL  string   `yaml:"base_url"`
+	Include  []string `yaml:"include"`
+	Overlays []string `yaml:"overlays"` // files that correct the document
+	SHA256   string   `yaml:"sha256"`   // of the document's bytes
+	Refs     []string `yaml:"refs"`     // beginnings of URLs that its references may lead to
+	Exclude  []string `yaml:"exclude"`
+	// Rename gives tools other names, by operation id or tool name.
+	Rename  map[string]string `yaml:"rename"`
+	Effects map[string]string `yaml:"effects"`
 	// ContentTypes choose what the bodies of operations are sent as.
 	ContentTypes map[string]string `yaml:"content_types"`
 	// Before says what is read for the person who decides: check (default), show
