@@ -3,6 +3,7 @@ package mcpserver
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -11,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // message is one JSON-RPC message from a client, read once. mcp-go reads a
@@ -235,27 +238,21 @@ func is(raw json.RawMessage, k kind) bool {
 // that differs from a known name only in its case: encoding/json, and so mcp-go,
 // takes it for that name.
 func members(raw []byte, where string, known ...string) (map[string]json.RawMessage, *rpcError) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
+	out, err := strictjson.Members(raw)
+	switch {
+	case errors.Is(err, strictjson.ErrNoObject):
 		return nil, refusal(mcp.INVALID_REQUEST, "%s must be an object", where)
+	case errors.Is(err, strictjson.ErrTwice):
+		return nil, refusal(mcp.INVALID_REQUEST, "%s has a key twice", where)
+	case err != nil:
+		return nil, refusal(mcp.PARSE_ERROR, "%s cannot be read", where)
 	}
-	out := map[string]json.RawMessage{}
-	for dec.More() {
-		var v json.RawMessage
-		key, err := dec.Token()
-		name, ok := key.(string)
-		if err != nil || !ok || dec.Decode(&v) != nil {
-			return nil, refusal(mcp.PARSE_ERROR, "%s cannot be read", where)
-		}
-		if _, twice := out[name]; twice {
-			return nil, refusal(mcp.INVALID_REQUEST, "%s has a key twice", where)
-		}
+	for name := range out {
 		for _, k := range known {
 			if name != k && strings.EqualFold(name, k) {
 				return nil, refusal(mcp.INVALID_REQUEST, "%s has a key that differs from %s in its case only", where, k)
 			}
 		}
-		out[name] = v
 	}
 	return out, nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // kept are the keywords that pass, if their value is legal: one that is not
@@ -25,7 +27,7 @@ func numberOf(v any) (float64, bool) {
 	if !ok {
 		return 0, false
 	}
-	if _, reason := canonicalNumber(n.String()); reason != "" {
+	if _, reason := strictjson.CanonicalNumber(n.String()); reason != "" {
 		return 0, false
 	}
 	f, err := n.Float64()

@@ -11,6 +11,8 @@ import (
 	"unicode"
 
 	"github.com/agnivade/levenshtein"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // maxName is the longest tool name that hosts accept with their own prefix.
@@ -125,11 +127,11 @@ func legalName(s string) bool {
 func argumentNames(list []parameter, hasBody bool) []string {
 	names := make([]string, len(list))
 	taken := map[string]bool{"body": hasBody}
-	free := func(s string) bool { return !taken[fold(s)] }
+	free := func(s string) bool { return !taken[strictjson.Fold(s)] }
 	for i, p := range list {
 		if legalName(p.name) && free(p.name) {
 			names[i] = p.name
-			taken[fold(p.name)] = true
+			taken[strictjson.Fold(p.name)] = true
 		}
 	}
 	for i, p := range list {
@@ -147,7 +149,7 @@ func argumentNames(list []parameter, hasBody bool) []string {
 			s = fmt.Sprintf("%s_%d", base, n)
 		}
 		names[i] = s
-		taken[fold(s)] = true
+		taken[strictjson.Fold(s)] = true
 	}
 	return names
 }

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // builder compiles one operation.
@@ -206,7 +208,7 @@ func (b *builder) parameters() error {
 			b.c.finding(p.at, b.name, false, fmt.Sprintf("the header parameter %s is left out: exeat or HTTP itself sets it", p.name))
 		case p.in == "cookie" && !isToken(p.name):
 			return &placedError{p.at, fmt.Errorf("the cookie parameter %q has no legal name", p.name)}
-		case p.in == "query" && b.op.query != "" && b.op.fixedQuery()[fold(p.name)]:
+		case p.in == "query" && b.op.query != "" && b.op.fixedQuery()[strictjson.Fold(p.name)]:
 			b.c.finding(p.at, b.name, false, fmt.Sprintf("the parameter %s is left out: the path sets it", p.name))
 		case slices.Contains(placeOrder, p.in):
 			plain = append(plain, p)
@@ -244,7 +246,7 @@ func (b *builder) isCredential(p parameter) bool {
 		if p.in == "header" { // see ownHeader
 			name = strings.ReplaceAll(name, "_", "-")
 		}
-		return fold(name)
+		return strictjson.Fold(name)
 	}
 	for _, s := range b.c.api.Security {
 		if s.Type == "apiKey" && s.In == p.in && plain(s.Name) == plain(p.name) {

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // maxPath bounds a path template, in bytes.
@@ -121,7 +123,7 @@ func (op *Operation) fixed() map[string]string {
 		}
 		if p.Required && (p.In == "query" || p.In == "header") && len(v.Enum) == 1 {
 			// "1" and 1 are the same on the wire.
-			values[p.In+" "+fold(p.Name)] = strings.Trim(string(v.Enum[0]), `"`)
+			values[p.In+" "+strictjson.Fold(p.Name)] = strings.Trim(string(v.Enum[0]), `"`)
 		}
 	}
 	return values
@@ -143,7 +145,7 @@ func (op *Operation) fixedQuery() map[string]bool {
 	for pair := range strings.SplitSeq(op.query, "&") {
 		name, _, _ := strings.Cut(pair, "=")
 		name, _ = unpercent(strings.ReplaceAll(name, "+", " "))
-		names[fold(name)] = true
+		names[strictjson.Fold(name)] = true
 	}
 	return names
 }

@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/exeat/exeat/openapi/reach"
 )
 
 // site is where a server of the document is. The origin is empty if only a base
@@ -139,7 +140,7 @@ func (c *compiler) at(d *document, ref string) (site, error) {
 // site checks an absolute URL.
 func (c *compiler) site(text string, relative bool) (site, error) {
 	u, err := absolute(text)
-	if err == nil && c.fromOutside() && Inside(u) {
+	if err == nil && c.fromOutside() && reach.Inside(u) {
 		err = errors.New("is inside this network, and the document comes from outside")
 	}
 	if err != nil {
@@ -203,20 +204,7 @@ const maxServer = 2048
 
 // fromOutside reports a document that was fetched from another machine.
 func (c *compiler) fromOutside() bool {
-	return strings.Contains(c.location, "://") && !Inside(c.location)
-}
-
-// Inside reports a URL whose host is this machine or an address of a private
-// network, as written.
-func Inside(location string) bool {
-	u, err := url.Parse(location)
-	if err != nil {
-		return true
-	}
-	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	ip := net.ParseIP(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") ||
-		ip != nil && (ip.IsLoopback() || ip.IsPrivate() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast())
+	return strings.Contains(c.location, "://") && !reach.Inside(c.location)
 }
 
 var serverVariable = regexp.MustCompile(`\{[^{}]*\}`)

@@ -16,6 +16,8 @@ import (
 
 	"github.com/andybalholm/brotli"
 	"golang.org/x/text/encoding/htmlindex"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // Decode reads at most limit bytes of an API's response body and closes it. A
@@ -140,7 +142,7 @@ func (d *decoder) looksLikeJSON(data []byte) bool {
 	if !d.over {
 		return json.Valid(data)
 	}
-	first := skipSpace(data, 0)
+	first := strictjson.SkipSpace(data, 0)
 	return first < len(data) && (data[first] == '{' || data[first] == '[')
 }
 

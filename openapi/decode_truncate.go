@@ -3,6 +3,8 @@ package openapi
 import (
 	"errors"
 	"fmt"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // maxResponseDepth bounds the nesting of a response; a deeper one is not taken
@@ -37,11 +39,11 @@ func deep(data []byte) bool {
 // cut. It fails if data is no JSON so far, or has no part that can be kept.
 func truncateJSON(data []byte) (kept []byte, where string, ok bool) {
 	t := truncater{data: data}
-	err := t.value(skipSpace(data, 0))
-	if err == nil && skipSpace(data, t.pos) == len(data) {
+	err := t.value(strictjson.SkipSpace(data, 0))
+	if err == nil && strictjson.SkipSpace(data, t.pos) == len(data) {
 		return data[:t.pos], "only white space is missing", true
 	}
-	if !errors.Is(err, errEnds) || len(t.open) == 0 {
+	if !errors.Is(err, strictjson.ErrEnds) || len(t.open) == 0 {
 		return nil, "", false
 	}
 	depth := t.cutDepth()
@@ -99,7 +101,7 @@ func (t *truncater) cutDepth() int {
 // end of the data may go on, so it counts as cut.
 func (t *truncater) value(i int) error {
 	if i >= len(t.data) {
-		return errEnds
+		return strictjson.ErrEnds
 	}
 	var err error
 	switch t.data[i] {
@@ -108,8 +110,8 @@ func (t *truncater) value(i int) error {
 	case '[':
 		return t.container(i, ']')
 	}
-	if t.pos, err = scanScalar(t.data, i); err == nil && t.pos == len(t.data) {
-		return errEnds
+	if t.pos, err = strictjson.ScanScalar(t.data, i); err == nil && t.pos == len(t.data) {
+		return strictjson.ErrEnds
 	}
 	return err
 }
@@ -117,14 +119,14 @@ func (t *truncater) value(i int) error {
 // container scans an array or object up to its closer.
 func (t *truncater) container(i int, closer byte) error {
 	if len(t.open) >= maxResponseDepth {
-		return errSyntax
+		return strictjson.ErrSyntax
 	}
 	t.open = append(t.open, container{closer: closer, name: t.name, end: i + 1})
 	self := len(t.open) - 1
 	for first := true; ; first = false {
-		i = skipSpace(t.data, i+1)
+		i = strictjson.SkipSpace(t.data, i+1)
 		if i >= len(t.data) {
-			return errEnds
+			return strictjson.ErrEnds
 		}
 		if first && t.data[i] == closer {
 			break
@@ -138,14 +140,14 @@ func (t *truncater) container(i int, closer byte) error {
 		}
 		t.open[self].end = t.pos
 		t.open[self].count++
-		if i = skipSpace(t.data, t.pos); i >= len(t.data) {
-			return errEnds
+		if i = strictjson.SkipSpace(t.data, t.pos); i >= len(t.data) {
+			return strictjson.ErrEnds
 		}
 		if t.data[i] == closer {
 			break
 		}
 		if t.data[i] != ',' {
-			return errSyntax
+			return strictjson.ErrSyntax
 		}
 	}
 	t.open = t.open[:self]
@@ -160,18 +162,18 @@ func (t *truncater) nameAt(i, self int) (int, error) {
 		t.name = fmt.Sprint(t.open[self].count)
 		return i, nil
 	}
-	end, err := scanString(t.data, i)
+	end, err := strictjson.ScanString(t.data, i)
 	if err != nil {
 		return i, err
 	}
-	t.name, _ = unquote(string(t.data[i+1 : end-1]))
-	if i = skipSpace(t.data, end); i >= len(t.data) {
-		return i, errEnds
+	t.name, _ = strictjson.Unquote(string(t.data[i+1 : end-1]))
+	if i = strictjson.SkipSpace(t.data, end); i >= len(t.data) {
+		return i, strictjson.ErrEnds
 	}
 	if t.data[i] != ':' {
-		return i, errSyntax
+		return i, strictjson.ErrSyntax
 	}
-	return skipSpace(t.data, i+1), nil
+	return strictjson.SkipSpace(t.data, i+1), nil
 }
 
 // Cut shortens valid JSON to about limit bytes, at the boundary of a value, and

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // Encode writes checked arguments into the request they stand for. It is
@@ -222,13 +224,13 @@ func (e *encoder) spilled(p param, pairs []pair, at string) *ArgumentError {
 	}
 	for _, other := range e.op.params {
 		if other.In == p.In && other.Name != p.Name {
-			taken[fold(other.Name)] = true
+			taken[strictjson.Fold(other.Name)] = true
 		}
 	}
 	if e.op.API != nil {
 		for _, s := range e.op.API.Security {
 			if s.Type == "apiKey" && s.In == p.In && s.Name != p.Name {
-				taken[fold(s.Name)] = true
+				taken[strictjson.Fold(s.Name)] = true
 			}
 		}
 	}
@@ -236,7 +238,7 @@ func (e *encoder) spilled(p param, pairs []pair, at string) *ArgumentError {
 		e.spilt = map[string]string{}
 	}
 	for _, pair := range pairs {
-		name := fold(pair.key)
+		name := strictjson.Fold(pair.key)
 		head, _, bracket := strings.Cut(name, "[")
 		if name == "" || p.Style == "deepObject" && !taken[name] {
 			continue

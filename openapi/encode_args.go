@@ -2,10 +2,13 @@ package openapi
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // Problem is one thing wrong with arguments.
@@ -80,6 +83,9 @@ func (a *Args) Value() map[string]any { return a.value }
 // numbers a double cannot hold exactly keep all their digits.
 func (a *Args) Canonical() []byte { return a.canonical }
 
+// argumentLimits bound the arguments of one call.
+var argumentLimits = strictjson.Limits{Bytes: 8 << 20, Depth: 64, Values: 200_000}
+
 // Parse reads the raw JSON arguments of a call and checks them against the
 // input schema. Empty raw means {}. The error is always an *ArgumentError.
 func (op *Operation) Parse(raw []byte) (*Args, error) {
@@ -94,7 +100,7 @@ func (op *Operation) ParseBeside(raw []byte, names ...string) (args *Args, besid
 	if len(bytes.TrimSpace(raw)) == 0 {
 		raw = []byte("{}")
 	}
-	value, bad := parseStrict(raw)
+	value, bad := parseArguments(raw)
 	if bad != nil {
 		return nil, nil, bad
 	}
@@ -121,6 +127,16 @@ func (op *Operation) ParseBeside(raw []byte, names ...string) (args *Args, besid
 		return nil, nil, bad
 	}
 	return &Args{value: object, canonical: appendCanonical(nil, object)}, beside, nil
+}
+
+// parseArguments reads one JSON text strictly.
+func parseArguments(raw []byte) (any, *ArgumentError) {
+	v, err := strictjson.Parse(raw, "the arguments", argumentLimits)
+	var wrong *strictjson.Error
+	if errors.As(err, &wrong) {
+		return nil, refuse(join(wrong.Path...), "%s", wrong.Message)
+	}
+	return v, nil
 }
 
 // Has reports whether the operation has an argument of that name.

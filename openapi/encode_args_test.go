@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/gowebpki/jcs"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 func TestParseRefuses(t *testing.T) {
@@ -45,8 +47,8 @@ func TestParseRefuses(t *testing.T) {
 		{"two first halves", `{"a":"\ud800\ud800"}`, "/a", "surrogate"},
 		{"a bad escape", `{"a":"\x41"}`, "/a", "not valid JSON"},
 		{"too deep", deep(65), "", "nested"},
-		{"too long", `{"a":"` + strings.Repeat("x", maxArguments) + `"}`, "", "bytes"},
-		{"too many values", `{"a":[` + strings.Repeat("1,", maxValues) + `1]}`, "", "values"},
+		{"too long", `{"a":"` + strings.Repeat("x", argumentLimits.Bytes) + `"}`, "", "bytes"},
+		{"too many values", `{"a":[` + strings.Repeat("1,", argumentLimits.Values) + `1]}`, "", "values"},
 		{"cut short", `{"a":{"b":[1,2`, "/a/b/1", "ends"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -184,7 +186,7 @@ func TestCanonicalNumbersAgainstReference(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, reason := canonicalNumber(literal)
+		got, reason := strictjson.CanonicalNumber(literal)
 		if got != string(want) && literal != "-0.0000033333333333333333" || reason != "" {
 			t.Errorf("%s: %s %s, want %s", literal, got, reason, want)
 		}

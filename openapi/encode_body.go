@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // encode writes the argument "body" as its media type wants it. Equal arguments
@@ -113,11 +115,11 @@ func (x *body) form(v any, at string) ([]byte, *ArgumentError) {
 func oneMeaning(object map[string]any, at string) *ArgumentError {
 	given := map[string]bool{}
 	for name := range object {
-		given[fold(name)] = true
+		given[strictjson.Fold(name)] = true
 	}
 	for _, name := range canonicalKeys(object) {
 		for i, c := range name {
-			if c == '[' && given[fold(name[:i])] {
+			if c == '[' && given[strictjson.Fold(name[:i])] {
 				return refuse(at+"/"+escape(name), "cannot be given beside %q: it would be read as a part of it", name[:i])
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // Characters that stay as they are beside RFC 3986's unreserved ones.
@@ -81,7 +83,7 @@ func hexAt(s string, i, n int) (rune, bool) {
 	}
 	v := rune(0)
 	for _, c := range []byte(s[i : i+n]) {
-		h, ok := hexValue(c)
+		h, ok := strictjson.HexValue(c)
 		if !ok {
 			return 0, false
 		}

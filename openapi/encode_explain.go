@@ -10,6 +10,8 @@ import (
 	"github.com/agnivade/levenshtein"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // maxProblems bounds what one answer lists.
@@ -176,7 +178,7 @@ func bare(name string) string {
 			return -1
 		}
 		return r
-	}, fold(name))
+	}, strictjson.Fold(name))
 }
 
 // say words one demand of the schema.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"golang.org/x/text/message"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // validator checks arguments against an input schema, JSON Schema 2020-12. It
@@ -119,7 +121,7 @@ func compileNames(_ *jsonschema.CompilerContext, schema map[string]any) (jsonsch
 		x.properties[name] = true
 	}
 	for _, name := range canonicalKeys(properties) {
-		x.folded[fold(name)] = name
+		x.folded[strictjson.Fold(name)] = name
 	}
 	return x, nil
 }
@@ -132,13 +134,13 @@ func (x exactNames) Validate(ctx *jsonschema.ValidatorContext, v any) {
 	}
 	var variants []string
 	for name := range object {
-		if _, near := x.folded[fold(name)]; near && !x.properties[name] {
+		if _, near := x.folded[strictjson.Fold(name)]; near && !x.properties[name] {
 			variants = append(variants, name)
 		}
 	}
 	slices.Sort(variants)
 	for _, name := range variants {
-		ctx.AddError(&nameVariant{name: name, want: x.folded[fold(name)]})
+		ctx.AddError(&nameVariant{name: name, want: x.folded[strictjson.Fold(name)]})
 	}
 }
 

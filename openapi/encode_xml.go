@@ -9,6 +9,8 @@ import (
 	"mime"
 	"strconv"
 	"strings"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // xmlScope is one element that is being written.
@@ -180,7 +182,7 @@ func claim(taken *map[string]string, name, at, owner string) *ArgumentError {
 	if *taken == nil {
 		*taken = map[string]string{}
 	}
-	key := fold(name)
+	key := strictjson.Fold(name)
 	if first, given := (*taken)[key]; given && first != owner {
 		return refuse(at, "would be written under the same XML name as %q", first)
 	}

@@ -101,7 +101,7 @@ var hostileArguments = []struct{ name, op, raw, pointer string }{
 	{"deep nesting", "json", `{"body":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, "*"},
 	{"a million brackets", "json", `{"body":` + strings.Repeat(`{"x":[`, 5e5), "*"},
 	{"a long text", "json", `{"body":"` + strings.Repeat("x", 1<<20) + `"}`, "-"},
-	{"a text beyond all bounds", "json", `{"body":"` + strings.Repeat("x", maxArguments) + `"}`, ""},
+	{"a text beyond all bounds", "json", `{"body":"` + strings.Repeat("x", argumentLimits.Bytes) + `"}`, ""},
 	{"half a surrogate pair", "json", `{"body":"\ud800"}`, "/body"},
 	{"half a surrogate pair in a key", "json", `{"body":{"\udfff":1}}`, "/body"},
 	{"invalid UTF-8", "json", "{\"body\":\"\xc0\xaf\"}", ""},

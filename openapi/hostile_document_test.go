@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf16"
+
+	"github.com/exeat/exeat/openapi/reach"
 )
 
 // ranked is a chain of n schemas, each of which refers to the next in the given
@@ -302,7 +304,7 @@ func TestSlowServerOfDocument(t *testing.T) {
 func TestServersInside(t *testing.T) {
 	for host, in := range map[string]bool{"127.0.0.1": true, "[::1]": true, "localhost": true, "a.localhost.": true, "10.1.2.3": true, "169.254.169.254": true, "[fe80::1]": true,
 		"[::ffff:10.0.0.1]": true, "0.0.0.0": true, "api.example.com": false, "8.8.8.8": false} {
-		if got := Inside("https://" + host + ":8443/x"); got != in {
+		if got := reach.Inside("https://" + host + ":8443/x"); got != in {
 			t.Errorf("%s: %v", host, got)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // clean bounds a text from a document and takes out what could hide something
@@ -41,13 +43,7 @@ func invisible(r rune) bool {
 	if r < utf8.RuneSelf {
 		return r < ' ' || r == 0x7f // most texts are nothing else
 	}
-	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar || unicode.Is(unicode.Co, r) || ignorable(r)
-}
-
-// ignorable reports a character that readers may leave out when they compare
-// texts: joiners, zero-width and bidi characters, variation selectors.
-func ignorable(r rune) bool {
-	return r >= utf8.RuneSelf && unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar || unicode.Is(unicode.Co, r) || strictjson.Ignorable(r)
 }
 
 // unseen counts the texts within a value that hold what cannot be seen, but for

@@ -24,6 +24,7 @@ import (
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/openapi"
+	"github.com/exeat/exeat/openapi/reach"
 	"github.com/exeat/exeat/store"
 	"github.com/exeat/exeat/tools"
 )
@@ -79,10 +80,10 @@ func loadDocs(ctx context.Context, cfg config) ([]*openapi.API, error) {
 	return docs, nil
 }
 
-// reach says where in this network calls may go: to what the configuration
+// newDialer says where in this network calls may go: to what the configuration
 // names, and to what a document on this machine's disk writes out as an address
 // of this machine or network.
-func reach(cfg config, docs []*openapi.API) (*openapi.Reach, error) {
+func newDialer(cfg config, docs []*openapi.API) (*reach.Dialer, error) {
 	named := slices.Clone(cfg.AllowPrivate)
 	for i, d := range docs {
 		a := cfg.APIs[i]
@@ -92,11 +93,11 @@ func reach(cfg config, docs []*openapi.API) (*openapi.Reach, error) {
 			named = append(named, a.BaseURL)
 		case !local:
 			named = append(named, a.Spec)
-		case openapi.Inside(d.BaseURL):
+		case reach.Inside(d.BaseURL):
 			named = append(named, d.BaseURL)
 		}
 	}
-	r, err := openapi.NewReach(net.Dialer{Timeout: 10 * time.Second}, named...)
+	r, err := reach.New(net.Dialer{Timeout: 10 * time.Second}, named...)
 	if err != nil {
 		return nil, fmt.Errorf("allow_private: %w", err)
 	}
@@ -157,7 +158,7 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, open doors) 
 	if g.engine, err = newEngine(cfg, g.docs); err != nil {
 		return nil, err
 	}
-	reach, err := reach(cfg, g.docs)
+	dialer, err := newDialer(cfg, g.docs)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +216,7 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, open doors) 
 		return nil, err
 	}
 	g.runner, err = tools.New(tools.Config{APIs: apis, Engine: g.engine, Store: g.store, Holds: g.holds, HoldURL: g.inbox.HoldURL,
-		ResponseLimit: cfg.ResponseLimit, Offer: cfg.offer(), Dial: reach.DialContext, Timeout: cfg.Timeout, Observe: g.observe,
+		ResponseLimit: cfg.ResponseLimit, Offer: cfg.offer(), Dial: dialer.DialContext, Timeout: cfg.Timeout, Observe: g.observe,
 		Current: func(p authz.Principal) (authz.Principal, bool) {
 			now := principal(cfg)
 			return now, p.Type == now.Type && p.ID == now.ID

@@ -31,11 +31,14 @@ const (
 //
 // mcpserver knows authz for the values that name a caller, no more. What decides
 // does not know who shows or tells of it, so tools reaches no page, no login and
-// no message. authz/plaintext and authz/tally are leaves.
+// no message. authz/plaintext and authz/tally are leaves. Below openapi are two more:
+// strictjson, which mcpserver reads with too, and reach, which every dial asks.
 var arrows = map[string][]string{
 	"authz":                {},
 	"authz/token":          {},
-	"openapi":              {},
+	"openapi":              {"openapi/reach", "openapi/strictjson"},
+	"openapi/reach":        {},
+	"openapi/strictjson":   {},
 	"store":                {},
 	"authz/plaintext":      {},
 	"authz/tally":          {},
@@ -43,8 +46,8 @@ var arrows = map[string][]string{
 	"authz/notify":         {"authz", "authz/approval", "authz/plaintext", "authz/tally", "store"},
 	"authz/inbox":          {"authz", "authz/approval", "authz/notify", "authz/plaintext", "authz/tally", "store"},
 	"tools":                {"authz", "authz/approval", "authz/token", "openapi", "store"},
-	"mcpserver":            {"authz", "tools"},
-	"cmd/exeat":            {"authz", "authz/approval", "authz/inbox", "authz/notify", "authz/token", "examples/petstore", "mcpserver", "openapi", "store", "tools"},
+	"mcpserver":            {"authz", "openapi/strictjson", "tools"},
+	"cmd/exeat":            {"authz", "authz/approval", "authz/inbox", "authz/notify", "authz/token", "examples/petstore", "mcpserver", "openapi", "openapi/reach", "store", "tools"},
 	"store/storetest":      {"store"},
 	"examples":             {"authz", "openapi", "tools"},
 	"examples/conformance": {"examples/petstore"},
@@ -77,7 +80,7 @@ var modules = map[string]module{
 	"github.com/coreos/go-oidc/v3":             {"logins with an OpenID provider", []string{"authz/inbox"}},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"checks arguments against JSON Schema 2020-12", []string{"openapi"}},
 	"go.yaml.in/yaml/v3":                       {"documents and configuration in YAML, with positions", []string{"cmd/exeat", "openapi"}},
-	"golang.org/x/text":                        {"Unicode that deceives the eye, in documents and in what people are shown", []string{"authz/plaintext", "openapi"}},
+	"golang.org/x/text":                        {"Unicode that deceives the eye, in documents and in what people are shown", []string{"authz/plaintext", "openapi", "openapi/strictjson"}},
 	"github.com/mark3labs/mcp-go":              {"the MCP protocol", []string{"cmd/exeat", "mcpserver"}},
 	"modernc.org/sqlite":                       {"the database, without cgo", []string{"store", "store/storetest"}},
 	"github.com/nicholas-fedor/shoutrrr":       {"messages to chats, mail and phones by URL", []string{"authz/notify"}},

@@ -1,61 +1,60 @@
-package openapi
+package strictjson
 
-import (
-	"errors"
-)
+import "errors"
 
 // What can be wrong with a JSON text: it breaks the grammar, or it ends early.
 var (
-	errSyntax = errors.New("is not valid JSON")
-	errEnds   = errors.New("ends in the middle of a JSON value")
+	ErrSyntax = errors.New("is not valid JSON")
+	ErrEnds   = errors.New("ends in the middle of a JSON value")
 )
 
-// skipSpace returns the first position at or after i that is no white space.
-func skipSpace(data []byte, i int) int {
+// SkipSpace returns the first position at or after i that is not white space.
+func SkipSpace(data []byte, i int) int {
 	for i < len(data) && (data[i] == ' ' || data[i] == '\n' || data[i] == '\r' || data[i] == '\t') {
 		i++
 	}
 	return i
 }
 
-// scanString returns the position after the string that begins at i.
-func scanString(data []byte, i int) (end int, err error) {
+// ScanString returns the position after the string that begins at i.
+func ScanString(data []byte, i int) (end int, err error) {
 	if i >= len(data) {
-		return i, errEnds
+		return i, ErrEnds
 	}
 	if data[i] != '"' {
-		return i, errSyntax
+		return i, ErrSyntax
 	}
 	for i++; i < len(data); i++ {
 		switch c := data[i]; {
 		case c == '"':
 			return i + 1, nil
 		case c < 0x20:
-			return i, errSyntax
+			return i, ErrSyntax
 		case c == '\\':
 			if i++; i >= len(data) {
-				return i, errEnds
+				return i, ErrEnds
 			}
 			switch data[i] {
 			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 			case 'u':
 				for range 4 {
 					if i++; i >= len(data) {
-						return i, errEnds
+						return i, ErrEnds
 					}
-					if _, ok := hexValue(data[i]); !ok {
-						return i, errSyntax
+					if _, ok := HexValue(data[i]); !ok {
+						return i, ErrSyntax
 					}
 				}
 			default:
-				return i, errSyntax
+				return i, ErrSyntax
 			}
 		}
 	}
-	return i, errEnds
+	return i, ErrEnds
 }
 
-func hexValue(c byte) (rune, bool) {
+// HexValue is the value of a hex digit.
+func HexValue(c byte) (rune, bool) {
 	switch {
 	case c >= '0' && c <= '9':
 		return rune(c - '0'), true
@@ -79,9 +78,9 @@ func scanNumber(data []byte, i int) (end int, err error) {
 	}
 	missing := func() (int, error) {
 		if i >= len(data) {
-			return i, errEnds
+			return i, ErrEnds
 		}
-		return i, errSyntax
+		return i, ErrSyntax
 	}
 	if i < len(data) && data[i] == '-' {
 		i++
@@ -111,23 +110,23 @@ func scanNumber(data []byte, i int) (end int, err error) {
 func scanWord(data []byte, i int, word string) (end int, err error) {
 	for j := range len(word) {
 		if i+j >= len(data) {
-			return i + j, errEnds
+			return i + j, ErrEnds
 		}
 		if data[i+j] != word[j] {
-			return i + j, errSyntax
+			return i + j, ErrSyntax
 		}
 	}
 	return i + len(word), nil
 }
 
-// scanScalar returns the position after the string, number or word at i.
-func scanScalar(data []byte, i int) (end int, err error) {
+// ScanScalar returns the position after the string, number or word at i.
+func ScanScalar(data []byte, i int) (end int, err error) {
 	if i >= len(data) {
-		return i, errEnds
+		return i, ErrEnds
 	}
 	switch data[i] {
 	case '"':
-		return scanString(data, i)
+		return ScanString(data, i)
 	case 't':
 		return scanWord(data, i, "true")
 	case 'f':

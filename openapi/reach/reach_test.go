@@ -1,4 +1,4 @@
-package openapi
+package reach
 
 import (
 	"context"
@@ -10,11 +10,11 @@ import (
 )
 
 func TestReach(t *testing.T) {
-	none, err := NewReach(net.Dialer{})
+	none, err := New(net.Dialer{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	some, err := NewReach(net.Dialer{}, "10.1.0.0/16", "fd00:1::/32")
+	some, err := New(net.Dialer{}, "10.1.0.0/16", "fd00:1::/32")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func TestReach(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "a b", "a/b", "https://", "10.0.0.0/99"} {
-		if _, err := NewReach(net.Dialer{}, bad); err == nil {
+		if _, err := New(net.Dialer{}, bad); err == nil {
 			t.Errorf("%q is taken", bad)
 		}
 	}
@@ -95,7 +95,7 @@ func TestReachDials(t *testing.T) {
 		{[]string{"http://127.0.0.1:" + port}, "127.0.0.1", true},
 		{[]string{"http://127.0.0.1:" + port}, "api.example.com", false},
 	} {
-		r, err := NewReach(dialer, tt.named...)
+		r, err := New(dialer, tt.named...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,84 +1,105 @@
-package openapi
+// Package strictjson reads JSON texts (RFC 8259) of which no two readers could
+// think differently: no key twice or in two spellings of case, no half of a
+// surrogate pair, exact numbers. It reads the arguments of agents, for package
+// openapi, and the messages of clients, for package mcpserver.
+//
+//	strictjson.go  a text as one value
+//	members.go     the members of an object, each as it stands
+//	scan.go        where a string, a number or a word ends
+//	number.go      the one way to write a number
+//	fold.go        which names some reader takes for the same
+package strictjson
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 )
 
-// Bounds on the arguments of one call.
-const (
-	maxArguments     = 8 << 20 // bytes
-	maxArgumentDepth = 64      // levels of arrays and objects
-	maxNumber        = 128     // bytes of one number: 256-bit integers and more
-	maxValues        = 200_000 // values in all: each may cost the validator an error
-)
-
-// parseStrict decodes one JSON text so that no two readers could understand it
-// differently: what one decoder would repair, drop or let the last one win is
-// refused. Numbers come out as json.Number in their canonical form.
-func parseStrict(raw []byte) (any, *ArgumentError) {
-	switch {
-	case len(raw) > maxArguments:
-		return nil, refuse("", "the arguments have %d bytes; at most %d are accepted", len(raw), maxArguments)
-	case !utf8.Valid(raw):
-		return nil, refuse("", "the arguments are not valid UTF-8")
-	}
-	p := &strictParser{data: raw}
-	v, ok := p.value()
-	if !ok {
-		return nil, p.bad
-	}
-	if p.pos = skipSpace(raw, p.pos); p.pos < len(raw) {
-		return nil, refuse("", "the arguments go on after their JSON value, at byte %d", p.pos)
-	}
-	return v, nil
+// Limits bound what is read.
+type Limits struct {
+	Bytes  int // of the text
+	Depth  int // levels of arrays and objects
+	Values int // in all: each may cost whoever checks them an error
 }
 
-// strictParser walks one JSON text. path is where it is, for error pointers.
-type strictParser struct {
+// Error says what is wrong with a text. Its message quotes nothing of the text.
+type Error struct {
+	Path    []string // to the value that is wrong: keys and indexes
+	Message string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Parse decodes one JSON text so that no two readers could understand it
+// differently: what one decoder would repair, drop or let the last one win is
+// refused. Numbers come out as json.Number in the form of [CanonicalNumber]. what
+// names the text in messages. The error is an *Error.
+func Parse(raw []byte, what string, most Limits) (any, error) {
+	p := &parser{data: raw, what: what, most: most}
+	switch {
+	case len(raw) > most.Bytes:
+		p.fail("%s have %d bytes; at most %d are accepted", what, len(raw), most.Bytes)
+	case !utf8.Valid(raw):
+		p.fail("%s are not valid UTF-8", what)
+	default:
+		v, ok := p.value()
+		if !ok {
+			break
+		}
+		if p.pos = SkipSpace(raw, p.pos); p.pos == len(raw) {
+			return v, nil
+		}
+		p.fail("%s go on after their JSON value, at byte %d", what, p.pos)
+	}
+	return nil, p.bad
+}
+
+// parser walks one JSON text. path is where it is.
+type parser struct {
 	data []byte
+	what string
+	most Limits
 	pos  int
 	path []string
 	seen int // values so far
-	bad  *ArgumentError
+	bad  *Error
 }
 
-func (p *strictParser) fail(format string, args ...any) bool {
+func (p *parser) fail(format string, args ...any) bool {
 	if p.bad == nil {
-		p.bad = refuse(join(p.path...), format, args...)
+		p.bad = &Error{Path: slices.Clone(p.path), Message: fmt.Sprintf(format, args...)}
 	}
 	return false
 }
 
-func (p *strictParser) syntax(err error) bool { return p.fail("%v, at byte %d", err, p.pos) }
+func (p *parser) syntax(err error) bool { return p.fail("%v, at byte %d", err, p.pos) }
 
 // unexpected refuses what stands here, or that nothing does.
-func (p *strictParser) unexpected() bool {
+func (p *parser) unexpected() bool {
 	if p.pos >= len(p.data) {
-		return p.syntax(errEnds)
+		return p.syntax(ErrEnds)
 	}
-	return p.syntax(errSyntax)
+	return p.syntax(ErrSyntax)
 }
 
-func (p *strictParser) value() (any, bool) {
-	p.pos = skipSpace(p.data, p.pos)
+func (p *parser) value() (any, bool) {
+	p.pos = SkipSpace(p.data, p.pos)
 	if p.pos >= len(p.data) {
-		return nil, p.syntax(errEnds)
+		return nil, p.syntax(ErrEnds)
 	}
-	if p.seen++; p.seen > maxValues {
+	if p.seen++; p.seen > p.most.Values {
 		p.path = nil
-		return nil, p.fail("the arguments hold more than %d values", maxValues)
+		return nil, p.fail("%s hold more than %d values", p.what, p.most.Values)
 	}
 	switch c := p.data[p.pos]; c {
 	case '{', '[':
-		if len(p.path) >= maxArgumentDepth {
-			return nil, p.fail("is nested more than %d levels deep", maxArgumentDepth)
+		if len(p.path) >= p.most.Depth {
+			return nil, p.fail("is nested more than %d levels deep", p.most.Depth)
 		}
 		if c == '{' {
 			return p.object()
@@ -88,7 +109,7 @@ func (p *strictParser) value() (any, bool) {
 		s, ok := p.text()
 		return s, ok
 	}
-	end, err := scanScalar(p.data, p.pos)
+	end, err := ScanScalar(p.data, p.pos)
 	if err != nil {
 		p.pos = end
 		return nil, p.syntax(err)
@@ -103,16 +124,16 @@ func (p *strictParser) value() (any, bool) {
 	case 'n':
 		return nil, true
 	}
-	n, reason := canonicalNumber(word)
+	n, reason := CanonicalNumber(word)
 	if reason != "" {
 		return nil, p.fail("%s", reason)
 	}
 	return json.Number(n), true
 }
 
-func (p *strictParser) array() (any, bool) {
+func (p *parser) array() (any, bool) {
 	list := []any{}
-	p.pos = skipSpace(p.data, p.pos+1)
+	p.pos = SkipSpace(p.data, p.pos+1)
 	if p.at(']') {
 		return list, true
 	}
@@ -124,7 +145,7 @@ func (p *strictParser) array() (any, bool) {
 		}
 		p.path = p.path[:len(p.path)-1]
 		list = append(list, v)
-		if p.pos = skipSpace(p.data, p.pos); p.at(']') {
+		if p.pos = SkipSpace(p.data, p.pos); p.at(']') {
 			return list, true
 		}
 		if !p.at(',') {
@@ -133,21 +154,21 @@ func (p *strictParser) array() (any, bool) {
 	}
 }
 
-func (p *strictParser) object() (any, bool) {
+func (p *parser) object() (any, bool) {
 	object := map[string]any{}
 	folded := map[string]string{}
-	p.pos = skipSpace(p.data, p.pos+1)
+	p.pos = SkipSpace(p.data, p.pos+1)
 	if p.at('}') {
 		return object, true
 	}
 	for {
-		p.pos = skipSpace(p.data, p.pos)
+		p.pos = SkipSpace(p.data, p.pos)
 		key, ok := p.text()
 		if !ok {
 			return nil, false
 		}
 		p.path = append(p.path, key)
-		if first, twice := folded[fold(key)]; twice {
+		if first, twice := folded[Fold(key)]; twice {
 			if first == key {
 				return nil, p.fail("is given twice")
 			}
@@ -156,8 +177,8 @@ func (p *strictParser) object() (any, bool) {
 		if p.prototype(key) {
 			return nil, p.fail("is a name that some readers take for the object's prototype")
 		}
-		folded[fold(key)] = key
-		if p.pos = skipSpace(p.data, p.pos); !p.at(':') {
+		folded[Fold(key)] = key
+		if p.pos = SkipSpace(p.data, p.pos); !p.at(':') {
 			return nil, p.unexpected()
 		}
 		v, ok := p.value()
@@ -166,7 +187,7 @@ func (p *strictParser) object() (any, bool) {
 		}
 		p.path = p.path[:len(p.path)-1]
 		object[key] = v
-		if p.pos = skipSpace(p.data, p.pos); p.at('}') {
+		if p.pos = SkipSpace(p.data, p.pos); p.at('}') {
 			return object, true
 		}
 		if !p.at(',') {
@@ -177,13 +198,13 @@ func (p *strictParser) object() (any, bool) {
 
 // prototype reports a name by which JavaScript reaches what all objects share:
 // a policy would see nothing of a role that is set there.
-func (p *strictParser) prototype(key string) bool {
+func (p *parser) prototype(key string) bool {
 	return strings.Contains(key, "__proto__") ||
 		key == "prototype" && len(p.path) > 1 && p.path[len(p.path)-2] == "constructor"
 }
 
 // at takes the byte c if it stands here.
-func (p *strictParser) at(c byte) bool {
+func (p *parser) at(c byte) bool {
 	if p.pos < len(p.data) && p.data[p.pos] == c {
 		p.pos++
 		return true
@@ -193,8 +214,8 @@ func (p *strictParser) at(c byte) bool {
 
 // text reads a string. Half a surrogate pair has no UTF-8, and U+0000 ends
 // strings in some readers, so neither is accepted.
-func (p *strictParser) text() (string, bool) {
-	end, err := scanString(p.data, p.pos)
+func (p *parser) text() (string, bool) {
+	end, err := ScanString(p.data, p.pos)
 	if err != nil {
 		p.pos = end
 		return "", p.syntax(err)
@@ -204,7 +225,7 @@ func (p *strictParser) text() (string, bool) {
 	if strings.IndexByte(quoted, '\\') < 0 {
 		return quoted, true
 	}
-	s, ok := unquote(quoted)
+	s, ok := Unquote(quoted)
 	switch {
 	case !ok:
 		return "", p.fail("holds half of a surrogate pair (\\ud800 to \\udfff)")
@@ -214,13 +235,13 @@ func (p *strictParser) text() (string, bool) {
 	return s, true
 }
 
-// unquote resolves the escapes of a JSON string whose syntax is right. It
-// fails for a surrogate without its other half.
-func unquote(s string) (string, bool) {
+// Unquote resolves the escapes of a JSON string without its quotes, whose syntax
+// is right. It fails for a surrogate without its other half.
+func Unquote(s string) (string, bool) {
 	unit := func(i int) rune { // the four hex digits from i
 		u := rune(0)
 		for j := i; j < i+4; j++ {
-			h, _ := hexValue(s[j])
+			h, _ := HexValue(s[j])
 			u = u<<4 | h
 		}
 		return u
@@ -267,30 +288,4 @@ func simpleEscape(c byte) byte {
 		return '\t'
 	}
 	return c // " \ /
-}
-
-// fold maps names that some readers take for equal to one text: those that
-// match names without regard to capitals (Go's encoding/json is one), by what is
-// composed of the same characters, or by what databases collate.
-func fold(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
-		return strings.ToLower(s)
-	}
-	return norm.NFC.String(strings.Map(foldRune, norm.NFC.String(s)))
-}
-
-// foldRune stands for all runes that differ from r in case only: the small
-// ASCII letter among them, else the least of them. It drops what is ignorable.
-func foldRune(r rune) rune {
-	if ignorable(r) {
-		return -1
-	}
-	least := r
-	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-		least = min(least, f)
-	}
-	if least >= 'A' && least <= 'Z' {
-		return least + 'a' - 'A'
-	}
-	return least
 }

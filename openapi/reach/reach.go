@@ -1,4 +1,6 @@
-package openapi
+// Package reach says which network addresses calls may go to, for everything that
+// dials: the calls to APIs as well as the documents that are fetched.
+package reach
 
 import (
 	"context"
@@ -10,25 +12,25 @@ import (
 	"syscall"
 )
 
-// Reach says which addresses of a private network calls may go to: none but
-// those that the operator named. A document's server can be any name, and a
+// Dialer dials only where calls may go: of a private network, to no addresses
+// but those that the operator named. A document's server can be any name, and a
 // name can be made to lead anywhere, so the address that it leads to is looked
 // at when it is dialled.
-type Reach struct {
+type Dialer struct {
 	hosts    map[string]bool
 	prefixes []netip.Prefix
 	dialer   net.Dialer
 }
 
-// NewReach allows what is named: hosts, addresses, prefixes such as 10.1.0.0/16,
+// New allows what is named: hosts, addresses, prefixes such as 10.1.0.0/16,
 // and the hosts of URLs. The error names what is none of these.
-func NewReach(d net.Dialer, named ...string) (*Reach, error) {
-	r := &Reach{hosts: map[string]bool{}, dialer: d}
+func New(d net.Dialer, named ...string) (*Dialer, error) {
+	r := &Dialer{hosts: map[string]bool{}, dialer: d}
 	for _, n := range named {
 		if strings.Contains(n, "://") {
 			u, err := url.Parse(n)
 			if err != nil || u.Hostname() == "" {
-				return nil, fmt.Errorf("%q is no URL with a host", n)
+				return nil, fmt.Errorf("%q is not a URL with a host", n)
 			}
 			n = u.Hostname()
 		}
@@ -50,7 +52,7 @@ func hostName(s string) string {
 
 // DialContext dials as [net.Dialer] does. A name that was not named and leads
 // into a private network is an *UnreachedError, and nothing is sent there.
-func (r *Reach) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+func (r *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
@@ -90,7 +92,7 @@ func prefixes(list ...string) []netip.Prefix {
 }
 
 // open reports whether an address may be dialled under any name.
-func (r *Reach) open(ip netip.Addr) bool {
+func (r *Dialer) open(ip netip.Addr) bool {
 	ip = ip.Unmap().WithZone("")
 	for _, p := range r.prefixes {
 		if p.Contains(ip) {
@@ -106,4 +108,17 @@ func (r *Reach) open(ip netip.Addr) bool {
 		}
 	}
 	return true
+}
+
+// Inside reports a URL whose host is this machine or an address of a private
+// network, as written.
+func Inside(location string) bool {
+	u, err := url.Parse(location)
+	if err != nil {
+		return true
+	}
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") ||
+		ip != nil && (ip.IsLoopback() || ip.IsPrivate() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast())
 }
