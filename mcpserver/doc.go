@@ -14,6 +14,7 @@
 //	message.go  one JSON-RPC message, read once and strictly
 //	methods.go  the table of methods: which era, who says it, who answers it
 //	limit.go    how much one principal and one agent may ask
-//	server.go   which tools are listed, and a call on its way to the runner
+//	server.go   a call on its way to the runner, result.go its answer in MCP's form
+//	offer.go    which tools there are, and which are listed
 //	own.go      exeat's own tools; search.go those that stand for many others
 package mcpserver

@@ -105,11 +105,11 @@ func (f *front) post(w *patient, r *http.Request) {
 }
 
 // notification acts on what belongs to a session of the caller. Without one, a
-// client could cancel another client's call. mcp-go learns of none: it keeps
-// nothing of a client that a notification could change.
+// client could cancel another client's call. mcp-go does not get to see any: it
+// keeps nothing of a client that a notification could change.
 func (f *front) notification(r *http.Request, m message) {
 	s, ok := f.sessions.open(r.Header.Get(sessionName), callerOf(r.Context()).Subject())
-	if ok && m.method == "notifications/cancelled" {
+	if ok && methods[m.method].by == byTransport {
 		f.running.cancel(s.id + string(m.params["requestId"]))
 	}
 }

@@ -500,7 +500,7 @@ func TestFrontRefuses(t *testing.T) {
 	}
 
 	var told string
-	s.Panicked = func(name string, v any) { told = fmt.Sprint(name, v) }
+	s.OnPanic = func(name string, v any) { told = fmt.Sprint(name, v) }
 	f.endpoint = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("secret inside") })
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}`))

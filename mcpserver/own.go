@@ -3,6 +3,7 @@ package mcpserver
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -20,22 +21,22 @@ type ownTool struct {
 func ownTools(s *Server) []ownTool {
 	handle := `"handle":{"type":"string","description":"the handle from an approval_pending answer"}`
 	return []ownTool{
-		{own("exeat_resume", "Result of a held call",
+		{newOwnTool("exeat_resume", "Result of a held call",
 			"Gives the result of a call that waited for a person: the API's answer once it is approved and sent, or why not. Waits up to wait_seconds (at most 50) for the decision. A handle keeps its result; asking again gives it again.",
 			`{"type":"object","properties":{`+handle+`,"wait_seconds":{"type":"integer","minimum":0,"maximum":50,"description":"how long to wait for a decision"},"_select":{"type":"string","description":"jq program over the answer, to get less of it"}},"required":["handle"],"additionalProperties":false}`, true, true), s.resume},
-		{own("exeat_cancel", "Withdraw a held call",
+		{newOwnTool("exeat_cancel", "Withdraw a held call",
 			"Withdraws a call that still waits for a person. Nothing is executed.",
 			`{"type":"object","properties":{`+handle+`},"required":["handle"],"additionalProperties":false}`, false, true), s.cancel},
-		{own("exeat_holds", "Calls that wait for a person",
+		{newOwnTool("exeat_holds", "Calls that wait for a person",
 			"Lists your calls that wait for a person or are being sent, with their handles: the way back after a lost conversation.",
 			`{"type":"object","properties":{},"additionalProperties":false}`, true, true), s.holds},
-		{own("exeat_preview", "Try out a call",
+		{newOwnTool("exeat_preview", "Try out a call",
 			"Shows the exact request that a call would send, its digest, and whether it would be allowed, held for a person or denied. Nothing is executed.",
 			`{"type":"object","properties":{"tool":{"type":"string"},"arguments":{"type":"object","description":"as for the tool"}},"required":["tool"],"additionalProperties":false}`, true, true), s.preview},
 	}
 }
 
-func own(name, title, description, schema string, readOnly, idempotent bool) mcp.Tool {
+func newOwnTool(name, title, description, schema string, readOnly, idempotent bool) mcp.Tool {
 	no := false
 	t := mcp.NewToolWithRawSchema(name, description, json.RawMessage(schema))
 	t.Title = title
@@ -97,7 +98,7 @@ func (s *Server) progress(ctx context.Context, token mcp.ProgressToken) (stop fu
 		defer tick.Stop()
 		for n := 1; ; n++ {
 			// A client that cannot be told will ask again; nothing is lost.
-			_ = server.ServerFromContext(ctx).SendNotificationToClient(ctx, "notifications/progress", map[string]any{
+			_ = notify(ctx, "notifications/progress", map[string]any{
 				"progressToken": token, "progress": n, "message": "waiting for a person to decide"})
 			select {
 			case <-ctx.Done():
@@ -107,6 +108,14 @@ func (s *Server) progress(ctx context.Context, token mcp.ProgressToken) (stop fu
 		}
 	}()
 	return func() { cancel(); <-done }
+}
+
+// notify tells the client of a call something that has a line in the table.
+func notify(ctx context.Context, name string, params map[string]any) error {
+	if methods[name].way != told {
+		return fmt.Errorf("%s is not a method that exeat sends", name)
+	}
+	return server.ServerFromContext(ctx).SendNotificationToClient(ctx, name, params)
 }
 
 func (s *Server) cancel(ctx context.Context, req mcp.CallToolRequest) tools.Result {

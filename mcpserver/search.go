@@ -15,13 +15,13 @@ import (
 // the call itself: the same decision, hold, token and entry.
 func searchTools(s *Server, n int) []ownTool {
 	name := `"name":{"type":"string","description":"the tool's name, as find_tools gave it"}`
-	call := own("call_tool", "Call a tool",
+	call := newOwnTool("call_tool", "Call a tool",
 		"Calls a tool that find_tools found. The answer is the tool's own: if its status is approval_pending, nothing was executed; tell the user, then call exeat_resume with the handle.",
 		`{"type":"object","properties":{`+name+`,"arguments":{"type":"object","description":"arguments that fit the inputSchema of describe_tool"}},"required":["name"],"additionalProperties":false}`, false, false)
 	yes := true
 	call.Annotations.DestructiveHint, call.Annotations.OpenWorldHint = &yes, &yes
 	return []ownTool{
-		{own("find_tools", "Find tools",
+		{newOwnTool("find_tools", "Find tools",
 			fmt.Sprintf("Finds tools by words: there are %d, too many to list. Say what is to be done and with what, in the API's words, e.g. \"create issue comment\". Gives names, summaries and arguments (* is required), best first.", n),
 			fmt.Sprintf(`{"type":"object","properties":{"query":{"type":"string","description":"a few words"},"limit":{"type":"integer","minimum":1,"maximum":%d,"description":"how many to give; default 10"}},"required":["query"],"additionalProperties":false}`, tools.MaxFound), true, true), s.find},
 		describeTool(s, "describe_tool"),
@@ -31,7 +31,7 @@ func searchTools(s *Server, n int) []ownTool {
 
 // describeTool gives schemas, and the parts of them that were cut.
 func describeTool(s *Server, name string) ownTool {
-	return ownTool{own(name, "Describe a tool", "Gives a tool's description and the schema of its arguments, or with a pointer a part of it, such as one that was cut for length. Read it before you call the tool.",
+	return ownTool{newOwnTool(name, "Describe a tool", "Gives a tool's description and the schema of its arguments, or with a pointer a part of it, such as one that was cut for length. Read it before you call the tool.",
 		`{"type":"object","properties":{"name":{"type":"string","description":"the tool's name"},"pointer":{"type":"string","description":"a JSON Pointer: only that part of the schema"}},"required":["name"],"additionalProperties":false}`, true, true), s.describe}
 }
 

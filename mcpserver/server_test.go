@@ -344,7 +344,7 @@ func TestListIsPerPrincipal(t *testing.T) {
 func TestPanicIsASentence(t *testing.T) {
 	s := newServer(t, "")
 	var seen string
-	s.Panicked = func(tool string, v any) { seen = fmt.Sprint(tool, v) }
+	s.OnPanic = func(tool string, v any) { seen = fmt.Sprint(tool, v) }
 	h := s.guard("boom", func(context.Context, mcp.CallToolRequest) tools.Result { panic("secret inside") })
 	res, err := h(context.Background(), mcp.CallToolRequest{})
 	b, _ := json.Marshal(res)

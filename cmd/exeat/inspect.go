@@ -111,7 +111,7 @@ func printTools(w io.Writer, docs []*openapi.API, list []*tools.Tool) error {
 
 // printOffered says what a host lists: under search, less than there is.
 func printOffered(w io.Writer, list []*tools.Tool, mode mcpserver.Mode, pinned []string) error {
-	offered, err := mcpserver.Offered(list, mode, pinned)
+	offered, err := mcpserver.List(list, mode, pinned)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func printOffered(w io.Writer, list []*tools.Tool, mode mcpserver.Mode, pinned [
 		return err
 	}
 	how := "all"
-	if mode.Searched(len(list)) {
+	if mode.Searches(len(list)) {
 		how = "search"
 	}
 	_, err = fmt.Fprintf(w, "a host lists %d tools (--mode %s), %d bytes (about %d tokens), exeat's own among them\n", len(offered), how, len(b), len(b)/4)

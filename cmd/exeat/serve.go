@@ -101,7 +101,7 @@ func (g *gateway) mcp() (*mcpserver.Server, error) {
 		Limits:  mcpserver.Limits{PerSecond: g.cfg.Limits.PerSecond, Concurrent: g.cfg.Limits.Concurrent},
 		Mode:    mcpserver.Mode(g.cfg.Mode),
 		Pinned:  g.cfg.Pin,
-		Panicked: func(tool string, value any) {
+		OnPanic: func(tool string, value any) {
 			g.log.Error().Str("tool", tool).Interface("panic", value).Stack().Msg("panic")
 		},
 	})
