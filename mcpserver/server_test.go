@@ -71,9 +71,13 @@ func offering(t testing.TB, policy string, cfg Config) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.Close() })
+	holds, err := approval.New(approval.Config{Store: st, Engine: engine, Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
 	runner, err := tools.New(tools.Config{
 		APIs:   []*tools.API{{Document: doc, Audience: shop.URL, Credentials: &token.Signed{Issuer: "http://exeat.test", Keys: keys}}},
-		Engine: engine, Store: st, Holds: &approval.Service{Store: st, Engine: engine, Key: key},
+		Engine: engine, Store: st, Holds: holds,
 		HoldURL: func(id string) string { return "http://inbox.test/h/" + id },
 	})
 	if err != nil {

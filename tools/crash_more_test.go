@@ -53,7 +53,7 @@ func TestHungAPIHoldsUpNoOther(t *testing.T) {
 	}
 	s := storetest.Open(t)
 	run, err := New(Config{APIs: apis, Engine: policies, Store: s, Timeout: time.Minute,
-		Holds:   &approval.Service{Store: s, Engine: policies, Key: make([]byte, 32)},
+		Holds:   holdsOf(t, approval.Config{Store: s, Engine: policies, Key: make([]byte, 32)}),
 		HoldURL: func(id string) string { return id }})
 	if err != nil {
 		t.Fatal(err)

@@ -93,7 +93,7 @@ func (w *crashWorld) start(t testing.TB, s *store.Store, f *storetest.Faults) *p
 		APIs:      []*API{{Document: w.doc, Audience: w.base, Credentials: &token.Signed{Issuer: "http://exeat.test", Keys: w.keys}}},
 		Engine:    w.engine,
 		Store:     s,
-		Holds:     &approval.Service{Store: s, Engine: w.engine, Key: key, Now: now},
+		Holds:     holdsOf(t, approval.Config{Store: s, Engine: w.engine, Key: key, Now: now}),
 		HoldURL:   func(id string) string { return "http://inbox.test/h/" + id },
 		Transport: faultyNetwork{transport, f},
 		Timeout:   5 * time.Second,

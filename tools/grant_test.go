@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -249,12 +250,15 @@ func TestStandingDenial(t *testing.T) {
 
 // Two processes on one database never use a grant more often than it says.
 func TestGrantUsesAreCounted(t *testing.T) {
-	a := newRig(t, rigOptions{})
+	keys, err := token.OpenKeys(filepath.Join(t.TempDir(), "keys"), "EdDSA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := newRig(t, rigOptions{keys: keys})
 	o := anyPet
 	o.Max = 5
 	rule := mustGive(t, a, o)
-	b := newRig(t, rigOptions{path: a.path, base: a.APIs[0].Audience})
-	b.Holds.Key = a.Holds.Key
+	b := newRig(t, rigOptions{path: a.path, base: a.APIs[0].Audience, keys: keys})
 	var calls sync.WaitGroup
 	var mu sync.Mutex
 	done := 0

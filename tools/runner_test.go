@@ -55,7 +55,18 @@ type rigOptions struct {
 	base        string       // instead of a server for api
 	path        string       // of the database
 	keys        *token.Keys
+	maxOpen     int          // holds of one principal; 0 means the default
 	doc         *openapi.API // instead of the shop's
+}
+
+// holdsOf makes what keeps holds.
+func holdsOf(t testing.TB, c approval.Config) *approval.Service {
+	t.Helper()
+	holds, err := approval.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return holds
 }
 
 func newRig(t testing.TB, o rigOptions) *rig {
@@ -114,7 +125,7 @@ func newRig(t testing.TB, o rigOptions) *rig {
 		APIs:    []*API{{Document: doc, Audience: o.base, Credentials: o.credentials}},
 		Engine:  engine,
 		Store:   st,
-		Holds:   &approval.Service{Store: st, Engine: engine, Key: key},
+		Holds:   holdsOf(t, approval.Config{Store: st, Engine: engine, Key: key, MaxOpen: o.maxOpen}),
 		HoldURL: func(id string) string { return "http://inbox.test/h/" + id },
 		Timeout: 5 * time.Second,
 		Observe: func(e Event) {
@@ -602,8 +613,7 @@ func TestIdentityIsAskedAgain(t *testing.T) {
 }
 
 func TestTooManyHolds(t *testing.T) {
-	r := newRig(t, rigOptions{})
-	r.Holds.MaxOpen = 3
+	r := newRig(t, rigOptions{maxOpen: 3})
 	for i := range 5 {
 		args, err := json.Marshal(map[string]any{"petId": i + 1})
 		if err != nil {

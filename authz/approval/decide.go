@@ -28,8 +28,8 @@ func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) 
 	var refused error // and that is kept
 	var now time.Time
 	typed := false
-	err := s.Update(ctx, func(tx *store.Tx) (err error) {
-		now = s.Clock()
+	err := s.update(ctx, func(tx *store.Tx) (err error) {
+		now = s.Now()
 		typed = v.Approve && s.tired(who.Name(), now) != ""
 		h, refused, err = s.decideIn(tx, id, v, now, func(h store.Hold) (Person, error) {
 			strong, err := s.sign(tx, h, who, v, now)
@@ -92,7 +92,7 @@ func (s *Service) decideIn(tx *store.Tx, id string, v Verdict, now time.Time, si
 // verdict is the event of a verdict and the entry that tells it.
 func (s *Service) verdict(h store.Hold, who Person, v Verdict, now time.Time) (Event, store.Entry, error) {
 	entry := EntryOf(h, "deny")
-	entry.Time, entry.By, entry.PolicySet, entry.Login = now, who.Name(), s.Engine.Digest(), who.Login()
+	entry.Time, entry.By, entry.PolicySet, entry.Login = now, who.Name(), s.c.Engine.Digest(), who.Login()
 	if !v.Approve {
 		return Deny{By: who.Name(), Reason: v.Reason}, entry, nil
 	}
@@ -114,10 +114,7 @@ func (s *Service) verdict(h store.Hold, who Person, v Verdict, now time.Time) (E
 
 // ApprovalLife is how long an approval waits for its send.
 func (s *Service) ApprovalLife() time.Duration {
-	if s.ApprovedFor == 0 {
-		return 5 * time.Minute
-	}
-	return s.ApprovedFor
+	return s.c.ApprovedFor
 }
 
 // MayDecide asks the policies whether a person may decide a hold. A denial
@@ -132,7 +129,7 @@ func (s *Service) mayChoose(h store.Hold, who Person, once bool, now time.Time) 
 	if err != nil {
 		return authz.Decision{Outcome: authz.Deny, Reason: err.Error()}
 	}
-	return s.Engine.MayApprove(f)
+	return s.c.Engine.MayApprove(f)
 }
 
 // Facts are what the policies are told of a person's wish to decide a hold.
@@ -143,4 +140,13 @@ func (s *Service) Facts(h store.Hold, who Person, once bool, now time.Time) (aut
 		return f, errors.New("the hold does not say who asks")
 	}
 	return f, nil
+}
+
+// StepUp says what a person who may not decide a hold could do about it.
+func (s *Service) StepUp(h store.Hold, who Person) authz.StepUp {
+	f, err := s.Facts(h, who, true, s.Now())
+	if err != nil {
+		return authz.StepUp{}
+	}
+	return s.c.Engine.StepUp(f)
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/plaintext"
-
 	"github.com/exeat/exeat/store"
 )
 
@@ -80,7 +79,7 @@ func (s *Service) Opened(person, hold string) {
 	if s.pace.opened == nil {
 		s.pace.opened = map[[2]string]time.Time{}
 	}
-	s.pace.opened[k] = s.Clock()
+	s.pace.opened[k] = s.Now()
 	if s.pace.order = append(s.pace.order, k); len(s.pace.order) > openedKept {
 		delete(s.pace.opened, s.pace.order[0])
 		s.pace.order = s.pace.order[1:]
@@ -105,11 +104,11 @@ func (s *Service) recall(ctx context.Context, person string) error {
 	s.pace.mu.Lock()
 	_, known := s.pace.recent[person]
 	s.pace.mu.Unlock()
-	if known || s.Fatigue == nil {
+	if known || s.c.Fatigue == nil {
 		return nil
 	}
 	var list []decided
-	err := s.Store.Newest(ctx, newestEntries, func(e store.Entry) error {
+	err := s.c.Store.Newest(ctx, newestEntries, func(e store.Entry) error {
 		if e.By == person && e.Code == "" && (e.Kind == "approve" || e.Kind == "deny") {
 			list = append(list, decided{e.Time, e.Kind == "approve", time.Duration(e.Took) * time.Millisecond, e.Note == typedNote || len(e.Signed) > 0})
 		}
@@ -144,16 +143,16 @@ func (s *Service) noteDecision(person string, d decided) {
 // not.
 func (s *Service) Tired(ctx context.Context, person string) (string, error) {
 	err := s.recall(ctx, person)
-	return s.tired(person, s.Clock()), err
+	return s.tired(person, s.Now()), err
 }
 
 // tired is Tired of what is remembered. Times in the future count as now: a
 // clock that jumps makes nobody fresh.
 func (s *Service) tired(person string, now time.Time) string {
-	if s.Fatigue == nil {
+	if s.c.Fatigue == nil {
 		return ""
 	}
-	f := s.Fatigue.filled()
+	f := s.c.Fatigue.filled()
 	s.pace.mu.Lock()
 	defer s.pace.mu.Unlock()
 	list := s.pace.recent[person]
@@ -208,11 +207,11 @@ func (h Habits) Share() int { return h.Approved * 100 / max(1, h.Decisions) }
 // newest entries tell.
 func (s *Service) Habits(ctx context.Context, person string, now time.Time) (h Habits, err error) {
 	fast := Fatigue{}.filled().FasterThan
-	if s.Fatigue != nil {
-		fast = s.Fatigue.filled().FasterThan
+	if s.c.Fatigue != nil {
+		fast = s.c.Fatigue.filled().FasterThan
 	}
 	var took []time.Duration
-	err = s.Store.Newest(ctx, ActivityEntries, func(e store.Entry) error {
+	err = s.c.Store.Newest(ctx, ActivityEntries, func(e store.Entry) error {
 		if e.By != person || e.Code != "" || e.Kind != "approve" && e.Kind != "deny" || now.Sub(e.Time) > 7*24*time.Hour {
 			return nil
 		}

@@ -54,10 +54,10 @@ func (s *Service) DecideSeveral(ctx context.Context, who Person, list []Shown, v
 		return nil, err
 	}
 	var out []Decided
-	tired := v.Approve && s.tired(who.Name(), s.Clock()) != ""
-	err := s.Update(ctx, func(tx *store.Tx) error {
+	tired := v.Approve && s.tired(who.Name(), s.Now()) != ""
+	err := s.update(ctx, func(tx *store.Tx) error {
 		out = nil
-		now := s.Clock()
+		now := s.Now()
 		strong, v := who, v
 		signer, err := s.signers(tx, who.Name())
 		if err != nil {
@@ -99,7 +99,7 @@ func (s *Service) DecideSeveral(ctx context.Context, who Person, list []Shown, v
 	})
 	for i, d := range out {
 		if err == nil && d.Err == nil {
-			now := s.Clock()
+			now := s.Now()
 			s.noteDecision(who.Name(), decided{now, v.Approve, s.took(who.Name(), list[i].ID, now), tired || v.Signed != nil})
 		}
 	}

@@ -39,7 +39,7 @@ func challenge(person, hold, digest, choice string, until time.Time) []byte {
 // AskToSign is what a browser needs to sign a choice; nil if the person has no
 // passkey.
 func (k *Passkeys) AskToSign(ctx context.Context, person, hold, digest, choice string, until time.Time) (*protocol.CredentialAssertion, error) {
-	who, err := k.holder(ctx, person)
+	who, err := k.s.holder(ctx, person)
 	if err != nil || len(who.keys) == 0 {
 		return nil, err
 	}

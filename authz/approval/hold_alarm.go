@@ -27,7 +27,7 @@ type Alarm struct {
 
 // Alarms lists the holds that this process has found to be tampered with within
 // the last day, oldest first.
-func (s *Service) Alarms() []Alarm { return s.alarms.since(s.Clock().Add(-alarmShown)) }
+func (s *Service) Alarms() []Alarm { return s.alarms.since(s.Now().Add(-alarmShown)) }
 
 // alarms are the holds that this process has found to be tampered with, oldest
 // first.
@@ -89,7 +89,7 @@ func (s *Service) condemn(tx *store.Tx, h store.Hold, now time.Time) (store.Hold
 // Expose condemns a hold that was read and found to be tampered with. It returns
 // ErrTampered, or why the hold could not be condemned.
 func (s *Service) Expose(ctx context.Context, id string) error {
-	err := s.Update(ctx, func(tx *store.Tx) error {
+	err := s.update(ctx, func(tx *store.Tx) error {
 		h, err := find(tx, id)
 		if err != nil {
 			return err
@@ -97,7 +97,7 @@ func (s *Service) Expose(ctx context.Context, id string) error {
 		if s.Sealed(h) {
 			return nil // somebody has put it back
 		}
-		_, err = s.condemn(tx, h, s.Clock())
+		_, err = s.condemn(tx, h, s.Now())
 		return err
 	})
 	if err == nil {

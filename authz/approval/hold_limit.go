@@ -19,7 +19,7 @@ const (
 // missed records that subject asked for a handle that is not its own. id names
 // the hold if there is one.
 func (s *Service) missed(subject, id string) {
-	now := s.Clock()
+	now := s.Now()
 	n := s.counts.Add("missed "+subject, now, time.Minute)
 	if n > missesNoted {
 		return
@@ -47,14 +47,7 @@ func (s *Service) crowded(h store.Hold, now time.Time) {
 
 // Note writes an entry of something that was refused. If that fails, it is
 // refused all the same.
-func (s *Service) Note(e store.Entry) { _ = s.Store.Log(e)() }
-
-func (s *Service) maxOpen() int {
-	if s.MaxOpen == 0 {
-		return 100
-	}
-	return s.MaxOpen
-}
+func (s *Service) Note(e store.Entry) { _ = s.c.Store.Log(e)() }
 
 // room is ErrTooMany if the principal has as many open holds as it may, or has
 // made as many in an hour. It counts one more.
@@ -62,7 +55,7 @@ func (s *Service) room(tx *store.Tx, subject string, now time.Time) error {
 	if err := s.seats(tx, subject, now); err != nil {
 		return err
 	}
-	if n := s.counts.Add("made "+subject, now, time.Hour); n > madeFactor*s.maxOpen() {
+	if n := s.counts.Add("made "+subject, now, time.Hour); n > madeFactor*s.c.MaxOpen {
 		return fmt.Errorf("%w: %d were made within an hour", ErrTooMany, n-1)
 	}
 	return nil
@@ -70,7 +63,7 @@ func (s *Service) room(tx *store.Tx, subject string, now time.Time) error {
 
 // seats is room without the hour.
 func (s *Service) seats(tx *store.Tx, subject string, now time.Time) error {
-	most := s.maxOpen()
+	most := s.c.MaxOpen
 	mine := store.HoldFilter{Subject: subject, States: openStates}
 	n, err := tx.Count(mine)
 	if err != nil {

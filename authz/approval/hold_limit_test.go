@@ -16,7 +16,7 @@ import (
 // the database.
 func TestFloodOfWithdrawn(t *testing.T) {
 	w := newWorld(t)
-	w.MaxOpen = 10
+	w.c.MaxOpen = 10
 	made := 0
 	for i := range 200 {
 		h, err := w.Open(t.Context(), call(alice, fmt.Sprint(i)))
@@ -35,7 +35,7 @@ func TestFloodOfWithdrawn(t *testing.T) {
 		t.Errorf("%d were made", made)
 	}
 	w.open(call(bob, "b"))
-	w.pass(time.Hour)
+	w.Pass(time.Hour)
 	w.open(call(alice, "k"))
 }
 
@@ -64,7 +64,7 @@ func TestMissedHandles(t *testing.T) {
 		t.Errorf("listed %d, %v", len(list), err)
 	}
 	var got []string
-	if err := w.Store.Entries(t.Context(), 0, func(e store.Entry) error {
+	if err := w.c.Store.Entries(t.Context(), 0, func(e store.Entry) error {
 		if e.Kind == "denied" {
 			got = append(got, strings.TrimPrefix(e.Principal+" "+e.Code+" "+e.Hold, "User::alice handle_not_found "))
 		}
@@ -76,7 +76,7 @@ func TestMissedHandles(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("entries (-want +got):\n%s", d)
 	}
-	if got := w.stored(theirs.ID); got.State != store.Pending || got.Version != 1 {
+	if got := w.Stored(theirs.ID); got.State != store.Pending || got.Version != 1 {
 		t.Errorf("it is %s", got.State)
 	}
 }

@@ -8,8 +8,8 @@ import (
 
 // enqueue writes a notice of a new hold for every channel.
 func (s *Service) enqueue(tx *store.Tx, h store.Hold, now time.Time) error {
-	channels := s.Notify
-	if s.Push {
+	channels := s.c.Notify
+	if s.c.Push {
 		subs, err := tx.Subscriptions("")
 		if err != nil {
 			return err

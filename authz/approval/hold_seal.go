@@ -73,7 +73,7 @@ func (s *Service) mark(h store.Hold) []byte {
 }
 
 func (s *Service) mac(domain string, form []byte) []byte {
-	mac := hmac.New(sha256.New, s.Key)
+	mac := hmac.New(sha256.New, s.c.Key)
 	mac.Write([]byte(domain))
 	mac.Write(form)
 	return mac.Sum(nil)
@@ -94,13 +94,13 @@ func (s *Service) outlined(h store.Hold) bool {
 }
 
 func (s *Service) marked(h store.Hold) bool {
-	return len(s.Key) >= 32 && len(h.Mark) > 0 && hmac.Equal(h.Mark, s.mark(h))
+	return len(s.c.Key) >= 32 && len(h.Mark) > 0 && hmac.Equal(h.Mark, s.mark(h))
 }
 
 // prove is the MAC of an approval of this sealed hold: who can write to the
 // database cannot make one, change one, or move one to another hold.
 func (s *Service) prove(h store.Hold, a store.Approval) []byte {
-	mac := hmac.New(sha256.New, s.Key)
+	mac := hmac.New(sha256.New, s.c.Key)
 	mac.Write([]byte(proofDomain))
 	number := func(n int64) { binary.Write(mac, binary.BigEndian, n) } // a hash takes every write
 	field := func(b string) {

@@ -3,6 +3,7 @@ package approval
 import (
 	"testing"
 
+	"github.com/exeat/exeat/authz/approval/approvaltest"
 	"github.com/exeat/exeat/store"
 )
 
@@ -13,11 +14,11 @@ func TestRewrittenHold(t *testing.T) {
 		w := newWorld(t)
 		h := stage.to(w, w.open(rich("k1")))
 		for _, column := range []string{"fixed", "bulk", "changing"} {
-			for _, path := range paths(w.document(column, h.ID)) {
-				w.rewrite(column, path, h.ID, false)
+			for _, path := range approvaltest.Paths(w.Document(column, h.ID)) {
+				w.Rewrite(column, path, h.ID, false)
 			}
 		}
-		if got := w.stored(h.ID); !w.Sealed(got) || !w.outlined(got) {
+		if got := w.Stored(h.ID); !w.Sealed(got) || !w.outlined(got) {
 			t.Errorf("%s: %+v", stage.name, got)
 		}
 	}
@@ -37,13 +38,13 @@ func TestAlteredWhileSending(t *testing.T) {
 			w := newWorld(t)
 			w.approve(w.open(call(alice, "k1")))
 			h := w.claim()
-			w.sql(sql)
+			w.SQL(sql)
 			w.finish(h, Finish{Result: []byte("{}")})
 			got, err := w.Get(t.Context(), "User::alice", h.ID)
 			if err != nil || got.State != store.Done || string(got.Result) != "{}" {
 				t.Errorf("it is %s with %q, %v", got.State, got.Result, err)
 			}
-			if got := w.entries(); got[len(got)-1] != "outcome" {
+			if got := w.Entries(); got[len(got)-1] != "outcome" {
 				t.Errorf("entries %v", got)
 			}
 		})

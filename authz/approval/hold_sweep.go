@@ -20,15 +20,15 @@ const sweepMost = 100
 // forgets holds that ended more than KeptFor ago, some of each at a time. A hold
 // that cannot be ended does not keep the others from it.
 func (s *Service) Sweep(ctx context.Context) error {
-	now := s.Clock()
+	now := s.Now()
 	s.latest() // so that it is known to grants
 	var due []string
-	errs := s.Store.View(ctx, func(tx *store.Tx) (err error) {
+	errs := s.c.Store.View(ctx, func(tx *store.Tx) (err error) {
 		due, err = tx.Due(now, sweepMost)
 		return err
 	})
 	for _, id := range due {
-		err := s.Update(ctx, func(tx *store.Tx) error {
+		err := s.update(ctx, func(tx *store.Tx) error {
 			h, err := find(tx, id)
 			if err == nil {
 				_, err = s.settle(tx, h, now)
@@ -47,14 +47,14 @@ func (s *Service) Sweep(ctx context.Context) error {
 func (s *Service) forget(ctx context.Context, now time.Time) error {
 	before := now.Add(-KeptFor)
 	some := false
-	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
+	err := s.c.Store.View(ctx, func(tx *store.Tx) (err error) {
 		some, err = tx.Forgettable(before)
 		return err
 	})
 	if err != nil || !some {
 		return err
 	}
-	return s.Update(ctx, func(tx *store.Tx) error {
+	return s.update(ctx, func(tx *store.Tx) error {
 		n, err := tx.Forget(before, sweepMost)
 		if err != nil || n == 0 {
 			return err

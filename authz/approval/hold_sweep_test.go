@@ -16,19 +16,19 @@ import (
 // whose time is.
 func TestSweepFindsWhatIsDue(t *testing.T) {
 	w := newWorld(t)
-	w.MaxOpen = 1000
+	w.c.MaxOpen = 1000
 	for i := range sweepMost + 10 {
 		w.open(call(alice, fmt.Sprint("first", i)))
 	}
 	w.approve(w.open(call(alice, "sent")))
 	sent := w.claim() // its lease is a minute
 	broken := w.open(call(alice, "broken"))
-	w.sql("UPDATE holds SET fixed = 'damage', expires = 1 WHERE id = $1", broken.ID)
-	w.pass(time.Minute)
+	w.SQL("UPDATE holds SET fixed = 'damage', expires = 1 WHERE id = $1", broken.ID)
+	w.Pass(time.Minute)
 	if err := w.Sweep(t.Context()); err == nil || !strings.Contains(err.Error(), broken.ID+" is damaged") {
 		t.Errorf("sweep: %v", err)
 	}
-	if got := w.stored(sent.ID); got.State != store.Unknown {
+	if got := w.Stored(sent.ID); got.State != store.Unknown {
 		t.Errorf("it is still %s", got.State)
 	}
 }
@@ -42,7 +42,7 @@ func TestDeadLeaseIsUnknownAtOnce(t *testing.T) {
 	got := make(chan store.Hold, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	w.pass(time.Minute - 50*time.Millisecond)
+	w.Pass(time.Minute - 50*time.Millisecond)
 	go func() {
 		h, err := w.Wait(ctx, h.Subject, h.ID)
 		if err != nil {
@@ -51,18 +51,18 @@ func TestDeadLeaseIsUnknownAtOnce(t *testing.T) {
 		got <- h
 	}()
 	// Nothing in the database changes from now on, so only the lease wakes it.
-	w.pass(50 * time.Millisecond)
+	w.Pass(50 * time.Millisecond)
 	if h := <-got; h.State != store.Unknown || ctx.Err() != nil {
 		t.Errorf("it is %s", h.State)
 	}
-	if got := w.stored(h.ID); got.State != store.Sending {
+	if got := w.Stored(h.ID); got.State != store.Sending {
 		t.Errorf("reading it has made it %s", got.State)
 	}
 }
 
 func TestForgetsWhatEndedLongAgo(t *testing.T) {
 	w := newWorld(t)
-	w.MaxOpen = 1000
+	w.c.MaxOpen = 1000
 	old := w.open(call(alice, "old"))
 	if _, err := w.Cancel(t.Context(), old.Subject, old.ID); err != nil {
 		t.Fatal(err)
@@ -79,17 +79,17 @@ func TestForgetsWhatEndedLongAgo(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := 0
-		if err := w.Store.View(t.Context(), func(tx *store.Tx) (err error) {
+		if err := w.c.Store.View(t.Context(), func(tx *store.Tx) (err error) {
 			n, err = tx.Count(store.HoldFilter{})
 			return err
 		}); err != nil || n != want {
 			t.Errorf("%d holds are kept, want %d: %v", n, want, err)
 		}
 	}
-	w.pass(KeptFor)
+	w.Pass(KeptFor)
 	open := w.open(call(alice, "open"))
 	sweep(sweepMost + 2) // not a moment too early
-	w.pass(time.Microsecond)
+	w.Pass(time.Microsecond)
 	sweep(2) // no more than sweepMost at a time
 	sweep(1)
 	sweep(1)
@@ -100,7 +100,7 @@ func TestForgetsWhatEndedLongAgo(t *testing.T) {
 		t.Errorf("the open one: %s %v", h.State, err)
 	}
 	var told []string
-	if err := w.Store.Entries(t.Context(), 0, func(e store.Entry) error {
+	if err := w.c.Store.Entries(t.Context(), 0, func(e store.Entry) error {
 		if e.Kind == "forget" {
 			told = append(told, e.Note)
 		}
@@ -111,7 +111,7 @@ func TestForgetsWhatEndedLongAgo(t *testing.T) {
 	if len(told) != 2 || !strings.HasPrefix(told[0], "100 held calls that ended before 2026-11-23T12:00:00Z") || !strings.HasPrefix(told[1], "1 held calls") {
 		t.Errorf("entries %q", told)
 	}
-	storetest.Check(t, w.Store)
+	storetest.Check(t, w.c.Store)
 }
 
 // A clock that steps neither loses a hold nor makes one last, be decided or be
@@ -122,13 +122,13 @@ func TestClockSteps(t *testing.T) {
 			t.Run(fmt.Sprint(stage.name, " ", step), func(t *testing.T) {
 				w := newWorld(t)
 				h := stage.to(w, w.open(rich("k1")))
-				before := w.stored(h.ID)
-				w.pass(step)
+				before := w.Stored(h.ID)
+				w.Pass(step)
 				if err := w.Sweep(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				claimed, err := w.Claim(t.Context(), apis, anyHold, "another", time.Minute)
-				after := w.stored(h.ID)
+				after := w.Stored(h.ID)
 				switch {
 				case before.State == store.Approved && step < 0:
 					if err != nil || claimed.ID != h.ID {
@@ -140,14 +140,14 @@ func TestClockSteps(t *testing.T) {
 				case step > 0 && open(before) && open(after), step < 0 && after.State != before.State, !open(before) && after.State != before.State:
 					t.Errorf("it was %s and is %s", before.State, after.State)
 				}
-				w.pass(-step)
+				w.Pass(-step)
 				if _, err := w.Get(t.Context(), h.Subject, h.ID); err != nil {
 					t.Error(err)
 				}
 				if _, err := w.Claim(t.Context(), apis, anyHold, "another", time.Minute); !errors.Is(err, ErrNotFound) {
 					t.Errorf("claimed after the clock was put right: %v", err)
 				}
-				if h := w.stored(h.ID); h.Changed.Before(before.Changed) {
+				if h := w.Stored(h.ID); h.Changed.Before(before.Changed) {
 					t.Errorf("it was changed at %s, and then at %s", before.Changed, h.Changed)
 				}
 			})

@@ -14,18 +14,17 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/exeat/exeat/authz/plaintext"
-
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
 
+	"github.com/exeat/exeat/authz/plaintext"
 	"github.com/exeat/exeat/store"
 )
 
 // Passkeys are WebAuthn credentials of the people of one inbox: they sign in
 // with them, and sign decisions. User verification is always asked for.
 type Passkeys struct {
-	*Service
+	s   *Service
 	web *webauthn.WebAuthn
 
 	mu         sync.Mutex
@@ -68,7 +67,7 @@ func NewPasskeys(s *Service, origin string) (*Passkeys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Passkeys{Service: s, web: web, ceremonies: map[string]ceremony{}}, nil
+	return &Passkeys{s: s, web: web, ceremonies: map[string]ceremony{}}, nil
 }
 
 // holder is a person as the library knows one.
@@ -109,7 +108,7 @@ func (s *Service) stamped(p store.Passkey) []byte {
 // "". One whose seal is broken is left out.
 func (s *Service) PasskeysOf(ctx context.Context, person string) ([]store.Passkey, error) {
 	var list []store.Passkey
-	err := s.Store.View(ctx, func(tx *store.Tx) error {
+	err := s.c.Store.View(ctx, func(tx *store.Tx) error {
 		all, err := tx.Passkeys(person)
 		list = slices.DeleteFunc(all, func(p store.Passkey) bool { return !s.goodKey(p) })
 		return err
@@ -118,7 +117,7 @@ func (s *Service) PasskeysOf(ctx context.Context, person string) ([]store.Passke
 }
 
 func (s *Service) goodKey(p store.Passkey) bool {
-	return len(s.Key) >= 32 && p.Revoked.IsZero() && hmac.Equal(p.Mark, s.stamped(p))
+	return len(s.c.Key) >= 32 && p.Revoked.IsZero() && hmac.Equal(p.Mark, s.stamped(p))
 }
 
 // HasPasskey reports whether a person has a good passkey.
@@ -128,7 +127,7 @@ func (s *Service) HasPasskey(ctx context.Context, person string) (bool, error) {
 }
 
 func (s *Service) holder(ctx context.Context, person string) (h holder, err error) {
-	err = s.Store.View(ctx, func(tx *store.Tx) error {
+	err = s.c.Store.View(ctx, func(tx *store.Tx) error {
 		h, err = s.signers(tx, person)
 		return err
 	})
@@ -137,7 +136,7 @@ func (s *Service) holder(ctx context.Context, person string) (h holder, err erro
 
 // begin remembers a challenge; the oldest makes room.
 func (k *Passkeys) begin(person string, data webauthn.SessionData) {
-	now := k.Clock()
+	now := k.s.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for len(k.ceremonies) >= maxCeremonies {
@@ -158,13 +157,13 @@ func (k *Passkeys) take(challenge string) (ceremony, bool) {
 	defer k.mu.Unlock()
 	c, ok := k.ceremonies[challenge]
 	delete(k.ceremonies, challenge)
-	return c, ok && k.Clock().Before(c.end)
+	return c, ok && k.s.Now().Before(c.end)
 }
 
 // BeginRegistration is what a browser needs to make a passkey. more says that the
 // person signed in with one.
 func (k *Passkeys) BeginRegistration(ctx context.Context, person string, more bool) (*protocol.CredentialCreation, error) {
-	h, err := k.holder(ctx, person)
+	h, err := k.s.holder(ctx, person)
 	if err != nil {
 		return nil, err
 	}
@@ -200,15 +199,15 @@ func (k *Passkeys) Register(ctx context.Context, person string, more bool, name 
 	if err != nil {
 		return err
 	}
-	now := k.Clock()
+	now := k.s.Now()
 	p := store.Passkey{ID: keyID(credential.ID), Person: person, Name: name, Credential: record, Created: now}
-	p.Mark = k.stamped(p)
-	return k.Update(ctx, func(tx *store.Tx) error {
+	p.Mark = k.s.stamped(p)
+	return k.s.update(ctx, func(tx *store.Tx) error {
 		all, err := tx.Passkeys(person)
 		if err != nil {
 			return err
 		}
-		good := slices.DeleteFunc(all, func(p store.Passkey) bool { return !k.goodKey(p) })
+		good := slices.DeleteFunc(all, func(p store.Passkey) bool { return !k.s.goodKey(p) })
 		if len(good) > 0 && !more || len(good) >= maxPasskeys {
 			return ErrMorePasskey
 		}
@@ -221,7 +220,7 @@ func (k *Passkeys) Register(ctx context.Context, person string, more bool, name 
 
 // RevokePasskey ends a passkey. by is who does it.
 func (s *Service) RevokePasskey(ctx context.Context, person, id, by string) error {
-	return s.Update(ctx, func(tx *store.Tx) error {
+	return s.update(ctx, func(tx *store.Tx) error {
 		p, err := tx.Passkey(id)
 		if errors.Is(err, store.ErrNotFound) || err == nil && (p.Person != person || !s.goodKey(p)) {
 			return ErrNotFound
@@ -229,7 +228,7 @@ func (s *Service) RevokePasskey(ctx context.Context, person, id, by string) erro
 		if err != nil {
 			return err
 		}
-		now := s.Clock()
+		now := s.Now()
 		p.Revoked = now
 		p.Mark = s.stamped(p)
 		if err := tx.SwapPasskey(p); err != nil {
@@ -262,22 +261,22 @@ func (k *Passkeys) FinishSignIn(ctx context.Context, response []byte) (string, e
 	var key store.Passkey
 	find := func(id, handle []byte) (webauthn.User, error) {
 		var h holder
-		err := k.Store.View(ctx, func(tx *store.Tx) error {
+		err := k.s.c.Store.View(ctx, func(tx *store.Tx) error {
 			var err error
 			key, err = tx.Passkey(keyID(id))
 			return err
 		})
-		if err != nil || !k.goodKey(key) {
+		if err != nil || !k.s.goodKey(key) {
 			return nil, ErrPasskey
 		}
-		h, err = k.holder(ctx, key.Person)
+		h, err = k.s.holder(ctx, key.Person)
 		return h, err
 	}
 	_, credential, err := k.web.ValidatePasskeyLogin(find, c.data, parsed)
 	if err != nil {
 		return "", fmt.Errorf("%w: %v", ErrPasskey, err)
 	}
-	err = k.Update(ctx, func(tx *store.Tx) error { return k.count(tx, credential, k.Clock()) })
+	err = k.s.update(ctx, func(tx *store.Tx) error { return k.s.count(tx, credential, k.s.Now()) })
 	return key.Person, err
 }
 

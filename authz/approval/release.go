@@ -28,12 +28,12 @@ func (s *Service) Claim(ctx context.Context, apis []string, mine func(store.Hold
 	}
 	// Claim runs after every change of the database, so it looks before it locks.
 	var ids []string
-	err := s.Store.View(ctx, func(tx *store.Tx) error {
+	err := s.c.Store.View(ctx, func(tx *store.Tx) error {
 		holds, err := tx.Outlines(store.HoldFilter{APIs: apis, States: []store.State{store.Approved}})
 		ids = nil
 		for _, h := range holds {
 			// One that is over is for Sweep; one of another process is for that.
-			if mine(h) && (h.Approval == nil || !over(h, s.Clock())) {
+			if mine(h) && (h.Approval == nil || !over(h, s.Now())) {
 				ids = append(ids, h.ID)
 			}
 		}
@@ -56,13 +56,13 @@ func (s *Service) Claim(ctx context.Context, apis []string, mine func(store.Hold
 func (s *Service) claim(ctx context.Context, id string, mine func(store.Hold) bool, owner string, lease time.Duration) (store.Hold, error) {
 	var claimed store.Hold
 	var refused error
-	err := s.Update(ctx, func(tx *store.Tx) error {
+	err := s.update(ctx, func(tx *store.Tx) error {
 		refused = nil
 		h, err := find(tx, id)
 		if err != nil {
 			return err
 		}
-		now := s.Clock()
+		now := s.Now()
 		if h.State != store.Approved || !mine(h) {
 			return ErrNotFound
 		}
@@ -158,7 +158,7 @@ func (s *Service) Finish(ctx context.Context, h store.Hold, e Event, entry store
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
 	defer cancel()
 	out := h
-	err := s.Update(ctx, func(tx *store.Tx) error {
+	err := s.update(ctx, func(tx *store.Tx) error {
 		stored, err := find(tx, h.ID)
 		if err != nil {
 			return err
@@ -173,7 +173,7 @@ func (s *Service) Finish(ctx context.Context, h store.Hold, e Event, entry store
 		if open(stored) && (stored.State != store.Sending || stored.Owner != h.Owner || !stored.Lease.Equal(h.Lease)) {
 			return fmt.Errorf("%s is not claimed by %q", h.ID, h.Owner)
 		}
-		out, err = s.change(tx, stored, e, s.Clock(), entry)
+		out, err = s.change(tx, stored, e, s.Now(), entry)
 		return err
 	})
 	return out, err

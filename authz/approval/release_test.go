@@ -33,10 +33,10 @@ func TestClaim(t *testing.T) {
 		}
 	}
 	got := w.claim()
-	if got.ID != h.ID || got.State != store.Sending || got.Owner != "me" || !got.Lease.Equal(w.at.Add(time.Minute)) {
+	if got.ID != h.ID || got.State != store.Sending || got.Owner != "me" || !got.Lease.Equal(w.Clock().Add(time.Minute)) {
 		t.Errorf("claimed %+v", got)
 	}
-	if d := cmp.Diff(w.stored(h.ID), got); d != "" {
+	if d := cmp.Diff(w.Stored(h.ID), got); d != "" {
 		t.Errorf("returned (-stored +returned):\n%s", d)
 	}
 	if _, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute); !errors.Is(err, ErrNotFound) {
@@ -47,14 +47,14 @@ func TestClaim(t *testing.T) {
 func TestClaimTooLate(t *testing.T) {
 	w := newWorld(t)
 	h := w.approve(w.open(call(alice, "k1")))
-	w.pass(5 * time.Minute)
+	w.Pass(5 * time.Minute)
 	if _, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute); !errors.Is(err, ErrNotFound) {
 		t.Errorf("after the approval's end: %v", err)
 	}
 	if err := w.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.stored(h.ID).State; got != store.Expired {
+	if got := w.Stored(h.ID).State; got != store.Expired {
 		t.Errorf("it is %s", got)
 	}
 }
@@ -63,9 +63,9 @@ func TestClaimTooLate(t *testing.T) {
 func TestClaimAfterHoldTime(t *testing.T) {
 	w := newWorld(t)
 	h := w.open(call(alice, "k1"))
-	w.pass(time.Hour - time.Second)
+	w.Pass(time.Hour - time.Second)
 	w.approve(h)
-	w.pass(time.Minute)
+	w.Pass(time.Minute)
 	if err := w.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestTampered(t *testing.T) {
 			if tt.approve {
 				w.approve(h)
 			}
-			w.sql(tt.sql)
+			w.SQL(tt.sql)
 			if tt.name == "another hold" {
 				h.ID = "hold_other"
 			}
@@ -141,10 +141,10 @@ func TestTampered(t *testing.T) {
 			if !errors.Is(err, ErrTampered) || !strings.Contains(err.Error(), h.ID) {
 				t.Fatalf("claim: %v", err)
 			}
-			if got := w.stored(h.ID); got.State != store.Refused || got.Result != nil {
+			if got := w.Stored(h.ID); got.State != store.Refused || got.Result != nil {
 				t.Errorf("it is %s with %q", got.State, got.Result)
 			}
-			if got := w.entries(); got[len(got)-1] != "refuse tampered" {
+			if got := w.Entries(); got[len(got)-1] != "refuse tampered" {
 				t.Errorf("entries %v", got)
 			}
 			if _, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute); !errors.Is(err, ErrNotFound) {
@@ -178,7 +178,7 @@ func TestSealed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			h := w.open(call(alice, "k1"))
-			w.sql(sql)
+			w.SQL(sql)
 			if _, err := w.Decide(t.Context(), Person{Principal: alice}, h.ID, Verdict{Approve: true, Digest: h.Digest}); !errors.Is(err, ErrTampered) {
 				t.Errorf("decided: %v", err)
 			}
@@ -194,7 +194,7 @@ func TestReplay(t *testing.T) {
 	if _, err := w.Finish(t.Context(), h, Finish{Result: []byte("{}")}, store.Entry{Kind: "outcome"}); err != nil {
 		t.Fatal(err)
 	}
-	w.sql("UPDATE holds SET state = 'approved', lease = 0")
+	w.SQL("UPDATE holds SET state = 'approved', lease = 0")
 	if _, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute); !errors.Is(err, ErrTampered) {
 		t.Errorf("claimed again: %v", err)
 	}
@@ -205,7 +205,7 @@ func TestOtherPoliciesDecided(t *testing.T) {
 	w := newWorld(t)
 	w.approve(w.open(call(alice, "k1")))
 	strict := newWorld(t, `permit (principal, action == Action::"approve", resource) unless { resource.requester == principal };`)
-	w.Engine = strict.Engine
+	w.c.Engine = strict.World.Engine
 	if _, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute); !errors.Is(err, ErrForbidden) {
 		t.Errorf("claimed: %v", err)
 	}
@@ -215,8 +215,8 @@ func TestOtherPoliciesDecided(t *testing.T) {
 func TestTamperedFirst(t *testing.T) {
 	w := newWorld(t)
 	w.open(call(alice, "k1"))
-	w.sql("UPDATE holds SET state = 'approved'")
-	w.pass(time.Second)
+	w.SQL("UPDATE holds SET state = 'approved'")
+	w.Pass(time.Second)
 	good := w.approve(w.open(call(alice, "k2")))
 	if _, err := w.Claim(t.Context(), apis, anyHold, "me", time.Minute); !errors.Is(err, ErrTampered) {
 		t.Fatal(err)
@@ -245,7 +245,7 @@ func TestProofOfOddNames(t *testing.T) {
 // Without a key nothing is proven.
 func TestNoKey(t *testing.T) {
 	w := newWorld(t)
-	w.Key = nil
+	w.c.Key = nil
 	h := w.open(call(alice, "k1"))
 	if _, err := w.Decide(t.Context(), Person{Principal: alice}, h.ID, Verdict{Approve: true, Digest: h.Digest}); !errors.Is(err, ErrTampered) {
 		t.Errorf("decided without a key: %v", err)
@@ -273,21 +273,21 @@ func TestFinish(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			stored := w.stored(h.ID)
+			stored := w.Stored(h.ID)
 			if d := cmp.Diff(stored, got); d != "" {
 				t.Errorf("returned (-stored +returned):\n%s", d)
 			}
 			if stored.State != tt.want || string(stored.Result) != string(result) {
 				t.Errorf("it is %s with %q", stored.State, stored.Result)
 			}
-			if got := w.entries(); got[len(got)-1] != tt.kind {
+			if got := w.Entries(); got[len(got)-1] != tt.kind {
 				t.Errorf("entries %v", got)
 			}
-			before := len(w.entries())
+			before := len(w.Entries())
 			if _, err := w.Finish(t.Context(), h, Finish{}, store.Entry{Kind: "outcome"}); !errors.Is(err, ErrDecided) {
 				t.Errorf("twice: %v", err)
 			}
-			if len(w.entries()) != before {
+			if len(w.Entries()) != before {
 				t.Error("the second wrote an entry")
 			}
 		})
@@ -318,7 +318,7 @@ func TestSweep(t *testing.T) {
 	approved := w.approve(w.open(call(alice, "k3")))
 
 	states := func() [3]store.State {
-		return [3]store.State{w.stored(pending.ID).State, w.stored(approved.ID).State, w.stored(sent.ID).State}
+		return [3]store.State{w.Stored(pending.ID).State, w.Stored(approved.ID).State, w.Stored(sent.ID).State}
 	}
 	for _, tt := range []struct {
 		pass time.Duration
@@ -329,7 +329,7 @@ func TestSweep(t *testing.T) {
 		{4 * time.Minute, [3]store.State{store.Pending, store.Expired, store.Unknown}},
 		{time.Hour, [3]store.State{store.Expired, store.Expired, store.Unknown}},
 	} {
-		w.pass(tt.pass)
+		w.Pass(tt.pass)
 		if err := w.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -341,7 +341,7 @@ func TestSweep(t *testing.T) {
 	if _, err := w.Finish(t.Context(), sent, Finish{Result: []byte("late")}, store.Entry{Kind: "outcome"}); !errors.Is(err, ErrDecided) {
 		t.Errorf("finished after its lease: %v", err)
 	}
-	got := w.entries()
+	got := w.Entries()
 	if d := cmp.Diff([]string{"unknown outcome_unknown", "expire", "expire"}, got[len(got)-3:]); d != "" {
 		t.Errorf("entries (-want +got):\n%s", d)
 	}

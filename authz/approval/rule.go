@@ -164,7 +164,7 @@ func (s *Service) readRule(r store.Rule) Rule {
 	out := Rule{ID: r.ID, Kind: r.Kind, Subject: r.Subject, Agent: r.Agent, Created: r.Created, Ends: r.Ends, Revoked: r.Revoked, stored: r}
 	var f ruleFixed
 	var st ruleState
-	good := len(s.Key) >= 32 && len(r.Mark) > 0 && hmac.Equal(r.Mark, s.ruleMark(r)) &&
+	good := len(s.c.Key) >= 32 && len(r.Mark) > 0 && hmac.Equal(r.Mark, s.ruleMark(r)) &&
 		json.Unmarshal(r.Fixed, &f) == nil && json.Unmarshal(r.State, &st) == nil
 	if !good {
 		out.Damaged = true

@@ -106,7 +106,7 @@ func (s *Service) Longest(h store.Hold, now time.Time) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%w: %v", ErrNoChoice, err)
 	}
-	d := s.Engine.Decide(r)
+	d := s.c.Engine.Decide(r)
 	if d.Outcome != authz.Hold || !d.Choices.Grant {
 		return 0, ErrNoChoice
 	}
@@ -123,7 +123,7 @@ func LongestGrant(o authz.Obligations) time.Duration {
 
 // Draft is what Give would make of an offer, without making it.
 func (s *Service) Draft(h store.Hold, who Person, o Offer) (Rule, error) {
-	now := s.Clock()
+	now := s.Now()
 	r, err := draft(h, who, o, now)
 	if err != nil {
 		return r, err
@@ -146,7 +146,7 @@ func (s *Service) Draft(h store.Hold, who Person, o Offer) (Rule, error) {
 
 // mayGive asks the policies whether the giver of a rule may decide such calls.
 func (s *Service) mayGive(r Rule, requester authz.Principal, now time.Time) authz.Decision {
-	return s.Engine.MayApprove(authz.HoldFacts{ID: r.ID, API: r.Scope.API, Action: r.Scope.Tool, Effect: r.Effect, Now: now,
+	return s.c.Engine.MayApprove(authz.HoldFacts{ID: r.ID, API: r.Scope.API, Action: r.Scope.Tool, Effect: r.Effect, Now: now,
 		Requester: requester, Agent: authz.Agent{ID: r.Agent, Verified: r.Verified}, Approval: *r.Approval()})
 }
 
@@ -160,8 +160,8 @@ func (s *Service) Give(ctx context.Context, who Person, id string, o Offer) (Rul
 	}
 	var r Rule
 	var refused error
-	tired := s.tired(who.Name(), s.Clock()) != ""
-	err := s.Update(ctx, func(tx *store.Tx) error {
+	tired := s.tired(who.Name(), s.Now()) != ""
+	err := s.update(ctx, func(tx *store.Tx) error {
 		refused = nil
 		now, err := tx.Advance(s.latest())
 		if err != nil {
@@ -229,7 +229,7 @@ func (s *Service) Give(ctx context.Context, who Person, id string, o Offer) (Rul
 	}
 	if err == nil {
 		s.versions.saw(r.ID, 1)
-		now := s.Clock()
+		now := s.Now()
 		s.noteDecision(who.Name(), decided{now, r.Kind == KindGrant, s.took(who.Name(), id, now), tired || r.Signed})
 	}
 	return r, err
@@ -259,7 +259,7 @@ func (s *Service) settled(tx *store.Tx, h store.Hold, who Person, r Rule, now ti
 		entry.Signed = a.Signed
 	}
 	a.Proof = s.prove(h, a)
-	entry.Time, entry.By, entry.PolicySet, entry.Grant, entry.Login = now, who.Name(), s.Engine.Digest(), r.ID, who.Login()
+	entry.Time, entry.By, entry.PolicySet, entry.Grant, entry.Login = now, who.Name(), s.c.Engine.Digest(), r.ID, who.Login()
 	_, err = s.change(tx, h, Approve{Approval: a}, now, entry)
 	return err
 }
@@ -291,7 +291,7 @@ func (s *Service) insertRule(tx *store.Tx, r *Rule, now time.Time, note string) 
 func (s *Service) ruleEntry(r Rule, now time.Time, note string) store.Entry {
 	kind := map[string]string{KindGrant: "grant", KindDenial: "block", KindStop: "stop"}[r.Kind]
 	e := store.Entry{Kind: kind, Time: now, Principal: r.Subject, Agent: r.Agent, API: r.Scope.API, Tool: r.Scope.Tool, Path: r.Scope.Path,
-		By: r.By.Type + "::" + r.By.ID, Grant: r.ID, PolicySet: s.Engine.Digest(), Note: note}
+		By: r.By.Type + "::" + r.By.ID, Grant: r.ID, PolicySet: s.c.Engine.Digest(), Note: note}
 	if r.proof != nil {
 		e.Hold, e.Digest = r.proof.Hold, r.proof.Digest
 		e.Signed, _ = json.Marshal(r.proof.Signed) // strings and a time

@@ -17,7 +17,7 @@ const recentMost = 200
 // recent are the principal's newest held calls of the tool, but for the hold.
 func (s *Service) recent(ctx context.Context, h store.Hold) ([]store.Hold, error) {
 	var list []store.Hold
-	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
+	err := s.c.Store.View(ctx, func(tx *store.Tx) (err error) {
 		list, err = tx.Recent(h.Subject, h.API, recentMost)
 		return err
 	})

@@ -39,7 +39,7 @@ func (r Rule) of(who Person) bool {
 // no such rule or it is not the person's. A damaged rule is revoked as well.
 func (s *Service) Revoke(ctx context.Context, who Person, id string) error {
 	version := int64(0)
-	err := s.Update(ctx, func(tx *store.Tx) error {
+	err := s.update(ctx, func(tx *store.Tx) error {
 		version = 0
 		now, err := tx.Advance(s.latest())
 		if err != nil {
@@ -100,7 +100,7 @@ func (s *Service) Stop(ctx context.Context, who Person, agent string) error {
 	if agent == "" || len(agent) > 500 {
 		return ErrGrantForm
 	}
-	err := s.Update(ctx, func(tx *store.Tx) error {
+	err := s.update(ctx, func(tx *store.Tx) error {
 		now, err := tx.Advance(s.latest())
 		if err != nil {
 			return err
@@ -136,12 +136,12 @@ func (s *Service) endHolds(ctx context.Context, who Person, agent string) error 
 		if json.Unmarshal(h.Agent, &a) != nil || a.ID != agent {
 			continue
 		}
-		err := s.Update(ctx, func(tx *store.Tx) error {
+		err := s.update(ctx, func(tx *store.Tx) error {
 			h, err := find(tx, h.ID)
 			if err != nil || !s.Sealed(h) {
 				return err
 			}
-			now := s.Clock()
+			now := s.Now()
 			event, entry := Event(Deny{By: who.Name(), Reason: stoppedText}), EntryOf(h, "deny")
 			if h.State == store.Approved {
 				event, entry = Refuse{}, EntryOf(h, "refuse")
@@ -189,7 +189,7 @@ func (s *Service) Agents(ctx context.Context, who Person) ([]AgentState, error) 
 		}
 		return &out[i]
 	}
-	err := s.Store.Newest(ctx, ActivityEntries, func(e store.Entry) error {
+	err := s.c.Store.Newest(ctx, ActivityEntries, func(e store.Entry) error {
 		if e.Principal == who.Name() && e.Agent != "" && (len(at) < maxRules || at[e.Agent] > 0) {
 			get(e.Agent).Last = e.Time
 		}

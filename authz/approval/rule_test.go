@@ -84,15 +84,15 @@ func TestRuleMatches(t *testing.T) {
 func TestGrantEnds(t *testing.T) {
 	w := newWorld(t)
 	r, _ := w.give(nil)
-	w.pass(10*time.Minute - time.Microsecond)
+	w.Pass(10*time.Minute - time.Microsecond)
 	if err := w.use(r); err != nil {
 		t.Fatalf("just before its end: %v", err)
 	}
-	w.pass(time.Microsecond)
+	w.Pass(time.Microsecond)
 	if err := w.use(r); !errors.Is(err, ErrNoGrant) {
 		t.Fatalf("at its end: %v", err)
 	}
-	w.pass(-9 * time.Minute)
+	w.Pass(-9 * time.Minute)
 	if err := w.use(r); !errors.Is(err, ErrNoGrant) {
 		t.Errorf("after the clock went back: %v", err)
 	}
@@ -101,11 +101,11 @@ func TestGrantEnds(t *testing.T) {
 func TestGrantClockOfAnotherProcess(t *testing.T) {
 	w := newWorld(t)
 	r, _ := w.give(nil)
-	w.pass(9 * time.Minute)
+	w.Pass(9 * time.Minute)
 	if err := w.use(r); err != nil {
 		t.Fatal(err)
 	}
-	w.pass(-8 * time.Minute)
+	w.Pass(-8 * time.Minute)
 	w.versions.clock = time.Time{} // as a process that has seen nothing
 	if err := w.use(r); err != nil {
 		t.Fatalf("it is not over: %v", err)
@@ -127,7 +127,7 @@ func TestAlteredGrant(t *testing.T) {
 		t.Run(change, func(t *testing.T) {
 			w := newWorld(t)
 			r, _ := w.give(nil)
-			w.sql("UPDATE rules SET " + change)
+			w.SQL("UPDATE rules SET " + change)
 			if err := w.use(r); !errors.Is(err, ErrNoGrant) {
 				t.Errorf("it was used: %v", err)
 			}
@@ -140,14 +140,14 @@ func TestAlteredGrant(t *testing.T) {
 func TestReplayedGrant(t *testing.T) {
 	w := newWorld(t)
 	r, _ := w.give(func(o *Offer) { o.Max = 1 })
-	if _, err := w.raw.Exec("CREATE TABLE kept AS SELECT * FROM rules"); err != nil {
+	if _, err := w.Raw.Exec("CREATE TABLE kept AS SELECT * FROM rules"); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.use(r); err != nil {
 		t.Fatal(err)
 	}
-	w.sql("DELETE FROM rules")
-	w.sql("INSERT INTO rules SELECT * FROM kept")
+	w.SQL("DELETE FROM rules")
+	w.SQL("INSERT INTO rules SELECT * FROM kept")
 	if err := w.use(r); !errors.Is(err, ErrNoGrant) {
 		t.Errorf("it was used twice: %v", err)
 	}
@@ -164,7 +164,7 @@ func TestGrantRate(t *testing.T) {
 	if err := w.use(r); !errors.Is(err, ErrNoGrant) {
 		t.Errorf("one more within the minute: %v", err)
 	}
-	w.pass(time.Minute)
+	w.Pass(time.Minute)
 	if err := w.use(r); err != nil {
 		t.Errorf("in the next minute: %v", err)
 	}
@@ -182,7 +182,7 @@ func TestGrantGiver(t *testing.T) {
 	}
 	stricter := newWorld(t, `permit (principal, action, resource) when { context has approval };
 		@id("no-alice") forbid (principal == User::"alice", action == Action::"approve", resource);`)
-	w.Engine = stricter.Engine
+	w.c.Engine = stricter.World.Engine
 	if err := w.use(r); !errors.Is(err, ErrNoGrant) {
 		t.Errorf("alice may not decide any more: %v", err)
 	}
@@ -192,7 +192,7 @@ func TestGrantGiver(t *testing.T) {
 func TestGrantEntries(t *testing.T) {
 	w := newWorld(t)
 	r, h := w.give(nil)
-	if got := w.stored(h.ID); got.State != store.Approved || got.Approval.Once || got.Approval.Grant != r.ID || !w.proven(got) {
+	if got := w.Stored(h.ID); got.State != store.Approved || got.Approval.Once || got.Approval.Grant != r.ID || !w.proven(got) {
 		t.Errorf("the hold is %s with %+v", got.State, got.Approval)
 	}
 	who := Person{Principal: alice}
@@ -203,7 +203,7 @@ func TestGrantEntries(t *testing.T) {
 		}
 	}
 	want := "hold; grant User::alice; approve User::alice; call; stop User::alice; refuse User::alice; start User::alice; revoke User::alice"
-	if got := strings.Join(w.entries(), "; "); got != want {
+	if got := strings.Join(w.Entries(), "; "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

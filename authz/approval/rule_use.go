@@ -15,7 +15,7 @@ import (
 // One that was altered in the database comes back Damaged, whatever it claims.
 func (s *Service) Standing(ctx context.Context, subject, agent string) ([]Rule, error) {
 	var out []Rule
-	err := s.Store.View(ctx, func(tx *store.Tx) error {
+	err := s.c.Store.View(ctx, func(tx *store.Tx) error {
 		out = nil
 		now, err := tx.Latest(s.latest())
 		if err != nil {
@@ -39,7 +39,7 @@ func (s *Service) Standing(ctx context.Context, subject, agent string) ([]Rule, 
 // within a minute.
 func (s *Service) Use(ctx context.Context, id string, c Shape, e store.Entry) error {
 	version := int64(0)
-	err := s.Update(ctx, func(tx *store.Tx) error {
+	err := s.update(ctx, func(tx *store.Tx) error {
 		now, err := tx.Advance(s.latest())
 		if err != nil {
 			return err
@@ -104,7 +104,7 @@ func (s *Service) usable(tx *store.Tx, id string, c Shape, now time.Time) (Rule,
 // gives no grant more time. The database keeps it for other processes whenever a
 // rule is made, used or revoked.
 func (s *Service) latest() time.Time {
-	now := s.Clock()
+	now := s.Now()
 	s.versions.mu.Lock()
 	defer s.versions.mu.Unlock()
 	if now.Before(s.versions.clock) {

@@ -1,37 +1,43 @@
 package approval
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
-	"github.com/exeat/exeat/authz/tally"
-
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/tally"
 	"github.com/exeat/exeat/store"
 )
 
-// Service keeps holds. All methods are safe for concurrent use.
-type Service struct {
-	Store  *store.Store
+// Config is what a [Service] is made of.
+type Config struct {
+	Store *store.Store
+	// Engine holds the policies; without one nobody may decide anything.
 	Engine *authz.Engine
-	Key    []byte           // for the MAC of approvals, 32 bytes
+	Key    []byte           // for the MACs of what is stored, at least 32 bytes
 	Now    func() time.Time // nil means time.Now
 	// TTL is how long a hold waits for a person; 0 means 1 h. ApprovedFor is
 	// how long an approval waits for its send; 0 means 5 min.
 	TTL, ApprovedFor time.Duration
 	// MaxOpen bounds the open holds of one principal; 0 means 100.
 	MaxOpen int
-	// Notify are the channels that a Notifier tells of new holds; Push says
-	// whether it tells browsers too.
+	// Notify are the channels that are told of new holds; Push says whether
+	// browsers are told too.
 	Notify []string
 	Push   bool
-
 	// Fatigue, if not nil, is when approvals have to be typed.
 	Fatigue *Fatigue
+}
+
+// Service keeps holds. All methods are safe for concurrent use.
+type Service struct {
+	c Config
 
 	pace     pace
 	sent     remembered
@@ -40,14 +46,29 @@ type Service struct {
 	counts   tally.Counter
 }
 
-// Clock is the time as the store keeps it.
-func (s *Service) Clock() time.Time {
-	now := time.Now
-	if s.Now != nil {
-		now = s.Now
+// minKey is the length of a key that seals hold with, in bytes.
+const minKey = 32
+
+// New is a Service over a store. The error says what of the configuration it
+// cannot work with.
+func New(c Config) (*Service, error) {
+	if c.Store == nil {
+		return nil, errors.New("approval: there is no store")
 	}
-	return now().UTC().Truncate(time.Microsecond)
+	if len(c.Key) < minKey {
+		return nil, fmt.Errorf("approval: the key has %d bytes, and seals need %d", len(c.Key), minKey)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.TTL = cmp.Or(c.TTL, time.Hour)
+	c.ApprovedFor = cmp.Or(c.ApprovedFor, 5*time.Minute)
+	c.MaxOpen = cmp.Or(c.MaxOpen, 100)
+	return &Service{c: c}, nil
 }
+
+// Now is the time as the store keeps it.
+func (s *Service) Now() time.Time { return s.c.Now().UTC().Truncate(time.Microsecond) }
 
 // openStates are those in which something can still happen.
 var openStates = []store.State{store.Pending, store.Approved, store.Sending}
@@ -56,13 +77,13 @@ var openStates = []store.State{store.Pending, store.Approved, store.Sending}
 // behind its kind.
 func newID(kind string) string { return kind + "_" + strings.ToLower(rand.Text()) }
 
-// Update repeats a transaction that lost a race, since reading again may show
+// update repeats a transaction that lost a race, since reading again may show
 // that the change is still right.
-func (s *Service) Update(ctx context.Context, fn func(*store.Tx) error) error {
+func (s *Service) update(ctx context.Context, fn func(*store.Tx) error) error {
 	const tries = 5
 	var err error
 	for range tries {
-		if err = s.Store.Update(ctx, fn); !errors.Is(err, store.ErrConflict) {
+		if err = s.c.Store.Update(ctx, fn); !errors.Is(err, store.ErrConflict) {
 			break
 		}
 	}
@@ -126,13 +147,9 @@ var errUnchanged = errors.New("nothing to change")
 // already, that hold comes back and nothing is written. ErrTooMany if the
 // principal has MaxOpen, or made five times as many within an hour.
 func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
-	ttl := s.TTL
-	if ttl == 0 {
-		ttl = time.Hour
-	}
-	now := s.Clock()
+	now := s.Now()
 	h.ID, h.Version, h.State = newID("hold"), 1, store.Pending
-	h.Created, h.Changed, h.Expires = now, now, now.Add(ttl)
+	h.Created, h.Changed, h.Expires = now, now, now.Add(s.c.TTL)
 	h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Lease, h.Result, h.After = nil, "", "", "", time.Time{}, nil, nil
 
 	seal, err := s.seal(h)
@@ -144,7 +161,7 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 
 	var equal store.Hold
 	var tampered bool
-	err = s.Update(ctx, func(tx *store.Tx) error {
+	err = s.update(ctx, func(tx *store.Tx) error {
 		var err error
 		tampered = false
 		equal, err = tx.OpenHold(h.Dedupe)
@@ -212,13 +229,13 @@ func (s *Service) Get(ctx context.Context, subject, id string) (store.Hold, erro
 	if err != nil {
 		return store.Hold{}, err
 	}
-	return AsOf(h, s.Clock()), nil
+	return AsOf(h, s.Now()), nil
 }
 
 // Read returns a hold as it is stored, whoever asks.
 func (s *Service) Read(ctx context.Context, id string) (store.Hold, error) {
 	var h store.Hold
-	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
+	err := s.c.Store.View(ctx, func(tx *store.Tx) (err error) {
 		h, err = find(tx, id)
 		return err
 	})
@@ -228,7 +245,7 @@ func (s *Service) Read(ctx context.Context, id string) (store.Hold, error) {
 // Wait is Get, after the hold has reached one of the final states or ctx ends;
 // the end of ctx is not an error.
 func (s *Service) Wait(ctx context.Context, subject, id string) (store.Hold, error) {
-	changed, stop := s.Store.Watch()
+	changed, stop := s.c.Store.Watch()
 	defer stop()
 	for {
 		// The last look must succeed though ctx has ended.
@@ -240,7 +257,7 @@ func (s *Service) Wait(ctx context.Context, subject, id string) (store.Hold, err
 		}
 		var expiry <-chan time.Time
 		if end, ok := ends(h); ok {
-			expiry = time.After(max(end.Sub(s.Clock()), time.Millisecond))
+			expiry = time.After(max(end.Sub(s.Now()), time.Millisecond))
 		}
 		select {
 		case <-changed:
@@ -262,11 +279,11 @@ func (s *Service) List(ctx context.Context, subject string) ([]store.Hold, error
 // made is left out, and told of by alarms.
 func (s *Service) ListHolds(ctx context.Context, f store.HoldFilter) ([]store.Hold, error) {
 	var holds []store.Hold
-	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
+	err := s.c.Store.View(ctx, func(tx *store.Tx) (err error) {
 		holds, err = tx.Outlines(f)
 		return err
 	})
-	now := s.Clock()
+	now := s.Now()
 	var list []store.Hold
 	for _, h := range holds {
 		if !s.outlined(h) {
@@ -287,7 +304,7 @@ func (s *Service) Cancel(ctx context.Context, subject, id string) (store.Hold, e
 	var h store.Hold
 	var theirs string // somebody else's
 	var tampered bool
-	err := s.Update(ctx, func(tx *store.Tx) (err error) {
+	err := s.update(ctx, func(tx *store.Tx) (err error) {
 		tampered, theirs = false, ""
 		if h, err = find(tx, id); err != nil {
 			return err
@@ -297,10 +314,10 @@ func (s *Service) Cancel(ctx context.Context, subject, id string) (store.Hold, e
 			return ErrNotFound
 		}
 		if tampered = !s.Sealed(h); tampered {
-			h, err = s.condemn(tx, h, s.Clock())
+			h, err = s.condemn(tx, h, s.Now())
 			return err
 		}
-		h, err = s.change(tx, h, Cancel{}, s.Clock(), EntryOf(h, "cancel"))
+		h, err = s.change(tx, h, Cancel{}, s.Now(), EntryOf(h, "cancel"))
 		return err
 	})
 	switch {

@@ -25,16 +25,16 @@ func TestOpen(t *testing.T) {
 		t.Errorf("handle %q", h.ID)
 	}
 	want.ID, want.Version, want.State = h.ID, 1, store.Pending
-	want.Created, want.Changed, want.Expires = w.at, w.at, w.at.Add(time.Hour)
+	want.Created, want.Changed, want.Expires = w.Clock(), w.Clock(), w.Clock().Add(time.Hour)
 	want.Seal, want.Mark = h.Seal, h.Mark
-	if d := cmp.Diff(want, w.stored(h.ID)); d != "" {
+	if d := cmp.Diff(want, w.Stored(h.ID)); d != "" {
 		t.Errorf("stored (-want +got):\n%s", d)
 	}
 	var got store.Entry
-	if err := w.Store.Entries(t.Context(), 0, func(e store.Entry) error { got = e; return nil }); err != nil {
+	if err := w.c.Store.Entries(t.Context(), 0, func(e store.Entry) error { got = e; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	entry := store.Entry{Seq: 1, Time: w.at, Kind: "hold", Txn: "txn_1", Principal: "User::alice", Agent: "claude-desktop", Session: "s1",
+	entry := store.Entry{Seq: 1, Time: w.Clock(), Kind: "hold", Txn: "txn_1", Principal: "User::alice", Agent: "claude-desktop", Session: "s1",
 		API: "petstore", Tool: "delete_pet", Method: "DELETE", Path: "/pets/42", Digest: h.Digest, Decision: "hold",
 		Policies: h.Policies, PolicySet: "p1", Hold: h.ID, Prev: got.Prev, Hash: got.Hash}
 	if d := cmp.Diff(entry, got); d != "" {
@@ -57,15 +57,15 @@ func TestOpenAgain(t *testing.T) {
 		t.Errorf("bob got alice's hold %s by its key", h.ID)
 	}
 	// One that is over makes room for a new one, though no sweep has seen it.
-	w.pass(time.Hour)
+	w.Pass(time.Hour)
 	second := w.open(call(alice, "k1"))
 	if second.ID == first.ID {
 		t.Error("an expired hold came back")
 	}
-	if got := w.stored(first.ID).State; got != store.Expired {
+	if got := w.Stored(first.ID).State; got != store.Expired {
 		t.Errorf("the first is %s", got)
 	}
-	if d := cmp.Diff([]string{"hold", "hold", "expire", "hold"}, w.entries()); d != "" {
+	if d := cmp.Diff([]string{"hold", "hold", "expire", "hold"}, w.Entries()); d != "" {
 		t.Errorf("entries (-want +got):\n%s", d)
 	}
 }
@@ -87,24 +87,24 @@ func TestOpenManyAtOnce(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if len(ids) != 1 || len(w.entries()) != 1 {
-		t.Errorf("%d holds and %v for one call", len(ids), w.entries())
+	if len(ids) != 1 || len(w.Entries()) != 1 {
+		t.Errorf("%d holds and %v for one call", len(ids), w.Entries())
 	}
 }
 
 func TestOpenTooMany(t *testing.T) {
 	w := newWorld(t)
-	w.MaxOpen = 2
+	w.c.MaxOpen = 2
 	first := w.open(call(alice, "k1"))
-	w.pass(time.Minute)
+	w.Pass(time.Minute)
 	w.open(call(alice, "k2"))
 	if _, err := w.Open(t.Context(), call(alice, "k3")); !errors.Is(err, ErrTooMany) {
 		t.Fatalf("a third: %v", err)
 	}
 	w.open(call(bob, "k4"))
-	w.pass(59 * time.Minute) // the first is over
+	w.Pass(59 * time.Minute) // the first is over
 	w.open(call(alice, "k3"))
-	if got := w.stored(first.ID).State; got != store.Expired {
+	if got := w.Stored(first.ID).State; got != store.Expired {
 		t.Errorf("the first is %s", got)
 	}
 }
@@ -121,11 +121,11 @@ func TestGet(t *testing.T) {
 	if _, err := w.Cancel(t.Context(), "User::bob", h.ID); !errors.Is(err, ErrNotFound) {
 		t.Errorf("bob cancels it: %v", err)
 	}
-	w.pass(time.Hour - time.Microsecond)
+	w.Pass(time.Hour - time.Microsecond)
 	if got, err := w.Get(t.Context(), "User::alice", h.ID); err != nil || got.State != store.Pending {
 		t.Errorf("a moment before its end: %s, %v", got.State, err)
 	}
-	w.pass(time.Microsecond)
+	w.Pass(time.Microsecond)
 	if got, err := w.Get(t.Context(), "User::alice", h.ID); err != nil || got.State != store.Expired {
 		t.Errorf("at its end: %s, %v", got.State, err)
 	}
@@ -139,7 +139,7 @@ func TestList(t *testing.T) {
 	var want []string
 	for i := range 3 {
 		want = append(want, w.open(call(alice, fmt.Sprint(i))).ID)
-		w.pass(time.Second)
+		w.Pass(time.Second)
 	}
 	w.open(call(bob, "b"))
 	list, err := w.List(t.Context(), "User::alice")
@@ -171,7 +171,7 @@ func TestCancel(t *testing.T) {
 	if _, err := w.Cancel(t.Context(), "User::alice", other.ID); !errors.Is(err, ErrDecided) {
 		t.Errorf("cancelled after the approval: %v", err)
 	}
-	if d := cmp.Diff([]string{"hold", "cancel", "hold", "approve User::alice"}, w.entries()); d != "" {
+	if d := cmp.Diff([]string{"hold", "cancel", "hold", "approve User::alice"}, w.Entries()); d != "" {
 		t.Errorf("entries (-want +got):\n%s", d)
 	}
 }
@@ -205,13 +205,13 @@ func TestDecide(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
 			h := w.open(call(alice, "k1"))
-			w.pass(tt.after)
+			w.Pass(tt.after)
 			person.Principal = tt.who
 			got, err := w.Decide(t.Context(), person, h.ID, tt.verdict)
 			if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
 				t.Fatalf("got %v, want %v", err, tt.want)
 			}
-			stored := w.stored(h.ID)
+			stored := w.Stored(h.ID)
 			if stored.State != tt.state {
 				t.Errorf("it is %s, want %s", stored.State, tt.state)
 			}
@@ -224,7 +224,7 @@ func TestDecide(t *testing.T) {
 			if tt.entry != "" {
 				want = append(want, tt.entry)
 			}
-			if d := cmp.Diff(want, w.entries()); d != "" {
+			if d := cmp.Diff(want, w.Entries()); d != "" {
 				t.Errorf("entries (-want +got):\n%s", d)
 			}
 		})
@@ -245,7 +245,7 @@ func TestDecideFourEyes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &authz.Approval{By: bob, Once: true, At: w.at, Expires: w.at.Add(5 * time.Minute), AMR: []string{"otp"}}
+	want := &authz.Approval{By: bob, Once: true, At: w.Clock(), Expires: w.Clock().Add(5 * time.Minute), AMR: []string{"otp"}}
 	if d := cmp.Diff(want, a); d != "" {
 		t.Errorf("approval (-want +got):\n%s", d)
 	}
@@ -268,7 +268,7 @@ func TestDecideOnce(t *testing.T) {
 			t.Fatalf("alice: %v, bob: %v", errs[0], errs[1])
 		}
 		want := []store.State{store.Approved, store.Denied}[winner]
-		if got := w.stored(h.ID).State; got != want {
+		if got := w.Stored(h.ID).State; got != want {
 			t.Errorf("it is %s, want %s", got, want)
 		}
 	}
@@ -304,7 +304,7 @@ func TestWait(t *testing.T) {
 
 func TestWaitExpiry(t *testing.T) {
 	w := newWorld(t)
-	w.Now, w.TTL = nil, 20*time.Millisecond
+	w.c.Now, w.c.TTL = time.Now, 20*time.Millisecond
 	h := w.open(call(alice, "k1"))
 	if h, err := w.Wait(t.Context(), "User::alice", h.ID); err != nil || h.State != store.Expired {
 		t.Errorf("waited for %s, %v", h.State, err)
@@ -313,12 +313,12 @@ func TestWaitExpiry(t *testing.T) {
 
 func TestTimes(t *testing.T) {
 	w := newWorld(t)
-	w.TTL, w.ApprovedFor = time.Minute, time.Second
+	w.c.TTL, w.c.ApprovedFor = time.Minute, time.Second
 	h := w.open(call(alice, "k1"))
-	if !h.Expires.Equal(w.at.Add(time.Minute)) {
+	if !h.Expires.Equal(w.Clock().Add(time.Minute)) {
 		t.Errorf("waits until %v", h.Expires)
 	}
-	if h = w.approve(h); !h.Approval.Expires.Equal(w.at.Add(time.Second)) {
+	if h = w.approve(h); !h.Approval.Expires.Equal(w.Clock().Add(time.Second)) {
 		t.Errorf("approved until %v", h.Approval.Expires)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
-
+	"github.com/exeat/exeat/authz/approval/approvaltest"
 	"github.com/exeat/exeat/store"
 )
 
@@ -19,7 +19,7 @@ func TestAlteredHold(t *testing.T) {
 		t.Run(stage.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t).login()
-			s.MaxOpen = 1000
+			s.restart(func(c *approval.Config) { c.MaxOpen = 1000 })
 			probe := stage.to(s.world, s.open(rich("probe")))
 			alter := alterations(s.world, probe.ID)
 			s.settle(probe)
@@ -51,8 +51,8 @@ func TestAlteredHold(t *testing.T) {
 func (s *site) settle(h store.Hold) {
 	switch h.State {
 	case store.Pending:
-		if _, err := s.Cancel(s.t.Context(), h.Subject, h.ID); err != nil {
-			s.t.Fatal(err)
+		if _, err := s.Cancel(s.T.Context(), h.Subject, h.ID); err != nil {
+			s.T.Fatal(err)
 		}
 	case store.Approved:
 		s.finish(s.claim(), approval.Finish{})
@@ -63,9 +63,9 @@ func (s *site) settle(h store.Hold) {
 
 // checkAltered looks at a hold as the person and the agent do.
 func checkAltered(t *testing.T, s *site, h store.Hold) {
-	was := s.t
-	s.t = t
-	defer func() { s.t = was }()
+	was := s.T
+	s.T = t
+	defer func() { s.T = was }()
 	page := s.get("/h/" + h.ID)
 	s.want(page, 409, tamperedText)
 	if strings.Contains(page.body, "/pets/") || strings.Contains(page.body, "verdict") {
@@ -90,13 +90,13 @@ func checkNeverSent(t *testing.T, s *site, holds map[string]store.Hold) {
 		if got, err := s.Claim(t.Context(), []string{"petstore", "petstore!"}, anyHold, "me", time.Minute); err == nil {
 			t.Fatalf("claimed %+v", got)
 		}
-		s.pass(2 * time.Hour)
+		s.Pass(2 * time.Hour)
 		if err := s.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	told := map[string]int{}
-	if err := s.Store.Entries(t.Context(), 0, func(e store.Entry) error {
+	if err := s.DB.Entries(t.Context(), 0, func(e store.Entry) error {
 		if e.Code == approval.Tampered {
 			told[e.Hold]++
 		}
@@ -105,7 +105,7 @@ func checkNeverSent(t *testing.T, s *site, holds map[string]store.Hold) {
 		t.Fatal(err)
 	}
 	for name, h := range holds {
-		got := s.stored(h.ID)
+		got := s.Stored(h.ID)
 		if got.State == store.Pending || got.State == store.Approved || got.State == store.Sending {
 			t.Errorf("%s: it is still %s", name, got.State)
 		}
@@ -122,25 +122,25 @@ const alteredID = "hold_altered"
 // a stored hold.
 func alterations(w *world, id string) map[string]func(*world, string) {
 	set := func(what string) func(*world, string) {
-		return func(w *world, id string) { w.sql("UPDATE holds SET "+what+" WHERE id = $1", id) }
+		return func(w *world, id string) { w.SQL("UPDATE holds SET "+what+" WHERE id = $1", id) }
 	}
 	out := map[string]func(*world, string){}
 	for column, to := range map[string]string{"id": "'" + alteredID + "'", "version": "version + 1", "subject": "'User::mallory'", "api": "'petstore!'",
 		"dedupe": "'another call'", "created": "created - 1", "expires": "expires + 3600000000", "lease": "lease + 1", "changed": "changed + 1"} {
 		out["column "+column] = set(column + " = " + to)
 	}
-	was := w.stored(id).State
+	was := w.Stored(id).State
 	for _, to := range []store.State{store.Pending, store.Approved, store.Sending, store.Done, store.Refused, store.Unknown, store.Denied, store.Expired, store.Cancelled} {
 		if to != was {
 			out["column state to "+string(to)] = set("state = '" + string(to) + "'")
 		}
 	}
 	for _, column := range []string{"fixed", "bulk", "changing"} {
-		for _, path := range paths(w.document(column, id)) {
+		for _, path := range approvaltest.Paths(w.Document(column, id)) {
 			if column == "fixed" && path != "Summary" && was != store.Pending && was != store.Approved {
 				continue // sealed once, whatever comes after
 			}
-			out[column+" "+path] = func(w *world, id string) { w.rewrite(column, path, id, true) }
+			out[column+" "+path] = func(w *world, id string) { w.Rewrite(column, path, id, true) }
 		}
 	}
 	return out
@@ -153,8 +153,8 @@ func TestRewrittenHoldOnThePage(t *testing.T) {
 		s := newSite(t).login()
 		h := stage.to(s.world, s.open(rich("k1")))
 		for _, column := range []string{"fixed", "bulk", "changing"} {
-			for _, path := range paths(s.document(column, h.ID)) {
-				s.rewrite(column, path, h.ID, false)
+			for _, path := range approvaltest.Paths(s.Document(column, h.ID)) {
+				s.Rewrite(column, path, h.ID, false)
 			}
 		}
 		s.want(s.get("/h/"+h.ID), 200, h.Summary)

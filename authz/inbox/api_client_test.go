@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/exeat/exeat/authz/approval"
 )
 
 func TestClient(t *testing.T) {
@@ -21,7 +21,7 @@ func TestClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Origin != s.inbox.URL || c.Person != "User::alice" {
+	if c.Origin != s.inbox.c.URL || c.Person != "User::alice" {
 		t.Errorf("logged in to %s as %s", c.Origin, c.Person)
 	}
 	if _, err := Login(ctx, link); err == nil || !strings.Contains(err.Error(), "used already") {
@@ -80,14 +80,14 @@ func TestClientDecides(t *testing.T) {
 		t.Errorf("a long reason: %v", err)
 	}
 	got, err := c.Decide(ctx, h.ID, approval.Verdict{Digest: h.Digest, Reason: "no"})
-	if err != nil || got.State != "denied" || got.Denial != "no" || got.DecidedBy != "User::alice" || !got.Decided.Equal(s.at) || got.MayDecide {
+	if err != nil || got.State != "denied" || got.Denial != "no" || got.DecidedBy != "User::alice" || !got.Decided.Equal(s.Clock()) || got.MayDecide {
 		t.Errorf("denied: %+v, %v", got, err)
 	}
 	if _, err := c.Decide(ctx, h.ID, approval.Verdict{Approve: true, Digest: h.Digest}); !errors.Is(err, approval.ErrDecided) {
 		t.Errorf("twice: %v", err)
 	}
 	h = s.open(call(alice, "k2"))
-	if got, err := c.Decide(ctx, h.ID, approval.Verdict{Approve: true, Digest: h.Digest}); err != nil || got.State != "approved" || !got.Expires.Equal(s.at.Add(5*time.Minute)) {
+	if got, err := c.Decide(ctx, h.ID, approval.Verdict{Approve: true, Digest: h.Digest}); err != nil || got.State != "approved" || !got.Expires.Equal(s.Clock().Add(5*time.Minute)) {
 		t.Errorf("approved: %+v, %v", got, err)
 	}
 	hidden := s.open(call(bob, "k4"))
@@ -100,10 +100,10 @@ func TestClientDecides(t *testing.T) {
 	other := *c
 	other.CSRF = strings.Repeat("a", 26)
 	h = s.open(call(alice, "k3"))
-	if _, err := other.Decide(ctx, h.ID, approval.Verdict{Approve: true, Digest: h.Digest}); err == nil || s.stored(h.ID).Version != 1 {
+	if _, err := other.Decide(ctx, h.ID, approval.Verdict{Approve: true, Digest: h.Digest}); err == nil || s.Stored(h.ID).Version != 1 {
 		t.Errorf("without the token: %v", err)
 	}
-	s.pass(idleEnd)
+	s.Pass(idleEnd)
 	var refused *Error
 	if _, err := c.Holds(ctx); !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized || refused.Code != "login" {
 		t.Errorf("after the session: %v", err)
@@ -158,7 +158,7 @@ func TestAPIRefuses(t *testing.T) {
 			if a.status != tt.status || p.Status != tt.status || p.Type != "urn:exeat:inbox:"+tt.code || a.header.Get("Content-Type") != "application/problem+json" {
 				t.Errorf("got %d %+v, want %d %s", a.status, p, tt.status, tt.code)
 			}
-			if s.stored(h.ID).Version != 1 {
+			if s.Stored(h.ID).Version != 1 {
 				t.Error("it was decided")
 			}
 		})

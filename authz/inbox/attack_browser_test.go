@@ -11,13 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -30,7 +29,7 @@ func enter(t *testing.T, s *site, ctx context.Context) {
 // csrfOf is the token of the browser's login.
 func csrfOf(t *testing.T, s *site, ctx context.Context) string {
 	t.Helper()
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/"))
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/"))
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector('[name=csrf]').value`))
 	if err != nil || v == "" {
 		t.Fatal(v, err)
@@ -62,7 +61,7 @@ func TestForeignPagesInChromium(t *testing.T) {
 	_, port, _ := strings.Cut(strings.TrimPrefix(evil.URL, "http://"), ":")
 	for _, origin := range []string{"http://127.0.0.1:" + port, "http://localhost:" + port} { // another site; and the same site, so with its cookies
 		for _, action := range []string{"/h/" + h.ID, "/h/" + h.ID + "/grant", "/several", "/agents/" + key("claude-desktop") + "/stop", "/sessions/others/revoke", "/logout"} {
-			body = `<form method="post" action="` + s.inbox.URL + action + `">` + fields() + `<button>free iPad</button></form>`
+			body = `<form method="post" action="` + s.inbox.c.URL + action + `">` + fields() + `<button>free iPad</button></form>`
 			browse(t, ctx, chromedp.Navigate(origin), chromedp.Click(`//button[text()="free iPad"]`), chromedp.WaitNotPresent(`//button[text()="free iPad"]`))
 			text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body.innerText`))
 			if err != nil || !strings.Contains(text, "comes from another site") {
@@ -70,7 +69,7 @@ func TestForeignPagesInChromium(t *testing.T) {
 			}
 		}
 		// In a frame of a foreign page nothing of the inbox can be clicked.
-		body = `<iframe src="` + s.inbox.URL + "/h/" + h.ID + `"></iframe><p id="there">there</p>`
+		body = `<iframe src="` + s.inbox.c.URL + "/h/" + h.ID + `"></iframe><p id="there">there</p>`
 		browse(t, ctx, chromedp.Navigate(origin), chromedp.WaitVisible("#there"))
 		framed, err := chromedp.Run(ctx, chromedp.Evaluate[string](`(() => { try { return document.querySelector('iframe').contentDocument ? 'blank' : 'blocked'; } catch (e) { return 'blocked'; } })()`))
 		if err != nil || framed != "blocked" {
@@ -83,7 +82,7 @@ func TestForeignPagesInChromium(t *testing.T) {
 				return err
 			}
 			for _, f := range r.FrameTree.ChildFrames {
-				if f.Frame.UnreachableURL == "" && strings.HasPrefix(f.Frame.URL, s.inbox.URL) {
+				if f.Frame.UnreachableURL == "" && strings.HasPrefix(f.Frame.URL, s.inbox.c.URL) {
 					shows++
 				}
 			}
@@ -92,10 +91,10 @@ func TestForeignPagesInChromium(t *testing.T) {
 			t.Errorf("framed by %s: %d frames show the inbox, %v", origin, shows, err)
 		}
 	}
-	if got := s.stored(h.ID).State; got != store.Pending {
+	if got := s.Stored(h.ID).State; got != store.Pending {
 		t.Errorf("it is %s", got)
 	}
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/"), chromedp.WaitVisible(`form[action="/logout"]`))
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/"), chromedp.WaitVisible(`form[action="/logout"]`))
 	rules, err := s.Rules(t.Context(), approval.Person{Principal: alice})
 	if err != nil || len(rules) != 0 {
 		t.Errorf("rules %+v %v", rules, err)
@@ -108,7 +107,7 @@ func TestDecideInChromium(t *testing.T) {
 	s, ctx := keyed(t)
 	enter(t, s, ctx)
 	h := s.open(call(alice, "k"))
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+h.ID), chromedp.WaitVisible(`form.approve button`),
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+h.ID), chromedp.WaitVisible(`form.approve button`),
 		chromedp.Click(`form.deny button`), chromedp.WaitVisible(`.outcome.denied`), chromedp.NavigateBack(), chromedp.WaitReady(`main`))
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector('form.approve button')?.disabled === false ? 'can be clicked' : document.querySelector('.outcome.denied') ? 'denied' : 'disabled'`))
 	if err != nil {
@@ -120,22 +119,22 @@ func TestDecideInChromium(t *testing.T) {
 		}
 		browse(t, ctx, chromedp.WaitVisible(`p[role=alert], .decide button:disabled`))
 	}
-	if got := s.stored(h.ID); got.State != store.Denied || got.Version != 2 {
+	if got := s.Stored(h.ID); got.State != store.Denied || got.Version != 2 {
 		t.Errorf("%s, changed %d times", got.State, got.Version)
 	}
 
 	late := s.open(call(alice, "late"))
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+late.ID), chromedp.WaitVisible(`form.approve button`))
-	s.pass(late.Expires.Sub(s.clock()))
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+late.ID), chromedp.WaitVisible(`form.approve button`))
+	s.Pass(late.Expires.Sub(s.Clock()))
 	browse(t, ctx, chromedp.Click(`form.approve button`), chromedp.WaitNotPresent(`form.approve`)) // the login has ended, too
 	enter(t, s, ctx)
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+late.ID), chromedp.WaitVisible(`.outcome.expired`))
-	if got := s.stored(late.ID).State; got == store.Approved {
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+late.ID), chromedp.WaitVisible(`.outcome.expired`))
+	if got := s.Stored(late.ID).State; got == store.Approved {
 		t.Errorf("%s after its end", got)
 	}
 
 	list := s.severalOf(3)
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/"), chromedp.Click(`//a[starts-with(text(), "Look at these 3")]`), chromedp.WaitVisible(`form.approve button`),
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/"), chromedp.Click(`//a[starts-with(text(), "Look at these 3")]`), chromedp.WaitVisible(`form.approve button`),
 		chromedp.Click(`form.approve button`), chromedp.WaitVisible(`//h1[text()="What became of them"]`))
 	if got := s.states(list...); got != "approved approved approved" {
 		t.Error(got)
@@ -152,7 +151,7 @@ func TestNothingUnderTheFinger(t *testing.T) {
 		for _, button := range []string{"form.approve button", "form.deny button"} {
 			h := s.open(call(alice, rand.Text()))
 			s.open(callOf(alice, "claude", "a", "delete_pet", int(size[0]))) // something else waits
-			browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+h.ID), chromedp.WaitVisible(button), chromedp.ScrollIntoView(button))
+			browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+h.ID), chromedp.WaitVisible(button), chromedp.ScrollIntoView(button))
 			at, err := chromedp.Run(ctx, chromedp.Evaluate[[]float64](`(() => { const r = document.querySelector('`+button+`').getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]; })()`))
 			if err != nil {
 				t.Fatal(err)
@@ -170,11 +169,11 @@ func TestNothingUnderTheFinger(t *testing.T) {
 // A thousand calls of many agents are pages that a browser shows at once.
 func TestThousandInChromium(t *testing.T) {
 	s, ctx := keyed(t)
-	s.MaxOpen = 2000
+	s.restart(func(c *approval.Config) { c.MaxOpen = 2000 })
 	for i := range 1000 {
 		h := callOf(alice, fmt.Sprintf("agent %d", i%120), "a", "delete_pet", i)
 		s.open(h)
-		s.pass(time.Millisecond)
+		s.Pass(time.Millisecond)
 	}
 	enter(t, s, ctx)
 	seen := 0
@@ -199,7 +198,7 @@ func TestByKeyboard(t *testing.T) {
 	s, ctx := keyed(t)
 	h := s.open(call(alice, "k"))
 	enter(t, s, ctx)
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+h.ID), chromedp.WaitVisible(`form.deny button`))
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+h.ID), chromedp.WaitVisible(`form.deny button`))
 	seen := map[string]bool{}
 	for range 40 {
 		browse(t, ctx, chromedp.KeyEvent(kb.Tab))

@@ -34,7 +34,7 @@ func TestDecideAtOnce(t *testing.T) {
 		}
 		close(start)
 		group.Wait()
-		stored := s.stored(h.ID)
+		stored := s.Stored(h.ID)
 		told := map[store.State][2]string{store.Approved: {"Approved.", "It is approved, decided by User::alice."}, store.Denied: {"Denied.", "It is denied, decided by User::alice."}}[stored.State]
 		winners := 0
 		for i, a := range answers {
@@ -56,8 +56,8 @@ func TestDecideAtOnce(t *testing.T) {
 			t.Errorf("%d won; it is %s in version %d", winners, stored.State, stored.Version)
 		}
 	}
-	if n := len(s.entries()); n != 1+4*2 {
-		t.Errorf("entries %v", s.entries())
+	if n := len(s.Entries()); n != 1+4*2 {
+		t.Errorf("entries %v", s.Entries())
 	}
 }
 
@@ -111,7 +111,7 @@ func TestForgedJSON(t *testing.T) {
 			if a.status != tt.status {
 				t.Errorf("got %d, want %d: %s", a.status, tt.status, a.body)
 			}
-			if got := s.stored(h.ID); got.Version != 1 {
+			if got := s.Stored(h.ID); got.Version != 1 {
 				t.Errorf("it is %s", got.State)
 			}
 		})
@@ -122,7 +122,7 @@ func TestForgedJSON(t *testing.T) {
 		s.get("/h/"+h.ID+q, header, token)
 		s.get(path+q, header, token)
 	}
-	if got := s.stored(h.ID); got.Version != 1 {
+	if got := s.Stored(h.ID); got.Version != 1 {
 		t.Errorf("it is %s", got.State)
 	}
 	s.want(s.send("POST", "/h/"+h.ID, "--x\r\nContent-Disposition: form-data; name=\"csrf\"\r\n\r\n"+s.csrf+"\r\n--x--", "Content-Type: multipart/form-data; boundary=x"), 403, "not from this login")

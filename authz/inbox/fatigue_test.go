@@ -9,27 +9,20 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/exeat/exeat/store"
 )
 
 // tiring approves n calls, each after having had it before the eyes for a time.
 func (s *site) tiring(n int, look time.Duration) (last answer) {
-	s.t.Helper()
+	s.T.Helper()
 	for range n {
 		h := s.open(call(alice, rand.Text()))
 		s.want(s.get("/h/"+h.ID), http.StatusOK, "")
-		s.pass(look)
+		s.Pass(look)
 		last = s.post("/h/"+h.ID, s.form(h, "approve"))
 		s.want(last, http.StatusSeeOther, "")
 	}
 	return last
-}
-
-// restart is another process on the same database.
-func (s *site) restart() {
-	s.Service = &approval.Service{Store: s.Store, Engine: s.Engine, Key: s.Key, Now: s.Now, MaxOpen: s.MaxOpen, Fatigue: s.Fatigue}
-	s.inbox.Service = s.Service
 }
 
 // After a streak of fast approvals, or very many, the next one has to be typed,
@@ -45,9 +38,9 @@ func TestFatigue(t *testing.T) {
 		"read":                 {func(s *site) { s.tiring(20, 3*time.Second) }, false},
 		"one was read":         {func(s *site) { s.tiring(4, time.Second); s.tiring(1, time.Minute); s.tiring(4, time.Second) }, false},
 		"very many":            {func(s *site) { s.tiring(30, 5*time.Second) }, true},
-		"very many, long ago":  {func(s *site) { s.tiring(30, 5*time.Second); s.pass(10 * time.Minute) }, false},
-		"the clock went back":  {func(s *site) { s.tiring(5, time.Second); s.pass(-time.Hour) }, true},
-		"it went back, slowly": {func(s *site) { s.tiring(30, 5*time.Second); s.pass(-time.Hour) }, true},
+		"very many, long ago":  {func(s *site) { s.tiring(30, 5*time.Second); s.Pass(10 * time.Minute) }, false},
+		"the clock went back":  {func(s *site) { s.tiring(5, time.Second); s.Pass(-time.Hour) }, true},
+		"it went back, slowly": {func(s *site) { s.tiring(30, 5*time.Second); s.Pass(-time.Hour) }, true},
 		"without the page": {func(s *site) {
 			for range 5 {
 				s.approve(s.open(call(alice, rand.Text())))
@@ -59,14 +52,14 @@ func TestFatigue(t *testing.T) {
 			s.want(s.post("/h/"+h.ID, s.form(h, "deny")), http.StatusSeeOther, "")
 			s.tiring(4, time.Second)
 		}, false},
-		"after a restart":    {func(s *site) { s.tiring(5, time.Second); s.restart() }, true},
+		"after a restart":    {func(s *site) { s.tiring(5, time.Second); s.restart(nil) }, true},
 		"another login":      {func(s *site) { s.tiring(5, time.Second); s.login() }, true},
 		"typed":              {func(s *site) { s.tiring(5, time.Second); s.typeOne(); s.tiring(4, time.Second) }, false},
-		"typed, and a start": {func(s *site) { s.tiring(5, time.Second); s.typeOne(); s.restart() }, false},
+		"typed, and a start": {func(s *site) { s.tiring(5, time.Second); s.typeOne(); s.restart(nil) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			s.MaxOpen, s.Fatigue = 1000, &approval.Fatigue{}
+			s.restart(func(c *approval.Config) { c.MaxOpen, c.Fatigue = 1000, &approval.Fatigue{} })
 			s.login()
 			tt.before(s)
 			h := s.open(call(alice, rand.Text()))
@@ -78,7 +71,7 @@ func TestFatigue(t *testing.T) {
 				s.want(s.post("/h/"+h.ID, s.form(h, "approve")), http.StatusSeeOther, "")
 				return
 			}
-			s.pass(time.Minute) // reading it does not make up for the others
+			s.Pass(time.Minute) // reading it does not make up for the others
 			for _, typed := range []string{"", "4", "delete_pet", "42 or so"} {
 				form := s.form(h, "approve")
 				form.Set("typed", typed)
@@ -93,7 +86,7 @@ func TestFatigue(t *testing.T) {
 			if _, err := s.Give(t.Context(), who, h.ID, narrow(h)); !errors.Is(err, approval.ErrConfirm) {
 				t.Errorf("a grant: %v", err)
 			}
-			if s.stored(h.ID).State != store.Pending {
+			if s.Stored(h.ID).State != store.Pending {
 				t.Fatal("it is decided")
 			}
 			form := s.form(h, "approve")
@@ -105,7 +98,7 @@ func TestFatigue(t *testing.T) {
 }
 
 func (s *site) typeOne() {
-	s.t.Helper()
+	s.T.Helper()
 	h := s.open(call(alice, rand.Text()))
 	form := s.form(h, "approve")
 	form.Set("typed", "42")
@@ -115,7 +108,7 @@ func (s *site) typeOne() {
 // Denying is never made harder, several count for as many, and it can be off.
 func TestFatigueIsForApprovals(t *testing.T) {
 	s := newSite(t)
-	s.Fatigue = &approval.Fatigue{}
+	s.restart(func(c *approval.Config) { c.Fatigue = &approval.Fatigue{} })
 	s.login()
 	list := s.severalOf(5)
 	s.want(s.post("/several", together(s, "approve", list...)), http.StatusOK, "")
@@ -132,11 +125,11 @@ func TestFatigueIsForApprovals(t *testing.T) {
 	s.login()
 	s.tiring(8, 0)
 	var took int64
-	if err := s.Store.Entries(t.Context(), 0, func(e store.Entry) error { took = max(took, e.Took); return nil }); err != nil || took != 0 {
+	if err := s.DB.Entries(t.Context(), 0, func(e store.Entry) error { took = max(took, e.Took); return nil }); err != nil || took != 0 {
 		t.Errorf("%d ms, %v", took, err)
 	}
 	s.tiring(1, 1500*time.Millisecond)
-	if err := s.Store.Entries(t.Context(), 0, func(e store.Entry) error { took = max(took, e.Took); return nil }); err != nil || took != 1500 {
+	if err := s.DB.Entries(t.Context(), 0, func(e store.Entry) error { took = max(took, e.Took); return nil }); err != nil || took != 1500 {
 		t.Errorf("the log says %d ms, %v", took, err)
 	}
 	s.want(s.get("/activity"), http.StatusOK, "9 decisions in the last 7 days, 100 % of them approvals. The median time from page to decision is 1.5s; 1 of 1 were very fast.")

@@ -34,14 +34,14 @@ func TestFlood(t *testing.T) {
 	if want := asks*9/10 - 99; refused != want {
 		t.Errorf("refused %d, want %d", refused, want)
 	}
-	if n := len(s.entries()); n != 1+100+1 { // login, holds, the first refusal of this minute
+	if n := len(s.Entries()); n != 1+100+1 { // login, holds, the first refusal of this minute
 		t.Errorf("%d entries", n)
 	}
-	s.pass(time.Minute)
+	s.Pass(time.Minute)
 	if _, err := s.Open(t.Context(), call(alice, "late")); !errors.Is(err, approval.ErrTooMany) {
 		t.Error(err)
 	}
-	if got := s.entries(); got[len(got)-1] != "denied rate_limited" {
+	if got := s.Entries(); got[len(got)-1] != "denied rate_limited" {
 		t.Errorf("the last entry is %q", got[len(got)-1])
 	}
 	s.open(call(bob, "b"))

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/exeat/exeat/store"
 )
 
@@ -75,7 +74,7 @@ func hostilePages(s *site) map[string]answer {
 			pages[name("several, odd")] = s.post("/several", url.Values{"csrf": {s.csrf}, "verdict": {"deny"}, "hold": {evil, again.ID + " " + evil}})
 		}
 		altered := s.open(hostile(fmt.Sprint("altered", i), evil))
-		s.sql("UPDATE holds SET api = 'x' WHERE id = $1", altered.ID)
+		s.SQL("UPDATE holds SET api = 'x' WHERE id = $1", altered.ID)
 		pages[name("altered")] = s.get("/h/" + altered.ID)
 	}
 	pages["list"] = s.get("/")

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"context"
 	"crypto/subtle"
 	"fmt"
 	"net/http"
@@ -9,17 +10,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/notify"
 	"github.com/exeat/exeat/authz/tally"
-
-	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/store"
 )
 
-// Inbox is the pages where a person decides, for a listener of their own.
-type Inbox struct {
-	Service *approval.Service
+// Config is what an [Inbox] is made of.
+type Config struct {
+	Holds *approval.Service
+	Store *store.Store // of the holds, for its log and for browsers
 	// Person is who the local login logs in: the one user of this machine.
 	Person authz.Principal
 	// URL is the inbox's own origin, e.g. http://127.0.0.1:8421: what the Host
@@ -29,8 +30,6 @@ type Inbox struct {
 	// terminal. The login page then offers to ask for one, at most one each
 	// 30 s.
 	Announce func(link string)
-	// Passkeys, if not nil, lets people sign in and approve with passkeys.
-	Passkeys *approval.Passkeys
 	// OIDC, if not nil, lets people log in with an OpenID provider, and nobody by
 	// link unless it says so.
 	OIDC *OIDC
@@ -40,10 +39,13 @@ type Inbox struct {
 	// if not nil, is whose failing channels the pages name.
 	Push     *notify.Push
 	Notifier *notify.Notifier
+}
 
-	// Done, if not nil, is closed when the process is about to end: live pages
-	// end with it.
-	Done <-chan struct{}
+// Inbox is the pages where a person decides, for a listener of their own.
+type Inbox struct {
+	c        Config
+	holds    *approval.Service
+	passkeys *approval.Passkeys // nil where browsers use none
 
 	streams   streams
 	logins    logins
@@ -54,6 +56,21 @@ type Inbox struct {
 	}
 }
 
+// New is an Inbox. The error says what of the configuration it cannot work with.
+func New(c Config) (*Inbox, error) {
+	if u, err := url.Parse(c.URL); err != nil || u.Host == "" || c.Holds == nil || c.Store == nil {
+		return nil, fmt.Errorf("inbox: there are no holds, no store or no address in %q", c.URL)
+	}
+	in := &Inbox{c: c, holds: c.Holds}
+	if keys, err := approval.NewPasskeys(c.Holds, c.URL); err == nil {
+		in.passkeys = keys // elsewhere the page says why there are none
+	}
+	return in, nil
+}
+
+// URL is the inbox's own origin.
+func (in *Inbox) URL() string { return in.c.URL }
+
 // Bounds of requests to the inbox.
 const (
 	maxForm       = 16 << 10 // bytes of a POST
@@ -61,21 +78,22 @@ const (
 	maxGuesses    = 20 // login codes a minute that are wrong
 )
 
-func (in *Inbox) now() time.Time { return in.Service.Clock() }
+func (in *Inbox) now() time.Time { return in.holds.Now() }
 
-func (in *Inbox) secure() bool { return strings.HasPrefix(in.URL, "https://") }
+func (in *Inbox) secure() bool { return strings.HasPrefix(in.c.URL, "https://") }
 
 // LoginLink returns a new link that logs in once, within ten minutes. It is for
 // the terminal of the person, never for anything that an agent reads.
 func (in *Inbox) LoginLink() string {
-	return in.URL + "/login?code=" + in.logins.newCode(in.now())
+	return in.c.URL + "/login?code=" + in.logins.newCode(in.now())
 }
 
 // HoldURL is the page of one hold; it carries no authority.
-func (in *Inbox) HoldURL(id string) string { return in.URL + "/h/" + url.PathEscape(id) }
+func (in *Inbox) HoldURL(id string) string { return in.c.URL + "/h/" + url.PathEscape(id) }
 
-// Handler returns the pages and, for terminals, the same as JSON.
-func (in *Inbox) Handler() http.Handler {
+// Handler returns the pages and, for terminals, the same as JSON. Pages that
+// stay open end with ctx.
+func (in *Inbox) Handler(ctx context.Context) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /style.css", serve("style.css", "text/css"))
 	mux.HandleFunc("GET /login", in.loginPage)
@@ -87,7 +105,7 @@ func (in *Inbox) Handler() http.Handler {
 	mux.HandleFunc("GET /h/{id}/grant", in.page(in.grantForm))
 	mux.HandleFunc("POST /h/{id}/grant", in.page(in.give))
 	mux.HandleFunc("GET /live.js", serve("live.js", "text/javascript"))
-	mux.HandleFunc("GET /live", in.live)
+	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { in.live(w, r, ctx.Done()) })
 	mux.HandleFunc("GET /several", in.page(in.several))
 	mux.HandleFunc("POST /several", in.page(in.decideSeveral))
 	mux.HandleFunc("GET /permissions", in.page(in.permissions))
@@ -110,7 +128,7 @@ func (in *Inbox) Handler() http.Handler {
 // sends.
 func (in *Inbox) guard(next http.Handler) http.Handler {
 	host := ""
-	if u, err := url.Parse(in.URL); err == nil {
+	if u, err := url.Parse(in.c.URL); err == nil {
 		host = u.Host
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -124,7 +142,7 @@ func (in *Inbox) guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		switch {
 		case host == "" || !strings.EqualFold(r.Host, host):
-			refuse(w, r, http.StatusMisdirectedRequest, "this is the inbox of "+in.URL+"; open it by that address")
+			refuse(w, r, http.StatusMisdirectedRequest, "this is the inbox of "+in.c.URL+"; open it by that address")
 		case r.Method != http.MethodGet && r.Method != http.MethodHead && !in.sameOrigin(r):
 			refuse(w, r, http.StatusForbidden, "the request comes from another site")
 		case r.ContentLength > maxForm:
@@ -148,7 +166,7 @@ func (in *Inbox) sameOrigin(r *http.Request) bool {
 	if len(site) == 1 && site[0] != "same-origin" {
 		return false
 	}
-	if len(origin) == 1 && origin[0] != in.URL {
+	if len(origin) == 1 && origin[0] != in.c.URL {
 		return origin[0] == "null" && len(site) == 1
 	}
 	return true
@@ -175,7 +193,7 @@ func (in *Inbox) enter(w http.ResponseWriter, r *http.Request, code string) (ses
 
 // localPerson is who the local login logs in, as recognised just now.
 func (in *Inbox) localPerson(now time.Time, amr ...string) approval.Person {
-	p := approval.Person{Principal: in.Person, AMR: amr}
+	p := approval.Person{Principal: in.c.Person, AMR: amr}
 	p.Principal.AuthTime = now
 	return p
 }
@@ -184,7 +202,7 @@ func (in *Inbox) localPerson(now time.Time, amr ...string) approval.Person {
 // browser had.
 func (in *Inbox) start(w http.ResponseWriter, r *http.Request, p approval.Person, how string) (session, error) {
 	now := in.now()
-	err := in.Service.Update(r.Context(), func(tx *store.Tx) error {
+	err := in.c.Store.Update(r.Context(), func(tx *store.Tx) error {
 		return tx.Append(store.Entry{Kind: "login", Time: now, Principal: p.Name(), By: p.Name(), Note: "inbox, by " + how, Login: p.Login()})
 	})
 	if err != nil {
@@ -209,31 +227,31 @@ func (in *Inbox) guessed(now time.Time) error {
 	case n < maxGuesses:
 	case n == maxGuesses:
 		e.Note += "; more of this minute are not recorded"
-		if in.Trouble != nil {
-			in.Trouble(fmt.Errorf("inbox: somebody tries login links: %d within a minute did not work", n))
+		if in.c.Trouble != nil {
+			in.c.Trouble(fmt.Errorf("inbox: somebody tries login links: %d within a minute did not work", n))
 		}
 	default:
 		return errGuesses
 	}
-	in.Service.Note(e)
+	in.holds.Note(e)
 	return errCode
 }
 
 // look returns a hold that a person may see. One that they may not see is not
 // found, as one that never was.
 func (in *Inbox) look(r *http.Request, s session) (store.Hold, HoldView, error) {
-	h, err := in.Service.Read(r.Context(), r.PathValue("id"))
+	h, err := in.holds.Read(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return h, HoldView{}, err
 	}
-	if !in.Service.Sealed(h) {
+	if !in.holds.Sealed(h) {
 		// Whose it is cannot be told either.
-		return h, HoldView{}, in.Service.Expose(r.Context(), h.ID)
+		return h, HoldView{}, in.holds.Expose(r.Context(), h.ID)
 	}
 	own, may := in.sees(h, s)
 	h = approval.AsOf(h, in.now())
 	if !own && !may {
-		if in.OIDC != nil && in.stepUp(h, s) == stepLogin {
+		if in.c.OIDC != nil && in.stepUp(h, s) == stepLogin {
 			return h, HoldView{}, errBetterLogin
 		}
 		return h, HoldView{}, approval.ErrNotFound
@@ -244,12 +262,12 @@ func (in *Inbox) look(r *http.Request, s session) (store.Hold, HoldView, error) 
 	} else if len(h.Masked) > 0 {
 		e := approval.EntryOf(h, "reveal")
 		e.Time, e.By, e.Note = in.now(), s.person.Name(), "looked at hidden values"
-		if err := in.Service.Store.Log(e)(); err != nil {
+		if err := in.c.Store.Log(e)(); err != nil {
 			return h, HoldView{}, err
 		}
 	}
 	if v.MayDecide = may && h.State == store.Pending; v.MayDecide {
-		in.Service.Opened(s.person.Name(), h.ID)
+		in.holds.Opened(s.person.Name(), h.ID)
 	}
 	if !may {
 		v.StepUp = in.stepUp(h, s)
@@ -260,7 +278,7 @@ func (in *Inbox) look(r *http.Request, s session) (store.Hold, HoldView, error) 
 // sees says whether a hold is the person's own, and whether the policies let
 // the person decide it.
 func (in *Inbox) sees(h store.Hold, s session) (own, may bool) {
-	return h.Subject == s.person.Name(), in.Service.MayDecide(h, s.decider(), in.now()).Outcome == authz.Allow
+	return h.Subject == s.person.Name(), in.holds.MayDecide(h, s.decider(), in.now()).Outcome == authz.Allow
 }
 
 // decider is the person as their decision will have recognised them.

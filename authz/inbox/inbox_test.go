@@ -58,7 +58,7 @@ func checkHeaders(t *testing.T, name string, a answer) {
 func TestForeignRequests(t *testing.T) {
 	s := newSite(t).login()
 	h := s.open(call(alice, "k1"))
-	_, port, _ := strings.Cut(strings.TrimPrefix(s.inbox.URL, "http://"), ":")
+	_, port, _ := strings.Cut(strings.TrimPrefix(s.inbox.c.URL, "http://"), ":")
 	for name, tt := range map[string]struct {
 		headers []string
 		status  int
@@ -68,7 +68,7 @@ func TestForeignRequests(t *testing.T) {
 		"no port":               {[]string{"Host: 127.0.0.1"}, 421},
 		"another origin":        {[]string{"Origin: https://evil.example", "Sec-Fetch-Site: "}, 403},
 		"another port":          {[]string{"Origin: http://127.0.0.1:1", "Sec-Fetch-Site: same-site"}, 403},
-		"another scheme":        {[]string{"Origin: " + strings.Replace(s.inbox.URL, "http", "https", 1)}, 403},
+		"another scheme":        {[]string{"Origin: " + strings.Replace(s.inbox.c.URL, "http", "https", 1)}, 403},
 		"cross-site":            {[]string{"Sec-Fetch-Site: cross-site"}, 403},
 		"no origin, cross-site": {[]string{"Origin: ", "Sec-Fetch-Site: cross-site"}, 403},
 		"typed by the person":   {[]string{"Sec-Fetch-Site: none"}, 403},
@@ -79,13 +79,13 @@ func TestForeignRequests(t *testing.T) {
 			if a.status != tt.status {
 				t.Errorf("got %d, want %d", a.status, tt.status)
 			}
-			if got := s.stored(h.ID); got.Version != 1 {
+			if got := s.Stored(h.ID); got.Version != 1 {
 				t.Errorf("it is %s", got.State)
 			}
 		})
 	}
 	// The same with an origin spelt out is ours.
-	s.want(s.post("/h/"+h.ID, s.form(h, "approve"), "Origin: "+s.inbox.URL, "Sec-Fetch-Site: "), 303, "")
+	s.want(s.post("/h/"+h.ID, s.form(h, "approve"), "Origin: "+s.inbox.c.URL, "Sec-Fetch-Site: "), 303, "")
 }
 
 func TestToken(t *testing.T) {
@@ -106,7 +106,7 @@ func TestToken(t *testing.T) {
 				path += "?" + s.form(h, "approve").Encode()
 			}
 			s.want(s.post(path, form), 403, "not from this login")
-			if got := s.stored(h.ID); got.Version != 1 {
+			if got := s.Stored(h.ID); got.Version != 1 {
 				t.Errorf("it is %s", got.State)
 			}
 		})
@@ -116,15 +116,15 @@ func TestToken(t *testing.T) {
 func TestGetChangesNothing(t *testing.T) {
 	s := newSite(t).login()
 	h := s.open(call(alice, "k1"))
-	before := len(s.entries())
+	before := len(s.Entries())
 	q := "?" + s.form(h, "approve").Encode()
 	for _, path := range []string{"/", "/h/" + h.ID, "/logout", "/login", "/login/link", "/api/holds/" + h.ID, "/api/holds/" + h.ID + "/decision", "/api/login"} {
 		for _, method := range []string{"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"} {
 			s.send(method, path+q, "", "Sec-Fetch-Site: same-origin")
 		}
 	}
-	if got := s.stored(h.ID); got.Version != 1 || len(s.entries()) != before {
-		t.Errorf("it is %s, entries %v", got.State, s.entries())
+	if got := s.Stored(h.ID); got.Version != 1 || len(s.Entries()) != before {
+		t.Errorf("it is %s, entries %v", got.State, s.Entries())
 	}
 	s.want(s.get("/"), 200, "Delete a pet") // and still logged in
 }
@@ -137,7 +137,7 @@ func TestLargeForms(t *testing.T) {
 	s.want(s.post("/h/"+h.ID, form), 413, "too large")
 	s.want(s.send("POST", "/api/login", strings.Repeat("x", maxForm+1), "Content-Type: application/json"), 413, "too large")
 	// Without a length it ends at the limit as well.
-	req, err := http.NewRequest("POST", s.inbox.URL+"/h/"+h.ID, io.MultiReader(strings.NewReader(form.Encode())))
+	req, err := http.NewRequest("POST", s.inbox.c.URL+"/h/"+h.ID, io.MultiReader(strings.NewReader(form.Encode())))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestLargeForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if resp.StatusCode != 403 || s.stored(h.ID).Version != 1 {
+	if resp.StatusCode != 403 || s.Stored(h.ID).Version != 1 {
 		t.Errorf("a body without end: %d", resp.StatusCode)
 	}
 }
@@ -157,9 +157,9 @@ func TestLargeForms(t *testing.T) {
 func TestTrouble(t *testing.T) {
 	s := newSite(t).login()
 	var told []error
-	s.inbox.Trouble = func(err error) { told = append(told, err) }
+	s.inbox.c.Trouble = func(err error) { told = append(told, err) }
 	h := s.open(call(alice, "k1"))
-	s.sql("UPDATE holds SET fixed = 'secret damage'")
+	s.SQL("UPDATE holds SET fixed = 'secret damage'")
 	for _, a := range []answer{s.get("/"), s.get("/h/" + h.ID), s.post("/h/"+h.ID, s.form(h, "approve")), s.get("/api/holds")} {
 		s.want(a, 500, "Look at the call again")
 		if strings.Contains(a.body, "damage") {
@@ -172,7 +172,7 @@ func TestTrouble(t *testing.T) {
 }
 
 func TestHoldURL(t *testing.T) {
-	in := &Inbox{URL: "http://127.0.0.1:8421"}
+	in := &Inbox{c: Config{URL: "http://127.0.0.1:8421"}}
 	if got := in.HoldURL("hold_a/../b?c"); got != "http://127.0.0.1:8421/h/hold_a%2F..%2Fb%3Fc" {
 		t.Error(got)
 	}
@@ -183,7 +183,10 @@ func TestNoURL(t *testing.T) {
 	rec := httptest.NewRecorder()
 	r := httptest.NewRequest("GET", "/login", nil)
 	r.Host = ""
-	(&Inbox{}).Handler().ServeHTTP(rec, r)
+	if _, err := New(Config{}); err == nil {
+		t.Error("it is made")
+	}
+	(&Inbox{}).Handler(t.Context()).ServeHTTP(rec, r)
 	if rec.Code != http.StatusMisdirectedRequest {
 		t.Errorf("got %d", rec.Code)
 	}
@@ -191,10 +194,10 @@ func TestNoURL(t *testing.T) {
 
 // A header that is sent twice says two things.
 func TestTwoOrigins(t *testing.T) {
-	in := &Inbox{URL: "http://a"}
+	in := &Inbox{c: Config{URL: "http://a"}}
 	for _, name := range []string{"Origin", "Sec-Fetch-Site"} {
 		r := httptest.NewRequest("POST", "/", nil)
-		value := map[string]string{"Origin": in.URL, "Sec-Fetch-Site": "same-origin"}[name]
+		value := map[string]string{"Origin": in.c.URL, "Sec-Fetch-Site": "same-origin"}[name]
 		r.Header[name] = []string{value}
 		if !in.sameOrigin(r) {
 			t.Errorf("one %s is refused", name)

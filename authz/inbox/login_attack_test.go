@@ -13,7 +13,7 @@ import (
 func TestGuessedLinks(t *testing.T) {
 	s := newSite(t)
 	var told []error
-	s.inbox.Trouble = func(err error) { told = append(told, err) }
+	s.inbox.c.Trouble = func(err error) { told = append(told, err) }
 	code := s.code()
 	for i := range 100 {
 		status := http.StatusForbidden
@@ -30,10 +30,10 @@ func TestGuessedLinks(t *testing.T) {
 	if len(told) != 1 || !strings.Contains(told[0].Error(), "somebody tries login links") {
 		t.Errorf("told of %v", told)
 	}
-	if got := s.entries(); len(got) != maxGuesses+1 || got[0] != "denied login_refused" || got[maxGuesses] != "login User::alice" {
+	if got := s.Entries(); len(got) != maxGuesses+1 || got[0] != "denied login_refused" || got[maxGuesses] != "login User::alice" {
 		t.Errorf("entries %v", got)
 	}
-	s.pass(time.Minute)
+	s.Pass(time.Minute)
 	s.want(s.post("/login", url.Values{"code": {code}}), 403, "was used already")
 }
 

@@ -13,8 +13,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 )
@@ -38,6 +36,7 @@ type OIDCConfig struct {
 	MaxAge      time.Duration // whole seconds; 0 means any
 	// Local keeps the login by link and passkey beside this one.
 	Local bool
+	Now   func() time.Time // nil means time.Now
 }
 
 // Allowed is who may log in. Nobody, if it is empty.
@@ -82,7 +81,7 @@ var errOIDCDown = errors.New("the OpenID provider does not answer as one")
 
 // NewOIDC is for an inbox at origin. The error says what of the configuration
 // cannot be used; the provider is not asked yet.
-func NewOIDC(s *approval.Service, origin string, c OIDCConfig) (*OIDC, error) {
+func NewOIDC(origin string, c OIDCConfig) (*OIDC, error) {
 	u, err := url.Parse(c.Issuer)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
@@ -100,6 +99,9 @@ func NewOIDC(s *approval.Service, origin string, c OIDCConfig) (*OIDC, error) {
 	case slices.ContainsFunc(slices.Concat(c.ACR, c.StepUp, c.Scopes), func(s string) bool { return s == "" || strings.ContainsAny(s, " \t\r\n") }):
 		return nil, errors.New("scopes, acr_values and step_up are lists of words")
 	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	if c.Subject == "" {
 		c.Subject = "sub"
 	}
@@ -109,7 +111,7 @@ func NewOIDC(s *approval.Service, origin string, c OIDCConfig) (*OIDC, error) {
 	if c.StepUp == nil {
 		c.StepUp = c.ACR
 	}
-	return &OIDC{c: c, redirect: origin + callbackPath, now: s.Clock, asking: make(chan struct{}, 1), client: &http.Client{
+	return &OIDC{c: c, redirect: origin + callbackPath, now: c.Now, asking: make(chan struct{}, 1), client: &http.Client{
 		Timeout:       oidcTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: cutAnswers{&http.Transport{DialContext: (&net.Dialer{Timeout: oidcTimeout}).DialContext, ForceAttemptHTTP2: true,

@@ -11,12 +11,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval"
 )
 
 // Why a provider's answer lets nobody in.

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/exeat/exeat/authz/approval"
 )
 
 // A provider that is down, or none, is told of and asked again.
@@ -44,21 +42,21 @@ func TestOIDCDiscovery(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newOIDCSite(t, nil)
 			s.issuer.meta, s.issuer.serve = tt.meta, tt.serve
-			err := s.inbox.OIDC.Discover(t.Context())
+			err := s.inbox.c.OIDC.Discover(t.Context())
 			if !errors.Is(err, errOIDCDown) || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), s.issuer.URL) || len(err.Error()) > 500 {
 				t.Errorf("got %v", err)
 			}
 			b := newAgent(t)
-			a := b.get(s.inbox.URL + "/login/oidc?back=%2Factivity")
+			a := b.get(s.inbox.c.URL + "/login/oidc?back=%2Factivity")
 			if a.status != 502 || !strings.Contains(a.body, `href="/login/oidc?back=%2Factivity"`) || len(s.told) != 1 {
 				t.Errorf("%d, told %q: %s", a.status, s.told, a.body)
 			}
 			// It is not asked again at once, and then it is.
 			s.issuer.meta, s.issuer.serve = nil, nil
-			if a := b.get(s.inbox.URL + "/login/oidc"); a.status != 502 {
+			if a := b.get(s.inbox.c.URL + "/login/oidc"); a.status != 502 {
 				t.Errorf("asked again at once: %d", a.status)
 			}
-			s.pass(discoverAgain)
+			s.Pass(discoverAgain)
 			s.enter(b, "")
 		})
 	}
@@ -85,7 +83,7 @@ func TestNewOIDC(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := good
 			tt.change(&c)
-			_, err := NewOIDC(&approval.Service{}, "https://inbox.example.com", c)
+			_, err := NewOIDC("https://inbox.example.com", c)
 			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}

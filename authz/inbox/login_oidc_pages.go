@@ -11,11 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -31,7 +30,7 @@ var (
 func (in *Inbox) oidcRoutes(mux *http.ServeMux) {
 	for path, f := range map[string]http.HandlerFunc{"/login/oidc": in.oidcLogin, callbackPath: in.oidcCallback} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
-			if in.OIDC == nil {
+			if in.c.OIDC == nil {
 				in.showLogin(w, http.StatusNotFound, loginPage{})
 				return
 			}
@@ -43,7 +42,7 @@ func (in *Inbox) oidcRoutes(mux *http.ServeMux) {
 // TakesLinks reports whether people may log in by link, and sign in with a
 // passkey alone. With a provider that is off unless the operator wants both: who
 // can read the terminal would get past all that the provider asks for.
-func (in *Inbox) TakesLinks() bool { return in.OIDC == nil || in.OIDC.c.Local }
+func (in *Inbox) TakesLinks() bool { return in.c.OIDC == nil || in.c.OIDC.c.Local }
 
 // backForm are the pages that a login may lead back to. Nothing else is, so that
 // a link cannot use the login to lead elsewhere.
@@ -85,7 +84,7 @@ func (in *Inbox) oidcLogin(w http.ResponseWriter, r *http.Request) {
 		in.showLogin(w, http.StatusForbidden, loginPage{Back: back}) // another site has no business here
 		return
 	}
-	p, err := in.OIDC.provider(r.Context())
+	p, err := in.c.OIDC.provider(r.Context())
 	if err != nil {
 		in.oidcFailed(w, r, back, err)
 		return
@@ -96,8 +95,8 @@ func (in *Inbox) oidcLogin(w http.ResponseWriter, r *http.Request) {
 	}
 	in.setNamed(w, in.cookieFor("exeat_login"), browser, int(flowLife.Seconds()))
 	f := flow{browser: sumOf(browser), nonce: newToken() + newToken(), verifier: oauth2.GenerateVerifier(), back: back, again: again, begun: in.now()}
-	state := in.OIDC.flows.begin(f)
-	http.Redirect(w, r, p.oauth.AuthCodeURL(state, in.OIDC.asks(f)...), http.StatusSeeOther)
+	state := in.c.OIDC.flows.begin(f)
+	http.Redirect(w, r, p.oauth.AuthCodeURL(state, in.c.OIDC.asks(f)...), http.StatusSeeOther)
 }
 
 // asks are the parameters of a flow's authentication request.
@@ -129,14 +128,14 @@ func (in *Inbox) oidcCallback(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	browser, _ := in.flowBrowser(r)
-	f, ok := in.OIDC.flows.take(q.Get("state"), browser, in.now())
+	f, ok := in.c.OIDC.flows.take(q.Get("state"), browser, in.now())
 	if !ok {
 		in.oidcFailed(w, r, "/", errOIDCState)
 		return
 	}
 	p, err := in.oidcPerson(r, f)
 	if err == nil {
-		_, err = in.start(w, r, p, in.OIDC.c.Issuer)
+		_, err = in.start(w, r, p, in.c.OIDC.c.Issuer)
 	}
 	if err != nil {
 		in.oidcFailed(w, r, f.back, err)
@@ -148,18 +147,18 @@ func (in *Inbox) oidcCallback(w http.ResponseWriter, r *http.Request) {
 // oidcPerson is who comes back from the provider in a flow.
 func (in *Inbox) oidcPerson(r *http.Request, f flow) (approval.Person, error) {
 	q := r.URL.Query()
-	p, err := in.OIDC.provider(r.Context())
+	p, err := in.c.OIDC.provider(r.Context())
 	switch {
 	case err != nil:
 		return approval.Person{}, err
-	case q.Has("iss") && q.Get("iss") != in.OIDC.c.Issuer, p.names && !q.Has("iss"):
+	case q.Has("iss") && q.Get("iss") != in.c.OIDC.c.Issuer, p.names && !q.Has("iss"):
 		return approval.Person{}, refusedAnswer("it is not signed with the issuer's name (RFC 9207)")
 	case q.Has("error"):
 		return approval.Person{}, fmt.Errorf("%w: %s", errOIDCDenied, brief(errors.New(q.Get("error"))))
 	case q.Get("code") == "":
 		return approval.Person{}, refusedAnswer("it has no code")
 	}
-	return in.OIDC.redeem(r.Context(), p, f, q.Get("code"))
+	return in.c.OIDC.redeem(r.Context(), p, f, q.Get("code"))
 }
 
 // oidcFailed shows why nobody was logged in, and how to try again. Who is logged
@@ -167,15 +166,15 @@ func (in *Inbox) oidcPerson(r *http.Request, f flow) (approval.Person, error) {
 func (in *Inbox) oidcFailed(w http.ResponseWriter, r *http.Request, back string, err error) {
 	now := in.now()
 	if n := in.guesses.Add("oidc", now, time.Minute); n <= maxGuesses {
-		if in.Trouble != nil && !errors.Is(err, errOIDCState) {
-			in.Trouble(fmt.Errorf("inbox: %w", err))
+		if in.c.Trouble != nil && !errors.Is(err, errOIDCState) {
+			in.c.Trouble(fmt.Errorf("inbox: %w", err))
 		}
 		if !errors.Is(err, errOIDCDown) {
 			e := store.Entry{Kind: "denied", Time: now, Code: "login_refused", Note: brief(err)}
 			if n == maxGuesses {
 				e.Note += "; more of this minute are not recorded"
 			}
-			in.Service.Note(e)
+			in.holds.Note(e)
 		}
 	}
 	status, _, text := in.failure(err)
@@ -207,10 +206,10 @@ func (in *Inbox) askAgain(w http.ResponseWriter, s session, back string) {
 // unseen reports whether there may be calls of others that this person could see
 // and decide after a better login.
 func (in *Inbox) unseen(r *http.Request, s session) bool {
-	if in.OIDC == nil {
+	if in.c.OIDC == nil {
 		return false
 	}
-	holds, err := in.Service.ListHolds(r.Context(), store.HoldFilter{States: []store.State{store.Pending}, Limit: maxWaiting})
+	holds, err := in.holds.ListHolds(r.Context(), store.HoldFilter{States: []store.State{store.Pending}, Limit: maxWaiting})
 	return err == nil && slices.ContainsFunc(holds, func(h store.Hold) bool {
 		own, may := in.sees(h, s)
 		return !own && !may && in.stepUp(h, s) == stepLogin
@@ -222,14 +221,10 @@ func (in *Inbox) stepUp(h store.Hold, s session) string {
 	if h.State != store.Pending {
 		return ""
 	}
-	f, err := in.Service.Facts(h, s.decider(), true, in.now())
-	if err != nil {
-		return ""
-	}
-	switch could := in.Service.Engine.StepUp(f); {
+	switch could := in.holds.StepUp(h, s.decider()); {
 	case could.Login:
 		return stepLogin
-	case could.Passkey && in.Passkeys != nil:
+	case could.Passkey && in.passkeys != nil:
 		return stepPasskey
 	}
 	return ""

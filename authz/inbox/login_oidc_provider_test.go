@@ -14,11 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -57,14 +56,14 @@ func realProvider(t *testing.T, inbox string) (issuer string) {
 // atProvider has an inbox's people log in with the real provider, on real time.
 func (s *site) atProvider(t *testing.T, issuer string, change func(*OIDCConfig)) {
 	t.Helper()
-	s.Service.Now = nil
+	s.restart(func(c *approval.Config) { c.Now = nil })
 	c := OIDCConfig{Issuer: issuer, ClientID: "exeat", Secret: func() string { return "a secret with / and : in it, of some length" },
 		Scopes: []string{"email", "groups"}, Groups: "groups", Allowed: Allowed{Emails: []string{"alice@example.com"}}, StepUp: []string{"urn:two"}}
 	if change != nil {
 		change(&c)
 	}
 	var err error
-	if s.inbox.OIDC, err = NewOIDC(s.Service, s.inbox.URL, c); err != nil {
+	if s.inbox.c.OIDC, err = NewOIDC(s.inbox.c.URL, c); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -116,14 +115,14 @@ func TestOIDCProvider(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			issuer := realProvider(t, s.inbox.URL)
+			issuer := realProvider(t, s.inbox.c.URL)
 			s.atProvider(t, issuer, tt.change)
-			s.inbox.Trouble = func(err error) { t.Log(err) }
+			s.inbox.c.Trouble = func(err error) { t.Log(err) }
 			jar, err := cookiejar.New(nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			from := s.inbox.URL + oidcLink("/", tt.again)
+			from := s.inbox.c.URL + oidcLink("/", tt.again)
 			_, page, status := through(t, &http.Client{Jar: jar}, issuer, from, tt.form)
 			if (status == 200) != (tt.login != nil) || !strings.Contains(page, tt.want) {
 				t.Fatalf("%d %s", status, page)
@@ -140,7 +139,7 @@ func TestOIDCProvider(t *testing.T) {
 // loginEntry is what the log says of the last login; nil if there is none.
 func loginEntry(t *testing.T, s *site) (login *store.Login) {
 	t.Helper()
-	if err := s.Store.Entries(t.Context(), 0, func(e store.Entry) error {
+	if err := s.DB.Entries(t.Context(), 0, func(e store.Entry) error {
 		if e.Kind == "login" {
 			login = e.Login
 		}
@@ -155,10 +154,10 @@ func loginEntry(t *testing.T, s *site) (login *store.Login) {
 // wants it, approve it, get a passkey, and approve the next call with that.
 func TestOIDCProviderInChromium(t *testing.T) {
 	s, ctx := keyed(t, freshPerson)
-	issuer := realProvider(t, s.inbox.URL)
+	issuer := realProvider(t, s.inbox.c.URL)
 	s.atProvider(t, issuer, nil)
 	h := s.open(call(alice, "k1"))
-	hold := s.inbox.URL + "/h/" + h.ID
+	hold := s.inbox.c.URL + "/h/" + h.ID
 	enter := func(button string, factor bool) {
 		t.Helper()
 		steps := []chromedp.Action[chromedp.Void]{chromedp.Click(button), chromedp.WaitVisible("#login"), chromedp.SendKeys("#login", "alice")}
@@ -173,19 +172,19 @@ func TestOIDCProviderInChromium(t *testing.T) {
 	enter(`a.primary[href^="/login/oidc?again=1"]`, true)
 	isAt(t, ctx, hold)
 	browse(t, ctx, chromedp.Click("form.approve button"), chromedp.WaitVisible("div.outcome"))
-	got, err := approval.ApprovalOf(s.stored(h.ID))
+	got, err := approval.ApprovalOf(s.Stored(h.ID))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got.By.ID != "alice" || got.By.ACR != "urn:two" || time.Since(got.By.AuthTime) > time.Hour || strings.Join(got.AMR, " ") != "pwd otp mfa" {
 		t.Errorf("approved by %+v, %v", got.By, got.AMR)
 	}
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/passkeys"), chromedp.SendKeys("#name", "laptop"), chromedp.Click("main form button.primary"), chromedp.WaitVisible("main table"))
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/passkeys"), chromedp.SendKeys("#name", "laptop"), chromedp.Click("main form button.primary"), chromedp.WaitVisible("main table"))
 	// Who has one adds another only after signing in with it, as the same person.
 	browse(t, ctx, chromedp.Click(`form[action="/login/passkey"] button`), chromedp.WaitVisible("#name"))
 	next := s.open(call(alice, "k2"))
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+next.ID), chromedp.Click("form.approve button"), chromedp.WaitVisible("div.outcome"))
-	if got, err = approval.ApprovalOf(s.stored(next.ID)); err != nil || !got.PhishingResistant || got.By.ACR != "urn:two" {
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+next.ID), chromedp.Click("form.approve button"), chromedp.WaitVisible("div.outcome"))
+	if got, err = approval.ApprovalOf(s.Stored(next.ID)); err != nil || !got.PhishingResistant || got.By.ACR != "urn:two" {
 		t.Errorf("approved by %+v, %v", got, err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/exeat/exeat/store"
 )
 
@@ -23,14 +22,14 @@ const (
 
 // decide posts a verdict from the hold's page.
 func (s *oidcSite) decide(b *agent, h store.Hold, verdict string) *http.Response {
-	s.t.Helper()
-	m := csrfField.FindStringSubmatch(b.get(s.inbox.URL + "/h/" + h.ID).body)
+	s.T.Helper()
+	m := csrfField.FindStringSubmatch(b.get(s.inbox.c.URL + "/h/" + h.ID).body)
 	if m == nil {
-		s.t.Fatal("no form on the page")
+		s.T.Fatal("no form on the page")
 	}
-	resp, err := b.PostForm(s.inbox.URL+"/h/"+h.ID, url.Values{"csrf": {m[1]}, "digest": {h.Digest}, "verdict": {verdict}})
+	resp, err := b.PostForm(s.inbox.c.URL+"/h/"+h.ID, url.Values{"csrf": {m[1]}, "digest": {h.Digest}, "verdict": {verdict}})
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	resp.Body.Close()
 	return resp
@@ -41,21 +40,21 @@ func TestOIDCStepUp(t *testing.T) {
 	b := newAgent(t)
 	s.enter(b, "")
 	h := s.open(call(alice, "k"))
-	if a := b.get(s.inbox.URL + "/"); !strings.Contains(a.body, "you decide after signing in again") || strings.Contains(a.body, "Calls of others") {
+	if a := b.get(s.inbox.c.URL + "/"); !strings.Contains(a.body, "you decide after signing in again") || strings.Contains(a.body, "Calls of others") {
 		t.Errorf("the list: %s", a.body)
 	}
 	link := "/login/oidc?again=1&amp;back=%2Fh%2F" + h.ID
-	a := b.get(s.inbox.URL + "/h/" + h.ID)
+	a := b.get(s.inbox.c.URL + "/h/" + h.ID)
 	if a.status != 200 || !strings.Contains(a.body, `href="`+link+`"`) || strings.Contains(a.body, "Approve once") {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
-	if resp := s.decide(b, h, "approve"); resp.StatusCode != 403 || s.stored(h.ID).State != store.Pending {
+	if resp := s.decide(b, h, "approve"); resp.StatusCode != 403 || s.Stored(h.ID).State != store.Pending {
 		t.Errorf("approved as it stands: %d", resp.StatusCode)
 	}
 	for name, claims := range map[string]map[string]any{
 		"not stronger":      {"acr": "urn:two"},
 		"no acr":            {"acr": nil},
-		"not anew":          {"acr": "urn:three", "auth_time": s.clock().Add(-2 * time.Minute).Unix()},
+		"not anew":          {"acr": "urn:three", "auth_time": s.Clock().Add(-2 * time.Minute).Unix()},
 		"nobody knows when": {"acr": "urn:three", "auth_time": nil},
 	} {
 		s.issuer.claims = claims
@@ -63,7 +62,7 @@ func TestOIDCStepUp(t *testing.T) {
 		if a.status != 403 || !strings.Contains(a.body, "did not sign you in as it was asked to") || !strings.Contains(a.body, `href="/h/`+h.ID+`"`) || !strings.Contains(a.body, `href="`+link+`"`) {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
-		if a := b.get(s.inbox.URL + "/h/" + h.ID); a.status != 200 || strings.Contains(a.body, "Approve once") {
+		if a := b.get(s.inbox.c.URL + "/h/" + h.ID); a.status != 200 || strings.Contains(a.body, "Approve once") {
 			t.Errorf("%s: the page is then %d %s", name, a.status, a.body)
 		}
 	}
@@ -77,17 +76,17 @@ func TestOIDCStepUp(t *testing.T) {
 	if a := b.get(callback); a.status != 303 || a.header.Get("Location") != "/h/"+h.ID {
 		t.Fatalf("%d to %q", a.status, a.header.Get("Location"))
 	}
-	if n := len(s.inbox.logins.of("User::alice", s.clock())); n != 1 {
+	if n := len(s.inbox.logins.of("User::alice", s.Clock())); n != 1 {
 		t.Errorf("%d logins: the weaker one goes on", n)
 	}
 	// It does not stay fresh.
-	s.pass(6 * time.Minute)
+	s.Pass(6 * time.Minute)
 	if resp := s.decide(b, h, "approve"); resp.StatusCode != 403 {
 		t.Errorf("approved by a login that is not fresh any more: %d", resp.StatusCode)
 	}
 	s.issuer.claims = map[string]any{"acr": "urn:three"}
 	s.enter(b, "again=1")
-	if resp := s.decide(b, h, "approve"); resp.StatusCode != 303 || s.stored(h.ID).State != store.Approved {
+	if resp := s.decide(b, h, "approve"); resp.StatusCode != 303 || s.Stored(h.ID).State != store.Approved {
 		t.Errorf("not approved: %d", resp.StatusCode)
 	}
 }
@@ -100,16 +99,16 @@ func TestOIDCStepUpOfAnother(t *testing.T) {
 	b := newAgent(t)
 	s.issuer.claims = map[string]any{"sub": "bob"}
 	s.enter(b, "")
-	a := b.get(s.inbox.URL + "/h/" + h.ID)
+	a := b.get(s.inbox.c.URL + "/h/" + h.ID)
 	if a.status != 403 || !strings.Contains(a.body, "only after signing in again") || !strings.Contains(a.body, "again=1&amp;back=%2Fh%2F"+h.ID) || strings.Contains(a.body, "pet") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	if a := b.get(s.inbox.URL + "/"); !strings.Contains(a.body, "Calls of others wait") || !strings.Contains(a.body, "again=1&amp;back=%2F\"") || strings.Contains(a.body, "pet") {
+	if a := b.get(s.inbox.c.URL + "/"); !strings.Contains(a.body, "Calls of others wait") || !strings.Contains(a.body, "again=1&amp;back=%2F\"") || strings.Contains(a.body, "pet") {
 		t.Errorf("the list: %s", a.body)
 	}
 	s.issuer.claims["acr"] = "urn:three"
 	s.enter(b, "again=1")
-	if a := b.get(s.inbox.URL + "/h/" + h.ID); a.status != 200 || !strings.Contains(a.body, "Approve once") {
+	if a := b.get(s.inbox.c.URL + "/h/" + h.ID); a.status != 200 || !strings.Contains(a.body, "Approve once") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	own := newOIDCSite(t, nil, freshOwner)
@@ -117,10 +116,10 @@ func TestOIDCStepUpOfAnother(t *testing.T) {
 	own.issuer.claims = map[string]any{"sub": "bob"}
 	own.enter(b, "")
 	h = own.open(call(alice, "k"))
-	if a := b.get(own.inbox.URL + "/"); strings.Contains(a.body, "Calls of others") {
+	if a := b.get(own.inbox.c.URL + "/"); strings.Contains(a.body, "Calls of others") {
 		t.Errorf("the list tells of calls that are none of bob's: %s", a.body)
 	}
-	there, missing := b.get(own.inbox.URL+"/h/"+h.ID), b.get(own.inbox.URL+"/h/hold_"+strings.Repeat("a", 26))
+	there, missing := b.get(own.inbox.c.URL+"/h/"+h.ID), b.get(own.inbox.c.URL+"/h/hold_"+strings.Repeat("a", 26))
 	if there.status != 404 || there.body != missing.body {
 		t.Errorf("%d and %d:\n%s", there.status, missing.status, there.body)
 	}
@@ -130,13 +129,13 @@ func TestOIDCStepUpOfAnother(t *testing.T) {
 func TestOIDCStepUpByPasskey(t *testing.T) {
 	s := newOIDCSite(t, nil, `permit (principal, action == Action::"approve", resource) when { resource.requester == principal && context.approval.phishing_resistant };`)
 	var err error
-	if s.inbox.Passkeys, err = approval.NewPasskeys(s.Service, "http://localhost:1"); err != nil {
+	if s.inbox.passkeys, err = approval.NewPasskeys(s.Service, "http://localhost:1"); err != nil {
 		t.Fatal(err)
 	}
 	s.issuer.claims = map[string]any{"acr": "phr", "amr": []string{"hwk", "pop", "user"}}
 	b := newAgent(t)
 	s.enter(b, "")
-	a := b.get(s.inbox.URL + "/h/" + s.open(call(alice, "k")).ID)
+	a := b.get(s.inbox.c.URL + "/h/" + s.open(call(alice, "k")).ID)
 	if !strings.Contains(a.body, `href="/passkeys"`) || !strings.Contains(a.body, "only with a passkey") || strings.Contains(a.body, "again=1") {
 		t.Errorf("%d %s", a.status, a.body)
 	}

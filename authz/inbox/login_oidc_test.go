@@ -12,12 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -25,13 +24,13 @@ func TestOIDCLogin(t *testing.T) {
 	s := newOIDCSite(t, func(c *OIDCConfig) { c.ACR, c.MaxAge = []string{"urn:three", "urn:two"}, time.Hour })
 	b := newAgent(t)
 	h := s.open(call(alice, "k"))
-	page := b.get(s.inbox.URL + "/h/" + h.ID)
+	page := b.get(s.inbox.c.URL + "/h/" + h.ID)
 	link := "/login/oidc?back=%2Fh%2F" + h.ID
 	if page.status != 401 || !strings.Contains(page.body, `href="`+link+`"`) || strings.Contains(page.body, "terminal") {
 		t.Fatalf("the login page: %d\n%s", page.status, page.body)
 	}
 	callback := s.begin(b, "back=%2Fh%2F"+h.ID)
-	if got := s.issuer.asked.Get("redirect_uri"); got != s.inbox.URL+"/login/oidc/callback" {
+	if got := s.issuer.asked.Get("redirect_uri"); got != s.inbox.c.URL+"/login/oidc/callback" {
 		t.Errorf("redirect_uri %q", got)
 	}
 	for name, want := range map[string]string{"scope": "openid email", "acr_values": "urn:three urn:two", "max_age": "3600", "prompt": ""} {
@@ -42,18 +41,18 @@ func TestOIDCLogin(t *testing.T) {
 	if a := b.get(callback); a.status != 303 || a.header.Get("Location") != "/h/"+h.ID {
 		t.Fatalf("%d to %q: %s %v", a.status, a.header.Get("Location"), a.body, s.told)
 	}
-	if a := b.get(s.inbox.URL + "/h/" + h.ID); a.status != 200 || !strings.Contains(a.body, "Approve once") {
+	if a := b.get(s.inbox.c.URL + "/h/" + h.ID); a.status != 200 || !strings.Contains(a.body, "Approve once") {
 		t.Errorf("the page: %d %s", a.status, a.body)
 	}
-	if a := b.get(s.inbox.URL + "/sessions"); !strings.Contains(a.body, s.issuer.URL) {
+	if a := b.get(s.inbox.c.URL + "/sessions"); !strings.Contains(a.body, s.issuer.URL) {
 		t.Errorf("how they logged in is not shown: %s", a.body)
 	}
-	want := &store.Login{ACR: "urn:two", AMR: []string{"pwd", "otp"}, AuthTime: s.clock().Truncate(time.Second)}
+	want := &store.Login{ACR: "urn:two", AMR: []string{"pwd", "otp"}, AuthTime: s.Clock().Truncate(time.Second)}
 	if d := cmp.Diff(want, s.last("login").Login); d != "" {
 		t.Errorf("the entry (-want +got):\n%s", d)
 	}
 	// The session is the person as the provider described them.
-	who := s.inbox.logins.of("User::alice", s.clock())[0].person
+	who := s.inbox.logins.of("User::alice", s.Clock())[0].person
 	if d := cmp.Diff(authz.Principal{Type: "User", ID: "alice", Groups: []string{"keepers"}, Email: "alice@example.com", ACR: "urn:two", AuthTime: want.AuthTime}, who.Principal); d != "" || who.Strong {
 		t.Errorf("the principal (-want +got):\n%s", d)
 	}
@@ -65,13 +64,13 @@ func TestOIDCDecision(t *testing.T) {
 	b := newAgent(t)
 	s.enter(b, "")
 	h := s.open(call(alice, "k"))
-	token := csrfField.FindStringSubmatch(b.get(s.inbox.URL + "/h/" + h.ID).body)[1]
-	resp, err := b.PostForm(s.inbox.URL+"/h/"+h.ID, url.Values{"csrf": {token}, "digest": {h.Digest}, "verdict": {"approve"}})
+	token := csrfField.FindStringSubmatch(b.get(s.inbox.c.URL + "/h/" + h.ID).body)[1]
+	resp, err := b.PostForm(s.inbox.c.URL+"/h/"+h.ID, url.Values{"csrf": {token}, "digest": {h.Digest}, "verdict": {"approve"}})
 	if err != nil || resp.StatusCode != 303 {
 		t.Fatalf("%v %v", resp, err)
 	}
 	resp.Body.Close()
-	got, err := approval.ApprovalOf(s.stored(h.ID))
+	got, err := approval.ApprovalOf(s.Stored(h.ID))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +225,7 @@ func TestOIDCBelongsToItsBrowser(t *testing.T) {
 			t.Errorf("another browser's login: %d %s", a.status, a.body)
 		}
 	}
-	if list := s.inbox.logins.of("User::mallory", s.clock()); len(list) != 0 || !s.in(victim) {
+	if list := s.inbox.logins.of("User::mallory", s.Clock()); len(list) != 0 || !s.in(victim) {
 		t.Errorf("mallory has %d logins", len(list))
 	}
 	if a := victim.get(callback); !strings.Contains(a.body, "still logged in") {
@@ -258,7 +257,7 @@ func TestOIDCBelongsToItsBrowser(t *testing.T) {
 		t.Errorf("a stolen code is taken: %d", a.status)
 	}
 	late := s.begin(attacker, "")
-	s.pass(flowLife)
+	s.Pass(flowLife)
 	if a := attacker.get(late); a.status != 403 {
 		t.Errorf("too late: %d", a.status)
 	}
@@ -284,16 +283,16 @@ func TestOIDCBegins(t *testing.T) {
 			t.Errorf("one of two tabs: %d", a.status)
 		}
 	}
-	a := newAgent(t).get(s.inbox.URL+"/login/oidc", "Sec-Fetch-Site: cross-site")
+	a := newAgent(t).get(s.inbox.c.URL+"/login/oidc", "Sec-Fetch-Site: cross-site")
 	if a.status != 403 || a.header.Get("Set-Cookie") != "" {
 		t.Errorf("begun by another site: %d", a.status)
 	}
-	a = newAgent(t).get(s.inbox.URL + "/login/oidc")
+	a = newAgent(t).get(s.inbox.c.URL + "/login/oidc")
 	if got := a.header.Get("Set-Cookie"); !loginCookie.MatchString(got) {
 		t.Errorf("cookie %q", got)
 	}
 	for name, cookie := range map[string]string{"planted": "x", "twice": strings.Repeat("a", 52) + "; " + s.inbox.cookieFor("exeat_login") + "=" + strings.Repeat("b", 52)} {
-		a := newAgent(t).get(s.inbox.URL+"/login/oidc", "Cookie: "+s.inbox.cookieFor("exeat_login")+"="+cookie)
+		a := newAgent(t).get(s.inbox.c.URL+"/login/oidc", "Cookie: "+s.inbox.cookieFor("exeat_login")+"="+cookie)
 		if got := a.header.Get("Set-Cookie"); !loginCookie.MatchString(got) || strings.Contains(got, "="+cookie[:1]+";") {
 			t.Errorf("a cookie %s: %q", name, got)
 		}
@@ -319,7 +318,7 @@ func TestOIDCFlowsAreBounded(t *testing.T) {
 func TestOIDCAndTheLocalLogin(t *testing.T) {
 	s := newOIDCSite(t, nil)
 	var printed int
-	s.inbox.Announce = func(string) { printed++ }
+	s.inbox.c.Announce = func(string) { printed++ }
 	s.want(s.get("/login"), 200, "Sign in with 127.0.0.1:")
 	code := s.code()
 	if page := s.get("/login?code=" + code); strings.Contains(page.body, code) || !strings.Contains(page.body, "no login links") {
@@ -331,13 +330,13 @@ func TestOIDCAndTheLocalLogin(t *testing.T) {
 	if printed != 0 {
 		t.Error("a link was printed")
 	}
-	s.inbox.OIDC.c.Local = true
+	s.inbox.c.OIDC.c.Local = true
 	page := s.get("/login")
 	s.want(page, 200, "Sign in with 127.0.0.1:")
 	s.want(page, 200, "Look at the terminal")
 	s.want(page, 200, "such as an agent with a shell")
 	s.login()
-	if who := s.inbox.logins.of("User::alice", s.clock()); len(who) != 1 || who[0].how != "a one-time link" {
+	if who := s.inbox.logins.of("User::alice", s.Clock()); len(who) != 1 || who[0].how != "a one-time link" {
 		t.Errorf("logins %+v", who)
 	}
 }

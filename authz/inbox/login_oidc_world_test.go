@@ -184,25 +184,23 @@ type oidcSite struct {
 
 func newOIDCSite(t *testing.T, change func(*OIDCConfig), policies ...string) *oidcSite {
 	t.Helper()
-	s := &oidcSite{site: &site{world: newWorld(t, policies...)}}
-	s.issuer = newIssuer(t, s.clock)
 	srv := httptest.NewUnstartedServer(nil)
-	s.inbox = &Inbox{Service: s.Service, Person: alice, URL: "http://" + srv.Listener.Addr().String(), Trouble: func(err error) {
+	s := &oidcSite{site: siteAt(t, "http://"+srv.Listener.Addr().String(), policies...)}
+	s.issuer = newIssuer(t, s.Clock)
+	s.inbox.c.Trouble = func(err error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.told = append(s.told, err.Error())
-	}}
-	c := OIDCConfig{Issuer: s.issuer.URL, ClientID: clientID, Secret: func() string { return clientSecret }, Groups: "groups", Allowed: Allowed{Everyone: true}}
+	}
+	c := OIDCConfig{Now: s.Clock, Issuer: s.issuer.URL, ClientID: clientID, Secret: func() string { return clientSecret }, Groups: "groups", Allowed: Allowed{Everyone: true}}
 	if change != nil {
 		change(&c)
 	}
 	var err error
-	if s.inbox.OIDC, err = NewOIDC(s.Service, s.inbox.URL, c); err != nil {
+	if s.inbox.c.OIDC, err = NewOIDC(s.inbox.c.URL, c); err != nil {
 		t.Fatal(err)
 	}
-	srv.Config.Handler = s.inbox.Handler()
-	srv.Start()
-	t.Cleanup(srv.Close)
+	s.serve(srv)
 	t.Cleanup(func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -255,40 +253,40 @@ func (b *agent) get(url string, headers ...string) answer {
 // begin goes to the provider and returns the URL that it sends the browser back
 // to.
 func (s *oidcSite) begin(b *agent, query string) (callback string) {
-	s.t.Helper()
-	a := b.get(s.inbox.URL + "/login/oidc?" + query)
+	s.T.Helper()
+	a := b.get(s.inbox.c.URL + "/login/oidc?" + query)
 	to := a.header.Get("Location")
 	if a.status != 303 || !strings.HasPrefix(to, s.issuer.URL+"/authorize?") {
-		s.t.Fatalf("the login begins with %d to %q:\n%s", a.status, to, a.body)
+		s.T.Fatalf("the login begins with %d to %q:\n%s", a.status, to, a.body)
 	}
 	a = b.get(to)
 	if a.status != 302 {
-		s.t.Fatalf("the provider: %d %s", a.status, a.body)
+		s.T.Fatalf("the provider: %d %s", a.status, a.body)
 	}
 	return a.header.Get("Location")
 }
 
 // enter logs in.
 func (s *oidcSite) enter(b *agent, query string) {
-	s.t.Helper()
+	s.T.Helper()
 	if a := b.get(s.begin(b, query)); a.status != 303 {
-		s.t.Fatalf("not logged in: %d %s", a.status, a.body)
+		s.T.Fatalf("not logged in: %d %s", a.status, a.body)
 	}
 }
 
 // in reports whether a browser is logged in.
-func (s *oidcSite) in(b *agent) bool { return b.get(s.inbox.URL+"/").status == 200 }
+func (s *oidcSite) in(b *agent) bool { return b.get(s.inbox.c.URL+"/").status == 200 }
 
 // last is the last entry of a kind.
 func (s *oidcSite) last(kind string) (last store.Entry) {
-	s.t.Helper()
-	if err := s.Store.Entries(s.t.Context(), 0, func(e store.Entry) error {
+	s.T.Helper()
+	if err := s.DB.Entries(s.T.Context(), 0, func(e store.Entry) error {
 		if e.Kind == kind {
 			last = e
 		}
 		return nil
 	}); err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return last
 }

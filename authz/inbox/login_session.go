@@ -201,7 +201,7 @@ func (in *Inbox) cookieFor(name string) string {
 		return "__Host-" + name
 	}
 	// Cookies know no ports: two inboxes on one machine must not share one.
-	if _, port, ok := strings.Cut(strings.TrimPrefix(in.URL, "http://"), ":"); ok {
+	if _, port, ok := strings.Cut(strings.TrimPrefix(in.c.URL, "http://"), ":"); ok {
 		return name + "_" + port[strings.LastIndex(port, ":")+1:]
 	}
 	return name
@@ -226,7 +226,7 @@ func (in *Inbox) who(r *http.Request) (s session, secret string, ok bool) {
 	secret = cookies[0].Value
 	s, ok = in.logins.find(secret, in.now(), r.URL.Query().Get("auto") == "")
 	if ok {
-		has, err := in.Service.HasPasskey(r.Context(), s.person.Name())
+		has, err := in.holds.HasPasskey(r.Context(), s.person.Name())
 		s.signs = err == nil && has // Decide looks again
 	}
 	return s, secret, ok

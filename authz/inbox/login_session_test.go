@@ -14,7 +14,7 @@ var loginID = regexp.MustCompile(`/sessions/(login_[a-z2-7]{26})/revoke`)
 
 // loginsOn lists the logins that the page shows, the last used first.
 func (s *site) loginsOn() (ids []string) {
-	s.t.Helper()
+	s.T.Helper()
 	for _, m := range loginID.FindAllStringSubmatch(s.get("/sessions").body, -1) {
 		ids = append(ids, m[1])
 	}
@@ -24,7 +24,7 @@ func (s *site) loginsOn() (ids []string) {
 func TestSessionsPage(t *testing.T) {
 	s := newSite(t).login()
 	first, firstCSRF := s.cookie, s.csrf
-	s.pass(idleEnd / 2)
+	s.Pass(idleEnd / 2)
 	s.cookie = ""
 	a := s.post("/login", url.Values{"code": {s.code()}}, "User-Agent: \"><script src=/pwned></script>\u202egnp.exe"+strings.Repeat("x", 300))
 	s.cookie, _, _ = strings.Cut(a.header.Get("Set-Cookie"), ";")
@@ -32,7 +32,7 @@ func TestSessionsPage(t *testing.T) {
 
 	page := s.get("/sessions")
 	s.want(page, 200, "This login")
-	for _, want := range []string{"Another login", "a one-time link", "⟨U+202E⟩", stamp(s.clock()), "Go-http-client/1.1"} {
+	for _, want := range []string{"Another login", "a one-time link", "⟨U+202E⟩", stamp(s.Clock()), "Go-http-client/1.1"} {
 		if !strings.Contains(html.UnescapeString(page.body), want) {
 			t.Errorf("the page does not say %q:\n%s", want, page.body)
 		}
@@ -58,7 +58,7 @@ func TestSessionsPage(t *testing.T) {
 	s.want(s.get("/"), 200, "")
 	s.want(s.post("/sessions/"+mine+"/revoke", token), 303, "")
 	s.want(s.get("/"), 401, "Log in")
-	if got := strings.Join(s.entries(), ", "); got != "login User::alice, login User::alice, logout User::alice, logout User::alice" {
+	if got := strings.Join(s.Entries(), ", "); got != "login User::alice, login User::alice, logout User::alice, logout User::alice" {
 		t.Errorf("entries: %s", got)
 	}
 }
@@ -72,7 +72,7 @@ func TestRevokeOtherSessions(t *testing.T) {
 		cookies = append(cookies, s.cookie)
 	}
 	// Somebody else's login is not there to see, and not to be ended.
-	theirs, x := s.inbox.logins.begin(session{person: approval.Person{Principal: bob}}, s.clock())
+	theirs, x := s.inbox.logins.begin(session{person: approval.Person{Principal: bob}}, s.Clock())
 	token := url.Values{"csrf": {s.csrf}}
 	s.want(s.post("/sessions/"+x.id+"/revoke", token), 404, "no such login")
 	if ids := s.loginsOn(); len(ids) != 3 {
@@ -88,7 +88,7 @@ func TestRevokeOtherSessions(t *testing.T) {
 			t.Errorf("login %d: %d, want %d", i, a.status, want)
 		}
 	}
-	if _, ok := s.inbox.logins.find(theirs, s.clock(), true); !ok {
+	if _, ok := s.inbox.logins.find(theirs, s.Clock(), true); !ok {
 		t.Error("another person was logged out")
 	}
 }

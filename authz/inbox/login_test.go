@@ -9,11 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval"
 )
 
 func TestLogin(t *testing.T) {
@@ -43,25 +42,28 @@ func TestLogin(t *testing.T) {
 		t.Error("the page repeats what is no code")
 	}
 	late := s.code()
-	s.pass(codeLife)
+	s.Pass(codeLife)
 	s.want(s.post("/login", url.Values{"code": {late}}), 403, "older than 10 minutes")
 	s.login()
 	s.want(s.get("/"), 200, "Nothing waits for you")
 	refused := "denied login_refused"
 	want := []string{refused, refused, refused, refused, refused, "login User::alice", refused, refused, "login User::alice"}
-	if d := cmp.Diff(want, s.entries()); d != "" {
+	if d := cmp.Diff(want, s.Entries()); d != "" {
 		t.Errorf("entries (-want +got):\n%s", d)
 	}
 }
 
 func TestLoginOnHTTPS(t *testing.T) {
 	w := newWorld(t)
-	in := &Inbox{Service: w.Service, Person: alice, URL: "https://inbox.example.com"}
-	r := httptest.NewRequest("POST", "https://inbox.example.com/login", strings.NewReader(url.Values{"code": {in.logins.newCode(w.at)}}.Encode()))
+	in, err := New(Config{Holds: w.Service, Store: w.DB, Person: alice, URL: "https://inbox.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("POST", "https://inbox.example.com/login", strings.NewReader(url.Values{"code": {in.logins.newCode(w.Clock())}}.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Origin", "https://inbox.example.com")
 	rec := httptest.NewRecorder()
-	in.Handler().ServeHTTP(rec, r)
+	in.Handler(t.Context()).ServeHTTP(rec, r)
 	if got := rec.Header().Get("Set-Cookie"); !regexp.MustCompile(`^__Host-exeat_inbox=[a-z2-7]{52}; Path=/; Max-Age=28800; HttpOnly; Secure; SameSite=Lax$`).MatchString(got) {
 		t.Errorf("cookie %q, status %d", got, rec.Code)
 	}
@@ -73,22 +75,22 @@ func TestSessionEnds(t *testing.T) {
 		use    func(*site)
 		status int
 	}{
-		{"idle", func(s *site) { s.pass(idleEnd) }, 401},
+		{"idle", func(s *site) { s.Pass(idleEnd) }, 401},
 		{"in use", func(s *site) {
 			for range 4 {
-				s.pass(idleEnd - time.Second)
+				s.Pass(idleEnd - time.Second)
 				s.get("/")
 			}
 		}, 200},
 		{"a page that reloads itself is no use", func(s *site) {
 			for range 4 {
-				s.pass(idleEnd / 4)
+				s.Pass(idleEnd / 4)
 				s.get("/?auto=1")
 			}
 		}, 401},
 		{"absolute", func(s *site) {
 			for range 32 {
-				s.pass(absoluteEnd / 32)
+				s.Pass(absoluteEnd / 32)
 				s.get("/")
 			}
 		}, 401},
@@ -96,7 +98,7 @@ func TestSessionEnds(t *testing.T) {
 			a := s.post("/logout", url.Values{"csrf": {s.csrf}})
 			s.want(a, 303, "")
 			if got := a.header.Get("Set-Cookie"); !strings.Contains(got, "Max-Age=0") {
-				s.t.Errorf("cookie %q", got)
+				s.T.Errorf("cookie %q", got)
 			}
 		}, 401},
 		{"logout by another site", func(s *site) { s.want(s.post("/logout", nil), 403, "not from this login") }, 200},
@@ -149,7 +151,7 @@ func TestNewLink(t *testing.T) {
 	s := newSite(t)
 	s.want(s.post("/login/link", nil), 404, "Look at the terminal")
 	var links []string
-	s.inbox.Announce = func(link string) { links = append(links, link) }
+	s.inbox.c.Announce = func(link string) { links = append(links, link) }
 	s.want(s.get("/login"), 200, "Print a new link")
 	for range 3 {
 		a := s.post("/login/link", nil)
@@ -160,7 +162,7 @@ func TestNewLink(t *testing.T) {
 			}
 		}
 	}
-	s.pass(announceEvery)
+	s.Pass(announceEvery)
 	s.post("/login/link", nil)
 	s.want(s.post("/login/link", nil, "Sec-Fetch-Site: cross-site"), 403, "another site")
 	if len(links) != 2 {

@@ -12,12 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -31,7 +30,7 @@ type inboxPage struct {
 // showcase brings every page of the inbox into every state that it has.
 func showcase(s *site) (pages []inboxPage) {
 	w := s.world
-	w.MaxOpen = 1000
+	s.restart(func(c *approval.Config) { c.MaxOpen = 1000 })
 	person := approval.Person{Principal: alice, AMR: []string{"otp"}}
 	made := func(agent, tool, effect, method, path, summary, args, body, before string) store.Hold {
 		h := callOf(alice, agent, "9f2c", tool, len(pages))
@@ -42,9 +41,9 @@ func showcase(s *site) (pages []inboxPage) {
 			h.Request.ContentType, h.Request.Body = "application/json", []byte(body)
 		}
 		if before != "" {
-			h.Before = &store.Before{At: w.clock(), Tool: "get_pet", Status: 200, Digest: "d", Value: json.RawMessage(before), Checked: true, Size: len(before)}
+			h.Before = &store.Before{At: w.Clock(), Tool: "get_pet", Status: 200, Digest: "d", Value: json.RawMessage(before), Checked: true, Size: len(before)}
 		}
-		w.pass(37 * time.Second)
+		w.Pass(37 * time.Second)
 		return w.open(h)
 	}
 	const mia = `{"id":42,"name":"Mia","species":"cat","status":"available","fee":60,"tags":["shy","indoor"],"note":"Came in with a bad paw; it has healed."}`
@@ -59,8 +58,8 @@ func showcase(s *site) (pages []inboxPage) {
 	}
 	claim := func(h store.Hold) store.Hold { w.approve(h); return w.claim() }
 	finish := func(h store.Hold, e approval.Event) {
-		if _, err := w.Finish(w.t.Context(), h, e, approval.EntryOf(h, "outcome")); err != nil {
-			w.t.Fatal(err)
+		if _, err := w.Finish(w.T.Context(), h, e, approval.EntryOf(h, "outcome")); err != nil {
+			w.T.Fatal(err)
 		}
 	}
 	settle("done", 1, func(h store.Hold) {
@@ -71,38 +70,38 @@ func showcase(s *site) (pages []inboxPage) {
 	})
 	settle("unknown", 3, func(h store.Hold) { finish(claim(h), approval.Lose{Result: []byte(`{}`)}) })
 	settle("denied", 4, func(h store.Hold) {
-		if _, err := w.Decide(w.t.Context(), person, h.ID, approval.Verdict{Digest: h.Digest, Reason: "Mia stays until the vet has seen her."}); err != nil {
-			w.t.Fatal(err)
+		if _, err := w.Decide(w.T.Context(), person, h.ID, approval.Verdict{Digest: h.Digest, Reason: "Mia stays until the vet has seen her."}); err != nil {
+			w.T.Fatal(err)
 		}
 	})
 	settle("withdrawn", 5, func(h store.Hold) {
-		if _, err := w.Cancel(w.t.Context(), h.Subject, h.ID); err != nil {
-			w.t.Fatal(err)
+		if _, err := w.Cancel(w.T.Context(), h.Subject, h.ID); err != nil {
+			w.T.Fatal(err)
 		}
 	})
-	w.TTL = time.Minute
+	s.restart(func(c *approval.Config) { c.TTL = time.Minute })
 	late := remove(6)
-	w.TTL = 0
-	w.pass(2 * time.Minute)
+	s.restart(func(c *approval.Config) { c.TTL = 0 })
+	w.Pass(2 * time.Minute)
 	add("hold-expired", "/h/"+late.ID, false)
 	given := remove(7)
-	grant, err := w.Give(w.t.Context(), person, given.ID, narrow(given))
+	grant, err := w.Give(w.T.Context(), person, given.ID, narrow(given))
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	if err := w.use(grant); err == nil {
-		w.t.Log("the grant is for another call")
+		w.T.Log("the grant is for another call")
 	}
 	add("hold-approved", "/h/"+given.ID, false)
 	blocked := made("cursor", "search_pets", "write", "POST", "/search", "Search the pets", `{"body":{"text":"a"}}`, `{"text":"a"}`, "")
 	offer := narrow(blocked)
 	offer.Kind, offer.Reason = approval.KindDenial, "Use list_pets."
-	if _, err := w.Give(w.t.Context(), person, blocked.ID, offer); err != nil {
-		w.t.Fatal(err)
+	if _, err := w.Give(w.T.Context(), person, blocked.ID, offer); err != nil {
+		w.T.Fatal(err)
 	}
 	made("helper", "delete_pet", "delete", "DELETE", "/pets/9", "Delete a pet", `{"petId":9}`, "", "")
-	if err := w.Stop(w.t.Context(), person, "helper"); err != nil {
-		w.t.Fatal(err)
+	if err := w.Stop(w.T.Context(), person, "helper"); err != nil {
+		w.T.Fatal(err)
 	}
 	change := made("claude-desktop", "update_pet", "write", "PUT", "/pets/42", "Replace a pet", `{"petId":42,"body":{"name":"Mia","species":"cat","status":"adopted","fee":0}}`,
 		`{"name":"Mia","species":"cat","status":"adopted","fee":0}`, mia)
@@ -164,22 +163,22 @@ func emulate(width, height int64, dark bool) chromedp.Action[chromedp.Void] {
 // visit opens a page of the showcase as its person.
 func visit(t *testing.T, s *site, ctx context.Context, p inboxPage) {
 	t.Helper()
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+p.path), chromedp.WaitReady("main"))
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+p.path), chromedp.WaitReady("main"))
 }
 
 // everyPage calls f for each page, first of somebody who is logged in.
 func everyPage(t *testing.T, f func(s *site, ctx context.Context, p inboxPage)) {
 	s, ctx := keyed(t)
-	s.pass(-time.Hour) // what is shown happened before the login
+	s.Pass(-time.Hour) // what is shown happened before the login
 	pages := showcase(s)
-	s.pass(10 * time.Second)
+	s.Pass(10 * time.Second)
 	browse(t, ctx, chromedp.Navigate(s.inbox.LoginLink()), chromedp.Click(`form[action="/login"] button`), chromedp.WaitVisible(`form[action="/logout"]`))
 	for _, p := range pages {
 		if !p.out {
 			f(s, ctx, p)
 		}
 	}
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/"), chromedp.Click(`form[action="/logout"] button`), chromedp.WaitNotPresent(`form[action="/logout"]`))
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/"), chromedp.Click(`form[action="/logout"] button`), chromedp.WaitNotPresent(`form[action="/logout"]`))
 	for _, p := range pages {
 		if p.out {
 			f(s, ctx, p)

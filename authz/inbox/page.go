@@ -83,8 +83,8 @@ func (in *Inbox) failure(err error) (status int, code, text string) {
 			return f.status, f.code, f.text
 		}
 	}
-	if in.Trouble != nil && !errors.Is(err, context.Canceled) { // who asked has gone
-		in.Trouble(fmt.Errorf("inbox: %w", err))
+	if in.c.Trouble != nil && !errors.Is(err, context.Canceled) { // who asked has gone
+		in.c.Trouble(fmt.Errorf("inbox: %w", err))
 	}
 	return http.StatusInternalServerError, "internal", "The inbox could not do that, or cannot tell whether it did. Look at the call again: it shows what is decided."
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/exeat/exeat/store"
 )
 
@@ -90,7 +89,7 @@ func (in *Inbox) calls(r *http.Request, s session, since time.Time) (calls []*to
 	byTxn := map[string]*told{}
 	n := 0
 	first := time.Time{}
-	err = in.Service.Store.Newest(r.Context(), approval.ActivityEntries, func(e store.Entry) error {
+	err = in.c.Store.Newest(r.Context(), approval.ActivityEntries, func(e store.Entry) error {
 		if n++; n == 1 {
 			first = e.Time
 		}
@@ -168,7 +167,7 @@ func (in *Inbox) activity(w http.ResponseWriter, r *http.Request, s session) err
 		return err
 	}
 	p.Whole = whole
-	if p.Habits, err = in.Service.Habits(r.Context(), s.person.Name(), now); err != nil {
+	if p.Habits, err = in.holds.Habits(r.Context(), s.person.Name(), now); err != nil {
 		return err
 	}
 	p.fill(all, since)
@@ -249,7 +248,7 @@ type chainPage struct {
 func (in *Inbox) chain(w http.ResponseWriter, r *http.Request, s session) error {
 	p := chainPage{frame: framed("A call", s)}
 	mine := false
-	err := in.Service.Store.Chain(r.Context(), r.PathValue("txn"), func(e store.Entry) error {
+	err := in.c.Store.Chain(r.Context(), r.PathValue("txn"), func(e store.Entry) error {
 		p.Call.add(e)
 		p.Hold = cmp.Or(p.Hold, e.Hold)
 		mine = mine || ours(e, s)

@@ -10,17 +10,16 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/exeat/exeat/store"
 )
 
 // record writes entries as calls leave them.
 func (w *world) record(entries ...store.Entry) {
-	w.t.Helper()
-	err := w.Store.Update(w.t.Context(), func(tx *store.Tx) error {
+	w.T.Helper()
+	err := w.DB.Update(w.T.Context(), func(tx *store.Tx) error {
 		for _, e := range entries {
 			if e.Time.IsZero() {
-				e.Time = w.clock()
+				e.Time = w.Clock()
 			}
 			if err := tx.Append(e); err != nil {
 				return err
@@ -29,7 +28,7 @@ func (w *world) record(entries ...store.Entry) {
 		return nil
 	})
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 }
 
@@ -47,7 +46,7 @@ func TestActivity(t *testing.T) {
 	status := func(n int) func(*store.Entry) { return func(e *store.Entry) { e.Status = n } }
 	allow := func(e *store.Entry) { e.Decision = "allow" }
 	s.record(entry("txn_old", "call", "User::alice", "list_pets", allow))
-	s.pass(2 * time.Hour)
+	s.Pass(2 * time.Hour)
 	s.login()
 	s.record(
 		entry("txn_read", "call", "User::alice", "get_pet", allow), entry("txn_read", "outcome", "User::alice", "get_pet", status(200)),

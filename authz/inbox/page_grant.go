@@ -10,7 +10,6 @@ import (
 
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/plaintext"
-
 	"github.com/exeat/exeat/store"
 )
 
@@ -115,7 +114,7 @@ func (in *Inbox) grantForm(w http.ResponseWriter, r *http.Request, s session) er
 	longest := approval.DenialMax
 	switch p.Kind {
 	case approval.KindGrant:
-		if longest, err = in.Service.Longest(h, in.now()); err != nil {
+		if longest, err = in.holds.Longest(h, in.now()); err != nil {
 			return err
 		}
 	case approval.KindDenial:
@@ -141,7 +140,7 @@ func (in *Inbox) confirmGrant(w http.ResponseWriter, r *http.Request, s session,
 	if err != nil {
 		return err
 	}
-	rule, err := in.Service.Draft(h, s.decider(), o)
+	rule, err := in.holds.Draft(h, s.decider(), o)
 	if err != nil {
 		return err
 	}
@@ -152,7 +151,7 @@ func (in *Inbox) confirmGrant(w http.ResponseWriter, r *http.Request, s session,
 			p.Form = append(p.Form, choice{name, v})
 		}
 	}
-	if p.Hits, p.Of, err = in.Service.WouldCover(r.Context(), h, rule); err != nil {
+	if p.Hits, p.Of, err = in.holds.WouldCover(r.Context(), h, rule); err != nil {
 		return err
 	}
 	if p.Kind == approval.KindGrant {
@@ -180,7 +179,7 @@ func (in *Inbox) give(w http.ResponseWriter, r *http.Request, s session) error {
 	if o.Signed, err = in.signed(r, ""); err != nil {
 		return err
 	}
-	if _, err := in.Service.Give(r.Context(), s.person, h.ID, o); err != nil {
+	if _, err := in.holds.Give(r.Context(), s.person, h.ID, o); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/h/"+h.ID, http.StatusSeeOther)

@@ -72,13 +72,13 @@ func (in *Inbox) tired(r *http.Request, s session) (string, error) {
 	if s.signs {
 		return "", nil
 	}
-	return in.Service.Tired(r.Context(), s.person.Name())
+	return in.holds.Tired(r.Context(), s.person.Name())
 }
 
 // holdPage is a hold as its page shows it, but for what is asked of the person.
 func (in *Inbox) holdPage(v HoldView, s session) holdPage {
 	p := holdPage{frame: framed("A held call", s), row: row{v, plaintext.Left(v.Expires, in.now())},
-		Arguments: arguments(v.Args), Within: plaintext.Duration(in.Service.ApprovalLife())}
+		Arguments: arguments(v.Args), Within: plaintext.Duration(in.holds.ApprovalLife())}
 	p.spell()
 	return p
 }
@@ -93,7 +93,7 @@ func (in *Inbox) hold(w http.ResponseWriter, r *http.Request, s session) error {
 		return err
 	}
 	if v.MayDecide {
-		_, err := in.Service.Longest(h, in.now())
+		_, err := in.holds.Longest(h, in.now())
 		v.MayGrant = err == nil
 	}
 	return in.showHold(w, r, http.StatusOK, s, v, "")
@@ -102,7 +102,7 @@ func (in *Inbox) hold(w http.ResponseWriter, r *http.Request, s session) error {
 func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s session, v HoldView, problem string) error {
 	p := in.holdPage(v, s)
 	p.Error = problem
-	if in.OIDC != nil && v.StepUp == stepLogin {
+	if in.c.OIDC != nil && v.StepUp == stepLogin {
 		p.Again = oidcLink("/h/"+v.ID, true)
 	}
 	if v.State == "approved" || v.State == "sending" {
@@ -159,7 +159,7 @@ func reasonOf(form url.Values) string {
 // from the answer that it is there, but the attempt is recorded.
 func (in *Inbox) verdict(r *http.Request, s session, v approval.Verdict) error {
 	_, _, hidden := in.look(r, s)
-	_, err := in.Service.Decide(r.Context(), s.person, r.PathValue("id"), v)
+	_, err := in.holds.Decide(r.Context(), s.person, r.PathValue("id"), v)
 	if err != nil && hidden != nil {
 		return hidden
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/plaintext"
-
 	"github.com/exeat/exeat/store"
 )
 
@@ -26,7 +25,7 @@ const (
 // after them those that were found to be changed behind exeat's back: of these
 // nothing but the handle is worth showing.
 func (in *Inbox) waiting(r *http.Request, s session) ([]HoldView, error) {
-	holds, err := in.Service.ListHolds(r.Context(), store.HoldFilter{States: []store.State{store.Pending}, Limit: maxWaiting})
+	holds, err := in.holds.ListHolds(r.Context(), store.HoldFilter{States: []store.State{store.Pending}, Limit: maxWaiting})
 	views := []HoldView{}
 	for _, h := range holds {
 		if own, may := in.sees(h, s); own || may {
@@ -42,7 +41,7 @@ func (in *Inbox) waiting(r *http.Request, s session) ([]HoldView, error) {
 }
 
 func (in *Inbox) alarming() (views []HoldView) {
-	for _, a := range in.Service.Alarms() {
+	for _, a := range in.holds.Alarms() {
 		views = append(views, HoldView{ID: a.ID, State: approval.Tampered, Summary: tamperedText, Expires: a.At})
 	}
 	return views

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -31,7 +32,7 @@ func TestWaitingIsGroupedAndFolded(t *testing.T) {
 		callOf(alice, "claude", "a", "delete_pet", 1), callOf(alice, "cursor", "b", "delete_pet", 2), callOf(alice, "claude", "a", "add_pet", 3),
 		callOf(alice, "claude", "a", "delete_pet", 4), callOf(alice, "claude", "c", "delete_pet", 5), callOf(alice, "claude", "a", "delete_pet", 6),
 	} {
-		s.pass(time.Duration(i) * time.Millisecond)
+		s.Pass(time.Duration(i) * time.Millisecond)
 		s.open(h)
 	}
 	body := s.get("/").body
@@ -49,12 +50,12 @@ func TestWaitingIsGroupedAndFolded(t *testing.T) {
 // nothing, and following the links shows every line once.
 func TestWaitingPages(t *testing.T) {
 	s := newSite(t)
-	s.MaxOpen = 1000
+	s.restart(func(c *approval.Config) { c.MaxOpen = 1000 })
 	s.login()
 	var all []store.Hold
 	add := func(n int) {
 		for range n {
-			s.pass(time.Millisecond)
+			s.Pass(time.Millisecond)
 			all = append(all, s.open(callOf(alice, fmt.Sprintf("agent%d", len(all)), "a", "delete_pet", len(all))))
 		}
 	}
@@ -104,7 +105,7 @@ func TestWaitingPages(t *testing.T) {
 // Nobody learns how many calls of others wait.
 func TestWaitingCountsWhatOneMaySee(t *testing.T) {
 	s := newSite(t)
-	s.MaxOpen = 1000
+	s.restart(func(c *approval.Config) { c.MaxOpen = 1000 })
 	s.login()
 	for i := range 2 * perPage {
 		s.open(callOf(bob, fmt.Sprintf("agent%d", i), "a", "delete_pet", i))
@@ -124,7 +125,7 @@ func BenchmarkWaiting(b *testing.B) {
 	s := newSite(b, `permit (principal, action in Action::"read", resource);
 permit (principal, action, resource) when { context has approval };
 permit (principal, action == Action::"approve", resource);`)
-	s.MaxOpen = 1000
+	s.restart(func(c *approval.Config) { c.MaxOpen = 1000 })
 	s.login()
 	body := []byte(strings.Repeat("x", 100_000))
 	for i := range 1000 {

@@ -63,7 +63,7 @@ type liveNow struct {
 
 // live tells a page of changes as server-sent events (HTML Living Standard §9.2),
 // until the login ends. It does not keep the login alive.
-func (in *Inbox) live(w http.ResponseWriter, r *http.Request) {
+func (in *Inbox) live(w http.ResponseWriter, r *http.Request, done <-chan struct{}) {
 	s, secret, ok := in.who(r)
 	if !ok {
 		http.Error(w, errLogin.Error(), http.StatusUnauthorized)
@@ -81,7 +81,7 @@ func (in *Inbox) live(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer in.streams.remove(person)
-	changed, stop := in.Service.Store.Watch()
+	changed, stop := in.c.Store.Watch()
 	defer stop()
 	w.Header().Set("Content-Type", "text/event-stream")
 	rc := http.NewResponseController(w)
@@ -111,7 +111,7 @@ func (in *Inbox) live(w http.ResponseWriter, r *http.Request) {
 		case <-beat.C:
 		case <-r.Context().Done():
 			return
-		case <-in.Done:
+		case <-done:
 			return
 		}
 		s, ok := in.logins.find(secret, in.now(), false)
@@ -132,7 +132,7 @@ func (in *Inbox) live(w http.ResponseWriter, r *http.Request) {
 		case <-time.After(rest):
 		case <-r.Context().Done():
 			return
-		case <-in.Done:
+		case <-done:
 			return
 		}
 	}
@@ -152,14 +152,14 @@ func (in *Inbox) standsNow(r *http.Request, s session, hold string) (liveNow, er
 		views, err := in.waiting(r, s)
 		return liveNow{Calls: len(views), Key: listKey(views)}, err
 	}
-	h, err := in.Service.Read(r.Context(), hold)
+	h, err := in.holds.Read(r.Context(), hold)
 	if err != nil {
 		return liveNow{}, err
 	}
 	if own, may := in.sees(h, s); !own && !may {
 		return liveNow{}, approval.ErrNotFound
 	}
-	if !in.Service.Sealed(h) {
+	if !in.holds.Sealed(h) {
 		return liveNow{State: approval.Tampered}, nil
 	}
 	return liveNow{State: string(approval.AsOf(h, in.now()).State)}, nil

@@ -2,8 +2,10 @@ package inbox
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -21,18 +23,18 @@ type stream struct {
 }
 
 func (s *site) stream(path string) (*stream, int) {
-	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), "GET", s.inbox.URL+path, nil)
+	s.T.Helper()
+	req, err := http.NewRequestWithContext(s.T.Context(), "GET", s.inbox.c.URL+path, nil)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	req.Header.Set("Cookie", s.cookie)
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
-	out := &stream{t: s.t.(*testing.T), lines: make(chan string, 100), close: resp.Body.Close}
-	s.t.Cleanup(func() { resp.Body.Close() })
+	out := &stream{t: s.T.(*testing.T), lines: make(chan string, 100), close: resp.Body.Close}
+	s.T.Cleanup(func() { resp.Body.Close() })
 	go func() {
 		defer close(out.lines)
 		for in := bufio.NewScanner(resp.Body); in.Scan(); {
@@ -89,7 +91,7 @@ func TestLive(t *testing.T) {
 		t.Errorf("after the decision: %+v", now)
 	}
 	// It ends with the login, which it does not prolong.
-	s.pass(idleEnd)
+	s.Pass(idleEnd)
 	s.open(call(bob, "late"))
 	for _, stream := range []*stream{list, one} {
 		if now, ok := stream.next(); ok {
@@ -103,9 +105,12 @@ func TestLive(t *testing.T) {
 
 // Pages that stay open leave room for others, and end with the process.
 func TestLiveIsBounded(t *testing.T) {
-	s := newSite(t)
-	done := make(chan struct{})
-	s.inbox.Done = done
+	srv := httptest.NewUnstartedServer(nil)
+	s := siteAt(t, "http://"+srv.Listener.Addr().String())
+	ctx, end := context.WithCancel(t.Context())
+	srv.Config.Handler = s.inbox.Handler(ctx)
+	srv.Start()
+	t.Cleanup(srv.Close)
 	s.login()
 	var open []*stream
 	for range maxLivePerson {
@@ -118,7 +123,7 @@ func TestLiveIsBounded(t *testing.T) {
 	if _, status := s.stream("/live?auto=1"); status != http.StatusTooManyRequests {
 		t.Errorf("one more: %d", status)
 	}
-	close(done)
+	end()
 	for _, one := range open {
 		if _, ok := one.next(); ok {
 			t.Error("it goes on")
@@ -133,12 +138,12 @@ func TestLiveInChromium(t *testing.T) {
 	s.inbox.streams.rest = time.Millisecond
 	h := s.open(call(alice, "k"))
 	browse(t, ctx, chromedp.Navigate(s.inbox.LoginLink()), chromedp.Click(`form[action="/login"] button`), chromedp.WaitVisible(`.holds`),
-		chromedp.Navigate(s.inbox.URL+"/h/"+h.ID), chromedp.WaitEnabled(`form.deny button`))
+		chromedp.Navigate(s.inbox.c.URL+"/h/"+h.ID), chromedp.WaitEnabled(`form.deny button`))
 	if _, err := s.Cancel(t.Context(), h.Subject, h.ID); err != nil {
 		t.Fatal(err)
 	}
 	browse(t, ctx, chromedp.WaitVisible(`[data-live]`), chromedp.WaitVisible(`form.approve button:disabled`), chromedp.WaitVisible(`form.deny button:disabled`),
-		chromedp.Navigate(s.inbox.URL+"/"), chromedp.WaitVisible(`//h1[text()="Nothing waits for you"]`))
+		chromedp.Navigate(s.inbox.c.URL+"/"), chromedp.WaitVisible(`//h1[text()="Nothing waits for you"]`))
 	s.open(call(alice, "another"))
 	browse(t, ctx, chromedp.WaitVisible(`.holds`))
 }

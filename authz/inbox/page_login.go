@@ -24,16 +24,16 @@ type loginPage struct {
 }
 
 func (in *Inbox) showLogin(w http.ResponseWriter, status int, p loginPage) {
-	p.Title, p.Local, p.Announce = "Log in", in.TakesLinks(), in.Announce != nil
-	if in.OIDC != nil {
-		p.Provider, p.Link = in.OIDC.host(), oidcLink(p.Back, p.Again)
+	p.Title, p.Local, p.Announce = "Log in", in.TakesLinks(), in.c.Announce != nil
+	if in.c.OIDC != nil {
+		p.Provider, p.Link = in.c.OIDC.host(), oidcLink(p.Back, p.Again)
 	}
 	if p.Local {
-		has, err := in.Service.HasPasskey(context.Background(), approval.Person{Principal: in.Person}.Name())
+		has, err := in.holds.HasPasskey(context.Background(), approval.Person{Principal: in.c.Person}.Name())
 		p.Keyless = err != nil || !has
 	}
-	if p.Local && in.Passkeys != nil {
-		if o, err := in.Passkeys.BeginSignIn(); err == nil {
+	if p.Local && in.passkeys != nil {
+		if o, err := in.passkeys.BeginSignIn(); err == nil {
 			p.Passkey = options(o.Response)
 			scripted(w)
 		}
@@ -71,7 +71,7 @@ func (in *Inbox) login(w http.ResponseWriter, r *http.Request) {
 
 // newLink prints a link in the terminal; who asks learns nothing of it.
 func (in *Inbox) newLink(w http.ResponseWriter, r *http.Request) {
-	if in.Announce == nil || !in.TakesLinks() {
+	if in.c.Announce == nil || !in.TakesLinks() {
 		in.showLogin(w, http.StatusNotFound, loginPage{})
 		return
 	}
@@ -83,7 +83,7 @@ func (in *Inbox) newLink(w http.ResponseWriter, r *http.Request) {
 	}
 	in.announced.Unlock()
 	if !soon {
-		in.Announce(in.LoginLink())
+		in.c.Announce(in.LoginLink())
 	}
 	in.showLogin(w, http.StatusOK, loginPage{Printed: true})
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/exeat/exeat/store"
 )
 
@@ -37,14 +36,14 @@ func options(v any) string {
 
 func (in *Inbox) passkeyLogin(w http.ResponseWriter, r *http.Request) {
 	err, back := errRequest, "/"
-	if in.Passkeys != nil && r.ParseForm() == nil {
+	if in.passkeys != nil && r.ParseForm() == nil {
 		var name string
-		if name, err = in.Passkeys.FinishSignIn(r.Context(), []byte(r.PostForm.Get("answer"))); err == nil {
+		if name, err = in.passkeys.FinishSignIn(r.Context(), []byte(r.PostForm.Get("answer"))); err == nil {
 			back, err = in.strengthen(w, r, name)
 		}
 	}
 	if err != nil {
-		in.Service.Note(store.Entry{Kind: "denied", Time: in.now(), Code: "login_refused", Note: "a passkey that was not accepted"})
+		in.holds.Note(store.Entry{Kind: "denied", Time: in.now(), Code: "login_refused", Note: "a passkey that was not accepted"})
 		status, _, text := in.failure(err)
 		in.showLogin(w, status, loginPage{frame: frame{Error: text}})
 		return
@@ -84,7 +83,7 @@ type keyRow struct {
 
 func (in *Inbox) passkeyPage(w http.ResponseWriter, r *http.Request, s session) error {
 	p := passkeysPage{frame: framed("Passkeys", s)}
-	keys, err := in.Service.PasskeysOf(r.Context(), s.person.Name())
+	keys, err := in.holds.PasskeysOf(r.Context(), s.person.Name())
 	if err != nil {
 		return err
 	}
@@ -92,16 +91,16 @@ func (in *Inbox) passkeyPage(w http.ResponseWriter, r *http.Request, s session) 
 		p.Keys = append(p.Keys, keyRow{k.ID, k.Name, k.Created, k.Used})
 	}
 	switch {
-	case in.Passkeys == nil:
-		p.Why = "Browsers use passkeys only on https and on http://localhost, and this inbox is at " + in.URL + "."
+	case in.passkeys == nil:
+		p.Why = "Browsers use passkeys only on https and on http://localhost, and this inbox is at " + in.c.URL + "."
 	case len(keys) > 0 && !s.person.Strong:
 		p.Why = "You have a passkey: sign in with it to add another one."
-		if o, err := in.Passkeys.BeginSignIn(); err == nil {
+		if o, err := in.passkeys.BeginSignIn(); err == nil {
 			p.SignIn = options(o.Response)
 			scripted(w)
 		}
 	default:
-		o, err := in.Passkeys.BeginRegistration(r.Context(), s.person.Name(), s.person.Strong)
+		o, err := in.passkeys.BeginRegistration(r.Context(), s.person.Name(), s.person.Strong)
 		if err != nil {
 			return err
 		}
@@ -112,11 +111,11 @@ func (in *Inbox) passkeyPage(w http.ResponseWriter, r *http.Request, s session) 
 }
 
 func (in *Inbox) addPasskey(w http.ResponseWriter, r *http.Request, s session) error {
-	if in.Passkeys == nil {
+	if in.passkeys == nil {
 		return errRequest
 	}
 	name := strings.TrimSpace(r.PostForm.Get("name"))
-	if err := in.Passkeys.Register(r.Context(), s.person.Name(), s.person.Strong, name, []byte(r.PostForm.Get("answer"))); err != nil {
+	if err := in.passkeys.Register(r.Context(), s.person.Name(), s.person.Strong, name, []byte(r.PostForm.Get("answer"))); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/passkeys", http.StatusSeeOther)
@@ -129,7 +128,7 @@ func (in *Inbox) revokePasskey(w http.ResponseWriter, r *http.Request, s session
 	if !s.person.Strong {
 		return approval.ErrMorePasskey
 	}
-	if err := in.Service.RevokePasskey(r.Context(), s.person.Name(), r.PathValue("id"), s.person.Name()); err != nil {
+	if err := in.holds.RevokePasskey(r.Context(), s.person.Name(), r.PathValue("id"), s.person.Name()); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/passkeys", http.StatusSeeOther)
@@ -146,11 +145,11 @@ type signing struct {
 // askToSign asks the person's passkey, if there is one, to sign a choice about a
 // hold.
 func (in *Inbox) askToSign(w http.ResponseWriter, r *http.Request, s session, hold, digest, choice string) (signing, error) {
-	if in.Passkeys == nil {
+	if in.passkeys == nil {
 		return signing{}, nil // the page says so
 	}
 	until := in.now().Add(approval.DecisionLife).Truncate(time.Second)
-	o, err := in.Passkeys.AskToSign(r.Context(), s.person.Name(), hold, digest, choice, until)
+	o, err := in.passkeys.AskToSign(r.Context(), s.person.Name(), hold, digest, choice, until)
 	if err != nil || o == nil {
 		return signing{}, err
 	}
@@ -166,8 +165,8 @@ func (in *Inbox) signed(r *http.Request, choice string) (*approval.Signed, error
 		return nil, nil
 	}
 	until, err := strconv.ParseInt(r.PostForm.Get("until"), 10, 64)
-	if err != nil || !json.Valid([]byte(answer)) || in.Passkeys == nil {
+	if err != nil || !json.Valid([]byte(answer)) || in.passkeys == nil {
 		return nil, errRequest
 	}
-	return &approval.Signed{Origin: in.URL, Choice: choice, Until: time.Unix(until, 0).UTC(), Answer: json.RawMessage(answer)}, nil
+	return &approval.Signed{Origin: in.c.URL, Choice: choice, Until: time.Unix(until, 0).UTC(), Answer: json.RawMessage(answer)}, nil
 }

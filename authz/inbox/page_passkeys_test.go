@@ -13,12 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -30,16 +29,10 @@ func keyed(t *testing.T, policies ...string) (*site, context.Context) {
 	if err != nil || testing.Short() {
 		t.Skip("there is no chromium here")
 	}
-	s := &site{world: newWorld(t, policies...)}
 	srv := httptest.NewUnstartedServer(nil)
 	_, port, _ := strings.Cut(srv.Listener.Addr().String(), ":")
-	s.inbox = &Inbox{Service: s.Service, Person: alice, URL: "http://localhost:" + port, Trouble: func(err error) { t.Error(err) }}
-	if s.inbox.Passkeys, err = approval.NewPasskeys(s.Service, s.inbox.URL); err != nil {
-		t.Fatal(err)
-	}
-	srv.Config.Handler = s.inbox.Handler()
-	srv.Start()
-	t.Cleanup(srv.Close)
+	s := siteAt(t, "http://localhost:"+port, policies...)
+	s.serve(srv)
 	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-dev-shm-usage", true))
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), flags...)
 	t.Cleanup(cancel)
@@ -75,10 +68,10 @@ func browse(t *testing.T, ctx context.Context, actions ...chromedp.Action[chrome
 
 // enrol logs in by link and adds the first passkey.
 func (s *site) enrol(ctx context.Context) {
-	s.t.Helper()
-	t := s.t.(*testing.T)
+	s.T.Helper()
+	t := s.T.(*testing.T)
 	browse(t, ctx, chromedp.Navigate(s.inbox.LoginLink()), chromedp.Click(`form[action="/login"] button`), chromedp.WaitVisible(`form[action="/logout"]`),
-		chromedp.Navigate(s.inbox.URL+"/passkeys"), chromedp.SendKeys("#name", "a phone"), chromedp.Click(`form[data-make] button`), chromedp.WaitVisible(`//h2[text()="Yours"]`))
+		chromedp.Navigate(s.inbox.c.URL+"/passkeys"), chromedp.SendKeys("#name", "a phone"), chromedp.Click(`form[data-make] button`), chromedp.WaitVisible(`//h2[text()="Yours"]`))
 }
 
 func TestPasskeyInChromium(t *testing.T) {
@@ -89,8 +82,8 @@ func TestPasskeyInChromium(t *testing.T) {
 		chromedp.Click(`form[action="/login/passkey"] button`), chromedp.WaitVisible(`form[action="/logout"]`))
 	// Approve with it.
 	first, second := s.open(call(alice, "first")), s.open(call(alice, "second"))
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+first.ID), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`.outcome.approved`))
-	stored := s.stored(first.ID)
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+first.ID), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`.outcome.approved`))
+	stored := s.Stored(first.ID)
 	if stored.State != store.Approved || len(stored.Approval.Signed) == 0 || strings.Join(stored.Approval.AMR, " ") != strings.Join(approval.PasskeyAMR, " ") {
 		t.Fatalf("%s, %+v", stored.State, stored.Approval)
 	}
@@ -121,7 +114,7 @@ func TestPasskeyInChromium(t *testing.T) {
 			t.Errorf("with a signature %s: %v", name, err)
 		}
 	}
-	if s.stored(second.ID).State != store.Pending {
+	if s.Stored(second.ID).State != store.Pending {
 		t.Error("it is decided")
 	}
 	// Before the send it is checked again: with the key that is still good.
@@ -129,7 +122,7 @@ func TestPasskeyInChromium(t *testing.T) {
 		t.Errorf("claim: %v", err)
 	}
 	entries := 0
-	if err := s.Store.Chain(t.Context(), first.Txn, func(e store.Entry) error {
+	if err := s.DB.Chain(t.Context(), first.Txn, func(e store.Entry) error {
 		if e.Kind == "approve" && len(e.Signed) > 0 {
 			entries++
 		}
@@ -138,10 +131,10 @@ func TestPasskeyInChromium(t *testing.T) {
 		t.Errorf("%d entries with the signature, %v", entries, err)
 	}
 	// What a page of an earlier time signed is too late now.
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+second.ID), chromedp.WaitVisible(`form.approve button`))
-	s.pass(approval.DecisionLife + time.Second)
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+second.ID), chromedp.WaitVisible(`form.approve button`))
+	s.Pass(approval.DecisionLife + time.Second)
 	browse(t, ctx, chromedp.Click(`form.approve button`), chromedp.WaitVisible(`p.error[role=alert]`))
-	if s.stored(second.ID).State != store.Pending {
+	if s.Stored(second.ID).State != store.Pending {
 		t.Error("a late signature approves")
 	}
 }
@@ -151,19 +144,19 @@ func TestPasskeyInChromium(t *testing.T) {
 func TestPasskeyIsCheckedBeforeTheSend(t *testing.T) {
 	for name, spoil := range map[string]func(*site, store.Passkey){
 		"revoked":   func(s *site, k store.Passkey) { s.revoke(k) },
-		"taken out": func(s *site, k store.Passkey) { s.sql("DELETE FROM passkeys") },
+		"taken out": func(s *site, k store.Passkey) { s.SQL("DELETE FROM passkeys") },
 		"given to another": func(s *site, k store.Passkey) {
-			s.sql("UPDATE passkeys SET person = 'User::bob'")
+			s.SQL("UPDATE passkeys SET person = 'User::bob'")
 		},
 		"changed": func(s *site, k store.Passkey) {
-			s.sql("UPDATE passkeys SET credential = replace(CAST(credential AS TEXT), 'signCount', 'signcount')")
+			s.SQL("UPDATE passkeys SET credential = replace(CAST(credential AS TEXT), 'signCount', 'signcount')")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, ctx := keyed(t)
 			s.enrol(ctx)
 			h := s.open(call(alice, "k"))
-			browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+h.ID), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`.outcome.approved`))
+			browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+h.ID), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`.outcome.approved`))
 			keys, err := s.PasskeysOf(t.Context(), "User::alice")
 			if err != nil || len(keys) != 1 {
 				t.Fatal(keys, err)
@@ -172,7 +165,7 @@ func TestPasskeyIsCheckedBeforeTheSend(t *testing.T) {
 			if _, err := s.Claim(t.Context(), []string{h.API}, anyHold, "us", time.Minute); !errors.Is(err, approval.ErrForbidden) {
 				t.Errorf("claim: %v", err)
 			}
-			if got := s.stored(h.ID).State; got != store.Refused {
+			if got := s.Stored(h.ID).State; got != store.Refused {
 				t.Errorf("the hold is %s", got)
 			}
 		})
@@ -180,9 +173,9 @@ func TestPasskeyIsCheckedBeforeTheSend(t *testing.T) {
 }
 
 func (s *site) revoke(k store.Passkey) {
-	s.t.Helper()
-	if err := s.RevokePasskey(s.t.Context(), k.Person, k.ID, "User::alice"); err != nil {
-		s.t.Fatal(err)
+	s.T.Helper()
+	if err := s.RevokePasskey(s.T.Context(), k.Person, k.ID, "User::alice"); err != nil {
+		s.T.Fatal(err)
 	}
 }
 
@@ -197,7 +190,7 @@ permit (principal, action == Action::"approve", resource) when { context.approva
 		t.Errorf("without a passkey: %v", err)
 	}
 	s.enrol(ctx)
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+h.ID), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`.outcome.approved`))
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+h.ID), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`.outcome.approved`))
 }
 
 // Another key needs a login by the first; a stolen session gets rid of none.
@@ -223,15 +216,15 @@ func TestMorePasskeys(t *testing.T) {
 	}
 	h := s.open(call(alice, "k"))
 	form := s.form(h, "approve")
-	if a := s.post("/h/"+h.ID, form); a.status != http.StatusForbidden || s.stored(h.ID).State != store.Pending {
+	if a := s.post("/h/"+h.ID, form); a.status != http.StatusForbidden || s.Stored(h.ID).State != store.Pending {
 		t.Errorf("a login by link approves: %d", a.status)
 	}
 	form.Set("answer", `{"id":"x"}`)
-	form.Set("until", strconv.FormatInt(s.clock().Add(time.Minute).Unix(), 10))
-	if a := s.post("/h/"+h.ID, form); a.status != http.StatusForbidden || s.stored(h.ID).State != store.Pending {
+	form.Set("until", strconv.FormatInt(s.Clock().Add(time.Minute).Unix(), 10))
+	if a := s.post("/h/"+h.ID, form); a.status != http.StatusForbidden || s.Stored(h.ID).State != store.Pending {
 		t.Errorf("a made-up signature approves: %d", a.status)
 	}
-	if a := s.post("/h/"+h.ID, s.form(h, "deny")); a.status != http.StatusSeeOther || s.stored(h.ID).State != store.Denied {
+	if a := s.post("/h/"+h.ID, s.form(h, "deny")); a.status != http.StatusSeeOther || s.Stored(h.ID).State != store.Denied {
 		t.Errorf("a login by link cannot deny: %d", a.status)
 	}
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/notify"
-
 	"github.com/exeat/exeat/store"
 )
 
@@ -40,11 +39,11 @@ type browser struct {
 
 func (in *Inbox) pushPage(w http.ResponseWriter, r *http.Request, s session) error {
 	p := pushPageData{frame: framed("Messages to this browser", s)}
-	if in.Push != nil {
-		p.Key = in.Push.Key()
+	if in.c.Push != nil {
+		p.Key = in.c.Push.Key()
 	}
 	var subs []store.Subscription
-	if err := in.Service.Store.View(r.Context(), func(tx *store.Tx) (err error) {
+	if err := in.c.Store.View(r.Context(), func(tx *store.Tx) (err error) {
 		subs, err = tx.Subscriptions(s.person.Name())
 		return err
 	}); err != nil {
@@ -62,7 +61,7 @@ func (in *Inbox) pushPage(w http.ResponseWriter, r *http.Request, s session) err
 }
 
 func (in *Inbox) subscribe(w http.ResponseWriter, r *http.Request, s session) error {
-	if in.Push == nil {
+	if in.c.Push == nil {
 		return approval.ErrNotFound
 	}
 	principal, err := json.Marshal(s.person.Principal)
@@ -74,7 +73,7 @@ func (in *Inbox) subscribe(w http.ResponseWriter, r *http.Request, s session) er
 	if !notify.ValidSubscription(sub) {
 		return errRequest
 	}
-	err = in.Service.Update(r.Context(), func(tx *store.Tx) error {
+	err = in.c.Store.Update(r.Context(), func(tx *store.Tx) error {
 		if err := tx.Subscribe(sub); err != nil {
 			return err
 		}
@@ -89,7 +88,7 @@ func (in *Inbox) subscribe(w http.ResponseWriter, r *http.Request, s session) er
 
 func (in *Inbox) unsubscribe(w http.ResponseWriter, r *http.Request, s session) error {
 	id := r.PathValue("id")
-	err := in.Service.Update(r.Context(), func(tx *store.Tx) error {
+	err := in.c.Store.Update(r.Context(), func(tx *store.Tx) error {
 		if err := tx.Unsubscribe(s.person.Name(), id); err != nil {
 			return err
 		}
@@ -107,10 +106,10 @@ func (in *Inbox) unsubscribe(w http.ResponseWriter, r *http.Request, s session) 
 
 // down says which channels do not work, by their names.
 func (in *Inbox) down(ctx context.Context) []string {
-	if in.Notifier == nil {
+	if in.c.Notifier == nil {
 		return nil
 	}
-	list, err := in.Notifier.Health(ctx)
+	list, err := in.c.Notifier.Health(ctx)
 	if err != nil {
 		return nil // the page says so by itself
 	}

@@ -49,7 +49,7 @@ func TestPushInChromium(t *testing.T) {
 	}
 	s := pushSite(t)
 	seen := make(chan [2]string, 10)
-	inbox, err := url.Parse(s.inbox.URL)
+	inbox, err := url.Parse(s.inbox.c.URL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,17 +12,17 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/notify"
-
 	"github.com/exeat/exeat/store"
 )
 
 // subscription is what page.js hands in for a browser.
 func (s *site) subscription(path string) url.Values {
-	s.t.Helper()
+	s.T.Helper()
 	key, err := ecdh.P256().GenerateKey(rand.Reader)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return url.Values{"csrf": {s.csrf}, "endpoint": {"https://push.example.com" + path},
 		"p256dh": {base64.RawURLEncoding.EncodeToString(key.PublicKey().Bytes())}, "auth": {base64.RawURLEncoding.EncodeToString([]byte("0123456789abcdef"))}}
@@ -35,13 +35,14 @@ func pushSite(t *testing.T, policies ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.inbox.Push, s.Service.Push = push, true
+	s.inbox.c.Push = push
+	s.restart(func(c *approval.Config) { c.Push = true })
 	return s.login()
 }
 
 func TestPushPage(t *testing.T) {
 	s := pushSite(t)
-	s.want(s.get("/push"), 200, s.inbox.Push.Key())
+	s.want(s.get("/push"), 200, s.inbox.c.Push.Key())
 	if a := s.post("/push", s.subscription("/sub/s3cr3t")); a.status != http.StatusSeeOther {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
@@ -88,7 +89,7 @@ func TestSubscribe(t *testing.T) {
 	s.cookie = cookie
 	var subs []store.Subscription
 	list := func() []store.Subscription {
-		if err := s.Store.View(t.Context(), func(tx *store.Tx) (err error) { subs, err = tx.Subscriptions(""); return err }); err != nil {
+		if err := s.DB.View(t.Context(), func(tx *store.Tx) (err error) { subs, err = tx.Subscriptions(""); return err }); err != nil {
 			t.Fatal(err)
 		}
 		return subs
@@ -97,8 +98,8 @@ func TestSubscribe(t *testing.T) {
 		t.Fatalf("%d browsers", len(got))
 	}
 	// Somebody else's cannot be ended.
-	theirs := store.Subscription{ID: rand.Text(), Person: "User::bob", Principal: []byte(`{}`), Endpoint: "https://push.example.com/bob", P256dh: "k", Auth: "a", Created: s.clock()}
-	if err := s.Store.Update(t.Context(), func(tx *store.Tx) error { return tx.Subscribe(theirs) }); err != nil {
+	theirs := store.Subscription{ID: rand.Text(), Person: "User::bob", Principal: []byte(`{}`), Endpoint: "https://push.example.com/bob", P256dh: "k", Auth: "a", Created: s.Clock()}
+	if err := s.DB.Update(t.Context(), func(tx *store.Tx) error { return tx.Subscribe(theirs) }); err != nil {
 		t.Fatal(err)
 	}
 	s.post("/push", s.subscription("/x"))
@@ -127,7 +128,7 @@ func TestPushPages(t *testing.T) {
 			t.Errorf("%s: %d %v", path, a.status, a.header)
 		}
 	}
-	s.inbox.Push = nil
+	s.inbox.c.Push = nil
 	s.want(s.get("/push"), 200, "not switched on")
 	s.want(s.post("/push", s.subscription("/x")), 404, "")
 }
@@ -147,12 +148,15 @@ func TestDownOnThePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &notify.Notifier{Service: s.Service, Channels: []*notify.Channel{c}, URL: s.inbox.URL}
-	s.inbox.Notifier = n
+	n, err := notify.New(notify.Config{Holds: s.Service, Store: s.DB, Channels: []*notify.Channel{c}, URL: s.inbox.c.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.inbox.c.Notifier = n
 	if strings.Contains(s.get("/").body, "team-chat") {
 		t.Error("it is called down before it was used")
 	}
-	if n.Test(t.Context(), c) == nil {
+	if notify.Test(t.Context(), s.DB, s.inbox.c.URL, c) == nil {
 		t.Error("it works")
 	}
 	a := s.get("/")
@@ -161,12 +165,12 @@ func TestDownOnThePage(t *testing.T) {
 		t.Error(a.body)
 	}
 	// What was written into the database is text as well.
-	s.sql("UPDATE channels SET problem = '<img src=x onerror=alert(1)>'")
+	s.SQL("UPDATE channels SET problem = '<img src=x onerror=alert(1)>'")
 	if found := foreign(s.get("/").body); len(found) != 0 {
 		t.Errorf("the page holds %q", found)
 	}
 	works.Store(true)
-	if err := n.Test(t.Context(), c); err != nil {
+	if err := notify.Test(t.Context(), s.DB, s.inbox.c.URL, c); err != nil {
 		t.Error(err)
 	}
 	if strings.Contains(s.get("/").body, "team-chat") {
@@ -174,7 +178,7 @@ func TestDownOnThePage(t *testing.T) {
 	}
 	// And no secret is in the database.
 	var dump string
-	if err := s.raw.QueryRow("SELECT group_concat(quote(problem) || name) || (SELECT count(*) FROM outbox) FROM channels").Scan(&dump); err != nil || strings.Contains(dump, "s3cr3t") {
+	if err := s.Raw.QueryRow("SELECT group_concat(quote(problem) || name) || (SELECT count(*) FROM outbox) FROM channels").Scan(&dump); err != nil || strings.Contains(dump, "s3cr3t") {
 		t.Errorf("%v %s", err, dump)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/exeat/exeat/store"
 )
 
@@ -98,7 +97,7 @@ func TestGrantForms(t *testing.T) {
 	if rules, err := s.Standing(t.Context(), "", ""); err != nil || len(rules) != 0 {
 		t.Errorf("there are %v, %v", rules, err)
 	}
-	if got := s.stored(h.ID); got.State != store.Pending {
+	if got := s.Stored(h.ID); got.State != store.Pending {
 		t.Errorf("the hold is %s", got.State)
 	}
 	s.want(s.get("/h/"+h.ID+"/grant?kind=grant"), 200, `<option value="5m0s">`)
@@ -111,7 +110,7 @@ func TestDenialAndStopPages(t *testing.T) {
 	if a := s.post("/h/"+h.ID+"/grant", s.choice(h, approval.KindDenial, "for", "1h0m0s", "reason", "not <b>today</b>")); a.status != http.StatusSeeOther {
 		t.Fatalf("denying it: %d\n%s", a.status, a.body)
 	}
-	if got := s.stored(h.ID); got.State != store.Denied || got.Denial != "not <b>today</b>" {
+	if got := s.Stored(h.ID); got.State != store.Denied || got.Denial != "not <b>today</b>" {
 		t.Errorf("the hold is %s: %q", got.State, got.Denial)
 	}
 	s.want(s.get("/permissions"), 200, "Ask me again")
@@ -120,7 +119,7 @@ func TestDenialAndStopPages(t *testing.T) {
 	if a := s.post(path+"/stop", url.Values{"csrf": {s.csrf}}); a.status != http.StatusSeeOther {
 		t.Fatalf("stopping it: %d\n%s", a.status, a.body)
 	}
-	if got := s.stored(other.ID); got.State != store.Denied || got.Denial != "a person stopped this agent" {
+	if got := s.Stored(other.ID); got.State != store.Denied || got.Denial != "a person stopped this agent" {
 		t.Errorf("the other hold is %s: %q", got.State, got.Denial)
 	}
 	s.want(s.get("/permissions"), 200, "Let it go on")
@@ -149,7 +148,7 @@ func TestGrantPagesHostile(t *testing.T) {
 			t.Errorf("%d:\n%s", a.status, a.body)
 		}
 	}
-	s.sql("UPDATE rules SET ends = ends + 1000000")
+	s.SQL("UPDATE rules SET ends = ends + 1000000")
 	s.want(s.get("/permissions"), 200, "was changed in the database")
 	rules, err := s.Standing(t.Context(), "User::alice", evil)
 	if err != nil || len(rules) != 1 || !rules[0].Damaged {

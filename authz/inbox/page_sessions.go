@@ -65,7 +65,7 @@ func (in *Inbox) revokeOthers(w http.ResponseWriter, r *http.Request, s session)
 }
 
 func (in *Inbox) revoked(w http.ResponseWriter, r *http.Request, s session, note string) error {
-	err := in.Service.Update(r.Context(), func(tx *store.Tx) error {
+	err := in.c.Store.Update(r.Context(), func(tx *store.Tx) error {
 		return tx.Append(store.Entry{Kind: "logout", Time: in.now(), Principal: s.person.Name(), By: s.person.Name(), Note: note})
 	})
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/plaintext"
-
 	"github.com/exeat/exeat/store"
 )
 
@@ -63,7 +62,7 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 	if key == (shape{}) {
 		return p, nil, approval.ErrNotFound
 	}
-	p.frame, p.Within = framed("Calls of one kind", s), plaintext.Duration(in.Service.ApprovalLife())
+	p.frame, p.Within = framed("Calls of one kind", s), plaintext.Duration(in.holds.ApprovalLife())
 	bytes := 0
 	for _, v := range views {
 		if v.State != string(store.Pending) || v.shape() != key {
@@ -73,15 +72,15 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 			p.Left++
 			continue
 		}
-		h, err := in.Service.Read(r.Context(), v.ID)
-		if err != nil || !in.Service.Sealed(h) || approval.AsOf(h, in.now()).State != store.Pending {
+		h, err := in.holds.Read(r.Context(), v.ID)
+		if err != nil || !in.holds.Sealed(h) || approval.AsOf(h, in.now()).State != store.Pending {
 			continue // it is settled by now, or its own page tells what is wrong
 		}
 		if bytes += len(h.Args) + len(h.Request.Body); bytes > maxSeveralBytes && len(list) > 0 {
 			p.Left++
 			continue
 		}
-		in.Service.Opened(s.person.Name(), h.ID)
+		in.holds.Opened(s.person.Name(), h.ID)
 		v := full(h)
 		v.mask(h)
 		p.Calls = append(p.Calls, in.holdPage(v, s))
@@ -141,11 +140,11 @@ func (in *Inbox) decideSeveral(w http.ResponseWriter, r *http.Request, s session
 	}
 	hidden := map[string]bool{}
 	for _, x := range list[:min(len(list), approval.MaxSeveral)] {
-		h, err := in.Service.Read(r.Context(), x.ID)
+		h, err := in.holds.Read(r.Context(), x.ID)
 		own, may := in.sees(h, s)
 		hidden[x.ID] = err != nil || !own && !may
 	}
-	done, err := in.Service.DecideSeveral(r.Context(), s.person, list, v)
+	done, err := in.holds.DecideSeveral(r.Context(), s.person, list, v)
 	if err != nil {
 		return err
 	}

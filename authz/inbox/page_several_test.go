@@ -12,10 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/chromedp/chromedp"
 
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -25,7 +24,7 @@ func (w *world) severalOf(n int) (list []store.Hold) {
 		h := callOf(alice, "claude", "a", "delete_pet", i)
 		h.Args = []byte(fmt.Sprintf(`{"id":%d,"why":"old"}`, i))
 		h.Dedupe = rand.Text()
-		w.pass(time.Millisecond)
+		w.Pass(time.Millisecond)
 		list = append(list, w.open(h))
 	}
 	return list
@@ -42,7 +41,7 @@ func together(s *site, verdict string, list ...store.Hold) url.Values {
 func (w *world) states(list ...store.Hold) string {
 	var out []string
 	for _, h := range list {
-		out = append(out, string(w.stored(h.ID).State))
+		out = append(out, string(w.Stored(h.ID).State))
 	}
 	return strings.Join(out, " ")
 }
@@ -71,8 +70,8 @@ func TestSeveral(t *testing.T) {
 				t.Errorf("%d: %s", a.status, got)
 			}
 			// Posted again, it decides nothing again and says so.
-			entries := len(s.entries())
-			if a := s.post("/several", form); a.status != http.StatusOK || strings.Count(a.body, "came late") != 3 || len(s.entries()) != entries {
+			entries := len(s.Entries())
+			if a := s.post("/several", form); a.status != http.StatusOK || strings.Count(a.body, "came late") != 3 || len(s.Entries()) != entries {
 				t.Errorf("again: %d %s", a.status, a.body)
 			}
 		})
@@ -87,7 +86,7 @@ func TestSeveralEachForItself(t *testing.T) {
 	theirs := s.open(callOf(bob, "claude", "a", "delete_pet", 9))
 	s.want(s.post("/h/"+list[0].ID, s.form(list[0], "deny")), 303, "")
 	list[1].Digest = "sha-256=:other:"
-	s.sql("UPDATE holds SET bulk = replace(CAST(bulk AS TEXT), '\"id\":2', '\"id\":7') WHERE id = ?", list[2].ID)
+	s.SQL("UPDATE holds SET bulk = replace(CAST(bulk AS TEXT), '\"id\":2', '\"id\":7') WHERE id = ?", list[2].ID)
 	unknown := store.Hold{ID: "hold_aaaaaaaaaaaaaaaaaaaaaaaaaa", Digest: "x"}
 	a := s.post("/several", together(s, "approve", append(list, theirs, unknown)...))
 	if got := s.states(list[0], list[1], list[3], theirs); a.status != http.StatusOK || got != "denied pending approved pending" {
@@ -99,8 +98,8 @@ func TestSeveralEachForItself(t *testing.T) {
 		}
 	}
 	// A signature by somebody who has no passkey is none.
-	if _, err := s.DecideSeveral(t.Context(), approval.Person{Principal: alice}, []approval.Shown{{ID: list[1].ID, Digest: s.stored(list[1].ID).Digest}},
-		approval.Verdict{Approve: true, Signed: &approval.Signed{Origin: s.inbox.URL, Until: s.clock().Add(time.Minute), Answer: json.RawMessage(`{"id":"x"}`)}}); !errors.Is(err, approval.ErrPasskey) || s.states(list[1]) != "pending" {
+	if _, err := s.DecideSeveral(t.Context(), approval.Person{Principal: alice}, []approval.Shown{{ID: list[1].ID, Digest: s.Stored(list[1].ID).Digest}},
+		approval.Verdict{Approve: true, Signed: &approval.Signed{Origin: s.inbox.c.URL, Until: s.Clock().Add(time.Minute), Answer: json.RawMessage(`{"id":"x"}`)}}); !errors.Is(err, approval.ErrPasskey) || s.states(list[1]) != "pending" {
 		t.Errorf("%v: %s", err, s.states(list[1]))
 	}
 	for name, form := range map[string]url.Values{
@@ -143,7 +142,7 @@ func TestSeveralWithAPasskey(t *testing.T) {
 	s, ctx := keyed(t)
 	s.enrol(ctx)
 	list := s.severalOf(2)
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/several?like="+list[0].ID), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`//h1[text()="What became of them"]`))
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/several?like="+list[0].ID), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`//h1[text()="What became of them"]`))
 	if got := s.states(list...); got != "approved approved" {
 		t.Fatal(got)
 	}
@@ -157,7 +156,7 @@ func TestSeveralWithAPasskey(t *testing.T) {
 		t.Fatal(err)
 	}
 	checked := 0
-	if err := s.Store.Entries(t.Context(), 0, func(e store.Entry) error {
+	if err := s.DB.Entries(t.Context(), 0, func(e store.Entry) error {
 		signed, err := approval.CheckEntry(e, pins)
 		if err != nil {
 			t.Error(err)
@@ -182,7 +181,7 @@ func TestSeveralWithAPasskey(t *testing.T) {
 		t.Errorf("without a passkey: %v", err)
 	}
 	var old approval.Signed
-	if a := s.stored(list[0].ID).Approval; a == nil || json.Unmarshal(a.Signed, &old) != nil {
+	if a := s.Stored(list[0].ID).Approval; a == nil || json.Unmarshal(a.Signed, &old) != nil {
 		t.Fatal("no signature")
 	}
 	if _, err := s.DecideSeveral(t.Context(), who, shown, approval.Verdict{Approve: true, Signed: &old}); !errors.Is(err, approval.ErrPasskey) {

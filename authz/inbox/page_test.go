@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -48,19 +47,19 @@ func TestDecidePages(t *testing.T) {
 	form.Set("reason", "not on\r\nFridays ")
 	s.want(s.post("/h/"+other.ID, form), 303, "")
 	s.want(s.get("/h/"+other.ID), 200, "The agent was told: ")
-	if got := s.stored(other.ID).Denial; got != "not on\nFridays" {
+	if got := s.Stored(other.ID).Denial; got != "not on\nFridays" {
 		t.Errorf("the reason is %q", got)
 	}
 
 	late := s.open(call(alice, "k3"))
-	s.pass(idleEnd - time.Second)
+	s.Pass(idleEnd - time.Second)
 	s.get("/")
-	s.pass(idleEnd - time.Second)
+	s.Pass(idleEnd - time.Second)
 	s.get("/")
-	s.pass(time.Minute)
+	s.Pass(time.Minute)
 	s.want(s.post("/h/"+late.ID, s.form(late, "approve")), 409, "Nobody decided in time")
 	want := []string{"login User::alice", "hold", "approve User::alice", "hold", "deny User::alice", "hold"}
-	if d := cmp.Diff(want, s.entries()); d != "" {
+	if d := cmp.Diff(want, s.Entries()); d != "" {
 		t.Errorf("entries (-want +got):\n%s", d)
 	}
 }
@@ -96,7 +95,7 @@ func TestOutcomes(t *testing.T) {
 	check(h.ID, "by the agent")
 	h = s.approve(s.open(call(alice, "k")))
 	check(h.ID, "about to be sent")
-	s.pass(5 * time.Minute)
+	s.Pass(5 * time.Minute)
 	check(h.ID, "not sent in time")
 	h = s.approve(s.open(call(alice, "k")))
 	s.claim()
@@ -115,7 +114,7 @@ func TestNotFoundLooksTheSame(t *testing.T) {
 			t.Errorf("%d is not %d:\n%s", a.status, never.status, a.body)
 		}
 	}
-	if got := s.entries(); got[len(got)-1] != "approve forbidden User::alice" {
+	if got := s.Entries(); got[len(got)-1] != "approve forbidden User::alice" {
 		t.Errorf("the attempt was not recorded: %v", got)
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/chromedp/chromedp"
 
+	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/approval/approvaltest"
 	"github.com/exeat/exeat/store"
 )
 
@@ -25,13 +25,13 @@ permit (principal, action == Action::"approve", resource) when { context.approva
 func giveSigned(t *testing.T, s *site, ctx context.Context) (approval.Rule, store.Hold) {
 	t.Helper()
 	h := s.open(call(alice, "k"+rand.Text()))
-	browse(t, ctx, chromedp.Navigate(s.inbox.URL+"/h/"+h.ID+"/grant?kind=grant"), chromedp.Click(`form button.primary`),
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+h.ID+"/grant?kind=grant"), chromedp.Click(`form button.primary`),
 		chromedp.WaitVisible(`form[data-passkey] button.primary`), chromedp.Click(`form[data-passkey] button.primary`), chromedp.WaitVisible(`.outcome.approved`))
 	rules, err := s.Rules(t.Context(), approval.Person{Principal: alice})
 	if err != nil || len(rules) != 1 {
 		t.Fatal(rules, err)
 	}
-	return rules[0], s.stored(h.ID)
+	return rules[0], s.Stored(h.ID)
 }
 
 // A grant that a passkey signs approves the call that waits and those to come,
@@ -76,7 +76,7 @@ func TestSignedGrant(t *testing.T) {
 		}
 		return nil
 	}
-	if err := s.Store.Entries(t.Context(), 0, check); err != nil {
+	if err := s.DB.Entries(t.Context(), 0, check); err != nil {
 		t.Fatal(err)
 	}
 	if checked["approve"] != 1 || checked["grant"] != 1 {
@@ -115,7 +115,7 @@ func TestGrantNeedsItsSignature(t *testing.T) {
 			t.Errorf("signed for %s: %v", name, err)
 		}
 	}
-	if rules, err := s.Rules(t.Context(), strong); err != nil || len(rules) != 1 || s.stored(h.ID).State != store.Pending {
+	if rules, err := s.Rules(t.Context(), strong); err != nil || len(rules) != 1 || s.Stored(h.ID).State != store.Pending {
 		t.Errorf("%d rules, %v", len(rules), err)
 	}
 	// A standing denial takes something from the agent and needs no key.
@@ -168,8 +168,8 @@ func TestSignedGrantIsCheckedAtEachUse(t *testing.T) {
 
 // ruleRow is a rule as it is stored, with what of it is written as JSON.
 func (s *site) ruleRow(id string) (row store.Rule, fixed map[string]any) {
-	s.t.Helper()
-	err := s.Store.View(s.t.Context(), func(tx *store.Tx) (err error) {
+	s.T.Helper()
+	err := s.DB.View(s.T.Context(), func(tx *store.Tx) (err error) {
 		row, err = tx.Rule(id)
 		return err
 	})
@@ -177,14 +177,14 @@ func (s *site) ruleRow(id string) (row store.Rule, fixed map[string]any) {
 		err = json.Unmarshal(row.Fixed, &fixed)
 	}
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return row, fixed
 }
 
 // signatureOf is what a passkey signed of a stored rule.
 func (s *site) signatureOf(r approval.Rule) *approval.Signed {
-	s.t.Helper()
+	s.T.Helper()
 	row, _ := s.ruleRow(r.ID)
 	var fixed struct {
 		Proof struct {
@@ -192,31 +192,31 @@ func (s *site) signatureOf(r approval.Rule) *approval.Signed {
 		} `json:"proof"`
 	}
 	if err := json.Unmarshal(row.Fixed, &fixed); err != nil || len(fixed.Proof.Signed.Answer) == 0 {
-		s.t.Fatal("it is not signed", err)
+		s.T.Fatal("it is not signed", err)
 	}
 	return &fixed.Proof.Signed
 }
 
 // reseal changes a stored rule as somebody with the key of the seals could.
 func (s *site) reseal(r approval.Rule, change func(scope map[string]any, row *store.Rule)) {
-	s.t.Helper()
+	s.T.Helper()
 	row, fixed := s.ruleRow(r.ID)
 	change(fixed["scope"].(map[string]any), &row)
 	var err error
 	if row.Fixed, err = json.Marshal(fixed); err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	row.Mark, row.Created, row.Ends, row.Revoked = nil, row.Created.UTC(), row.Ends.UTC(), row.Revoked.UTC()
 	form, err := json.Marshal(row)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
-	mac := hmac.New(sha256.New, s.Key)
+	mac := hmac.New(sha256.New, approvaltest.Key)
 	mac.Write([]byte("exeat rule 1\n"))
 	mac.Write(form)
-	s.sql("UPDATE rules SET fixed = ?, ends = ?, mark = ?", row.Fixed, row.Ends.UnixMicro(), mac.Sum(nil))
-	rules, err := s.Rules(s.t.Context(), approval.Person{Principal: alice})
+	s.SQL("UPDATE rules SET fixed = ?, ends = ?, mark = ?", row.Fixed, row.Ends.UnixMicro(), mac.Sum(nil))
+	rules, err := s.Rules(s.T.Context(), approval.Person{Principal: alice})
 	if err != nil || len(rules) != 1 || rules[0].Damaged {
-		s.t.Fatal("its seal is not good", err)
+		s.T.Fatal("its seal is not good", err)
 	}
 }

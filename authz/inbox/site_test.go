@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -23,14 +24,38 @@ type site struct {
 
 func newSite(t testing.TB, policies ...string) *site {
 	t.Helper()
-	s := &site{world: newWorld(t, policies...)}
 	srv := httptest.NewUnstartedServer(nil)
-	s.inbox = &Inbox{Service: s.Service, Person: alice, URL: "http://" + srv.Listener.Addr().String(),
-		Trouble: func(err error) { t.Error(err) }}
-	srv.Config.Handler = s.inbox.Handler()
-	srv.Start()
-	t.Cleanup(srv.Close)
+	s := siteAt(t, "http://"+srv.Listener.Addr().String(), policies...)
+	s.serve(srv)
 	return s
+}
+
+// siteAt is a site that is not served yet.
+func siteAt(t testing.TB, url string, policies ...string) *site {
+	t.Helper()
+	s := &site{world: newWorld(t, policies...)}
+	var err error
+	s.inbox, err = New(Config{Holds: s.Service, Store: s.DB, Person: alice, URL: url, Trouble: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *site) serve(srv *httptest.Server) {
+	srv.Config.Handler = s.inbox.Handler(s.T.Context())
+	srv.Start()
+	s.T.Cleanup(srv.Close)
+}
+
+// restart is another process behind the same pages, with other settings.
+func (s *site) restart(change func(*approval.Config)) {
+	s.T.Helper()
+	s.world.restart(change)
+	s.inbox.holds, s.inbox.c.Holds = s.Service, s.Service
+	if keys, err := approval.NewPasskeys(s.Service, s.inbox.c.URL); err == nil {
+		s.inbox.passkeys = keys
+	}
 }
 
 // answer is what came back.
@@ -43,10 +68,10 @@ type answer struct {
 // send sends what a browser or anybody else might. A header of the form
 // "Name: value" replaces, "Host: value" sets the host.
 func (s *site) send(method, path, body string, headers ...string) answer {
-	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), method, s.inbox.URL+path, strings.NewReader(body))
+	s.T.Helper()
+	req, err := http.NewRequestWithContext(s.T.Context(), method, s.inbox.c.URL+path, strings.NewReader(body))
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	if s.cookie != "" {
 		req.Header.Set("Cookie", s.cookie)
@@ -71,12 +96,12 @@ func (s *site) send(method, path, body string, headers ...string) answer {
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return answer{resp.StatusCode, resp.Header, string(b)}
 }
@@ -90,22 +115,22 @@ func (s *site) post(path string, form url.Values, headers ...string) answer {
 // code makes a link and returns its code.
 func (s *site) code() string {
 
-	return strings.TrimPrefix(s.inbox.LoginLink(), s.inbox.URL+"/login?code=")
+	return strings.TrimPrefix(s.inbox.LoginLink(), s.inbox.c.URL+"/login?code=")
 }
 
 var csrfField = regexp.MustCompile(`name="csrf" value="([a-z2-7]+)"`)
 
 // login logs the browser in.
 func (s *site) login() *site {
-	s.t.Helper()
+	s.T.Helper()
 	a := s.post("/login", url.Values{"code": {s.code()}})
 	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/" {
-		s.t.Fatalf("login: %d to %q\n%s", a.status, a.header.Get("Location"), a.body)
+		s.T.Fatalf("login: %d to %q\n%s", a.status, a.header.Get("Location"), a.body)
 	}
 	s.cookie, _, _ = strings.Cut(a.header.Get("Set-Cookie"), ";")
 	m := csrfField.FindStringSubmatch(s.get("/").body)
 	if m == nil {
-		s.t.Fatal("no token on the page")
+		s.T.Fatal("no token on the page")
 	}
 	s.csrf = m[1]
 	return s
@@ -117,8 +142,8 @@ func (s *site) form(h store.Hold, verdict string) url.Values {
 }
 
 func (s *site) want(a answer, status int, text string) {
-	s.t.Helper()
+	s.T.Helper()
 	if a.status != status || !strings.Contains(html.UnescapeString(a.body), text) {
-		s.t.Errorf("got %d, want %d with %q:\n%s", a.status, status, text, a.body)
+		s.T.Errorf("got %d, want %d with %q:\n%s", a.status, status, text, a.body)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/exeat/exeat/store"
 )
 

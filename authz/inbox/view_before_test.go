@@ -7,10 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -104,6 +103,6 @@ func TestBeforeOnThePage(t *testing.T) {
 	s.want(s.get("/h/"+h.ID), http.StatusOK, "this had changed. So it was not sent")
 	s.want(s.get("/h/"+h.ID), http.StatusOK, "Tom")
 	// Nobody changes what it was afterwards either.
-	s.sql("UPDATE holds SET changing = replace(CAST(changing AS TEXT), 'Tom', 'Mia')")
+	s.SQL("UPDATE holds SET changing = replace(CAST(changing AS TEXT), 'Tom', 'Mia')")
 	s.want(s.get("/h/"+h.ID), http.StatusConflict, "")
 }

@@ -11,9 +11,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/exeat/exeat/store"
 )
 

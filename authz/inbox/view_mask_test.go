@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/exeat/exeat/store"
 )
 
@@ -47,13 +46,13 @@ func TestSecretsAreHidden(t *testing.T) {
 			t.Errorf("the page has no %q", there)
 		}
 	}
-	if n := strings.Count(strings.Join(s.entries(), " "), "reveal"); n != 0 {
+	if n := strings.Count(strings.Join(s.Entries(), " "), "reveal"); n != 0 {
 		t.Errorf("%d entries", n)
 	}
 	if shown := s.get(pages["hold"] + "?reveal=1").body; strings.Count(shown, secret) < 6 {
 		t.Error("it is not shown to who asks")
 	}
-	if got := s.entries(); got[len(got)-1] != "reveal User::alice" {
+	if got := s.Entries(); got[len(got)-1] != "reveal User::alice" {
 		t.Errorf("the log ends with %q", got[len(got)-1])
 	}
 	// Nor are they where the permission is shown, or in the log.
@@ -63,7 +62,7 @@ func TestSecretsAreHidden(t *testing.T) {
 			t.Errorf("%s: %s", path, a.body)
 		}
 	}
-	if err := s.Store.Entries(t.Context(), 0, func(e store.Entry) error {
+	if err := s.DB.Entries(t.Context(), 0, func(e store.Entry) error {
 		if b, _ := json.Marshal(e); strings.Contains(string(b), secret) {
 			t.Errorf("an entry holds it: %s", b)
 		}
@@ -72,7 +71,7 @@ func TestSecretsAreHidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What is hidden cannot be chosen by who writes to the database.
-	s.sql(`UPDATE holds SET bulk = replace(CAST(bulk AS TEXT), '"/pin"', '"/body/name"') WHERE id = ?`, other.ID)
+	s.SQL(`UPDATE holds SET bulk = replace(CAST(bulk AS TEXT), '"/pin"', '"/body/name"') WHERE id = ?`, other.ID)
 	s.want(s.get("/h/"+other.ID), http.StatusConflict, "")
 }
 

@@ -27,14 +27,14 @@ func texts(t *testing.T, r *receiver) (out []string) {
 func TestDigest(t *testing.T) {
 	w, r := newWorld(t), newReceiver(t)
 	n := w.notifier(people(t, "phone", r))
-	n.Digest = 3
+	n.c.Digest = 3
 	first := w.open(call(alice, "k0"))
 	n.run(t)
 	want := []string{"exeat: a call waits for you\nDELETE petstore/pets/{id}: Delete a pet\nAsked by claude-desktop, which is what it calls itself.\n60 min left to decide.\nhttp://127.0.0.1:8421/h/" + first.ID}
 	if diff := cmp.Diff(want, texts(t, r)); diff != "" {
 		t.Error(diff)
 	}
-	w.pass(time.Minute)
+	w.Pass(time.Minute)
 	w.open(call(alice, "k1"))
 	w.open(call(alice, "k2"))
 	n.run(t)
@@ -49,7 +49,7 @@ func TestDigest(t *testing.T) {
 	if got := texts(t, r); len(got) != 0 {
 		t.Errorf("told one by one: %q", got)
 	}
-	w.pass(digestEvery)
+	w.Pass(digestEvery)
 	n.run(t)
 	want = []string{"exeat: 8 calls wait for you\n8 × DELETE petstore/pets/{id}: Delete a pet\nThe first ends in 55 min.\nhttp://127.0.0.1:8421/"}
 	if diff := cmp.Diff(want, texts(t, r)); diff != "" {
@@ -70,7 +70,7 @@ func TestPhoneIsNotFlooded(t *testing.T) {
 			t.Fatal(err)
 		}
 		total += len(texts(t, r))
-		w.pass(30 * time.Second)
+		w.Pass(30 * time.Second)
 	}
 	if most := maxAnHour + int(30*time.Minute/digestEvery); total < maxAnHour || total > most {
 		t.Errorf("%d messages in half an hour, at most %d", total, most)
@@ -81,7 +81,7 @@ func TestQuietHours(t *testing.T) {
 	w, phone, siem := newWorld(t), newReceiver(t), newReceiver(t)
 	n := w.notifier(people(t, "phone", phone), machine(t, "siem", siem))
 	var err error
-	if n.Quiet, err = ParseQuiet("11:30", "12:45", "UTC"); err != nil {
+	if n.c.Quiet, err = ParseQuiet("11:30", "12:45", "UTC"); err != nil {
 		t.Fatal(err)
 	}
 	w.open(call(alice, "k1"))
@@ -94,7 +94,7 @@ func TestQuietHours(t *testing.T) {
 	if got := texts(t, phone); len(got) != 0 {
 		t.Errorf("people got %q", got)
 	}
-	w.pass(45 * time.Minute)
+	w.Pass(45 * time.Minute)
 	n.run(t)
 	if got := texts(t, phone); len(got) != 1 || !strings.Contains(got[0], "15 min left") {
 		t.Errorf("people got %q", got)

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -12,15 +13,13 @@ import (
 
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/tally"
-
 	"github.com/exeat/exeat/store"
 )
 
-// Notifier tells channels of held calls. A hold that opens writes a notice for
-// each channel in its own transaction; Run sends them. Any number of processes
-// may run one on the same database.
-type Notifier struct {
-	Service  *approval.Service
+// Config is what a [Notifier] is made of.
+type Config struct {
+	Holds    *approval.Service
+	Store    *store.Store
 	Channels []*Channel
 	Push     *Push  // nil if browsers are not told
 	URL      string // of the inbox
@@ -33,13 +32,28 @@ type Notifier struct {
 	Describe func(api, tool string) (method, path, summary string)
 	// Trouble, if not nil, is told when a channel begins to fail.
 	Trouble func(error)
+}
 
+// Notifier tells channels of held calls. A hold that opens writes a notice for
+// each channel in its own transaction; Run sends them. Any number of processes
+// may run one on the same database.
+type Notifier struct {
+	c     Config
 	owner string
 	mu    sync.Mutex
 	busy  map[string]bool // channels with a try under way
 	done  chan struct{}   // one of them has ended
 	told  tally.Counter   // messages to people, by channel
 	tries sync.WaitGroup
+}
+
+// New is a Notifier, which sends once it runs.
+func New(c Config) (*Notifier, error) {
+	if c.Holds == nil || c.Store == nil || c.URL == "" {
+		return nil, errors.New("notify: there are no holds, no store or no inbox to tell of")
+	}
+	c.Digest = cmp.Or(c.Digest, 5)
+	return &Notifier{c: c, owner: "n_" + rand.Text(), busy: map[string]bool{}, done: make(chan struct{}, 1)}, nil
 }
 
 // Bounds of sending.
@@ -59,17 +73,17 @@ const (
 // Run sends until ctx ends. A channel that hangs holds up neither the others nor
 // the end.
 func (n *Notifier) Run(ctx context.Context) error {
-	changed, stop := n.Service.Store.Watch()
+	changed, stop := n.c.Store.Watch()
 	defer stop()
 	for ctx.Err() == nil {
 		next, err := n.round(ctx)
 		if err != nil && ctx.Err() == nil {
 			n.trouble(fmt.Errorf("notify: %w", err))
 		}
-		wait := time.NewTimer(min(max(next.Sub(n.Service.Clock()), 10*time.Millisecond), pollAtLeast))
+		wait := time.NewTimer(min(max(next.Sub(n.c.Holds.Now()), 10*time.Millisecond), pollAtLeast))
 		select {
 		case <-changed:
-		case <-n.ended():
+		case <-n.done:
 		case <-wait.C:
 		case <-ctx.Done():
 		}
@@ -85,30 +99,20 @@ func (n *Notifier) Run(ctx context.Context) error {
 }
 
 func (n *Notifier) trouble(err error) {
-	if n.Trouble != nil {
-		n.Trouble(err)
+	if n.c.Trouble != nil {
+		n.c.Trouble(err)
 	}
-}
-
-// ended receives after a try has ended.
-func (n *Notifier) ended() chan struct{} {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.done == nil {
-		n.done, n.busy, n.owner = make(chan struct{}, 1), map[string]bool{}, "n_"+rand.Text()
-	}
-	return n.done
 }
 
 // channel is the one of that name, or nil if this process does not have it.
 func (n *Notifier) channel(name string) *Channel {
-	for _, c := range n.Channels {
+	for _, c := range n.c.Channels {
 		if c.Name == name {
 			return c
 		}
 	}
-	if id, ok := strings.CutPrefix(name, approval.PushPrefix); ok && n.Push != nil {
-		return n.Push.channel(n, id)
+	if id, ok := strings.CutPrefix(name, approval.PushPrefix); ok && n.c.Push != nil {
+		return n.c.Push.channel(n, id)
 	}
 	return nil
 }
@@ -116,11 +120,10 @@ func (n *Notifier) channel(name string) *Channel {
 // round starts a try for every channel for which something is due, and returns
 // when to look again.
 func (n *Notifier) round(ctx context.Context) (next time.Time, err error) {
-	n.ended()
-	now := n.Service.Clock()
+	now := n.c.Holds.Now()
 	next = now.Add(pollAtLeast)
 	var due map[string]time.Time
-	if err := n.Service.Store.View(ctx, func(tx *store.Tx) (err error) {
+	if err := n.c.Store.View(ctx, func(tx *store.Tx) (err error) {
 		due, err = tx.NoticesDue()
 		return err
 	}); err != nil {
@@ -132,7 +135,7 @@ func (n *Notifier) round(ctx context.Context) (next time.Time, err error) {
 			continue
 		}
 		if c.People {
-			if end := n.Quiet.until(now); end.After(at) {
+			if end := n.c.Quiet.until(now); end.After(at) {
 				at = end
 			}
 		}
@@ -178,13 +181,13 @@ func (n *Notifier) free(name string) {
 // this process dies in between, the claim ends with its lease, and what was
 // claimed is sent again with the same ids.
 func (n *Notifier) try(ctx context.Context, c *Channel) error {
-	now, most := n.Service.Clock(), claimEach
+	now, most := n.c.Holds.Now(), claimEach
 	if c.People {
 		most = claimMost
 	}
 	var notices []store.Notice
 	var holds []store.Hold
-	err := n.Service.Update(ctx, func(tx *store.Tx) (err error) {
+	err := n.c.Store.Update(ctx, func(tx *store.Tx) (err error) {
 		notices, holds = nil, nil
 		if c.People {
 			if later, err := n.spare(tx, c, now); err != nil || later {
@@ -223,17 +226,10 @@ func (n *Notifier) spare(tx *store.Tx, c *Channel, now time.Time) (later bool, e
 		return false, err
 	}
 	waiting, err := tx.Count(store.HoldFilter{States: []store.State{store.Pending}})
-	if err != nil || waiting <= n.digest() && !n.often(c, now) {
+	if err != nil || waiting <= n.c.Digest && !n.often(c, now) {
 		return false, err
 	}
 	return true, tx.Postpone(c.Name, health.Sent.Add(digestEvery))
-}
-
-func (n *Notifier) digest() int {
-	if n.Digest == 0 {
-		return 5
-	}
-	return n.Digest
 }
 
 // current reads the holds that notices are about, and drops what nobody is to
@@ -244,7 +240,7 @@ func (n *Notifier) current(tx *store.Tx, c *Channel, notices []store.Notice) (ke
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, nil, err
 		}
-		if err != nil || !n.Service.Sealed(h) || c.sees != nil && !c.sees(h) {
+		if err != nil || !n.c.Holds.Sealed(h) || c.sees != nil && !c.sees(h) {
 			if err := tx.Sent(m); err != nil {
 				return nil, nil, err
 			}
@@ -261,14 +257,14 @@ func (n *Notifier) deliver(ctx context.Context, c *Channel, m Message) error {
 	if ctx.Err() != nil {
 		return ctx.Err() // nobody knows; the lease ends
 	}
-	now := n.Service.Clock()
+	now := n.c.Holds.Now()
 	if c.People {
 		n.told.Add(c.Name, now, time.Hour)
 	}
 	began := false // to fail
-	err := n.Service.Update(ctx, func(tx *store.Tx) error {
+	err := n.c.Store.Update(ctx, func(tx *store.Tx) error {
 		if errors.Is(sendErr, errGone) {
-			return n.Push.forget(tx, c.Name)
+			return n.c.Push.forget(tx, c.Name)
 		}
 		health, err := tx.Health(c.Name)
 		if err != nil {
@@ -311,12 +307,17 @@ func backoff(tries int) time.Duration {
 	return d*4/5 + mathrand.N(d*2/5)
 }
 
-// Health tells how every channel of this process does, browsers aside.
+// Health tells how every channel does, browsers aside.
 func (n *Notifier) Health(ctx context.Context) ([]store.ChannelHealth, error) {
+	return Health(ctx, n.c.Store, n.c.Channels)
+}
+
+// Health tells how channels do, as whoever used them last has found.
+func Health(ctx context.Context, db *store.Store, channels []*Channel) ([]store.ChannelHealth, error) {
 	var list []store.ChannelHealth
-	err := n.Service.Store.View(ctx, func(tx *store.Tx) error {
+	err := db.View(ctx, func(tx *store.Tx) error {
 		list = nil
-		for _, c := range n.Channels {
+		for _, c := range channels {
 			h, err := tx.Health(c.Name)
 			if err != nil {
 				return err
@@ -329,15 +330,14 @@ func (n *Notifier) Health(ctx context.Context) ([]store.ChannelHealth, error) {
 }
 
 // Test sends one message to a channel now and stores how it went. The message is
-// about no call.
-func (n *Notifier) Test(ctx context.Context, c *Channel) error {
-	n.ended()
-	m := Message{ID: "msg_" + strings.ToLower(rand.Text()), Title: "exeat: a test", Text: "This is a test of the channel " + c.Name + ". No call waits because of it.",
-		Link: n.URL + "/", at: n.Service.Clock()}
-	err := c.Send(ctx, m)
+// about no call, and leads to the inbox at a URL.
+func Test(ctx context.Context, db *store.Store, url string, c *Channel) error {
+	now := time.Now().UTC()
+	err := c.Send(ctx, Message{ID: "msg_" + strings.ToLower(rand.Text()), Title: "exeat: a test", Link: url + "/", at: now,
+		Text: "This is a test of the channel " + c.Name + ". No call waits because of it."})
 	problem := ""
 	if err != nil {
 		problem = err.Error()
 	}
-	return errors.Join(err, n.Service.Store.Update(ctx, func(tx *store.Tx) error { return tx.Tried(c.Name, n.Service.Clock(), problem) }))
+	return errors.Join(err, db.Update(ctx, func(tx *store.Tx) error { return tx.Tried(c.Name, now, problem) }))
 }

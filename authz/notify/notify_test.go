@@ -11,17 +11,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -112,12 +110,17 @@ func machine(t testing.TB, name string, r *receiver) *Channel {
 
 // notifier is one that runs by hand.
 func (w *world) notifier(channels ...*Channel) *Notifier {
-	n := &Notifier{Service: w.Service, Channels: channels, URL: "http://127.0.0.1:8421",
+	w.T.Helper()
+	w.restart(func(c *approval.Config) {
+		for _, x := range channels {
+			c.Notify = append(c.Notify, x.Name)
+		}
+	})
+	n, err := New(Config{Holds: w.Service, Store: w.DB, Channels: channels, URL: "http://127.0.0.1:8421",
 		Describe: func(string, string) (string, string, string) { return "DELETE", "/pets/{id}", "Delete a pet" },
-		Trouble:  func(err error) { w.t.Log("trouble:", err) }}
-	w.Notify = nil
-	for _, c := range channels {
-		w.Notify = append(w.Notify, c.Name)
+		Trouble:  func(err error) { w.T.Log("trouble:", err) }})
+	if err != nil {
+		w.T.Fatal(err)
 	}
 	return n
 }
@@ -134,9 +137,9 @@ func (n *Notifier) run(t testing.TB) time.Time {
 }
 
 func (w *world) health(name string) (h store.ChannelHealth) {
-	w.t.Helper()
-	if err := w.Store.View(w.t.Context(), func(tx *store.Tx) (err error) { h, err = tx.Health(name); return err }); err != nil {
-		w.t.Fatal(err)
+	w.T.Helper()
+	if err := w.DB.View(w.T.Context(), func(tx *store.Tx) (err error) { h, err = tx.Health(name); return err }); err != nil {
+		w.T.Fatal(err)
 	}
 	return h
 }
@@ -156,7 +159,7 @@ func TestWebhookRetries(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	r.answers(nil)
-	w.pass(12 * time.Second)
+	w.Pass(12 * time.Second)
 	n.run(t)
 	got, again := r.taken()
 	if diff := cmp.Diff(first, again); diff != "" || len(got) != 1 {
@@ -177,7 +180,7 @@ func TestWebhookRetries(t *testing.T) {
 	if got := w.health("siem"); got.Waiting != 0 || got.Problem != "" || got.Sent.IsZero() {
 		t.Errorf("%+v", got)
 	}
-	w.pass(time.Minute)
+	w.Pass(time.Minute)
 	n.run(t)
 	if got, _ := r.taken(); len(got) != 0 {
 		t.Error("it is sent twice")
@@ -188,12 +191,13 @@ func TestWebhookRetries(t *testing.T) {
 func TestGivenUp(t *testing.T) {
 	w, r := newWorld(t), newReceiver(t)
 	n := w.notifier(machine(t, "siem", r))
-	w.TTL = 24 * time.Hour
+	w.restart(func(c *approval.Config) { c.TTL = 24 * time.Hour })
+	n.c.Holds = w.Service
 	w.open(call(alice, "k1"))
 	r.answers(status(500))
 	for range 3 * maxTries {
 		n.run(t)
-		w.pass(15 * time.Minute)
+		w.Pass(15 * time.Minute)
 	}
 	if got, _ := r.taken(); len(got) != maxTries {
 		t.Errorf("%d tries", len(got))
@@ -310,15 +314,21 @@ func TestHungChannel(t *testing.T) {
 func TestTwoNotifiers(t *testing.T) {
 	w, r := newWorld(t), newReceiver(t)
 	a := w.notifier(machine(t, "siem", r))
-	path := w.path()
-	db, err := store.Open(t.Context(), path)
+	db, err := store.Open(t.Context(), w.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	other := &approval.Service{Store: db, Engine: w.Engine, Key: w.Key, Now: w.clock}
-	b := &Notifier{Service: other, Channels: a.Channels, URL: a.URL}
-	a.owner = "crashed"
+	c := w.config
+	c.Store = db
+	other, err := approval.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := New(Config{Holds: other, Store: db, Channels: a.c.Channels, URL: a.c.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range 12 {
 		w.open(call(alice, fmt.Sprint("k", i)))
 	}
@@ -335,7 +345,7 @@ func TestTwoNotifiers(t *testing.T) {
 	if len(ids) != 9 || len(slices.Compact(slices.Clone(ids))) != 9 {
 		t.Errorf("sent %d messages: %v", len(ids), ids)
 	}
-	w.pass(sendLease)
+	w.Pass(sendLease)
 	b.run(t)
 	_, again := r.taken()
 	slices.Sort(again)
@@ -347,9 +357,9 @@ func TestTwoNotifiers(t *testing.T) {
 
 func claimAs(t *testing.T, w *world, channel, owner string, most int) (ids []string) {
 	t.Helper()
-	if err := w.Store.Update(t.Context(), func(tx *store.Tx) error {
+	if err := w.DB.Update(t.Context(), func(tx *store.Tx) error {
 		ids = nil
-		list, err := tx.Claim(channel, owner, w.clock(), w.clock().Add(sendLease), most)
+		list, err := tx.Claim(channel, owner, w.Clock(), w.Clock().Add(sendLease), most)
 		for _, n := range list {
 			ids = append(ids, n.ID)
 		}
@@ -360,17 +370,6 @@ func claimAs(t *testing.T, w *world, channel, owner string, most int) (ids []str
 	return ids
 }
 
-// path is the database's file.
-func (w *world) path() string {
-	w.t.Helper()
-	var seq int
-	var name, file string
-	if err := w.raw.QueryRow("PRAGMA database_list").Scan(&seq, &name, &file); err != nil {
-		w.t.Fatal(err)
-	}
-	return filepath.Clean(file)
-}
-
 // Nobody is told of a call that is decided, or changed behind exeat's back.
 func TestNotTold(t *testing.T) {
 	w, r := newWorld(t), newReceiver(t)
@@ -378,7 +377,7 @@ func TestNotTold(t *testing.T) {
 	h := w.open(call(alice, "k1"))
 	w.approve(h)
 	other := w.open(call(alice, "k2"))
-	w.sql("UPDATE holds SET fixed = CAST(replace(CAST(fixed AS TEXT), 'claude', 'malice') AS BLOB) WHERE id = ?", other.ID)
+	w.SQL("UPDATE holds SET fixed = CAST(replace(CAST(fixed AS TEXT), 'claude', 'malice') AS BLOB) WHERE id = ?", other.ID)
 	n.run(t)
 	if got, _ := r.taken(); len(got) != 0 {
 		t.Errorf("told of %q", got)

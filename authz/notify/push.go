@@ -15,11 +15,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/exeat/exeat/authz/approval"
-
 	webpush "github.com/SherClockHolmes/webpush-go"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -106,7 +105,7 @@ func ValidSubscription(s store.Subscription) bool {
 func (p *Push) channel(n *Notifier, id string) *Channel {
 	var sub store.Subscription
 	find := func(ctx context.Context) error {
-		return n.Service.Store.View(ctx, func(tx *store.Tx) (err error) {
+		return n.c.Store.View(ctx, func(tx *store.Tx) (err error) {
 			sub, err = tx.Subscription(id)
 			return err
 		})
@@ -116,7 +115,7 @@ func (p *Push) channel(n *Notifier, id string) *Channel {
 	_ = json.Unmarshal(sub.Principal, &who)
 	return &Channel{Name: approval.PushChannel(id), People: true,
 		sees: func(h store.Hold) bool {
-			return h.Subject == sub.Person || n.Service.MayDecide(h, approval.Person{Principal: who}, n.Service.Clock()).Outcome == authz.Allow
+			return h.Subject == sub.Person || n.c.Holds.MayDecide(h, approval.Person{Principal: who}, n.c.Holds.Now()).Outcome == authz.Allow
 		},
 		send: func(ctx context.Context, m Message) error {
 			err := find(ctx)

@@ -23,9 +23,11 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/exeat/exeat/authz"
-	"github.com/exeat/exeat/store"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/store"
 )
 
 // pushService is a push service and the browser behind it, with keys of its own.
@@ -157,33 +159,34 @@ func newPush(t testing.TB, transport http.RoundTripper) *Push {
 func pushWorld(t *testing.T, p *pushService, policies ...string) (*world, *Notifier) {
 	w := newWorld(t, policies...)
 	n := w.notifier()
-	n.Push, w.Service.Push = newPush(t, p.Client().Transport), true
+	w.restart(func(c *approval.Config) { c.Push = true })
+	n.c.Holds, n.c.Push = w.Service, newPush(t, p.Client().Transport)
 	return w, n
 }
 
 // subscribe is what the inbox stores for the browser of p.
 func (w *world) subscribe(p *pushService, who authz.Principal, path string) {
-	w.t.Helper()
+	w.T.Helper()
 	principal, err := json.Marshal(who)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	sub := store.Subscription{ID: rand.Text(), Person: who.Type + "::" + who.ID, Principal: principal, Endpoint: "https://push.example.com" + path,
-		P256dh: base64.RawURLEncoding.EncodeToString(p.key.PublicKey().Bytes()), Auth: base64.RawURLEncoding.EncodeToString(p.auth), Created: w.clock()}
-	if err := w.Store.Update(w.t.Context(), func(tx *store.Tx) error { return tx.Subscribe(sub) }); err != nil {
-		w.t.Fatal(err)
+		P256dh: base64.RawURLEncoding.EncodeToString(p.key.PublicKey().Bytes()), Auth: base64.RawURLEncoding.EncodeToString(p.auth), Created: w.Clock()}
+	if err := w.DB.Update(w.T.Context(), func(tx *store.Tx) error { return tx.Subscribe(sub) }); err != nil {
+		w.T.Fatal(err)
 	}
 }
 
 func (w *world) subscriptions() int {
-	w.t.Helper()
+	w.T.Helper()
 	n := 0
-	if err := w.Store.View(w.t.Context(), func(tx *store.Tx) error {
+	if err := w.DB.View(w.T.Context(), func(tx *store.Tx) error {
 		subs, err := tx.Subscriptions("")
 		n = len(subs)
 		return err
 	}); err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return n
 }
@@ -200,7 +203,7 @@ func TestPush(t *testing.T) {
 	if len(got) == 1 {
 		want[0].Tag = got[0].Tag
 	}
-	if diff := cmp.Diff(want, got); diff != "" || p.vapid != n.Push.public {
+	if diff := cmp.Diff(want, got); diff != "" || p.vapid != n.c.Push.public {
 		t.Errorf("key %s: %s", p.vapid, diff)
 	}
 	// A browser that is gone is forgotten, with what waits for it.
@@ -224,7 +227,7 @@ func TestLongestMessages(t *testing.T) {
 	s, n := pushWorld(t, p)
 	s.subscribe(p, alice, "/x")
 	long := strings.Repeat("ペ", 500)
-	n.Describe = func(_, tool string) (string, string, string) { return "DELETE", "/" + tool + long, tool + long }
+	n.c.Describe = func(_, tool string) (string, string, string) { return "DELETE", "/" + tool + long, tool + long }
 	for i := range 2 * maxLines {
 		h := call(alice, fmt.Sprint("k", i))
 		h.Tool, h.Agent = fmt.Sprint("tool", i), json.RawMessage(`{"id":"`+long+`"}`)
@@ -233,7 +236,7 @@ func TestLongestMessages(t *testing.T) {
 			n.run(t)
 		}
 	}
-	s.pass(digestEvery)
+	s.Pass(digestEvery)
 	n.run(t)
 	got := p.taken()
 	if len(got) != 2 || !strings.HasPrefix(got[1].Title, "exeat: 9 calls") || !strings.Contains(got[1].Text, "and 4 kinds more") {

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/exeat/exeat/authz/plaintext"
-
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/plaintext"
 	"github.com/exeat/exeat/store"
 )
 
@@ -55,8 +54,8 @@ const (
 // what says what a call does: method, path and summary of the operation, without
 // its arguments.
 func (n *Notifier) what(h store.Hold) (method, path, summary string) {
-	if n.Describe != nil {
-		method, path, summary = n.Describe(h.API, h.Tool)
+	if n.c.Describe != nil {
+		method, path, summary = n.c.Describe(h.API, h.Tool)
 	}
 	return cmp.Or(method, h.Request.Method), path, summary
 }
@@ -105,7 +104,7 @@ func (n *Notifier) messages(c *Channel, notices []store.Notice, holds []store.Ho
 		return out
 	}
 	texts, groups := n.fold(notices, holds)
-	if len(notices) > n.digest() || n.often(c, now) {
+	if len(notices) > n.c.Digest || n.often(c, now) {
 		return []Message{n.many(texts, groups, notices, holds, now)}
 	}
 	for _, text := range texts {
@@ -132,7 +131,7 @@ func (n *Notifier) machine(notice store.Notice, h store.Hold, now time.Time) Mes
 	method, path, summary := n.what(h)
 	var agent authz.Agent
 	_ = json.Unmarshal(h.Agent, &agent)
-	link := n.URL + "/h/" + h.ID
+	link := n.c.URL + "/h/" + h.ID
 	return Message{ID: notice.ID, Title: "exeat: a call waits for you", Text: n.line(h) + "\n" + asked(h), Link: link, at: now, notices: []store.Notice{notice},
 		event: &event{Hold: h.ID, API: h.API, Tool: h.Tool, Effect: h.Effect, Method: method, Path: path, Summary: plaintext.Clean(summary, maxSummary),
 			Subject: h.Subject, Agent: plaintext.Clean(agent.ID, maxAgent), Verified: agent.Verified, Expires: h.Expires, URL: link}}
@@ -141,14 +140,14 @@ func (n *Notifier) machine(notice store.Notice, h store.Hold, now time.Time) Mes
 // few is a message about one call or several like ones.
 func (n *Notifier) few(text string, places []int, notices []store.Notice, holds []store.Hold, now time.Time) Message {
 	first := holds[places[0]]
-	m := Message{ID: notices[places[0]].ID, Title: "exeat: a call waits for you", Link: n.URL + "/h/" + first.ID, at: now}
+	m := Message{ID: notices[places[0]].ID, Title: "exeat: a call waits for you", Link: n.c.URL + "/h/" + first.ID, at: now}
 	for _, i := range places {
 		m.notices = append(m.notices, notices[i])
 	}
 	ends := soonest(holds, places)
 	m.Text = text + "\n" + plaintext.Left(ends, now) + " left to decide."
 	if len(places) > 1 {
-		m.Title, m.Link = fmt.Sprintf("exeat: %d calls wait for you", len(places)), n.URL+"/"
+		m.Title, m.Link = fmt.Sprintf("exeat: %d calls wait for you", len(places)), n.c.URL+"/"
 		m.Text = fmt.Sprintf("%d × %s\nThe first ends in %s.", len(places), text, plaintext.Left(ends, now))
 	}
 	return m
@@ -168,7 +167,7 @@ func (n *Notifier) many(texts []string, groups map[string][]int, notices []store
 		fmt.Fprintf(&b, "and %d kinds more\n", more)
 	}
 	fmt.Fprintf(&b, "The first ends in %s.", plaintext.Left(soonest(holds, all), now))
-	return Message{ID: notices[0].ID, Title: fmt.Sprintf("exeat: %d calls wait for you", len(notices)), Text: b.String(), Link: n.URL + "/", at: now, notices: notices}
+	return Message{ID: notices[0].ID, Title: fmt.Sprintf("exeat: %d calls wait for you", len(notices)), Text: b.String(), Link: n.c.URL + "/", at: now, notices: notices}
 }
 
 func soonest(holds []store.Hold, places []int) time.Time {

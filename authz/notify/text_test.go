@@ -15,9 +15,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/exeat/exeat/authz/plaintext"
-
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/plaintext"
 	"github.com/exeat/exeat/store"
 )
 
@@ -107,7 +106,7 @@ func TestServicesGetPlainText(t *testing.T) {
 	h := call(alice, "k1")
 	h.Agent, _ = json.Marshal(authz.Agent{ID: evilAgent})
 	n := w.notifier()
-	n.Describe = func(string, string) (string, string, string) {
+	n.c.Describe = func(string, string) (string, string, string) {
 		return "DELETE", "/pets/{id}", "Delete [all](http://evil.example) <!here> pets"
 	}
 	m := n.machine(noticeOf("msg_1"), h, noon)

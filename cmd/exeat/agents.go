@@ -6,9 +6,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/exeat/exeat/authz/inbox"
-
 	"github.com/spf13/cobra"
+
+	"github.com/exeat/exeat/authz/inbox"
 )
 
 func agentsCmd() *cobra.Command {

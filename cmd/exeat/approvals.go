@@ -15,11 +15,10 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/exeat/exeat/authz/inbox"
-
 	"github.com/spf13/cobra"
 
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/inbox"
 )
 
 func approvalsCmd() *cobra.Command {

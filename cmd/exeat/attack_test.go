@@ -12,9 +12,8 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/exeat/exeat/authz/inbox"
-
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/inbox"
 	"github.com/exeat/exeat/examples/petstore"
 	"github.com/exeat/exeat/store"
 	"github.com/exeat/exeat/tools"
@@ -183,7 +182,7 @@ func TestAgentTokenAtTheInbox(t *testing.T) {
 			{"POST", "/mcp", "application/json", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, 405},
 		} {
 			headers := append([]string{"Content-Type: " + r.kind}, login...)
-			status, header, body := w.send(r.method, w.g.inbox.URL+r.path, r.body, headers...)
+			status, header, body := w.send(r.method, w.g.inbox.URL()+r.path, r.body, headers...)
 			if status != r.status && status != http.StatusTooManyRequests || len(header["Set-Cookie"]) > 0 || strings.Contains(body, "/pets/") {
 				t.Errorf("%s %s with %.40q: %d", r.method, r.path, login, status)
 			}

@@ -21,6 +21,8 @@ import (
 // config is exeat.yaml. Flags override it. Paths are relative to the file.
 // docs/configuration.md explains every field.
 type config struct {
+	now func() time.Time // nil means time.Now
+
 	// APIs are the documents to serve.
 	APIs []apiConfig `yaml:"apis"`
 	// AllowPrivate names hosts, addresses and prefixes of this network that calls

@@ -214,7 +214,7 @@ func (d *demo) approve(ctx context.Context, holdURL string) error {
 	if err != nil {
 		return err
 	}
-	person := &browser{client: &http.Client{Jar: jar, Timeout: 10 * time.Second}, origin: d.gateway.inbox.URL}
+	person := &browser{client: &http.Client{Jar: jar, Timeout: 10 * time.Second}, origin: d.gateway.inbox.URL()}
 	u, err := url.Parse(d.login)
 	if err != nil {
 		return err

@@ -13,11 +13,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/exeat/exeat/authz/notify"
-
 	"github.com/spf13/cobra"
 
-	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/notify"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/store"
 )
@@ -215,7 +213,7 @@ func (d *doctor) database(ctx context.Context, cfg config, channels []*notify.Ch
 	} else {
 		d.ok("database", fmt.Sprintf("%s: the chain of %d entries holds", cfg.DB, head.Seq))
 	}
-	list, err := (&notify.Notifier{Service: &approval.Service{Store: s}, Channels: channels}).Health(ctx)
+	list, err := notify.Health(ctx, s, channels)
 	if err != nil {
 		d.bad("channels", err.Error())
 	}
@@ -260,7 +258,7 @@ func (d *doctor) login(ctx context.Context, cfg config) {
 
 // provider checks the OpenID provider that people log in with, by asking it.
 func (d *doctor) provider(ctx context.Context, cfg config, c oidcConfig) {
-	o, err := c.login(&approval.Service{}, inboxURL(cfg.Inbox, nil))
+	o, err := c.login(inboxURL(cfg.Inbox, nil), nil)
 	if err == nil {
 		err = o.Discover(ctx)
 	}

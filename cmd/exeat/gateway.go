@@ -14,14 +14,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/exeat/exeat/authz/inbox"
-	"github.com/exeat/exeat/authz/notify"
-
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/inbox"
+	"github.com/exeat/exeat/authz/notify"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/openapi"
 	"github.com/exeat/exeat/openapi/reach"
@@ -194,25 +193,10 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, open doors) 
 		}
 		apis = append(apis, api)
 	}
-	key, err := g.keys.Secret("approvals")
-	if err != nil {
-		return nil, err
-	}
 	if g.store, err = openStore(ctx, cfg.DB, errOut); err != nil {
 		return nil, err
 	}
-	g.holds = &approval.Service{Store: g.store, Engine: g.engine, Key: key,
-		TTL: cfg.Holds.TTL, ApprovedFor: cfg.Holds.ApprovedFor, MaxOpen: cfg.Holds.MaxOpen, Fatigue: cfg.Inbox.Fatigue.fatigue()}
-	g.inbox = &inbox.Inbox{Service: g.holds, Person: principal(cfg), URL: inboxURL(cfg.Inbox, g.inboxL),
-		Announce: func(link string) { fmt.Fprintf(errOut, "exeat: log in once, as %s, with %s\n", cfg.User, link) },
-		Trouble:  func(err error) { g.log.Error().Err(err).Msg("inbox") }}
-	if err = g.notifier(channels); err != nil {
-		return nil, err
-	}
-	if keys, why := approval.NewPasskeys(g.holds, g.inbox.URL); why == nil {
-		g.inbox.Passkeys = keys // elsewhere the page says why there are none
-	}
-	if err = g.oidc(ctx, errOut); err != nil {
+	if err = g.people(ctx, channels, errOut); err != nil {
 		return nil, err
 	}
 	g.runner, err = tools.New(tools.Config{APIs: apis, Engine: g.engine, Store: g.store, Holds: g.holds, HoldURL: g.inbox.HoldURL,
@@ -222,6 +206,38 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, open doors) 
 			return now, p.Type == now.Type && p.ID == now.ID
 		}})
 	return g, err
+}
+
+// people makes what holds calls, tells people of them and lets them decide.
+func (g *gateway) people(ctx context.Context, channels []*notify.Channel, errOut io.Writer) error {
+	cfg, url := g.cfg, inboxURL(g.cfg.Inbox, g.inboxL)
+	key, err := g.keys.Secret("approvals")
+	if err != nil {
+		return err
+	}
+	push, err := newPush(cfg, g.keys)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, c := range channels {
+		names = append(names, c.Name)
+	}
+	if g.holds, err = approval.New(approval.Config{Store: g.store, Engine: g.engine, Key: key, Notify: names, Push: push != nil, Now: cfg.now,
+		TTL: cfg.Holds.TTL, ApprovedFor: cfg.Holds.ApprovedFor, MaxOpen: cfg.Holds.MaxOpen, Fatigue: cfg.Inbox.Fatigue.fatigue()}); err != nil {
+		return err
+	}
+	if g.notify, err = g.newNotifier(channels, push, url); err != nil {
+		return err
+	}
+	provider, err := g.newOIDC(ctx, url, errOut)
+	if err != nil {
+		return err
+	}
+	g.inbox, err = inbox.New(inbox.Config{Holds: g.holds, Store: g.store, Person: principal(cfg), URL: url, OIDC: provider, Push: push, Notifier: g.notify,
+		Announce: func(link string) { fmt.Fprintf(errOut, "exeat: log in once, as %s, with %s\n", cfg.User, link) },
+		Trouble:  func(err error) { g.log.Error().Err(err).Msg("inbox") }})
+	return err
 }
 
 // principal is who calls where no login says it.
@@ -328,8 +344,7 @@ func (g *gateway) run(ctx context.Context, serve func(context.Context) error) er
 	group.Go(func() error { return g.notify.Run(ctx) })
 	group.Go(func() error { g.rememberHeads(ctx); return nil })
 	if g.inboxL != nil {
-		g.inbox.Done = ctx.Done()
-		group.Go(func() error { return serveHTTP(ctx, g.inboxL, g.inbox.Handler()) })
+		group.Go(func() error { return serveHTTP(ctx, g.inboxL, g.inbox.Handler(ctx)) })
 	}
 	group.Go(func() error {
 		defer cancel()
@@ -390,7 +405,7 @@ func (g *gateway) announce(w io.Writer) {
 		fmt.Fprintln(w, "exeat: warning:", warning)
 	}
 	if g.inboxL != nil {
-		fmt.Fprintf(w, "exeat: people decide at %s\n", g.inbox.URL)
+		fmt.Fprintf(w, "exeat: people decide at %s\n", g.inbox.URL())
 		fmt.Fprintf(w, "exeat: %s\n", g.wayIn())
 	}
 }

@@ -34,29 +34,31 @@ const (
 // no message. authz/plaintext and authz/tally are leaves. Below openapi are two more:
 // strictjson, which mcpserver reads with too, and reach, which every dial asks.
 var arrows = map[string][]string{
-	"authz":                {},
-	"authz/token":          {},
-	"openapi":              {"openapi/reach", "openapi/strictjson"},
-	"openapi/reach":        {},
-	"openapi/strictjson":   {},
-	"store":                {},
-	"authz/plaintext":      {},
-	"authz/tally":          {},
-	"authz/approval":       {"authz", "authz/plaintext", "authz/tally", "store"},
-	"authz/notify":         {"authz", "authz/approval", "authz/plaintext", "authz/tally", "store"},
-	"authz/inbox":          {"authz", "authz/approval", "authz/notify", "authz/plaintext", "authz/tally", "store"},
-	"tools":                {"authz", "authz/approval", "authz/token", "openapi", "store"},
-	"mcpserver":            {"authz", "openapi/strictjson", "tools"},
-	"cmd/exeat":            {"authz", "authz/approval", "authz/inbox", "authz/notify", "authz/token", "examples/petstore", "mcpserver", "openapi", "openapi/reach", "store", "tools"},
-	"store/storetest":      {"store"},
-	"examples":             {"authz", "openapi", "tools"},
-	"examples/conformance": {"examples/petstore"},
-	"examples/petstore":    {},
+	"authz":              {},
+	"authz/token":        {},
+	"openapi":            {"openapi/reach", "openapi/strictjson"},
+	"openapi/reach":      {},
+	"openapi/strictjson": {},
+	"store":              {},
+	"authz/plaintext":    {},
+	"authz/tally":        {},
+	"authz/approval":     {"authz", "authz/plaintext", "authz/tally", "store"},
+	"authz/notify":       {"authz", "authz/approval", "authz/plaintext", "authz/tally", "store"},
+	"authz/inbox":        {"authz", "authz/approval", "authz/notify", "authz/plaintext", "authz/tally", "store"},
+	"tools":              {"authz", "authz/approval", "authz/token", "openapi", "store"},
+	"mcpserver":          {"authz", "openapi/strictjson", "tools"},
+	"cmd/exeat":          {"authz", "authz/approval", "authz/inbox", "authz/notify", "authz/token", "examples/petstore", "mcpserver", "openapi", "openapi/reach", "store", "tools"},
+	"store/storetest":    {"store"},
+
+	"authz/approval/approvaltest": {"authz", "store"},
+	"examples":                    {"authz", "openapi", "tools"},
+	"examples/conformance":        {"examples/petstore"},
+	"examples/petstore":           {},
 }
 
 // testArrows are further imports that the tests of any package may have, besides
 // everything that lies downstream of it: something to call, and how to read it.
-var testArrows = []string{"examples/petstore", "openapi", "store/storetest"}
+var testArrows = []string{"examples/petstore", "openapi", "store/storetest", "authz/approval/approvaltest"}
 
 // downstream reports whether arrows lead from one package to another.
 func downstream(from, to string) bool {
@@ -82,7 +84,7 @@ var modules = map[string]module{
 	"go.yaml.in/yaml/v3":                       {"documents and configuration in YAML, with positions", []string{"cmd/exeat", "openapi"}},
 	"golang.org/x/text":                        {"Unicode that deceives the eye, in documents and in what people are shown", []string{"authz/plaintext", "openapi", "openapi/strictjson"}},
 	"github.com/mark3labs/mcp-go":              {"the MCP protocol", []string{"cmd/exeat", "mcpserver"}},
-	"modernc.org/sqlite":                       {"the database, without cgo", []string{"store", "store/storetest"}},
+	"modernc.org/sqlite":                       {"the database, without cgo", []string{"authz/approval/approvaltest", "store", "store/storetest"}},
 	"github.com/nicholas-fedor/shoutrrr":       {"messages to chats, mail and phones by URL", []string{"authz/notify"}},
 	"github.com/SherClockHolmes/webpush-go":    {"encrypts and signs Web Push", []string{"authz/notify"}},
 	"github.com/agnivade/levenshtein":          {"what a misspelt name was meant to be", []string{"authz", "cmd/exeat", "openapi"}},

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,7 +34,8 @@ import (
 type stage struct {
 	t      *testing.T
 	config string
-	here   *gateway // on the same database, sends nothing
+	here   *gateway     // on the same database, sends nothing
+	ahead  atomic.Int64 // how far its clock is, in ns
 
 	mu      sync.Mutex
 	made    map[string]int            // pets by name, as the API has seen them
@@ -76,6 +78,7 @@ func newStage(t *testing.T) *stage {
 		cfg, err = cfg.withDefaults()
 	}
 	if err == nil {
+		cfg.now = func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 		s.here, err = openGateway(t.Context(), cfg, io.Discard, doors{})
 	}
 	if err != nil {

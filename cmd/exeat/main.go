@@ -12,9 +12,9 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/exeat/exeat/authz/notify"
-
 	"github.com/spf13/cobra"
+
+	"github.com/exeat/exeat/authz/notify"
 )
 
 func main() { os.Exit(run()) }

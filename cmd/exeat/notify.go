@@ -11,11 +11,9 @@ import (
 	"time"
 	_ "time/tzdata" // zones of quiet hours, on machines that have none
 
-	"github.com/exeat/exeat/authz/notify"
-
 	"github.com/spf13/cobra"
 
-	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/notify"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/openapi"
 	"github.com/exeat/exeat/store"
@@ -105,29 +103,27 @@ func given(values ...string) (n int) {
 	return n
 }
 
-// notifier wires up who tells channels and browsers of held calls.
-func (g *gateway) notifier(channels []*notify.Channel) error {
+// newPush is what sends messages to browsers, or nil if they get none.
+func newPush(cfg config, keys *token.Keys) (*notify.Push, error) {
+	if cfg.Inbox.Push == "" {
+		return nil, nil
+	}
+	secret, err := keys.Secret("vapid")
+	if err != nil {
+		return nil, err
+	}
+	return notify.NewPush(secret, cfg.Inbox.Push, nil)
+}
+
+// newNotifier is who tells channels and browsers of held calls.
+func (g *gateway) newNotifier(channels []*notify.Channel, push *notify.Push, url string) (*notify.Notifier, error) {
 	quiet, err := notify.ParseQuiet(g.cfg.Quiet.From, g.cfg.Quiet.To, g.cfg.Quiet.Zone)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if g.cfg.Inbox.Push != "" {
-		secret, err := g.keys.Secret("vapid")
-		if err != nil {
-			return err
-		}
-		if g.inbox.Push, err = notify.NewPush(secret, g.cfg.Inbox.Push, nil); err != nil {
-			return err
-		}
-	}
-	g.notify = &notify.Notifier{Service: g.holds, Channels: channels, Push: g.inbox.Push, URL: g.inbox.URL,
+	return notify.New(notify.Config{Holds: g.holds, Store: g.store, Channels: channels, Push: push, URL: url,
 		Digest: g.cfg.NotifyDigest, Quiet: quiet, Describe: describer(g.docs),
-		Trouble: func(err error) { g.log.Warn().Err(err).Msg("notify") }}
-	g.inbox.Notifier, g.holds.Push = g.notify, g.inbox.Push != nil
-	for _, c := range channels {
-		g.holds.Notify = append(g.holds.Notify, c.Name)
-	}
-	return nil
+		Trouble: func(err error) { g.log.Warn().Err(err).Msg("notify") }})
 }
 
 // describer says what the operations of documents do.
@@ -162,7 +158,7 @@ to the inbox; it decides nothing.`,
 
 // onChannels makes the RunE of a command that works on the channels of a
 // configuration. What it returns as bad makes the exit code 1.
-func onChannels(f *flags, work func(*cobra.Command, *notify.Notifier, []string) (bad bool, err error)) func(*cobra.Command, []string) error {
+func onChannels(f *flags, work func(*cobra.Command, channelCommand, []string) (bad bool, err error)) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, names []string) error {
 		cfg, err := f.config(nil)
 		if err != nil {
@@ -180,13 +176,19 @@ func onChannels(f *flags, work func(*cobra.Command, *notify.Notifier, []string) 
 			return err
 		}
 		defer s.Close()
-		n := &notify.Notifier{Service: &approval.Service{Store: s}, Channels: channels, URL: inboxURL(cfg.Inbox, nil)}
-		bad, err := work(cmd, n, names)
+		bad, err := work(cmd, channelCommand{s, channels, inboxURL(cfg.Inbox, nil)}, names)
 		if err == nil && bad {
 			return exitError{code: 1}
 		}
 		return err
 	}
+}
+
+// channelCommand is what a command about channels works on.
+type channelCommand struct {
+	store    *store.Store
+	channels []*notify.Channel
+	url      string // of the inbox
 }
 
 func notifyTestCmd() *cobra.Command {
@@ -195,18 +197,18 @@ func notifyTestCmd() *cobra.Command {
 		Use:     "test [NAME...]",
 		Short:   "Send one test message to every channel, or to those named, and say what happened",
 		Example: `  exeat notify test --config exeat.yaml`,
-		RunE: onChannels(&f, func(cmd *cobra.Command, n *notify.Notifier, names []string) (bad bool, err error) {
+		RunE: onChannels(&f, func(cmd *cobra.Command, on channelCommand, names []string) (bad bool, err error) {
 			wanted := map[string]bool{}
 			for _, name := range names {
 				wanted[name] = true
 			}
-			for _, c := range n.Channels {
+			for _, c := range on.channels {
 				if len(names) > 0 && !wanted[c.Name] {
 					continue
 				}
 				delete(wanted, c.Name)
 				result := "took the message"
-				if err := n.Test(cmd.Context(), c); err != nil {
+				if err := notify.Test(cmd.Context(), on.store, on.url, c); err != nil {
 					bad, result = true, err.Error()
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", c.Name, result)
@@ -235,8 +237,8 @@ func notifyStatusCmd() *cobra.Command {
 		Short:   "Say how every channel does; the exit code is 1 if one fails",
 		Args:    cobra.NoArgs,
 		Example: `  exeat notify status --config exeat.yaml`,
-		RunE: onChannels(&f, func(cmd *cobra.Command, n *notify.Notifier, _ []string) (bool, error) {
-			list, err := n.Health(cmd.Context())
+		RunE: onChannels(&f, func(cmd *cobra.Command, on channelCommand, _ []string) (bool, error) {
+			list, err := notify.Health(cmd.Context(), on.store, on.channels)
 			if err != nil {
 				return false, err
 			}

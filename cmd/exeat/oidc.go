@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/inbox"
-
-	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/token"
 )
 
@@ -42,9 +40,9 @@ type allowedConfig struct {
 }
 
 // login makes the login of an inbox at origin.
-func (c oidcConfig) login(s *approval.Service, origin string) (*inbox.OIDC, error) {
+func (c oidcConfig) login(origin string, now func() time.Time) (*inbox.OIDC, error) {
 	set := inbox.OIDCConfig{Issuer: c.Issuer, ClientID: c.ClientID, Scopes: c.Scopes, Subject: c.Subject, Groups: c.Groups,
-		Allowed: inbox.Allowed(c.Allowed), ACR: c.ACRValues, StepUp: c.StepUp, MaxAge: c.MaxAge, Local: c.Local}
+		Allowed: inbox.Allowed(c.Allowed), ACR: c.ACRValues, StepUp: c.StepUp, MaxAge: c.MaxAge, Local: c.Local, Now: now}
 	var secret token.Secret
 	var err error
 	switch {
@@ -61,31 +59,31 @@ func (c oidcConfig) login(s *approval.Service, origin string) (*inbox.OIDC, erro
 	if c.ClientSecretEnv+c.ClientSecretFile != "" {
 		set.Secret = secret.Reveal
 	}
-	o, err := inbox.NewOIDC(s, origin, set)
+	o, err := inbox.NewOIDC(origin, set)
 	if err != nil {
 		return nil, fmt.Errorf("inbox.oidc: %w", err)
 	}
 	return o, nil
 }
 
-// oidc has people log in to the inbox with the configured provider, if there is
-// one. A provider that does not answer now is asked again when somebody logs in.
-func (g *gateway) oidc(ctx context.Context, errOut io.Writer) error {
+// newOIDC is the login to an inbox at origin with the configured provider, or nil
+// if there is none. A provider that does not answer now is asked again when
+// somebody logs in.
+func (g *gateway) newOIDC(ctx context.Context, origin string, errOut io.Writer) (*inbox.OIDC, error) {
 	if g.cfg.Inbox.OIDC == nil || g.inboxL == nil {
-		return nil
+		return nil, nil
 	}
-	o, err := g.cfg.Inbox.OIDC.login(g.holds, g.inbox.URL)
+	o, err := g.cfg.Inbox.OIDC.login(origin, g.cfg.now)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	g.inbox.OIDC = o
 	if g.cfg.Inbox.URL == "" && g.cfg.Inbox.Listen == "" && g.inboxL.Addr().String() != defaultInbox {
 		fmt.Fprintf(errOut, "exeat: warning: %s is taken, and the provider may not send people back to %s: use the inbox of the process that has it, or set inbox.listen\n", defaultInbox, o.RedirectURL())
 	}
 	if err := o.Discover(ctx); err != nil {
 		fmt.Fprintf(errOut, "exeat: warning: nobody can log in to the inbox now; it asks again with each try: %v\n", err)
 	}
-	return nil
+	return o, nil
 }
 
 // wayIn says how the person gets into the inbox.

@@ -95,6 +95,8 @@ func TestOIDCProviderComesLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
+	var ahead atomic.Int64 // how far the clock is, in ns
+	cfg.now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	g, err := openGateway(t.Context(), cfg, &said, doors{inbox: true})
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +108,7 @@ func TestOIDCProviderComesLater(t *testing.T) {
 	}
 	get := func() (int, string) {
 		rec := httptest.NewRecorder()
-		g.inbox.Handler().ServeHTTP(rec, httptest.NewRequestWithContext(context.Background(), "GET", g.inbox.URL+"/login/oidc", nil))
+		g.inbox.Handler(t.Context()).ServeHTTP(rec, httptest.NewRequestWithContext(context.Background(), "GET", g.inbox.URL()+"/login/oidc", nil))
 		b, _ := io.ReadAll(rec.Body)
 		return rec.Code, rec.Header().Get("Location") + string(b)
 	}
@@ -114,7 +116,7 @@ func TestOIDCProviderComesLater(t *testing.T) {
 		t.Errorf("%d %s", status, body)
 	}
 	up.Store(true)
-	g.holds.Now = func() time.Time { return time.Now().Add(time.Minute) } // the wait after a failure is over
+	ahead.Store(int64(time.Minute)) // the wait after a failure is over
 	if status, to := get(); status != http.StatusSeeOther || !strings.HasPrefix(to, issuer+"/a?") {
 		t.Errorf("%d, leads to %s", status, to)
 	}

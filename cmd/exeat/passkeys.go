@@ -52,7 +52,11 @@ func onPasskeys(f *flags, work func(*cobra.Command, *approval.Service, []string)
 		if err != nil {
 			return err
 		}
-		return work(cmd, &approval.Service{Store: s, Key: key}, args)
+		holds, err := approval.New(approval.Config{Store: s, Key: key})
+		if err != nil {
+			return err
+		}
+		return work(cmd, holds, args)
 	}
 }
 

@@ -237,7 +237,7 @@ func (d *demo) auditLog(ctx context.Context, _ *client.Client) error {
 // hosts prints what to paste into hosts that speak HTTP or start programs.
 func (d *demo) hosts() {
 	d.scene("Still serving; press Ctrl-C to stop")
-	d.say("  inbox:        %s\n  log in once:  %s\n", d.gateway.inbox.URL, d.gateway.inbox.LoginLink())
+	d.say("  inbox:        %s\n  log in once:  %s\n", d.gateway.inbox.URL(), d.gateway.inbox.LoginLink())
 	d.say("  Claude Code:  claude mcp add --transport http petstore %s --header \"Authorization: Bearer %s\"\n", d.mcpURL, d.bearer)
 	entry := fmt.Sprintf(`{"url": %q, "headers": {"Authorization": "Bearer %s"}}`, d.mcpURL, d.bearer)
 	d.say("  Cursor, ~/.cursor/mcp.json:\n  {\"mcpServers\": {\"petstore\": %s}}\n", entry)

@@ -11,12 +11,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/exeat/exeat/authz/inbox"
-
 	tea "charm.land/bubbletea/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/inbox"
 )
 
 func approvalsWatchCmd() *cobra.Command {

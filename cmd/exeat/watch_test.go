@@ -9,10 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/exeat/exeat/authz/inbox"
-
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/exeat/exeat/authz/inbox"
 	"github.com/exeat/exeat/tools"
 )
 
