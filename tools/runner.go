@@ -1,18 +1,11 @@
-// Package tools offers operations as tools and takes every call along the one
-// way there is: [Runner.Call] looks up the tool, checks the arguments, encodes
-// the request, asks the policies, and then refuses, holds or sends. A held call
-// goes on in [Runner.Run] once a person has decided.
 package tools
 
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -138,27 +131,27 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Current == nil {
 		cfg.Current = func(p authz.Principal) (authz.Principal, bool) { return p, true }
 	}
-	r := &Runner{
-		Config: cfg,
-		tools:  FromAPIs(cfg.APIs, cfg.Offer),
-		byName: map[string]*Tool{},
-		byOp:   map[[2]string]*Tool{},
-		owner:  rand.Text(),
-		reader: cfg.Transport,
-		writer: writes,
-		sleep:  sleep,
-		active: map[[3]string]map[string]bool{},
-	}
-	for _, t := range r.tools {
-		if _, ok := r.byName[t.Name]; ok {
+	list := FromAPIs(cfg.APIs, cfg.Offer)
+	byName, byOp := map[string]*Tool{}, map[[2]string]*Tool{}
+	for _, t := range list {
+		if _, ok := byName[t.Name]; ok {
 			return nil, fmt.Errorf("two tools are named %s: give their documents different names (--name)", t.Name)
 		}
-		r.byName[t.Name] = t
-		r.byOp[[2]string{t.api.Document.Name, t.op.Name}] = t
+		byName[t.Name], byOp[[2]string{t.api.Document.Name, t.op.Name}] = t, t
 	}
-	r.selects = make(chan struct{}, selecting)
-	r.index = sync.OnceValue(func() *index { return newIndex(r.tools) })
-	return r, nil
+	return &Runner{
+		Config:  cfg,
+		tools:   list,
+		byName:  byName,
+		byOp:    byOp,
+		owner:   rand.Text(),
+		reader:  cfg.Transport,
+		writer:  writes,
+		sleep:   sleep,
+		index:   sync.OnceValue(func() *index { return newIndex(list) }),
+		selects: make(chan struct{}, selecting),
+		active:  map[[3]string]map[string]bool{},
+	}, nil
 }
 
 // newTransport bounds every phase of a request. It asks no proxy: what was
@@ -195,49 +188,9 @@ func (r *Runner) Visible(caller Caller, t *Tool) bool {
 // Hidden records that a caller tried a tool that it is not shown. The caller
 // learns no more than that there is no such tool.
 func (r *Runner) Hidden(caller Caller, t *Tool) {
-	c := &call{caller: caller, tool: t, txn: newTxn(), policies: r.Engine.Digest(), start: r.Now()}
-	c.decision.Outcome = authz.Deny
+	c := &course{call: r.newCall(caller, t, purpose{}), decision: authz.Decision{Outcome: authz.Deny}}
 	if r.Store != nil {
 		r.Store.Log(c.entry("denied", string(PolicyDenied)))
 	}
 	r.observe(c, deny(PolicyDenied, "", nil, authz.RemedyNone))
-}
-
-// usage counts what the policies of the action want counted: the entries of
-// earlier calls, and the calls of this process that were allowed and may have no
-// entry yet, so that many at the same moment do not all pass for the first. The
-// caller holds mu.
-func (r *Runner) usage(ctx context.Context, c *call, now time.Time) (authz.Usage, error) {
-	under := slices.Collect(maps.Keys(r.active[c.budget()]))
-	n, err := r.Store.Usage(ctx, c.caller.Subject(), c.tool.api.Document.Name, c.tool.op.Name, under,
-		now.Add(-time.Minute), now.Add(-time.Hour), now.Add(-24*time.Hour))
-	if err != nil {
-		return authz.Usage{}, fmt.Errorf("count earlier calls: %v", err)
-	}
-	if len(n) != 3 {
-		return authz.Usage{}, errors.New("count earlier calls: incomplete answer")
-	}
-	more := int64(len(under))
-	return authz.Usage{Minute: n[0] + more, Hour: n[1] + more, Day: n[2] + more}, nil
-}
-
-// begin counts a call as under way until end.
-func (r *Runner) begin(c *call) {
-	calls := r.active[c.budget()]
-	if calls == nil {
-		calls = map[string]bool{}
-		r.active[c.budget()] = calls
-	}
-	calls[c.txn] = true
-}
-
-// end takes a call out of those under way: only its entry counts from now.
-func (r *Runner) end(c *call) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	key := c.budget()
-	delete(r.active[key], c.txn)
-	if len(r.active[key]) == 0 {
-		delete(r.active, key)
-	}
 }

@@ -1,7 +1,6 @@
 package tools
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -65,7 +64,7 @@ func FromAPIs(apis []*API, o Offer) []*Tool {
 		for _, op := range api.Document.Operations {
 			name := op.Name
 			if count[name] > 1 || strings.HasPrefix(name, ownPrefix) {
-				name = prefixed(api.Document.Name, name)
+				name = addPrefix(api.Document.Name, name)
 			}
 			tools = append(tools, newTool(name, api, op, o))
 		}
@@ -74,8 +73,8 @@ func FromAPIs(apis []*API, o Offer) []*Tool {
 	return tools
 }
 
-// prefixed joins an API's name and a tool's within maxName.
-func prefixed(api, name string) string {
+// addPrefix joins an API's name and a tool's within maxName.
+func addPrefix(api, name string) string {
 	full := api + "_" + name
 	if len(full) <= maxName {
 		return full
@@ -108,48 +107,6 @@ func newTool(name string, api *API, op *openapi.Operation, o Offer) *Tool {
 		op:      op,
 		profile: o.Profile,
 	}
-}
-
-// withOwn adds what exeat itself takes to a schema.
-func withOwn(op *openapi.Operation, schema json.RawMessage) json.RawMessage {
-	var own []string
-	if op.JSON && !op.Has(selectArg) {
-		own = append(own, selectSchema)
-	}
-	if op.Effect != openapi.Read && !op.Has(reasonArg) {
-		own = append(own, reasonSchema)
-	}
-	head := []byte(`"properties":{`)
-	at := bytes.Index(schema, head)
-	if len(own) == 0 || at < 0 {
-		return schema
-	}
-	add := strings.Join(own, ",")
-	// The root's own properties come first only where the root was not decoded and
-	// written anew; a key before them can hold a schema as well.
-	var root map[string]json.RawMessage
-	if !bytes.HasPrefix(schema, append([]byte(`{"type":"object",`), head...)) {
-		if json.Unmarshal(schema, &root) != nil {
-			return schema
-		}
-		props := bytes.TrimSpace(root["properties"])
-		if len(props) < 2 || props[0] != '{' {
-			return schema
-		}
-		root["properties"] = opened(props, 1, add)
-		return mustJSON(root)
-	}
-	return opened(schema, at+len(head), add)
-}
-
-// opened puts members at a place in an object that is about to begin.
-func opened(object []byte, at int, members string) json.RawMessage {
-	out := append(make([]byte, 0, len(object)+len(members)+1), object[:at]...)
-	out = append(out, members...)
-	if object[at] != '}' {
-		out = append(out, ',')
-	}
-	return append(out, object[at:]...)
 }
 
 // Operation is what the tool calls.
@@ -185,13 +142,3 @@ func describe(op *openapi.Operation) string {
 	}
 	return b.String()
 }
-
-// outputSchema is the envelope as JSON Schema. It is one object without oneOf:
-// hosts validate against it, and some read only the root. It is short, because
-// some hosts show it to the model once for every tool.
-var outputSchema = json.RawMessage(`{"type":"object","required":["status"],"properties":{` +
-	`"status":{"enum":["done","approval_pending","denied","failed","cancelled"]},` +
-	`"http_status":{"type":"integer"},"response":{},"code":{"type":"string"},"reason":{"type":"string"},"handle":{"type":"string"}}}`)
-
-// OutputSchema is the envelope's JSON Schema, which every tool shares.
-func OutputSchema() json.RawMessage { return outputSchema }

@@ -212,7 +212,7 @@ func TestEachTryHasItsOwnToken(t *testing.T) {
 			logged, notes = append(logged, e.JTI), append(notes, e.Note)
 		}
 	}
-	if d := cmp.Diff(sent, logged); d != "" || len(sent) != tries || len(slices.Compact(slices.Sorted(slices.Values(sent)))) != tries {
+	if d := cmp.Diff(sent, logged); d != "" || len(sent) != reading.tries || len(slices.Compact(slices.Sorted(slices.Values(sent)))) != reading.tries {
 		t.Errorf("sent %v, logged %v", sent, logged)
 	}
 	if d := cmp.Diff([]string{"", "request 2 of this call, since the one before was answered with 503", "request 3 of this call, since the one before was answered with 503"}, notes); d != "" {

@@ -14,11 +14,10 @@ import (
 	"time"
 )
 
-// A read is tried at most tries times. Between two tries a random time of at
-// most firstWait, doubled each time, goes by, or what Retry-After asks for; if
-// that is more than longestWait, the agent is told instead.
+// Between two tries of a read a random time of at most firstWait, doubled each
+// time, goes by, or what Retry-After asks for; if that is more than longestWait,
+// the agent is told instead.
 const (
-	tries       = 3
 	firstWait   = 200 * time.Millisecond
 	longestWait = 3 * time.Second
 )
@@ -29,13 +28,13 @@ var busy = []int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusS
 // again reports whether the n-th try of a call should be followed by another,
 // and after which time. Only what changes nothing, by the document and by its
 // method, is ever sent again: an Idempotency-Key is a promise of somebody else.
-func (c *call) again(res Result, sure certainty, n int) (time.Duration, bool) {
-	if n >= tries || c.writes() || !safe(c.tool.op.Method) {
+func (c *course) again(res Result, at stage, n, tries int) (time.Duration, bool) {
+	if n >= tries || !at.sent() || c.writes() || !safe(c.tool.op.Method) {
 		return 0, false
 	}
 	wait := firstWait << (n - 1)
 	wait = wait/2 + rand.N(wait/2)
-	if sure == answered {
+	if at == answered {
 		asked := time.Duration(res.Envelope.RetryAfter) * time.Second
 		return max(wait, asked), asked <= longestWait && slices.Contains(busy, res.Envelope.HTTPStatus)
 	}

@@ -18,8 +18,8 @@ const reasonSchema = `"exeat_reason":{"type":"string","maxLength":500,"descripti
 // maxSaid bounds a reason, in characters.
 const maxSaid = 500
 
-// said reads the agent's reason.
-func said(v any) (string, error) {
+// parseReason reads the agent's reason.
+func parseReason(v any) (string, error) {
 	if v == nil {
 		return "", nil
 	}

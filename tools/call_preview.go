@@ -24,10 +24,10 @@ type Preview struct {
 // maxShown bounds how much of a body an agent is shown, in bytes.
 const maxShown = 16 << 10
 
-// Previewed answers an agent that asks what a call would send and how it would
+// ShowPreview answers an agent that asks what a call would send and how it would
 // be decided. Nothing is sent or held, and nothing counts towards a budget, but
 // there is an entry of kind preview: who tries out the policies can be seen.
-func (r *Runner) Previewed(caller Caller, name string, raw []byte) Result {
+func (r *Runner) ShowPreview(caller Caller, name string, raw []byte) Result {
 	p, res := r.Preview(caller, name, raw)
 	if p == nil {
 		return res
@@ -46,9 +46,14 @@ func (r *Runner) Previewed(caller Caller, name string, raw []byte) Result {
 // It records nothing but, if there is a store, an entry. Usage is taken as none.
 // If the arguments are refused, the preview is nil and the result says why.
 func (r *Runner) Preview(caller Caller, name string, raw []byte) (*Preview, Result) {
-	c, res := r.prepare(caller, name, raw)
-	if c == nil || c.digest == "" {
-		return nil, res
+	t, ok := r.offered(caller, name)
+	if !ok {
+		return nil, noTool(name)
+	}
+	prepared, err := r.prepare(caller, t, raw, purpose{})
+	c := &course{call: prepared}
+	if err != nil {
+		return nil, c.invalid(err)
 	}
 	r.ask(c, r.Now(), authz.Usage{})
 	if r.Store != nil {

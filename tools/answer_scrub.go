@@ -60,11 +60,11 @@ func credentials(req *http.Request, q store.Request) []string {
 func scrub(a *openapi.Response, secrets []string) bool {
 	found := false
 	for _, text := range []*string{&a.Text, &a.Note, &a.MediaType} {
-		if clean := without(*text, secrets); clean != *text {
+		if clean := cutAll(*text, secrets); clean != *text {
 			*text, found = clean, true
 		}
 	}
-	if whole := withoutBeginning(a.Text, secrets); a.Note != "" && whole != a.Text {
+	if whole := cutBeginning(a.Text, secrets); a.Note != "" && whole != a.Text {
 		a.Text, found = whole+removed, true
 	}
 	if a.JSON != nil {
@@ -83,16 +83,16 @@ func scrub(a *openapi.Response, secrets []string) bool {
 	return found
 }
 
-func without(text string, secrets []string) string {
+func cutAll(text string, secrets []string) string {
 	for _, secret := range secrets {
 		text = strings.ReplaceAll(text, secret, removed)
 	}
 	return text
 }
 
-// withoutBeginning drops the beginning of a secret at the end of a text that was
+// cutBeginning drops the beginning of a secret at the end of a text that was
 // cut in its middle.
-func withoutBeginning(text string, secrets []string) string {
+func cutBeginning(text string, secrets []string) string {
 	for _, secret := range secrets {
 		for n := len(secret) - 1; n >= shortest; n-- {
 			if strings.HasSuffix(text, secret[:n]) {
@@ -127,7 +127,7 @@ func cutStrings(data []byte, secrets []string) []byte {
 		if escaped && json.Unmarshal(data[begin:i+1], &text) != nil {
 			continue // a JSON text has no such strings
 		}
-		if clean := without(text, secrets); clean != text {
+		if clean := cutAll(text, secrets); clean != text {
 			out = append(append(out, data[last:begin]...), mustJSON(clean)...)
 			last = i + 1
 		}

@@ -16,7 +16,7 @@ const maxNote = 1000
 // respond turns what the API answered into what the agent gets. Fields that a
 // policy's @redact names are cut; an answer in which they cannot be found and
 // cut is withheld.
-func (c *call) respond(a *openapi.Response) Result {
+func (c *course) respond(a *openapi.Response) Result {
 	if len(a.Note) > maxNote {
 		a.Note = strings.ToValidUTF8(a.Note[:maxNote], "") + "…"
 	}
@@ -45,7 +45,7 @@ func (c *call) respond(a *openapi.Response) Result {
 }
 
 // remark adds to an answer what the agent has to know of its status.
-func (c *call) remark(a *openapi.Response, resp *http.Response) {
+func (c *course) remark(a *openapi.Response, resp *http.Response) {
 	switch to := resp.Header.Get("Location"); {
 	case a.Status >= 300 && a.Status < 400 && a.Status != http.StatusNotModified && to != "":
 		a.Note = join(a.Note, "the API answered with a redirect, and exeat does not follow redirects; it leads to "+strings.ToValidUTF8(to, "\uFFFD"))
@@ -78,57 +78,4 @@ func exact(body []byte) (v any, err error) {
 	dec.UseNumber()
 	err = dec.Decode(&v)
 	return v, err
-}
-
-// redact cuts the values at JSON Pointers (RFC 6901) out of a JSON value. Where
-// a pointer meets an array at a step that is no index, it goes into every
-// element, so that /ssn also works on a list of people.
-func redact(body []byte, pointers []string) (json.RawMessage, error) {
-	if len(pointers) == 0 {
-		return body, nil
-	}
-	v, err := exact(body)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range pointers {
-		if p == "" {
-			return json.RawMessage("null"), nil
-		}
-		steps := strings.Split(p, "/")[1:]
-		for i, s := range steps {
-			steps[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(s)
-		}
-		cutOut(v, steps)
-	}
-	return mustJSON(v), nil
-}
-
-func cutOut(v any, steps []string) {
-	switch v := v.(type) {
-	case map[string]any:
-		if len(steps) == 1 {
-			delete(v, steps[0])
-			return
-		}
-		cutOut(v[steps[0]], steps[1:])
-	case []any:
-		for i, item := range v {
-			if steps[0] != fmt.Sprint(i) {
-				if !isIndex(steps[0]) {
-					cutOut(item, steps)
-				}
-				continue
-			}
-			if len(steps) == 1 {
-				v[i] = nil // an element keeps its place
-				continue
-			}
-			cutOut(item, steps[1:])
-		}
-	}
-}
-
-func isIndex(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789") == ""
 }

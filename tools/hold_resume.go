@@ -10,6 +10,7 @@ import (
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
+	"github.com/exeat/exeat/tools/jq"
 )
 
 // MaxWait is the longest that [Runner.Resume] waits: below the 60 s after which
@@ -23,10 +24,10 @@ const poll = 5 * time.Second
 // (no longer than MaxWait) while it is open, or until ctx ends. What the API
 // answered is kept whole; program, if it is not "", is what _select is in a call.
 func (r *Runner) Resume(ctx context.Context, caller Caller, handle string, wait time.Duration, program string) Result {
-	var p *projection
+	var p *jq.Program
 	if program != "" {
 		var err error
-		if p, err = newProjection(program); err != nil {
+		if p, err = jq.Parse(program); err != nil {
 			res := fail(InvalidArguments, "the arguments do not fit the tool's input schema")
 			res.Envelope.Problems, res.Envelope.Remediation = []Problem{{Pointer: "/" + selectArg, Message: err.Error()}}, authz.RemedyArgs
 			return res
@@ -38,7 +39,7 @@ func (r *Runner) Resume(ctx context.Context, caller Caller, handle string, wait 
 	if err != nil {
 		return noHold(err)
 	}
-	res := r.answer(h)
+	res := r.answerOf(h)
 	r.project(ctx, p, &res)
 	return res
 }
@@ -52,7 +53,7 @@ func (r *Runner) Cancel(ctx context.Context, caller Caller, handle string) Resul
 	if err != nil {
 		return noHold(err)
 	}
-	return r.answer(h)
+	return r.answerOf(h)
 }
 
 // Open lists the caller's open holds.
@@ -87,8 +88,8 @@ func noHold(err error) Result {
 	return fail(Internal, "the held call could not be read; try again")
 }
 
-// answer is a hold as its requester sees it.
-func (r *Runner) answer(h store.Hold) Result {
+// answerOf is a hold as its requester sees it.
+func (r *Runner) answerOf(h store.Hold) Result {
 	switch h.State {
 	case store.Pending, store.Approved, store.Sending:
 		return r.pending(h)

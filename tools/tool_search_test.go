@@ -91,7 +91,7 @@ permit (principal, action == Petstore::Action::"get_pet", resource);`})
 // document is a real document as tools, if the corpus is here.
 func document(t testing.TB, name string) *index {
 	t.Helper()
-	file := filepath.Join("..", "..", "shared", "specs", name)
+	file := filepath.Join("..", "..", "shareArguments", "specs", name)
 	if _, err := os.Stat(file); err != nil {
 		t.Skip("the real documents are not here")
 	}

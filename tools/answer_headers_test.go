@@ -28,7 +28,7 @@ func TestResponseHeaders(t *testing.T) {
 		"none":             {200, nil, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &call{}
+			c := &course{}
 			c.decision.Obligations.Redact = tt.redact
 			got := c.headers(&http.Response{StatusCode: tt.status, Header: tt.header}, []string{"secret-of-the-api"})
 			if d := cmp.Diff(tt.want, got); d != "" {

@@ -2,82 +2,12 @@ package tools
 
 import (
 	"cmp"
-	"encoding/json"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strings"
 	"unicode"
-
-	"github.com/exeat/exeat/authz"
 )
-
-// Found is one tool that a search found, short enough to read many of.
-type Found struct {
-	Name      string `json:"name"`
-	Summary   string `json:"summary,omitempty"`
-	Effect    string `json:"effect"`
-	Arguments string `json:"arguments"` // a signature; * marks what is required
-}
-
-// MaxFound is the most tools that one search gives.
-const MaxFound = 50
-
-// Searchable begins to make Find ready, which otherwise happens at its first use.
-func (r *Runner) Searchable() { go r.index() }
-
-// Find gives the tools that fit a query best, best first, among those that the
-// caller could ever use. An empty query gives all, by name. At most limit, or 10.
-func (r *Runner) Find(caller Caller, query string, limit int) Result {
-	limit = min(cmp.Or(limit, 10), MaxFound)
-	found, more := []Found{}, false
-	for _, t := range r.index().rank(query) {
-		if !r.Visible(caller, t) {
-			continue
-		}
-		if more = len(found) == limit; more {
-			break // how many more there are is not for everybody
-		}
-		found = append(found, Found{Name: t.Name, Summary: t.Title, Effect: string(t.op.Effect), Arguments: signature(t.InputSchema)})
-	}
-	e := Envelope{Status: Done, Response: mustJSON(map[string]any{"tools": found}),
-		Next: "Read the one that fits with describe_tool, then call it with call_tool."}
-	switch {
-	case len(found) == 0:
-		e.Next = "Nothing fits. Use other words: what the API calls the thing, and what is to be done with it."
-	case more:
-		e.Note = "there are more that fit less; say more of what is to be done, or ask for more with limit"
-	}
-	return Result{Envelope: e}
-}
-
-// Description is everything that a host would show of the tool if it were
-// listed or, with a pointer (RFC 6901), that part of the schema of its arguments.
-func (r *Runner) Description(caller Caller, name, pointer string) Result {
-	t, ok := r.byName[name]
-	if ok && !r.Visible(caller, t) {
-		r.Hidden(caller, t)
-		ok = false
-	}
-	if !ok {
-		res := fail(InvalidArguments, fmt.Sprintf("there is no tool %q; find_tools finds those that there are", name))
-		res.Envelope.Remediation = authz.RemedyArgs
-		return res
-	}
-	if pointer != "" {
-		part, err := t.op.Describe(t.profile, pointer)
-		if err != nil {
-			res := fail(InvalidArguments, err.Error())
-			res.Envelope.Remediation = authz.RemedyArgs
-			return res
-		}
-		return Result{Envelope: Envelope{Status: Done, Response: mustJSON(map[string]any{"name": t.Name, "pointer": pointer, "schema": part})}}
-	}
-	return Result{Envelope: Envelope{Status: Done, Response: mustJSON(map[string]any{
-		"name": t.Name, "title": t.Title, "description": t.Description, "inputSchema": t.InputSchema, "annotations": t.Annotations,
-	}), Next: "Call it by its name, with arguments that fit inputSchema."}}
-}
 
 // index finds tools by words. A tool is worth what BM25 gives it over its
 // weighted fields, and more the more of its name and summary was asked for:
@@ -273,93 +203,4 @@ func stem(w string) string {
 		return w[:len(w)-1]
 	}
 	return w
-}
-
-// argument is what a signature tells of a schema.
-type argument struct {
-	Ref        string              `json:"$ref"`
-	Type       json.RawMessage     `json:"type"`
-	Enum       []json.RawMessage   `json:"enum"`
-	Required   []string            `json:"required"`
-	Properties map[string]argument `json:"properties"`
-	Items      *argument           `json:"items"`
-	Defs       map[string]argument `json:"$defs"`
-}
-
-func argumentsOf(schema json.RawMessage) argument {
-	var a argument
-	_ = json.Unmarshal(schema, &a) // a schema of another form has no signature
-	return a
-}
-
-// signature is an input schema in a line: petId*: integer, body: {name*, tag}.
-func signature(schema json.RawMessage) string {
-	const most = 12
-	root := argumentsOf(schema)
-	resolve := func(a argument) argument {
-		if to, ok := root.Defs[strings.TrimPrefix(a.Ref, "#/$defs/")]; ok {
-			return to
-		}
-		return a
-	}
-	rank := func(a argument, name string) int {
-		if slices.Contains(a.Required, name) {
-			return 0
-		}
-		return 1
-	}
-	var list func(a argument, kinds bool) string
-	list = func(a argument, kinds bool) string {
-		names := make([]string, 0, len(a.Properties))
-		for name := range a.Properties {
-			names = append(names, name)
-		}
-		slices.SortFunc(names, func(p, q string) int {
-			return cmp.Or(cmp.Compare(rank(a, p), rank(a, q)), cmp.Compare(p, q))
-		})
-		var parts []string
-		for i, name := range names {
-			if i == most {
-				parts = append(parts, fmt.Sprintf("… %d more", len(names)-most))
-				break
-			}
-			part := name
-			if slices.Contains(a.Required, name) {
-				part += "*"
-			}
-			if kinds {
-				p := resolve(a.Properties[name])
-				if len(p.Properties) > 0 {
-					part += ": {" + list(p, false) + "}"
-				} else {
-					part += ": " + kindOf(p)
-				}
-			}
-			parts = append(parts, part)
-		}
-		return strings.Join(parts, ", ")
-	}
-	return list(root, true)
-}
-
-// kindOf is the type of a schema, or its few values.
-func kindOf(a argument) string {
-	const most = 6
-	if n := len(a.Enum); n > 0 && n <= most {
-		values := make([]string, n)
-		for i, v := range a.Enum {
-			values[i] = string(v)
-		}
-		return strings.Join(values, "|")
-	}
-	var one string
-	var several []string
-	switch {
-	case json.Unmarshal(a.Type, &one) == nil:
-	case json.Unmarshal(a.Type, &several) == nil:
-		one = strings.Join(several, "|")
-	default:
-		one = "any"
-	}
-	return one
 }

@@ -1,0 +1,61 @@
+package tools
+
+import (
+	"strings"
+	"testing"
+)
+
+// What is selected is no part of the call: the request, the digest and the hold
+// are the same, and the policy's cuts come first.
+func TestSelectInACall(t *testing.T) {
+	r := newRig(t, rigOptions{policy: `@redact("/note,/pets/note") permit (principal, action in Action::"read", resource);
+permit (principal, action, resource) when { context has approval };`})
+	r.run(t)
+	call := func(tool, args string) Envelope {
+		t.Helper()
+		return r.Call(t.Context(), caller("alice"), tool, []byte(args)).Envelope
+	}
+	for _, tt := range []struct{ tool, args, response, note string }{
+		{"get_pet", `{"petId":1,"_select":"{id, name}"}`, `{"id":1,"name":"Mia"}`, ""},
+		{"get_pet", `{"petId":1,"_select":".note"}`, `null`, ""},
+		{"get_pet", `{"petId":1,"_select":"[.. | strings | select(test(\"paw\"))]"}`, `[]`, ""},
+		{"list_pets", `{"_select":"[.pets[].note]"}`, `[null,null,null,null,null,null,null,null]`, ""},
+		{"list_pets", `{"_select":".pets | length"}`, `8`, ""},
+		{"get_pet", `{"petId":1,"_select":".name + 1"}`, "", "_select cannot add"},
+		{"get_pet", `{"petId":1,"_select":"empty"}`, "", "_select gives nothing"},
+		{"get_pet", `{"petId":404,"_select":".name"}`, "whole", ""},
+	} {
+		e := call(tt.tool, tt.args)
+		if tt.response == "whole" {
+			if e.HTTPStatus != 404 || !strings.Contains(string(e.Response), "title") {
+				t.Errorf("%s: %s", tt.args, e.Response)
+			}
+			continue
+		}
+		if string(e.Response) != tt.response || !strings.Contains(e.Note, tt.note) || (tt.note == "") != (e.Shape == nil) {
+			t.Errorf("%s: %s, %q, %v", tt.args, e.Response, e.Note, e.Shape)
+		}
+	}
+	for _, bad := range []string{`1`, `"env"`, `".["`, `["."]`} {
+		if e := call("get_pet", `{"petId":1,"_select":`+bad+`}`); e.Code != InvalidArguments || len(e.Problems) != 1 || e.Problems[0].Pointer != "/_select" {
+			t.Errorf("%s: %+v", bad, e)
+		}
+	}
+	before := r.shop.writes.Load()
+	first := call("update_pet", `{"petId":1,"body":{"name":"Mia","species":"cat","status":"available"},"_select":".name"}`)
+	second := call("update_pet", `{"petId":1,"body":{"name":"Mia","species":"cat","status":"available"},"_select":".id"}`)
+	if first.Status != Pending || first.Handle != second.Handle || r.shop.writes.Load() != before {
+		t.Fatalf("%+v %+v", first, second)
+	}
+	if err := r.decideHold(t, first.Handle, true, ""); err != nil {
+		t.Fatal(err)
+	}
+	whole := r.wait(t, first.Handle).Envelope
+	part := r.Resume(t.Context(), caller("alice"), first.Handle, 0, ".name").Envelope
+	if string(part.Response) != `"Mia"` || !strings.Contains(string(whole.Response), `"species"`) {
+		t.Errorf("%s, %s", part.Response, whole.Response)
+	}
+	if e := r.Resume(t.Context(), caller("alice"), first.Handle, 0, "env").Envelope; e.Code != InvalidArguments {
+		t.Errorf("%+v", e)
+	}
+}

@@ -1,0 +1,52 @@
+package tools
+
+import "github.com/exeat/exeat/store"
+
+// entry is the call as a line of the audit log.
+func (c *course) entry(kind, code string) store.Entry {
+	return store.Entry{
+		Kind:      kind,
+		Txn:       c.txn,
+		Principal: c.caller.Subject(),
+		Agent:     c.caller.Agent.ID,
+		Session:   c.caller.Session.ID,
+		API:       c.tool.api.Document.Name,
+		Tool:      c.tool.op.Name,
+		Method:    c.tool.op.Method,
+		Path:      c.request.Path,
+		Digest:    c.digest,
+		Decision:  string(c.decision.Outcome),
+		Policies:  c.decision.Policies,
+		PolicySet: c.policies,
+		Hold:      c.handle,
+		Grant:     c.grant,
+		Code:      code,
+		Note:      join(c.purpose.note, c.note),
+	}
+}
+
+// outcome is how the call came out as a line of the audit log.
+func (c *course) outcome(kind string, res Result) store.Entry {
+	e := c.entry(kind, string(res.Envelope.Code))
+	e.Status = res.Envelope.HTTPStatus
+	if l := res.Envelope.Lookup; l != nil {
+		e.Note = join(e.Note, "looked up: "+l.Found)
+	}
+	return e
+}
+
+// observe tells of a call that has its answer.
+func (r *Runner) observe(c *course, res Result) {
+	if r.Observe == nil {
+		return
+	}
+	now := r.Now()
+	r.Observe(Event{
+		Time: now, Duration: now.Sub(c.start), Txn: c.txn,
+		Subject: c.caller.Subject(), Agent: c.caller.Agent.ID,
+		API: c.tool.api.Document.Name, Tool: c.tool.Name,
+		Decision: c.decision.Outcome, Policies: c.decision.Policies,
+		Status: res.Envelope.Status, Code: res.Envelope.Code, HTTP: res.Envelope.HTTPStatus,
+		Handle: c.handle, Err: c.err,
+	})
+}

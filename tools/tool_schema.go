@@ -1,0 +1,61 @@
+package tools
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"github.com/exeat/exeat/openapi"
+)
+
+// withOwn adds what exeat itself takes to a schema.
+func withOwn(op *openapi.Operation, schema json.RawMessage) json.RawMessage {
+	var own []string
+	if op.JSON && !op.Has(selectArg) {
+		own = append(own, selectSchema)
+	}
+	if op.Effect != openapi.Read && !op.Has(reasonArg) {
+		own = append(own, reasonSchema)
+	}
+	head := []byte(`"properties":{`)
+	at := bytes.Index(schema, head)
+	if len(own) == 0 || at < 0 {
+		return schema
+	}
+	add := strings.Join(own, ",")
+	// The root's own properties come first only where the root was not decoded and
+	// written anew; a key before them can hold a schema as well.
+	var root map[string]json.RawMessage
+	if !bytes.HasPrefix(schema, append([]byte(`{"type":"object",`), head...)) {
+		if json.Unmarshal(schema, &root) != nil {
+			return schema
+		}
+		props := bytes.TrimSpace(root["properties"])
+		if len(props) < 2 || props[0] != '{' {
+			return schema
+		}
+		root["properties"] = insertMembers(props, 1, add)
+		return mustJSON(root)
+	}
+	return insertMembers(schema, at+len(head), add)
+}
+
+// insertMembers puts members at a place in an object that is about to begin.
+func insertMembers(object []byte, at int, members string) json.RawMessage {
+	out := append(make([]byte, 0, len(object)+len(members)+1), object[:at]...)
+	out = append(out, members...)
+	if object[at] != '}' {
+		out = append(out, ',')
+	}
+	return append(out, object[at:]...)
+}
+
+// outputSchema is the envelope as JSON Schema. It is one object without oneOf:
+// hosts validate against it, and some read only the root. It is short, because
+// some hosts show it to the model once for every tool.
+var outputSchema = json.RawMessage(`{"type":"object","required":["status"],"properties":{` +
+	`"status":{"enum":["done","approval_pending","denied","failed","cancelled"]},` +
+	`"http_status":{"type":"integer"},"response":{},"code":{"type":"string"},"reason":{"type":"string"},"handle":{"type":"string"}}}`)
+
+// OutputSchema is the envelope's JSON Schema, which every tool shares.
+func OutputSchema() json.RawMessage { return outputSchema }
