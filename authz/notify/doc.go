@@ -6,8 +6,10 @@
 //	notify.go   what is sent to whom and when, and what if that fails?
 //	text.go     what does a message say?
 //	quiet.go    when are people left alone?
-//	send.go     which channels are there, how does a message get there?
+//	send.go     what is said of a message that did not arrive?
+//	channel.go  which channels for people are there, and what is in their URLs?
+//	            (chats, phones and mail are in files of their own)
 //	webhook.go  the same for machines
-//	bounded.go  what bounds the libraries that send?
+//	client.go   what bounds what is sent, and what comes back?
 //	push.go     the same for browsers
 package notify

@@ -242,9 +242,6 @@ func TestFailures(t *testing.T) {
 			}
 		}, nil},
 	}
-	old := http.DefaultTransport
-	http.DefaultTransport = Bounded(direct())
-	t.Cleanup(func() { http.DefaultTransport = old })
 	for _, tt := range tests {
 		r := newReceiver(t)
 		r.answers(tt.answer)

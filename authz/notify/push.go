@@ -49,7 +49,7 @@ func NewPush(secret []byte, contact string, t http.RoundTripper) (*Push, error) 
 	for i := byte(0); i < 16; i++ { // one in 2^32 is no key
 		d := sha256.Sum256(append(append([]byte("exeat vapid "), secret...), i))
 		if k, err := ecdh.P256().NewPrivateKey(d[:]); err == nil {
-			return &Push{Contact: contact, client: webhookClient(t), private: base64.RawURLEncoding.EncodeToString(d[:]),
+			return &Push{Contact: contact, client: newClient(t), private: base64.RawURLEncoding.EncodeToString(d[:]),
 				public: base64.RawURLEncoding.EncodeToString(k.PublicKey().Bytes())}, nil
 		}
 	}

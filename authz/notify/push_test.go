@@ -284,7 +284,7 @@ func TestPushAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := post(newPush(t, nil).client, r); !errors.Is(err, errNoHost) {
+	if _, err := post(newPush(t, nil).client, r); !errors.Is(err, errNoHost) {
 		t.Errorf("%v", err)
 	}
 }

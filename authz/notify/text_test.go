@@ -6,12 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -100,9 +100,8 @@ const evilAgent = "<!channel> [click](http://evil.example) @everyone *now* <b>\u
 // of text.
 func TestServicesGetPlainText(t *testing.T) {
 	w, r := newWorld(t), newReceiver(t)
-	old, hosts := http.DefaultTransport, map[string]bool{}
-	http.DefaultTransport = Bounded(everywhere{r, hosts})
-	t.Cleanup(func() { http.DefaultTransport = old })
+	hosts := map[string]bool{}
+	client := newClient(everywhere{r, hosts})
 	h := call(alice, "k1")
 	h.Agent, _ = json.Marshal(authz.Agent{ID: evilAgent})
 	n := w.notifier()
@@ -118,7 +117,7 @@ func TestServicesGetPlainText(t *testing.T) {
 		{"teams://11111111-4444-4444-8444-cccccccccccc@22222222-4444-4444-8444-cccccccccccc/33333333012222222222333333333344/44444444-4444-4444-8444-cccccccccccc/V2ESyij_gAljSoUQHvZoZYzlpAoAXExyOl26dlf1xHEx05?host=acme.webhook.office.com", ""},
 	} {
 		r.answers(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, c.answer) })
-		ch, err := NewChannel("x", c.url)
+		ch, err := newChannel("x", c.url, client)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,42 +184,33 @@ func TestMail(t *testing.T) {
 	plain(t, strings.ReplaceAll(strings.ReplaceAll(body, "=\r\n", ""), "=C2=B7", "·"))
 }
 
-// A mail server that never says a word holds no more than a few tries.
+// A mail server that never says a word is left when the time is over.
 func TestMailServerHangs(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var conns []net.Conn
-	ended := make(chan struct{})
+	defer l.Close()
+	left := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	go func() {
-		defer close(ended)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			conns = append(conns, conn)
+		conn, err := l.Accept()
+		if cancel(); err == nil {
+			_, err = conn.Read(make([]byte, 1))
+			conn.Close()
 		}
+		left <- err
 	}()
 	c, err := NewChannel("mail", "smtp://"+l.Addr().String()+"/?from=exeat@example.com&to=alice@example.com&auth=none&encryption=none&usestarttls=no")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 3 * maxHung {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-		if err := c.Send(ctx, Message{Title: "t", Text: "x"}); !errors.Is(err, errSlow) {
-			t.Error(err)
-		}
-		cancel()
+	if err := c.Send(ctx, Message{Title: "t", Text: "x"}); err == nil {
+		t.Error("a server that says nothing took a message")
 	}
-	l.Close()
-	<-ended
-	if len(conns) > maxHung {
-		t.Errorf("%d connections hang", len(conns))
-	}
-	for _, conn := range conns {
-		conn.Close()
+	if err := <-left; !errors.Is(err, io.EOF) {
+		t.Errorf("the connection is not closed: %v", err)
 	}
 }
 
@@ -260,7 +250,7 @@ func TestNewChannel(t *testing.T) {
 	for _, tt := range []struct{ url, want string }{
 		{"https://s3cr3t.example/x", "secret_env"},
 		{"nowhere://s3cr3t", "does not name a service"},
-		{"logger://", "no channel"},
+		{"logger://", "not a channel"},
 		{"ntfy://s3cr3t.example", "lacks a part"},
 		{"telegram://110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw@telegram?chats=1&ParseMode=HTML", "parsemode"},
 		{"://s3cr3t", "cannot be read"},

@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,11 +15,6 @@ import (
 	"strings"
 	"time"
 )
-
-// webhookClient follows no redirect.
-func webhookClient(t http.RoundTripper) *http.Client {
-	return &http.Client{Transport: Bounded(t), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-}
 
 // NewWebhook is a channel for machines: every hold is posted to the URL as JSON,
 // signed as Standard Webhooks 1.0 says (webhook-id, webhook-timestamp,
@@ -35,7 +29,7 @@ func NewWebhook(name, rawURL, secret string) (*Channel, error) {
 	if err != nil || len(key) < 24 || len(key) > 64 {
 		return nil, fmt.Errorf("notify: %s: the secret must be whsec_ and base64 of 24 to 64 bytes: make one with  echo whsec_$(openssl rand -base64 32)", name)
 	}
-	client := webhookClient(direct())
+	client := newClient(direct())
 	return &Channel{Name: name, send: func(ctx context.Context, m Message) error {
 		body, err := webhookBody(m)
 		if err != nil {
@@ -46,7 +40,8 @@ func NewWebhook(name, rawURL, secret string) (*Channel, error) {
 			return errOther
 		}
 		sign(r.Header, key, m.ID, m.at, body)
-		return post(client, r)
+		_, err = post(client, r)
+		return err
 	}}, nil
 }
 
@@ -77,21 +72,4 @@ func sign(h http.Header, key []byte, id string, at time.Time, body []byte) {
 	h.Set("webhook-id", id)
 	h.Set("webhook-timestamp", stamp)
 	h.Set("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
-}
-
-// post sends a request and takes 2xx for success.
-func post(client *http.Client, r *http.Request) error {
-	resp, err := client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, resp.Body) // so that the connection can be used again
-	switch {
-	case 200 <= resp.StatusCode && resp.StatusCode < 300:
-		return nil
-	case 300 <= resp.StatusCode && resp.StatusCode < 400:
-		return errRedirect
-	}
-	return statusError(resp.StatusCode)
 }

@@ -207,18 +207,18 @@ func (d *demo) guard(ctx context.Context, issuer, shop, key string) (http.Handle
 	return g.Handler()
 }
 
-// approve does what a person does: opens the login link, presses the button,
+// approveAs does what a person does: opens the login link, presses the button,
 // opens the page of the call, and presses approve.
-func (d *demo) approve(ctx context.Context, holdURL string) error {
+func approveAs(ctx context.Context, loginLink, holdURL string) error {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return err
 	}
-	person := &browser{client: &http.Client{Jar: jar, Timeout: 10 * time.Second}, origin: d.gateway.inbox.URL()}
-	u, err := url.Parse(d.login)
+	u, err := url.Parse(loginLink)
 	if err != nil {
 		return err
 	}
+	person := &browser{client: &http.Client{Jar: jar, Timeout: 10 * time.Second}, origin: u.Scheme + "://" + u.Host}
 	if _, err := person.post(ctx, "/login", url.Values{"code": {u.Query().Get("code")}}); err != nil {
 		return err
 	}

@@ -170,7 +170,7 @@ func (d *demo) deletePet(ctx context.Context, agent *client.Client) error {
 			case <-ctx.Done():
 				return nil
 			case <-time.After(d.approveAfter):
-				return d.approve(ctx, e.ApprovalURL)
+				return approveAs(ctx, d.login, e.ApprovalURL)
 			}
 		})
 	} else {
@@ -201,7 +201,7 @@ func (d *demo) replay(ctx context.Context, _ *client.Client) error {
 		return err
 	}
 	req.Header = r.Header.Clone() // the token is for these, too
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := (&http.Client{Timeout: time.Minute}).Do(req)
 	if err != nil {
 		return err
 	}
