@@ -90,6 +90,7 @@ func (c *compiler) compile() (*API, *Error) {
 		Description: clean(str(info["description"]), 4096)}
 	c.api.Security = c.securitySchemes()
 	c.needs = needs(c.doc["security"])
+	c.api.Secured = c.doc["security"] != nil
 	var err error
 	if c.api.Name, err = nameAPI(c.opts.Name, c.api.Title, c.location); err != nil {
 		return nil, &Error{File: c.location, Message: err.Error()}

@@ -45,8 +45,8 @@ func (b *builder) build() error {
 			op.Tags = append(op.Tags, t)
 		}
 	}
-	if security, ok := v["security"]; ok {
-		op.Security = needs(security)
+	if security, ok := v["security"]; ok && security != nil {
+		op.Security, op.API.Secured = needs(security), true
 	} else {
 		op.Security = b.c.needs
 	}

@@ -76,6 +76,9 @@ type API struct {
 	Findings []Finding
 	// Security are the document's security schemes by name.
 	Security map[string]SecurityScheme
+	// Secured is true if the document says anywhere which operations need a
+	// credential. If it does not, that an operation names none means nothing.
+	Secured bool
 }
 
 // Finding is one thing in a document that a person may want to mend.
@@ -122,8 +125,8 @@ type Operation struct {
 	// JSON is true if the document says that a good answer may be JSON, or says
 	// nothing of it.
 	JSON bool
-	// Security lists alternatives; each alternative lists schemes that are
-	// needed together. Empty means none is needed.
+	// Security lists alternatives, in the document's order; each lists schemes that
+	// are needed together. Empty means none is needed, if the API is Secured.
 	Security [][]SecurityNeed
 	// Input is the tool's input schema: one self-contained JSON Schema 2020-12
 	// object with root type object. Property names are argument names: those of

@@ -32,8 +32,8 @@ func credentials(req *http.Request, q store.Request) []string {
 				continue
 			}
 			if name == "Cookie" {
-				v = v[strings.LastIndex(v, "; ")+1:] // the credential goes last
-				_, v, _ = strings.Cut(v, "=")
+				out = append(out, added(v, strings.Join(q.Header["Cookie"], "; "), ";")...)
+				continue
 			}
 			out = append(out, v, v[strings.LastIndexByte(v, ' ')+1:])
 			if pair, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(v, "Basic ")); err == nil {
@@ -42,8 +42,8 @@ func credentials(req *http.Request, q store.Request) []string {
 			}
 		}
 	}
-	if _, query, _ := strings.Cut(q.Target, "?"); req.URL.RawQuery != query {
-		_, v, _ := strings.Cut(req.URL.RawQuery[strings.LastIndexByte(req.URL.RawQuery, '&')+1:], "=")
+	_, query, _ := strings.Cut(q.Target, "?")
+	for _, v := range added(req.URL.RawQuery, query, "&") {
 		out = append(out, v)
 		if plain, err := url.QueryUnescape(v); err == nil {
 			out = append(out, plain)
@@ -52,6 +52,16 @@ func credentials(req *http.Request, q store.Request) []string {
 	out = slices.DeleteFunc(out, func(s string) bool { return len(s) < shortest })
 	slices.SortFunc(out, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
 	return slices.Compact(out)
+}
+
+// added are the values of the pairs that stand in all behind those of before.
+func added(all, before, separator string) (values []string) {
+	for pair := range strings.SplitSeq(strings.TrimPrefix(all, before), separator) {
+		if _, v, ok := strings.Cut(pair, "="); ok {
+			values = append(values, v)
+		}
+	}
+	return values
 }
 
 // scrub cuts secrets out of an answer and reports whether there were any. An API

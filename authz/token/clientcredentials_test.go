@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/oauth2"
 )
 
 func TestClientCredentials(t *testing.T) {
@@ -35,7 +34,7 @@ func TestClientCredentials(t *testing.T) {
 	cc := &ClientCredentials{TokenURL: as.URL, ClientID: "gateway", Secret: NewSecret("s3")}
 	c := testCall()
 	c.Scopes = []string{"pets:read", "pets:write"}
-	for _, cc.AuthStyle = range []oauth2.AuthStyle{0, oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams} { // a fresh token each time
+	for _, cc.SecretInBody = range []bool{false, false, true} { // a fresh token each time
 		r := outgoing(t, newTestRequest(), "http://127.0.0.1")
 		receipt, err := cc.Attach(t.Context(), c, r)
 		if err != nil {
@@ -66,7 +65,7 @@ func TestClientCredentialsRefuses(t *testing.T) {
 		answer func(http.ResponseWriter)
 		want   string
 	}{
-		"refused":        {jsonAnswer(400, `{"error":"invalid_scope","error_description":"`+canary+`"}`), "the authorization server refuses: invalid_scope"},
+		"refused":        {jsonAnswer(400, `{"error":"invalid_scope","error_description":"`+canary+`"}`), "the authorization server refuses: invalid_scope (scopes says"},
 		"odd error code": {jsonAnswer(400, `{"error":"`+canary+`"}`), "answered 400"},
 		"odd body":       {jsonAnswer(500, canary), "answered 500"},
 		"error with 200": {jsonAnswer(200, `{"error":"`+canary+`"}`), "answered 200"},

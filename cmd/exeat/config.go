@@ -125,13 +125,16 @@ type apiConfig struct {
 	Effects map[string]string `yaml:"effects"`
 	// ContentTypes choose what the bodies of operations are sent as.
 	ContentTypes map[string]string `yaml:"content_types"`
+	// Mask are JSON Pointers of arguments that are masked where calls are shown.
+	Mask []string `yaml:"mask"`
 	// Before says what is read for the person who decides: check (default), show
 	// or off.
-	// Mask are JSON Pointers of arguments that are masked where calls are shown.
-	Mask       []string         `yaml:"mask"`
-	Before     string           `yaml:"before"`
-	Audience   string           `yaml:"audience"` // default: the base URL
-	Credential credentialConfig `yaml:"credential"`
+	Before   string `yaml:"before"`
+	Audience string `yaml:"audience"` // default: the base URL
+	// Credential is the one credential of the API; Credentials are several, by the
+	// document's security scheme that each is for.
+	Credential  *credentialConfig           `yaml:"credential"`
+	Credentials map[string]credentialConfig `yaml:"credentials"`
 }
 
 type credentialConfig struct {
@@ -145,9 +148,19 @@ type credentialConfig struct {
 	File string `yaml:"file"`
 	// User is the user name of http basic; the secret is its password.
 	User string `yaml:"user"`
-	// TokenURL and ClientID are for client_credentials.
+	// TokenURL and ClientID are for client_credentials; so is what follows. Auth
+	// says where the secret goes: header (default) or body.
 	TokenURL string `yaml:"token_url"`
 	ClientID string `yaml:"client_id"`
+	Auth     string `yaml:"auth"`
+	// Scopes are asked for in place of those that the operation names; AlsoGranted
+	// are what the server may add.
+	Scopes      []string `yaml:"scopes"`
+	AlsoGranted []string `yaml:"also_granted"`
+	// Resource is that of RFC 8707: the API's audience, or nothing if it is empty.
+	Resource *string           `yaml:"resource"`
+	Audience string            `yaml:"audience"` // a parameter that some servers want
+	Params   map[string]string `yaml:"params"`   // others
 }
 
 // loadConfig reads exeat.yaml strictly: an unknown key is an error with its
@@ -175,7 +188,13 @@ func loadConfig(path string) (config, error) {
 		if !strings.Contains(a.Spec, "://") {
 			a.Spec = relative(dir, a.Spec)
 		}
-		a.Credential.File = relative(dir, a.Credential.File)
+		if a.Credential != nil {
+			a.Credential.File = relative(dir, a.Credential.File)
+		}
+		for name, cred := range a.Credentials {
+			cred.File = relative(dir, cred.File)
+			a.Credentials[name] = cred
+		}
 		for j := range a.Overlays {
 			a.Overlays[j] = relative(dir, a.Overlays[j])
 		}

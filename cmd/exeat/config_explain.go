@@ -110,8 +110,9 @@ func describeType(typ string, sections []section) string {
 		return "a whole number"
 	case reflect.TypeFor[time.Duration]().String():
 		return "a time: write it like 30s, 5m or 1h30m"
-	case "map[string]string":
-		return "a part with keys of your own, each with a text"
+	}
+	if of, ok := strings.CutPrefix(typ, "map[string]"); ok {
+		return "a part with keys of your own, each with " + describeType(of, sections)
 	}
 	for _, s := range sections {
 		if s.typ == typ {

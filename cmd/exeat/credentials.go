@@ -1,12 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"net/http"
-	"slices"
+	"net/url"
 	"strings"
 
 	"github.com/exeat/exeat/authz/token"
@@ -38,49 +35,95 @@ func serveAPI(cfg config, a apiConfig, doc *openapi.API, keys *token.Keys) (*too
 	default:
 		return nil, fmt.Errorf("%s: before is check, show or off, and not %q", doc.Name, a.Before)
 	}
-	c := a.Credential
-	switch c.Strategy {
-	case "", "signed":
-		api.Credentials = &token.Signed{Issuer: cfg.issuer(), Keys: keys}
-	case "static":
-		secret, err := readSecret(c)
-		if err != nil {
-			return nil, fmt.Errorf("%s: credential: %w", doc.Name, err)
-		}
-		static, err := standing(c, doc, secret)
-		if err == nil {
-			err = static.Check()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: credential: %w", doc.Name, err)
-		}
-		api.Credentials = static
-	case "client_credentials":
-		secret, err := readSecret(c)
-		if err != nil {
-			return nil, fmt.Errorf("%s: credential: %w", doc.Name, err)
-		}
-		if c.TokenURL == "" || c.ClientID == "" {
-			return nil, fmt.Errorf("%s: credential: client_credentials needs token_url and client_id", doc.Name)
-		}
-		api.Credentials = &token.ClientCredentials{TokenURL: c.TokenURL, ClientID: c.ClientID, Secret: secret}
-	case "none":
-		api.Credentials = noCredential{}
-	default:
-		return nil, fmt.Errorf("%s: credential: %w", doc.Name, noStrategy(c.Strategy))
+	var err error
+	if api.Credentials, err = a.attacher(cfg, doc, keys); err != nil {
+		return nil, fmt.Errorf("%s: %w", doc.Name, err)
 	}
 	return api, nil
 }
 
-func noStrategy(name string) error {
-	return fmt.Errorf("there is no strategy %q; it can be signed, static, client_credentials or none", name)
+// attacher is what attaches credentials to the calls of a document. A token of
+// exeat's own goes with every call, since a guard asks for it; all others go
+// where the document wants them.
+func (a apiConfig) attacher(cfg config, doc *openapi.API, keys *token.Keys) (tools.Credentials, error) {
+	if len(a.Credentials) == 0 {
+		switch a.single().Strategy {
+		case "", "signed":
+			return &token.Signed{Issuer: cfg.issuer(), Keys: keys}, nil
+		case "none":
+			return token.Together{}, nil
+		}
+	}
+	ring, err := a.keyring(cfg, doc, keys)
+	if err != nil {
+		return nil, err
+	}
+	by := token.ByOperation{}
+	for _, op := range doc.Operations {
+		by[op.Name] = ring.credential(op)
+	}
+	return by, nil
 }
 
-// noCredential is for APIs that ask for none.
-type noCredential struct{}
+// single is the one credential of an API, if there are not several.
+func (a apiConfig) single() credentialConfig {
+	if a.Credential == nil {
+		return credentialConfig{}
+	}
+	return *a.Credential
+}
 
-func (noCredential) Attach(context.Context, token.Call, *http.Request) (token.Receipt, error) {
-	return token.Receipt{Strategy: "none"}, nil
+// newCredential makes one credential of the configuration, for a security scheme
+// of the document; nil means none in particular.
+func newCredential(cfg config, c credentialConfig, s *openapi.SecurityScheme, keys *token.Keys) (token.Attacher, error) {
+	switch c.Strategy {
+	case "", "signed":
+		return &token.Signed{Issuer: cfg.issuer(), Keys: keys}, nil
+	case "none":
+		return &token.Together{}, nil
+	case "static", "client_credentials":
+	default:
+		return nil, noStrategy(c.Strategy)
+	}
+	secret, err := readSecret(c)
+	if err != nil {
+		return nil, err
+	}
+	if c.Strategy == "client_credentials" {
+		return newClientCredentials(c, secret)
+	}
+	static, err := newStandingKey(c, s, secret)
+	if err == nil {
+		err = static.Check()
+	}
+	return static, err
+}
+
+// newClientCredentials is what asks an authorization server for tokens.
+func newClientCredentials(c credentialConfig, secret token.Secret) (token.Attacher, error) {
+	if c.TokenURL == "" || c.ClientID == "" {
+		return nil, errors.New("client_credentials needs token_url and client_id")
+	}
+	cc := &token.ClientCredentials{TokenURL: c.TokenURL, ClientID: c.ClientID, Secret: secret,
+		Scopes: c.Scopes, AlsoGranted: c.AlsoGranted, Resource: c.Resource, Params: url.Values{}}
+	for name, value := range c.Params {
+		cc.Params.Set(name, value)
+	}
+	if c.Audience != "" {
+		cc.Params.Set("audience", c.Audience)
+	}
+	switch c.Auth {
+	case "", "header":
+	case "body":
+		cc.SecretInBody = true
+	default:
+		return nil, fmt.Errorf("auth is %q; it can be header (default) or body, which is where the secret goes", c.Auth)
+	}
+	return cc, cc.Check()
+}
+
+func noStrategy(name string) error {
+	return fmt.Errorf("there is no strategy %q; it can be signed, static, client_credentials or none", name)
 }
 
 // readSecret reads a key from the environment or a file.
@@ -96,35 +139,28 @@ func readSecret(c credentialConfig) (token.Secret, error) {
 	return token.Secret{}, errors.New("name the environment variable (env) or the file that holds the key")
 }
 
-// standing places a static key: where the document's security scheme puts it,
-// else into Authorization as a bearer token.
-func standing(c credentialConfig, doc *openapi.API, secret token.Secret) (*token.Static, error) {
-	names := slices.Sorted(maps.Keys(doc.Security))
-	name := c.Scheme
+// newStandingKey places a static key where the security scheme puts it, else into
+// Authorization: with a user as basic credentials, without one as a bearer token.
+func newStandingKey(c credentialConfig, s *openapi.SecurityScheme, secret token.Secret) (*token.Static, error) {
 	switch {
-	case name == "" && c.User != "":
+	case s == nil && c.User != "":
 		return token.Basic(c.User, secret), nil
-	case name == "" && len(names) == 0:
+	case s == nil:
 		return token.Bearer(secret), nil
-	case name == "" && len(names) > 1:
-		return nil, fmt.Errorf("the document has the security schemes %s: name the one the key is for (scheme)", strings.Join(names, ", "))
-	case name == "":
-		name = names[0]
-	}
-	s, ok := doc.Security[name]
-	if !ok {
-		return nil, fmt.Errorf("the document has no security scheme %q; it has %s", name, strings.Join(names, ", "))
-	}
-	switch {
 	case s.Type == "apiKey":
 		return &token.Static{Placement: token.Placement{In: s.In, Name: s.Name}, Secret: secret}, nil
 	case s.Type == "http" && s.Scheme == "basic":
 		if c.User == "" {
-			return nil, fmt.Errorf("the security scheme %s is http basic: give its user name (user)", name)
+			return nil, errors.New("the security scheme is http basic: give its user name (user)")
 		}
 		return token.Basic(c.User, secret), nil
-	case s.Type == "http" && s.Scheme == "bearer", s.Type == "oauth2", s.Type == "openIdConnect":
+	case takesBearer(*s):
 		return token.Bearer(secret), nil
 	}
-	return nil, fmt.Errorf("a static key cannot satisfy the security scheme %s (%s)", name, s.Type)
+	return nil, fmt.Errorf("a static key cannot satisfy a security scheme of the type %s %s", s.Type, s.Scheme)
+}
+
+// takesBearer reports whether a security scheme takes a bearer token.
+func takesBearer(s openapi.SecurityScheme) bool {
+	return s.Type == "http" && s.Scheme == "bearer" || s.Type == "oauth2" || s.Type == "openIdConnect"
 }

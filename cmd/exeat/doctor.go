@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/exeat/exeat/authz/notify"
 	"github.com/exeat/exeat/authz/token"
+	"github.com/exeat/exeat/openapi"
 	"github.com/exeat/exeat/store"
 )
 
@@ -66,8 +68,7 @@ func (d *doctor) note(what, text string) { d.say("note", what, text) }
 func (d *doctor) bad(what, text string)  { d.wrong++; d.say("WRONG", what, text) }
 
 func (d *doctor) examine(ctx context.Context, cfg config) {
-	d.documents(ctx, cfg)
-	d.credentials(cfg)
+	d.credentials(cfg, d.documents(ctx, cfg))
 	d.keys(cfg)
 	channels, err := notifyChannels(cfg)
 	if err != nil {
@@ -88,11 +89,12 @@ func (d *doctor) examine(ctx context.Context, cfg config) {
 	d.login(ctx, cfg)
 }
 
-func (d *doctor) documents(ctx context.Context, cfg config) {
+// documents returns those that could be read.
+func (d *doctor) documents(ctx context.Context, cfg config) []*openapi.API {
 	docs, err := loadDocs(ctx, cfg)
 	if err != nil {
 		d.bad("documents", err.Error())
-		return
+		return nil
 	}
 	for i, doc := range docs {
 		if doc.BaseURL == "" {
@@ -107,7 +109,7 @@ func (d *doctor) documents(ctx context.Context, cfg config) {
 	engine, err := newEngine(cfg, docs)
 	if err != nil {
 		d.bad("policies", err.Error())
-		return
+		return docs
 	}
 	if len(cfg.Policy) == 0 {
 		d.note("policies", "the built-in default: every read is allowed, also of what is confidential")
@@ -117,24 +119,27 @@ func (d *doctor) documents(ctx context.Context, cfg config) {
 	for _, w := range engine.Warnings() {
 		d.note("policies", w)
 	}
+	return docs
 }
 
-func (d *doctor) credentials(cfg config) {
-	for _, a := range cfg.APIs {
-		c := a.Credential
-		switch c.Strategy {
-		case "", "signed":
-			d.ok("credentials", a.Spec+": a token for each request")
-		case "static":
-			d.secret("credentials", c)
-			d.note("credentials", a.Spec+": a standing key: it works for every call, for as long as it lives, for whoever reads it on this machine; exeat guard can keep it away from here")
-		case "client_credentials":
-			d.secret("credentials", c)
-			d.note("credentials", a.Spec+": tokens of an authorization server: they are not bound to one request")
-		case "none":
-			d.note("credentials", a.Spec+": none: whoever reaches the API can call it without exeat")
-		default:
-			d.bad("credentials", a.Spec+": "+noStrategy(c.Strategy).Error())
+func (d *doctor) credentials(cfg config, docs []*openapi.API) {
+	for i, a := range cfg.APIs {
+		if len(a.Credentials) == 0 {
+			d.credential(a.Spec, a.single())
+		}
+		for _, scheme := range slices.Sorted(maps.Keys(a.Credentials)) {
+			d.credential(a.Spec+": "+scheme, a.Credentials[scheme])
+		}
+		if i >= len(docs) {
+			d.note("credentials", a.Spec+": whether they fit was not checked, since a document cannot be read")
+			continue
+		}
+		attacher, err := a.attacher(cfg, docs[i], nil)
+		if err != nil {
+			d.bad("credentials", a.Spec+": "+err.Error())
+		}
+		for _, gap := range gaps(docs[i], attacher) {
+			d.note("credentials", gap)
 		}
 	}
 	for _, n := range cfg.Notify {
@@ -146,11 +151,20 @@ func (d *doctor) credentials(cfg config) {
 	}
 }
 
-func (d *doctor) secret(what string, c credentialConfig) {
-	if _, err := readSecret(c); err != nil {
-		d.bad(what, err.Error())
-	} else if c.File != "" {
-		d.private(what, c.File)
+// credential says what one credential protects.
+func (d *doctor) credential(of string, c credentialConfig) {
+	if c.File != "" {
+		d.private("credentials", c.File)
+	}
+	switch c.Strategy {
+	case "", "signed":
+		d.ok("credentials", of+": a token for each request")
+	case "static":
+		d.note("credentials", of+": a standing key: it works for every call, for as long as it lives, for whoever reads it on this machine; exeat guard can keep it away from here")
+	case "client_credentials":
+		d.note("credentials", of+": tokens of an authorization server: they are not bound to one request")
+	case "none":
+		d.note("credentials", of+": none: whoever reaches the API can call it without exeat")
 	}
 }
 

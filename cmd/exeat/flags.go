@@ -33,7 +33,7 @@ type flags struct {
 	pin            []string
 	hostProfile    string
 	toolBudget     int
-	keyEnv         string
+	keyEnv         []string
 	noCredential   bool
 	logFormat      string
 	needsNoCalling bool // the command only reads documents and policies
@@ -73,7 +73,7 @@ func (f *flags) state(cmd *cobra.Command) {
 	f.keyFolder(cmd)
 	fs.StringVar(&f.user, "user", "", "call as the principal `NAME` (default: the operating system's user)")
 	fs.StringArrayVar(&f.groups, "group", nil, "put the principal into the group `NAME` (repeatable)")
-	fs.StringVar(&f.keyEnv, "api-key-env", "", "send the API's standing key from the environment variable `NAME`, where the document's security scheme puts it, instead of a token signed for each call")
+	fs.StringArrayVar(&f.keyEnv, "api-key-env", nil, "send the API's standing key from the environment variable `[SCHEME=]NAME`, where the document's security scheme puts it, instead of a token signed for each call (repeatable with SCHEME)")
 	fs.BoolVar(&f.noCredential, "no-credential", false, "send calls without any credential")
 	fs.StringVar(&f.logFormat, "log", "", "write the log on stderr as `FORMAT`: console or json")
 }
@@ -102,7 +102,7 @@ func (f *flags) config(specs []string) (config, error) {
 	for _, s := range specs {
 		c.APIs = append(c.APIs, apiConfig{Spec: s})
 	}
-	if (f.name != "" || f.baseURL != "" || f.keyEnv != "") && len(c.APIs) != 1 {
+	if (f.name != "" || f.baseURL != "" || len(f.keyEnv) > 0) && len(c.APIs) != 1 {
 		return c, errors.New("--name, --base-url and --api-key-env are for one document: with several, use --config")
 	}
 	for i := range c.APIs {
@@ -156,11 +156,22 @@ func (f *flags) api(a *apiConfig) {
 		a.SHA256 = f.sha256
 	}
 	a.Exclude = append(a.Exclude, f.exclude...)
-	if f.keyEnv != "" {
-		a.Credential = credentialConfig{Strategy: "static", Env: f.keyEnv}
+	if len(f.keyEnv) > 0 || f.noCredential {
+		a.Credential, a.Credentials = nil, nil
+	}
+	for _, env := range f.keyEnv {
+		scheme, name, named := strings.Cut(env, "=")
+		if !named {
+			a.Credential = &credentialConfig{Strategy: "static", Env: env}
+			continue
+		}
+		if a.Credentials == nil {
+			a.Credentials = map[string]credentialConfig{}
+		}
+		a.Credentials[scheme] = credentialConfig{Strategy: "static", Env: name}
 	}
 	if f.noCredential {
-		a.Credential = credentialConfig{Strategy: "none"}
+		a.Credential = &credentialConfig{Strategy: "none"}
 	}
 }
 

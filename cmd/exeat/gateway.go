@@ -33,6 +33,7 @@ type gateway struct {
 	cfg    config
 	log    zerolog.Logger
 	docs   []*openapi.API
+	gaps   []string // what credentials lack
 	engine *authz.Engine
 	keys   *token.Keys
 	store  *store.Store
@@ -192,6 +193,7 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, open doors) 
 			return nil, err
 		}
 		apis = append(apis, api)
+		g.gaps = append(g.gaps, gaps(d, api.Credentials)...)
 	}
 	if g.store, err = openStore(ctx, cfg.DB, errOut); err != nil {
 		return nil, err
@@ -400,6 +402,9 @@ func (g *gateway) announce(w io.Writer) {
 		fmt.Fprintln(w, "exeat: policy: the built-in default: reads are allowed, everything else waits for a person (--policy changes it)")
 	} else {
 		fmt.Fprintf(w, "exeat: policy: %s (%.12s)\n", strings.Join(g.cfg.Policy, ", "), g.engine.Digest())
+	}
+	for _, gap := range g.gaps {
+		fmt.Fprintln(w, "exeat: warning:", gap)
 	}
 	for _, warning := range g.engine.Warnings() {
 		fmt.Fprintln(w, "exeat: warning:", warning)

@@ -2,9 +2,13 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"os"
 	"path/filepath"
+	"regexp"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -14,6 +18,31 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"exeat": main})
+}
+
+// recorder is an API that keeps the last request, written out.
+type recorder struct {
+	mu   sync.Mutex
+	last string
+}
+
+func (a *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	text, err := httputil.DumpRequest(r, true)
+	if err != nil {
+		text = []byte(err.Error())
+	}
+	a.mu.Lock()
+	a.last = string(text)
+	a.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprint(w, `{"ok":true}`)
+}
+
+// request returns the last request.
+func (a *recorder) request() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.last
 }
 
 // TestScripts runs the real program as people do, each script with a home of
@@ -26,6 +55,11 @@ func TestScripts(t *testing.T) {
 			srv := httptest.NewServer(shop)
 			e.Defer(srv.Close)
 			e.Setenv("SHOP", srv.URL)
+			seen := &recorder{}
+			api := httptest.NewServer(seen)
+			e.Defer(api.Close)
+			e.Setenv("API", api.URL)
+			e.Values["api"] = seen
 			home := filepath.Join(e.WorkDir, "home")
 			e.Setenv("HOME", home)
 			e.Setenv("XDG_STATE_HOME", "")
@@ -34,6 +68,15 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(e.WorkDir, "petstore.yaml"), petstore.Document, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// sent PATTERN...: the last request to $API matches all of them, or none.
+			"sent": func(ts *testscript.TestScript, neg bool, args []string) {
+				text := ts.Value("api").(*recorder).request()
+				for _, pattern := range args {
+					if regexp.MustCompile(pattern).MatchString(text) == neg {
+						ts.Fatalf("%q: the request was %s", pattern, text)
+					}
+				}
+			},
 			// writes N: the shop has seen N writes.
 			"writes": func(ts *testscript.TestScript, neg bool, args []string) {
 				shop := ts.Value("shop").(*counter)

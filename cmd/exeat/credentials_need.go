@@ -1,0 +1,222 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/exeat/exeat/authz/token"
+	"github.com/exeat/exeat/openapi"
+)
+
+// keyring has the credentials of an API, by the document's security scheme that
+// each is for.
+type keyring struct {
+	doc *openapi.API
+	by  map[string]token.Attacher
+	any token.Attacher // for whatever scheme; nil if there is none
+}
+
+// keyring makes the credentials of the configuration.
+func (a apiConfig) keyring(cfg config, doc *openapi.API, keys *token.Keys) (keyring, error) {
+	ring := keyring{doc: doc, by: map[string]token.Attacher{}}
+	if len(a.Credentials) > 0 && a.Credential != nil {
+		return ring, errors.New("both credential and credentials are given; keep credentials, which names the security scheme of each")
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Credentials)) {
+		c := a.Credentials[name]
+		if c.Scheme != "" {
+			return ring, fmt.Errorf("credentials: %s: scheme is for a single credential; here the key in front names it", name)
+		}
+		if err := ring.add(cfg, c, []string{name}, keys); err != nil {
+			return ring, fmt.Errorf("credentials: %s: %w", name, err)
+		}
+	}
+	if a.Credential != nil {
+		names, err := a.Credential.schemes(doc)
+		if err == nil {
+			err = ring.add(cfg, *a.Credential, names, keys)
+		}
+		if err != nil {
+			return ring, fmt.Errorf("credential: %w", err)
+		}
+	}
+	return ring, nil
+}
+
+// add makes one credential, for the schemes of these names, or for any if there
+// are none.
+func (k *keyring) add(cfg config, c credentialConfig, names []string, keys *token.Keys) (err error) {
+	if len(names) == 0 {
+		k.any, err = newCredential(cfg, c, nil, keys)
+		return err
+	}
+	var made token.Attacher
+	for _, name := range names {
+		s, ok := k.doc.Security[name]
+		if !ok {
+			return fmt.Errorf("the document has no security scheme %q; it has %s", name, strings.Join(slices.Sorted(maps.Keys(k.doc.Security)), ", "))
+		}
+		if made == nil {
+			if made, err = newCredential(cfg, c, &s, keys); err != nil {
+				return err
+			}
+		}
+		k.by[name] = made
+	}
+	return nil
+}
+
+// schemes are those that a single credential is for; none means whatever the
+// operation needs.
+func (c credentialConfig) schemes(doc *openapi.API) ([]string, error) {
+	if c.Scheme != "" {
+		return []string{c.Scheme}, nil
+	}
+	names := neededSchemes(doc)
+	fits := func(fit func(openapi.SecurityScheme) bool) []string {
+		return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !fit(doc.Security[name]) })
+	}
+	switch {
+	case c.Strategy == "client_credentials":
+		return fits(takesBearer), nil
+	case c.User != "":
+		return fits(func(s openapi.SecurityScheme) bool { return s.Scheme == "basic" }), nil
+	case len(names) > 1:
+		return nil, fmt.Errorf("the document has the security schemes %s: name the one that the key is for (scheme, or --api-key-env SCHEME=NAME), or give each its own (credentials)", strings.Join(names, ", "))
+	}
+	return names, nil
+}
+
+// neededSchemes are the document's security schemes that an operation needs, or
+// all if the document does not say.
+func neededSchemes(doc *openapi.API) []string {
+	names := map[string]bool{}
+	for _, op := range doc.Operations {
+		for _, alternative := range op.Security {
+			for _, need := range alternative {
+				if _, ok := doc.Security[need.Scheme]; ok {
+					names[need.Scheme] = true
+				}
+			}
+		}
+	}
+	if len(names) == 0 {
+		return slices.Sorted(maps.Keys(doc.Security))
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// credential is what the operation's own requirement asks for: the first of its
+// alternatives that there are all credentials for, nothing if it needs none.
+// Where the document says nothing of security, all go.
+func (k *keyring) credential(op *openapi.Operation) token.Attacher {
+	if !k.doc.Secured {
+		var all []openapi.SecurityNeed
+		for _, name := range slices.Sorted(maps.Keys(k.by)) {
+			all = append(all, openapi.SecurityNeed{Scheme: name})
+		}
+		return token.Together(k.parts(all))
+	}
+	for _, alternative := range op.Security {
+		if len(alternative) > 0 && len(k.lacks(alternative)) == 0 {
+			return token.Together(k.parts(alternative))
+		}
+	}
+	needsNone := func(alternative []openapi.SecurityNeed) bool { return len(alternative) == 0 }
+	if len(op.Security) == 0 || slices.ContainsFunc(op.Security, needsNone) {
+		return token.Together{}
+	}
+	return token.Missing{Why: k.lacking(op)}
+}
+
+// lacks are the schemes of an alternative that there is no credential for.
+func (k *keyring) lacks(alternative []openapi.SecurityNeed) (names []string) {
+	for _, need := range alternative {
+		if _, ok := k.by[need.Scheme]; !ok && k.any == nil {
+			names = append(names, need.Scheme)
+		}
+	}
+	return names
+}
+
+// parts are the credentials of an alternative, each once.
+func (k *keyring) parts(alternative []openapi.SecurityNeed) (parts []token.Part) {
+	at := map[token.Attacher]int{}
+	for _, need := range alternative {
+		one, ok := k.by[need.Scheme]
+		if !ok {
+			one = k.any
+		}
+		i, ok := at[one]
+		if !ok {
+			i = len(parts)
+			at[one], parts = i, append(parts, token.Part{Attacher: one})
+		}
+		parts[i].Scopes = append(parts[i].Scopes, need.Scopes...)
+	}
+	if len(alternative) == 0 && k.any != nil {
+		parts = append(parts, token.Part{Attacher: k.any})
+	}
+	return parts
+}
+
+// lacking says what an operation needs and there is no credential for.
+func (k *keyring) lacking(op *openapi.Operation) string {
+	var ways []string
+	for _, alternative := range op.Security {
+		var way []string
+		for _, name := range k.lacks(alternative) {
+			way = append(way, fmt.Sprintf("%s (%s)", name, describeScheme(k.doc.Security[name])))
+		}
+		ways = append(ways, strings.Join(way, " and "))
+	}
+	return "there is no credential for " + strings.Join(ways, ", or for ") + ": give it in apis[].credentials"
+}
+
+// describeScheme says what a security scheme wants, and where.
+func describeScheme(s openapi.SecurityScheme) string {
+	switch s.Type {
+	case "":
+		return "which the document does not describe"
+	case "apiKey":
+		return fmt.Sprintf("a key in the %s %s", s.In, s.Name)
+	case "http":
+		return "http " + s.Scheme
+	}
+	return s.Type
+}
+
+// gaps say which operations cannot be called for want of a credential, and
+// whether any that there is goes nowhere.
+func gaps(doc *openapi.API, credentials any) []string {
+	by, ok := credentials.(token.ByOperation)
+	if !ok {
+		return nil
+	}
+	lacking := map[string][]string{}
+	used := len(doc.Operations) == 0
+	for _, op := range doc.Operations {
+		switch a := by[op.Name].(type) {
+		case token.Missing:
+			lacking[a.Why] = append(lacking[a.Why], op.Name)
+		case token.Together:
+			used = used || len(a) > 0
+		}
+	}
+	var out []string
+	for _, why := range slices.Sorted(maps.Keys(lacking)) {
+		ops := lacking[why]
+		names := strings.Join(ops[:min(len(ops), 5)], ", ")
+		if len(ops) > 5 {
+			names += ", …"
+		}
+		out = append(out, fmt.Sprintf("%s: %s. Refused for want of it (%d): %s", doc.Name, why, len(ops), names))
+	}
+	if !used {
+		out = append(out, doc.Name+": the credential goes nowhere: by the document no operation that is served needs it")
+	}
+	return out
+}
