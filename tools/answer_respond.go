@@ -54,6 +54,17 @@ func (c *course) remark(a *openapi.Response, resp *http.Response) {
 	}
 }
 
+// remarkRefused tells the agent that it is not its fault if the API refused the
+// credential, which it does not have and cannot change: any at a 401, our own
+// token at a 403, too.
+func (r *Result) remarkRefused(strategy string) {
+	e := &r.Envelope
+	if e.HTTPStatus == http.StatusUnauthorized || e.HTTPStatus == http.StatusForbidden && strategy == "signed" {
+		e.Note = join(e.Note, "the API refused the credential that exeat sent with this call. That is not the fault of your arguments: do not vary or repeat the call, "+
+			"but tell the user that whoever runs exeat has to look at this API's credential; the log says how")
+	}
+}
+
 func join(note, more string) string {
 	if note == "" || more == "" {
 		return note + more

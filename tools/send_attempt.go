@@ -158,6 +158,7 @@ func (r *Runner) try(ctx context.Context, c *course, m *manner, since string) (r
 		}
 	}
 	res, at = r.send(c, req)
+	res.remarkRefused(receipt.Strategy)
 	if at == answered && res.Envelope.HTTPStatus == http.StatusPreconditionFailed && c.matched() {
 		at = changed
 	}

@@ -102,6 +102,9 @@ func (d *doctor) documents(ctx context.Context, cfg config) []*openapi.API {
 			continue
 		}
 		d.ok("documents", fmt.Sprintf("%s: %d operations to %s", doc.Name, len(doc.Operations), doc.BaseURL))
+		if hint := hintUnknownTokens(cfg.APIs[i], doc); hint != "" {
+			d.note("credentials", hint)
+		}
 		if u, err := url.Parse(doc.BaseURL); err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname()) {
 			d.note("documents", doc.Name+" is called without TLS: who can listen on the way reads its calls and credentials")
 		}

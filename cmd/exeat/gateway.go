@@ -375,7 +375,7 @@ func (g *gateway) rememberHeads(ctx context.Context) {
 
 // announce tells the terminal what is served and how the person logs in.
 func (g *gateway) announce(w io.Writer) {
-	for _, d := range g.docs {
+	for i, d := range g.docs {
 		var read, left int
 		for _, op := range d.Operations {
 			if op.Effect == openapi.Read {
@@ -392,6 +392,9 @@ func (g *gateway) announce(w io.Writer) {
 			fmt.Fprintf(w, "; %d operations left out (exeat tools --lint says why)", left)
 		}
 		fmt.Fprintln(w)
+		if hint := hintUnknownTokens(g.cfg.APIs[i], d); hint != "" {
+			fmt.Fprintln(w, "exeat: warning:", hint)
+		}
 		for _, op := range d.Operations {
 			if op.Effect == openapi.Read && !slices.Contains([]string{"GET", "HEAD", "OPTIONS", "QUERY"}, op.Method) {
 				fmt.Fprintf(w, "exeat: note: %s counts as a read although it is a %s: the document or the configuration says so\n", op.Name, op.Method)

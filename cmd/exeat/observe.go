@@ -20,7 +20,8 @@ func newLogger(format string, w io.Writer) zerolog.Logger {
 // observe writes the one wide line of a call.
 func (g *gateway) observe(e tools.Event) {
 	level := zerolog.InfoLevel
-	if e.Err != nil {
+	hint := g.hintRefused(e.API, e.HTTP)
+	if e.Err != nil || hint != "" {
 		level = zerolog.WarnLevel
 	}
 	l := g.log.WithLevel(level).Str("status", string(e.Status))
@@ -37,6 +38,9 @@ func (g *gateway) observe(e tools.Event) {
 	}
 	if e.HTTP != 0 {
 		l = l.Int("http_status", e.HTTP)
+	}
+	if hint != "" {
+		l = l.Str("hint", hint)
 	}
 	if e.Duration > 0 {
 		l = l.Dur("ms", e.Duration)
