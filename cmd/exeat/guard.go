@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -81,13 +82,9 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 	if o.audience == "" {
 		o.audience = "http://" + l.Addr().String()
 	}
-	path := o.db
-	if path == "" {
-		dir, err := stateDir()
-		if err != nil {
-			return err
-		}
-		path = dir + "/guard.db"
+	path, err := o.spentFile()
+	if err != nil {
+		return err
 	}
 	spent, err := openStore(cmd.Context(), path, cmd.ErrOrStderr())
 	if err != nil {
@@ -114,6 +111,15 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 	defer ignoreHangup(log)()
 	fmt.Fprintf(cmd.ErrOrStderr(), "exeat: guard for %s at http://%s; tokens of %s for %s\n", o.upstream, l.Addr(), o.issuer, o.audience)
 	return serveHTTP(cmd.Context(), l, h)
+}
+
+// spentFile is where spent tokens are kept.
+func (o *guardOptions) spentFile() (string, error) {
+	if o.db != "" {
+		return o.db, nil
+	}
+	dir, err := stateDir()
+	return filepath.Join(dir, "guard.db"), err
 }
 
 // maxBodyLimit is the most that --body-limit may be.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/exeat/exeat/store"
 )
@@ -111,4 +112,22 @@ func checkKnown(ctx context.Context, keys, db string, s *store.Store) error {
 		}
 	}
 	return nil
+}
+
+// rememberHeads notes how long the log is: now, every minute, and when ctx ends.
+func (g *gateway) rememberHeads(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		if err := rememberHead(context.WithoutCancel(ctx), g.cfg.Keys, g.cfg.DB, g.store, false); err != nil {
+			g.log.Error().Err(err).Msg("audit log")
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
 }

@@ -1,5 +1,3 @@
-// Command exeat serves REST APIs to LLM agents over MCP, asks Cedar about every
-// call, and holds the calls that only a person may release.
 package main
 
 import (

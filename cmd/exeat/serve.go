@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"net"
 	"net/http"
 
 	"github.com/spf13/cobra"
@@ -129,15 +128,6 @@ func (g *gateway) http(ctx context.Context) (http.Handler, string, error) {
 		SessionKey: sessions,
 		JWKS:       func() ([]byte, error) { return g.keys.JWKS(g.runner.Now()) },
 	}), bearer, nil
-}
-
-// hostNames are the names that a client may use for a loopback address.
-func hostNames(addr string) []string {
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return []string{addr}
-	}
-	return []string{addr, "127.0.0.1:" + port, "localhost:" + port, "[::1]:" + port}
 }
 
 func inboxCmd() *cobra.Command {

@@ -1,0 +1,32 @@
+// Command exeat serves REST APIs to LLM agents over MCP, asks Cedar about every
+// call, and holds the calls that only a person may release.
+//
+// The packages beside it do the work; here they are wired up, and each command
+// has its file.
+//
+// From the command line to a running server:
+//
+//	main.go            one command line, its exit code, and the list of commands
+//	flags.go           what flags say, merged with the configuration
+//	config.go          exeat.yaml; config_explain.go says what is wrong with it
+//	documents.go       documents, policies, and where calls may go
+//	credentials.go     what leaves with the calls of a document
+//	credentials_need.go  which of its security schemes have a credential
+//	credential_hint.go what to do where an API will not take exeat's tokens
+//	gateway.go         everything that takes calls, wired up and run
+//	listen.go          the ports, and HTTP on them
+//	database.go        opening the database; heads.go remembers how long its log was
+//	oidc.go            logins with a provider
+//	announce.go        what a start tells the terminal
+//	observe.go         the log line of a call
+//	hangup.go          what SIGHUP does
+//
+// Commands that serve: serve.go (stdio, http, inbox), guard.go, and demo.go with
+// play.go, which acts it out.
+//
+// Commands for whoever decides: approvals.go, watch.go (the same on the full
+// screen), grants.go, agents.go and passkeys.go for what outlives one decision.
+//
+// Commands for whoever runs it: doctor.go, inspect.go (tools and policy), call.go,
+// audit.go, backup.go, keys.go, notify.go, version.go and man.go for manual pages.
+package main
