@@ -59,11 +59,11 @@ func wantsCredential(op *openapi.Operation) bool {
 // hintRefused says to the operator what an API's 401 or 403 means for the
 // credential that exeat sent; empty if it need not mean anything.
 func (g *gateway) hintRefused(api string, status int) string {
-	for i, doc := range g.docs {
-		if doc.Name != api {
+	for i, a := range g.cfg.APIs {
+		if g.docs[i].Name != api {
 			continue
 		}
-		switch signed := g.cfg.APIs[i].isSigned(); {
+		switch signed := a.isSigned(); {
 		case signed && (status == http.StatusUnauthorized || status == http.StatusForbidden):
 			return "the API refused the token that exeat signed for this call. Ways out: " + threeWays
 		case status == http.StatusUnauthorized:
