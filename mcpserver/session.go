@@ -67,22 +67,18 @@ func (s *sessions) mac(id, told, subject string) []byte {
 // open is the session that the principal's client names, unless it was not made
 // here, for this principal, or has ended.
 func (s *sessions) open(name, subject string) (session, bool) {
-	parts := strings.Split(name, ".")
-	if len(parts) != 3 {
-		return session{}, false
-	}
-	mac, err := base64.RawURLEncoding.DecodeString(parts[2])
-	if err != nil || !hmac.Equal(mac, s.mac(parts[0], parts[1], subject)) {
-		return session{}, false
-	}
-	told, err := base64.RawURLEncoding.DecodeString(parts[1])
-	version, agent, ok := strings.Cut(string(told), " ")
-	if err != nil || !ok {
+	id, rest, _ := strings.Cut(name, ".")
+	told, _, _ := strings.Cut(rest, ".")
+	text, err := base64.RawURLEncoding.DecodeString(told)
+	version, agent, _ := strings.Cut(string(text), " ")
+	v := session{id: id, version: version, agent: agent}
+	// Whatever was read of it: the name is the one that was made, or it is none.
+	if err != nil || !hmac.Equal([]byte(name), []byte(s.seal(v, subject))) {
 		return session{}, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return session{id: parts[0], version: version, agent: agent}, !s.ended[parts[0]]
+	return v, !s.ended[id]
 }
 
 // end makes a session unknown from now on, as long as this process lives.

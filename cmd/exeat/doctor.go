@@ -218,13 +218,16 @@ func (d *doctor) database(ctx context.Context, cfg config, channels []*notify.Ch
 		d.note("database", "none yet at "+cfg.DB+"; the first use makes it")
 		return
 	}
-	s, err := store.Open(ctx, cfg.DB)
+	s, err := openStore(ctx, cfg.DB, d.w)
 	if err != nil {
 		d.bad("database", err.Error())
 		return
 	}
 	defer s.Close()
 	head, err := s.Verify(ctx)
+	if err == nil {
+		err = checkKnown(ctx, cfg.Keys, cfg.DB, s)
+	}
 	if err != nil {
 		d.bad("database", err.Error())
 	} else {
