@@ -185,7 +185,22 @@ func (b *builder) field(x *body, at place, v any, encoding map[string]any) (fiel
 		return f, err
 	}
 	f.Binary = x.Essence == multipartType && (b.binary(at, v) || b.typeOf(at, v) == "string" && binaryMedia(f.ContentType))
+	if f.Binary {
+		f.encode(b.wireEncoding(at, v))
+	}
 	return f, nil
+}
+
+// encode has a part carry its bytes in an encoding. That of contentEncoding is
+// told in a header (OpenAPI 3.1 §4.8.14.5).
+func (f *field) encode(encoding string) {
+	if encoding != "base64" && encoding != "base64url" {
+		return
+	}
+	f.Encoding = encoding
+	if encoding == "base64" && !strings.Contains(strings.ToLower(f.Headers), "content-transfer-encoding:") {
+		f.Headers += "Content-Transfer-Encoding: base64\r\n"
+	}
 }
 
 // binary reports whether a multipart property is a file, or a list of files.
@@ -217,10 +232,14 @@ func (b *builder) swaggerForm(form []parameter) error {
 	if err != nil {
 		return err
 	}
-	if files && wanted != "" && essence(wanted) != multipartType {
+	wanted = meantBy(essence(wanted))
+	for i := range list {
+		list[i] = meantBy(essence(list[i]))
+	}
+	if files && wanted != "" && wanted != multipartType {
 		return fmt.Errorf("its form holds files, which can only be sent as %s", multipartType)
 	}
-	if files || essence(wanted) == multipartType || wanted == "" && slices.Contains(list, multipartType) && !slices.Contains(list, formType) {
+	if files || wanted == multipartType || wanted == "" && slices.Contains(list, multipartType) && !slices.Contains(list, formType) {
 		x.Media, x.Essence = multipartType, multipartType
 	}
 	props := map[string]any{}

@@ -20,6 +20,9 @@ func (b *builder) content(x *param, p parameter) (at place, schema any, err erro
 	if err != nil {
 		return at, nil, err
 	}
+	if media, err = b.parameterMedia(media, at.to("schema"), m["schema"]); err != nil {
+		return at, nil, err
+	}
 	e := essence(media)
 	switch {
 	case !isJSON(e) && !strings.HasPrefix(e, "text/") && e != formType:
@@ -38,6 +41,21 @@ func (b *builder) content(x *param, p parameter) (at place, schema any, err erro
 	}
 	x.ContentType = media
 	return at.to("schema"), m["schema"], nil
+}
+
+// parameterMedia is what a parameter is written as whose content is a range: as
+// text, unless it is an array or an object.
+func (b *builder) parameterMedia(media string, at place, schema any) (string, error) {
+	e := essence(media)
+	switch t := b.typeOf(at, schema); {
+	case !strings.Contains(e, "*"):
+		return media, nil
+	case strings.HasSuffix(e, "*+json"), e != "text/*" && (t == "array" || t == "object"):
+		return "application/json", nil
+	case e == "*/*" || e == "application/*" || e == "text/*":
+		return "text/plain", nil
+	}
+	return "", fmt.Errorf("its content type %s cannot be written into a parameter; JSON, text and forms can", shorten(media, 200))
 }
 
 // contentText serialises a value as the parameter's media type: JSON, a form, or

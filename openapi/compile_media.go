@@ -57,7 +57,7 @@ const (
 )
 
 func rank(essence string) int {
-	switch {
+	switch essence = meantBy(essence); {
 	case essence == "application/json":
 		return rankJSON
 	case isJSON(essence), essence == "*/*", essence == "application/*":
@@ -122,7 +122,7 @@ func (b *builder) requestBody() error {
 		return &placedError{b.at.to("requestBody"), err}
 	}
 	content, _ := m["content"].(map[string]any)
-	media := writable(sortedKeys(content))
+	media := writable(b.inOrder(at.to("content"), content))
 	wanted, err := b.wanted(media)
 	if err != nil {
 		return &placedError{at, err}
@@ -158,15 +158,13 @@ func (b *builder) requestBody() error {
 	case len(media) == 0:
 		return nil
 	}
-	where, mt, err := b.c.loader.follow(at.to("content", media[0]), content[media[0]])
+	types, err := b.mediaTypes(at, content, media)
 	if err != nil {
-		return &placedError{at, err}
+		return err
 	}
-	x := &body{Required: required, Media: media[0], Essence: essence(media[0]), XML: root}
-	if rank(x.Essence) == rankLikeJSON && strings.HasSuffix(x.Essence, "*") {
-		x.Media, x.Essence = "application/json", "application/json"
-	}
-	return b.setBody(x, where, mt, clean(str(m["description"]), maxDescription))
+	x, chosen := b.newBody(types)
+	x.Required, x.XML = required, root
+	return b.setBody(x, chosen.at, chosen.v, clean(str(m["description"]), maxDescription))
 }
 
 // setBody translates the schema of a Media Type Object as its type wants it.
@@ -174,8 +172,13 @@ func (b *builder) setBody(x *body, at place, mt map[string]any, description stri
 	var out any
 	var err error
 	switch kind := rank(x.Essence); {
-	case kind == rankBytes:
-		out = map[string]any{"type": "string", "contentEncoding": "base64", "description": "the bytes to send, as base64"}
+	case x.Bytes:
+		x.Encoding = b.wireEncoding(at.to("schema"), mt["schema"])
+		out = x.bytesSchema()
+	case kind == rankText && b.plainValue(at.to("schema"), mt["schema"]):
+		if out, err = b.bodySchema(at.to("schema"), mt["schema"]); err != nil {
+			return err
+		}
 	case kind == rankText:
 		out = map[string]any{"type": "string"}
 	case kind == rankXML && x.XML == nil:
@@ -205,6 +208,11 @@ func (b *builder) setBody(x *body, at place, mt map[string]any, description stri
 	return b.putBody(x, out)
 }
 
+// plainValue reports whether a schema is of one value that is written as text.
+func (b *builder) plainValue(at place, schema any) bool {
+	return slices.Contains([]string{"string", "boolean", "integer", "number"}, b.typeOf(at, schema)) && !b.binary(at, schema)
+}
+
 func (b *builder) bodySchema(at place, schema any) (any, error) {
 	t := translator{c: b.c}
 	out, err := t.schema(at, schema, 0)
@@ -212,13 +220,22 @@ func (b *builder) bodySchema(at place, schema any) (any, error) {
 	return out, err
 }
 
-// consumes is what a Swagger 2.0 operation takes.
+// consumes is what a Swagger 2.0 operation takes. A parameter for Content-Type with
+// an enum says it more exactly.
 func (b *builder) consumes() []string {
 	v, ok := b.v["consumes"]
 	if !ok {
 		v = b.c.doc["consumes"]
 	}
-	return stringsOf(v)
+	list := stringsOf(v)
+	among := func(m string) bool { return slices.Contains(list, m) }
+	switch {
+	case slices.ContainsFunc(b.contentType, among):
+		return slices.DeleteFunc(slices.Clone(b.contentType), func(m string) bool { return !among(m) })
+	case len(b.contentType) > 0:
+		return b.contentType
+	}
+	return list
 }
 
 func (b *builder) swaggerBody(p parameter) error {
@@ -226,7 +243,7 @@ func (b *builder) swaggerBody(p parameter) error {
 	if len(list) == 0 {
 		list = []string{"application/json"}
 	}
-	media := writable(slices.DeleteFunc(slices.Clone(list), func(m string) bool { e := essence(m); return e == formType || e == multipartType }))
+	media := writable(slices.DeleteFunc(slices.Clone(list), func(m string) bool { e := meantBy(essence(m)); return e == formType || e == multipartType }))
 	wanted, err := b.wanted(media)
 	switch {
 	case err != nil:
@@ -236,10 +253,12 @@ func (b *builder) swaggerBody(p parameter) error {
 	case len(media) == 0:
 		return &placedError{p.at, fmt.Errorf("its body can only be sent as %s, which is not supported", strings.Join(list, ", "))}
 	}
-	x := &body{Required: p.v["required"] == true, Media: media[0], Essence: essence(media[0])}
-	if strings.HasSuffix(x.Essence, "*") {
-		x.Media, x.Essence = "application/json", "application/json"
+	var types []mediaType
+	for _, m := range media {
+		types = append(types, mediaType{m, p.at, p.v})
 	}
+	x, _ := b.newBody(types)
+	x.Required = p.v["required"] == true
 	if rank(x.Essence) == rankXML {
 		if x.XML, err = b.xmlRoot(p.at.to("schema"), p.v["schema"]); err != nil {
 			return err

@@ -23,6 +23,8 @@ type builder struct {
 	op     *Operation
 	media  string // of the body, if somebody chose it
 
+	contentType []string // what a Swagger 2.0 parameter says that Content-Type is
+
 	props    map[string]json.RawMessage
 	required []string
 	refs     []place // shared schemas that the parameters reach
@@ -63,6 +65,9 @@ func (b *builder) build() error {
 	if op.body != nil {
 		// Swagger 2.0: parameters have made it.
 	} else if err := b.requestBody(); err != nil {
+		return err
+	}
+	if err := b.offerChoice(); err != nil {
 		return err
 	}
 	return b.finish()
@@ -189,6 +194,12 @@ func (b *builder) parameters() error {
 	all, err := b.collect()
 	if err != nil {
 		return err
+	}
+	b.contentType = nil
+	for _, p := range all {
+		if b.c.swagger2 && p.in == "header" && strings.EqualFold(p.name, "Content-Type") {
+			b.contentType = stringsOf(p.v["enum"])
+		}
 	}
 	var plain []parameter
 	var form []parameter

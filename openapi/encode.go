@@ -48,13 +48,27 @@ func (op *Operation) Encode(args *Args) (*Request, error) {
 	if len(e.query) > 0 {
 		r.Target += "?" + strings.Join(e.query, "&")
 	}
-	if v, given := e.args["body"]; given && op.body != nil && e.bad == nil {
-		r.ContentType, r.Body, e.bad = op.body.encode(v)
-	}
+	e.body(r)
 	if e.bad != nil {
 		return nil, e.bad
 	}
 	return r, nil
+}
+
+// body writes the body into the request.
+func (e *encoder) body(r *Request) {
+	x := e.op.body
+	if x == nil || e.bad != nil {
+		return
+	}
+	v, given := e.args["body"]
+	chosen, _ := e.args[x.Choice].(string)
+	switch {
+	case given:
+		r.ContentType, r.Body, e.bad = x.encode(v, chosen)
+	case chosen != "":
+		e.fail(refuse("/"+escape(x.Choice), "is of no use without a body"))
+	}
 }
 
 // server splits the operation's base URL into its origin and path prefix. The

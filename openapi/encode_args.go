@@ -141,5 +141,5 @@ func parseArguments(raw []byte) (any, *ArgumentError) {
 
 // Has reports whether the operation has an argument of that name.
 func (op *Operation) Has(name string) bool {
-	return name == "body" && op.body != nil || slices.ContainsFunc(op.params, func(p param) bool { return p.Property == name })
+	return op.body != nil && (name == "body" || name == op.body.Choice && name != "") || slices.ContainsFunc(op.params, func(p param) bool { return p.Property == name })
 }

@@ -2,7 +2,6 @@ package openapi
 
 import (
 	"bytes"
-	"encoding/base64"
 	"mime"
 	"net/url"
 	"slices"
@@ -11,12 +10,16 @@ import (
 	"github.com/exeat/exeat/openapi/strictjson"
 )
 
-// encode writes the argument "body" as its media type wants it. Equal arguments
-// give equal bytes: JSON is written in canonical form, fields in canonical order.
-func (x *body) encode(v any) (contentType string, data []byte, bad *ArgumentError) {
+// encode writes the argument "body" as its media type wants it, or as the caller
+// chose. Equal arguments give equal bytes: JSON is written in canonical form,
+// fields in canonical order.
+func (x *body) encode(v any, chosen string) (contentType string, data []byte, bad *ArgumentError) {
 	switch {
+	case x.Bytes:
+		return x.bytes(v, chosen)
 	case isJSON(x.Essence):
-		return x.Media, appendCanonical(nil, v), nil
+		media, bad := x.jsonType(v, chosen)
+		return media, appendCanonical(nil, v), bad
 	case x.Essence == formType:
 		data, bad = x.form(v, "/body")
 		return x.Media, data, bad
@@ -27,24 +30,8 @@ func (x *body) encode(v any) (contentType string, data []byte, bad *ArgumentErro
 		return x.Media, data, bad
 	case isXML(x.Essence):
 		return x.encodeXML(v)
-	case strings.HasPrefix(x.Essence, "text/"):
-		return x.text(v)
 	}
-	f, bad := readFile(v, "/body")
-	if bad != nil {
-		return "", nil, bad
-	}
-	media := x.Media
-	if f.contentType != "" {
-		if !accepts(x.Media, f.contentType) {
-			return "", nil, refuse("/body/content_type", "must be %s", x.Media)
-		}
-		media = f.contentType
-	}
-	if strings.Contains(essence(media), "*") {
-		media = "application/octet-stream"
-	}
-	return media, f.data, nil
+	return x.text(v)
 }
 
 // lines writes the items of an array as JSON values, one a line; those of a JSON
@@ -67,9 +54,10 @@ func (x *body) lines(v any) ([]byte, *ArgumentError) {
 	return data, nil
 }
 
-// text sends a string as it is, in UTF-8.
+// text sends a string as it is, in UTF-8, and a number or truth value as JSON
+// writes it.
 func (x *body) text(v any) (string, []byte, *ArgumentError) {
-	s, ok := v.(string)
+	s, ok := plainText(v)
 	if !ok {
 		return "", nil, refuse("/body", "must be a string: it is sent as %s", x.Essence)
 	}
@@ -183,17 +171,9 @@ func readFile(v any, at string) (file, *ArgumentError) {
 		}
 		v, at = object["data"], at+"/data"
 	}
-	text, ok := v.(string)
-	if !ok {
-		return f, refuse(at, "must be a string of base64")
-	}
-	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
-		if data, err := encoding.Strict().DecodeString(text); err == nil {
-			f.data = data
-			return f, nil
-		}
-	}
-	return f, refuse(at, "must be base64 (RFC 4648)")
+	var bad *ArgumentError
+	f.data, bad = readBase64(v, at)
+	return f, bad
 }
 
 // visibleASCII reports whether s has nothing but visible ASCII and spaces.

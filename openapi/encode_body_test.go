@@ -16,7 +16,7 @@ import (
 
 func bodyOperation(t testing.TB, media string, fields map[string]field) *Operation {
 	op := newOperation(t, "POST", "/x", anything)
-	op.body = &body{Media: media, Essence: essence(media), Fields: fields}
+	op.body = &body{Media: media, Essence: essence(media), Fields: fields, Bytes: rank(essence(media)) == rankBytes}
 	return op
 }
 
@@ -41,8 +41,6 @@ func TestBodies(t *testing.T) {
 		{name: "octets", media: "application/octet-stream", body: `"AAH/"`, want: "\x00\x01\xff"},
 		{name: "octets in the URL alphabet", media: "application/octet-stream", body: `"-_8"`, want: "\xfb\xff"},
 		{name: "octets that are none", media: "application/octet-stream", body: `"***"`, refused: "/body"},
-		{name: "an image", media: "image/*", body: `{"data":"AAH/","content_type":"image/png"}`, contentType: "image/png", want: "\x00\x01\xff"},
-		{name: "an image that is none", media: "image/*", body: `{"data":"AAH/","content_type":"text/html"}`, refused: "/body/content_type"},
 
 		{name: "form", media: formType, body: `{"b":"x y&z","a":1,"c":true,"d":["1","2"],"ü":"é"}`, want: "a=1&b=x+y%26z&c=true&d=1&d=2&%C3%BC=%C3%A9"},
 		{name: "form with nested objects", media: formType, body: `{"card":{"number":"42","exp":{"month":1}},"items":[{"price":"p","quantity":2}],"expand":["a"]}`,

@@ -137,7 +137,7 @@ func (p part) file(f field, name string, v any, at string) (part, *ArgumentError
 		file.filename = strings.ReplaceAll(name, "/", "_")
 	}
 	p.disposition += `; filename="` + file.filename + `"`
-	p.data, p.contentType = file.data, file.contentType
+	p.data, p.contentType = encodeBytes(file.data, f.Encoding), file.contentType
 	if p.contentType == "" {
 		p.contentType = f.oneType("application/octet-stream")
 	}

@@ -170,6 +170,15 @@ type body struct {
 	Fields map[string]field
 	// XML is how an XML body is written. Nil means as the string it is given as.
 	XML *xmlNode
+	// Bytes is true if the argument is bytes as base64; Encoding is what the wire
+	// carries them in: base64, base64url, or "" for as they are. Any other is that
+	// of the argument.
+	Bytes    bool
+	Encoding string
+	// Choices are media types that Choice, an argument, chooses from; without it,
+	// the first that the body fits. Those of bytes may be ranges.
+	Choices []string
+	Choice  string
 }
 
 // field is how one property of a form or multipart body is written.
@@ -179,5 +188,6 @@ type field struct {
 	AllowReserved bool
 	ContentType   string // for multipart parts and JSON-in-form values
 	Binary        bool   // the argument is base64 text or {filename, content_type, data}
+	Encoding      string // of the bytes, as in body
 	Headers       string // of multipart parts, each with its CRLF
 }
