@@ -24,7 +24,7 @@ func (c *call) shape() approval.Shape {
 // rulesFor reads what people have said of the agent's calls to come. It is an
 // error if nothing of the agent may go.
 func (r *Runner) rulesFor(ctx context.Context, c *course) ([]approval.Rule, error) {
-	rules, err := r.Holds.Standing(ctx, c.caller.Subject(), c.caller.Agent.ID)
+	rules, err := r.Holds.RulesInForce(ctx, c.caller.Subject(), c.caller.Agent.ID)
 	for _, rule := range rules {
 		switch {
 		case rule.Damaged:

@@ -27,12 +27,15 @@ func (r *rig) give(t testing.TB, handle string, o approval.Offer) (approval.Rule
 	}); err != nil {
 		t.Fatal(err)
 	}
-	o.Digest = h.Digest
-	return r.Holds.Give(t.Context(), personOf("alice"), handle, o)
+	list, err := r.Holds.Decide(t.Context(), personOf("alice"), approval.Verdict{Approve: o.Kind == approval.KindGrant, Hold: handle, Digest: h.Digest, Rule: &o})
+	if err != nil {
+		return approval.Rule{}, err
+	}
+	return list[0].Rule, list[0].Err
 }
 
-func personOf(name string) approval.Person {
-	return approval.Person{Principal: authz.Principal{Type: "User", ID: name}, AMR: []string{"otp"}}
+func personOf(name string) approval.Identity {
+	return door.Admit(approval.Person{Principal: authz.Principal{Type: "User", ID: name}, AMR: []string{"otp"}}, time.Now().Add(10_000*time.Hour))
 }
 
 func (r *rig) call(t testing.TB, who, tool, args string) Result {

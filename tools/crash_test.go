@@ -161,8 +161,7 @@ func (p *process) resume(handle string) {
 func (p *process) person(handle string, approve bool) {
 	h, err := p.Holds.Get(context.Background(), "User::alice", handle)
 	if err == nil {
-		who := approval.Person{Principal: caller("alice").Principal, AMR: []string{"otp"}, Since: time.Now()}
-		_, err = p.Holds.Decide(context.Background(), who, handle, approval.Verdict{Approve: approve, Digest: h.Digest})
+		_, err = approval.One(p.Holds.Decide(context.Background(), personOf("alice"), approval.Verdict{Approve: approve, Hold: handle, Digest: h.Digest}))
 	}
 	if err == nil && !p.f.Dead() {
 		p.said[handle] = approve

@@ -2,9 +2,8 @@ package approval
 
 import (
 	"errors"
-	"time"
+	"fmt"
 
-	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/store"
 )
 
@@ -17,36 +16,49 @@ var (
 	ErrTooMany   = errors.New("too many held calls")
 	ErrTampered  = errors.New("the stored hold does not match its approval")
 	ErrDigest    = errors.New("the digest is not that of the held request")
-	ErrReason    = errors.New("the reason must be text of at most 500 characters")
+	// ErrBetterLogin is a hold that somebody may see after a better login only.
+	ErrBetterLogin = fmt.Errorf("%w that you may see as you are logged in", ErrNotFound)
+	ErrReason      = errors.New("the reason must be text of at most 500 characters")
 )
 
 // maxReason bounds a person's reason, in characters.
 const maxReason = 500
 
-// Person is somebody who is logged in to the inbox.
-type Person struct {
-	Principal authz.Principal
-	AMR       []string // how, RFC 8176
-	Strong    bool     // by a passkey, which no page of another can ask for
-	Since     time.Time
-}
-
-// Name is the person in holds and entries.
-func (p Person) Name() string { return p.Principal.Type + "::" + p.Principal.ID }
-
-// Login is the same for entries.
-func (p Person) Login() *store.Login {
-	return &store.Login{ACR: p.Principal.ACR, AMR: p.AMR, AuthTime: p.Principal.AuthTime}
-}
-
-// Verdict is what a person says of a hold. Digest must be the hold's, so that
-// what was shown is what is decided.
+// Verdict is what a person says of a hold as it was shown to them.
 type Verdict struct {
 	Approve bool
-	Digest  string
+	Hold    string
+	Digest  string // of the hold, so that what was shown is what is decided
 	Reason  string // for a denial: told to the agent; at most 500 characters
 	// Signed is the proof of a passkey for an approval. Who has a passkey needs it.
 	Signed *Signed
 	// Typed is what a tired person typed to approve: see [ToType].
 	Typed string
+	// Rule is given with the verdict for calls to come: a grant with an approval,
+	// a denial with a denial.
+	Rule *Offer
+	// Together are holds that were shown on one page, of which this is said
+	// instead of Hold. A passkey signs the whole list.
+	Together []Shown
+}
+
+// Shown is a hold as a person saw it.
+type Shown struct {
+	ID     string `json:"hold"`
+	Digest string `json:"digest"`
+}
+
+// Decided is what became of a hold.
+type Decided struct {
+	Hold store.Hold // zero if the person may not see it
+	Rule Rule       // if one was given
+	Err  error      // why the verdict changed nothing
+}
+
+// One is the outcome of a verdict on one hold.
+func One(list []Decided, err error) (store.Hold, error) {
+	if err != nil || len(list) == 0 {
+		return store.Hold{}, err
+	}
+	return list[0].Hold, list[0].Err
 }

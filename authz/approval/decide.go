@@ -13,69 +13,125 @@ import (
 	"github.com/exeat/exeat/store"
 )
 
-// Decide records a person's verdict, if the policies let that person decide:
+// Decide records a person's verdict, if the policies let that person decide. It
+// is the only way to a decision, whatever way somebody says it: pages, terminals,
+// several holds at once, a rule for calls to come.
+//
+// The error is that nothing was decided. What became of each hold is in the list:
 // ErrDigest if something else was shown, ErrDecided or ErrExpired if it comes
 // late, ErrForbidden if the policies say no and ErrTampered if the hold is not
-// what was made; both are recorded.
-func (s *Service) Decide(ctx context.Context, who Person, id string, v Verdict) (store.Hold, error) {
+// what was made; the last two are recorded. Who may not see a hold learns nothing
+// of it: what comes back is ErrNotFound or ErrBetterLogin as well.
+func (s *Service) Decide(ctx context.Context, who Identity, v Verdict) ([]Decided, error) {
+	p, err := s.admit(who)
+	if err != nil {
+		return nil, err
+	}
 	if !utf8.ValidString(v.Reason) || utf8.RuneCountInString(v.Reason) > maxReason {
-		return store.Hold{}, ErrReason
+		return nil, ErrReason
 	}
-	if err := s.recall(ctx, who.Name()); err != nil {
-		return store.Hold{}, err
+	decide := s.decideOne
+	switch {
+	case v.Rule != nil:
+		decide = s.give
+	case v.Together != nil:
+		if err := checkTogether(v.Together); err != nil {
+			return nil, err
+		}
+		decide = s.decideTogether
 	}
-	var h store.Hold
-	var refused error // and that is kept
-	var now time.Time
+	if err := s.recall(ctx, p.Name()); err != nil {
+		return nil, err
+	}
+	var out []Decided
 	typed := false
-	err := s.update(ctx, func(tx *store.Tx) (err error) {
-		now = s.Now()
-		typed = v.Approve && s.tired(who.Name(), now) != ""
-		h, refused, err = s.decideIn(tx, id, v, now, func(h store.Hold) (Person, error) {
-			strong, err := s.sign(tx, h, who, v, now)
-			if err == nil && v.Approve {
-				err = s.confirm(who.Name(), v.Signed != nil, ToType(h), v.Typed, now)
-			}
-			return strong, err
-		})
+	err = s.update(ctx, func(tx *store.Tx) (err error) {
+		typed = v.Signed != nil || v.Approve && s.tired(p.Name(), s.Now()) != ""
+		out, err = decide(tx, p, v)
 		return err
 	})
-	if err == nil {
-		err = refused
+	if err != nil {
+		return nil, err
 	}
-	if err == nil {
-		s.noteDecision(who.Name(), decided{now, v.Approve, s.took(who.Name(), id, now), typed || v.Signed != nil})
+	now := s.Now()
+	for _, d := range out {
+		if d.Err == nil {
+			s.noteDecision(p.Name(), decided{now, v.Approve, s.took(p.Name(), d.Hold.ID, now), typed})
+		}
+		if d.Err == nil && d.Rule.ID != "" {
+			s.versions.saw(d.Rule.ID, 1)
+		}
 	}
-	return h, err
+	return out, nil
 }
 
-// decideIn records a verdict on one hold in tx. signed tells who gives it once
-// their passkey is checked. refused is why it changed nothing, if that is to be
-// kept.
-func (s *Service) decideIn(tx *store.Tx, id string, v Verdict, now time.Time, signed func(store.Hold) (Person, error)) (h store.Hold, refused, err error) {
-	if h, err = find(tx, id); err != nil {
-		return h, nil, err
+// decideOne records a verdict on one hold in tx.
+func (s *Service) decideOne(tx *store.Tx, p Person, v Verdict) ([]Decided, error) {
+	now := s.Now()
+	d, err := s.decideIn(tx, p, Shown{v.Hold, v.Digest}, now, func(h *store.Hold) (refused, err error) {
+		strong, err := s.sign(tx, *h, p, v, now)
+		if err == nil && v.Approve {
+			err = s.confirm(p.Name(), v.Signed != nil, ToType(*h), v.Typed, now)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return s.record(tx, h, strong, v, now)
+	})
+	return []Decided{d}, err
+}
+
+// decideIn decides one hold in tx, if it is what was made and what was shown.
+// decide does it; refused is why it changed nothing, if that is to be kept. What
+// is the matter with this hold alone is in what comes back; the error undoes all.
+func (s *Service) decideIn(tx *store.Tx, p Person, shown Shown, now time.Time, decide func(*store.Hold) (refused, err error)) (Decided, error) {
+	h, err := find(tx, shown.ID)
+	if errors.Is(err, ErrNotFound) {
+		return Decided{Err: err}, nil
 	}
-	if !s.Sealed(h) {
-		h, err = s.condemn(tx, h, now)
-		return h, ErrTampered, err
-	}
-	if subtle.ConstantTimeCompare([]byte(v.Digest), []byte(h.Digest)) != 1 {
-		return h, nil, ErrDigest
-	}
-	who, err := signed(h)
 	if err != nil {
-		return h, nil, err
+		return Decided{}, err
 	}
-	e, entry, err := s.verdict(h, who, v, now)
+	if !s.sealed(h) {
+		_, err = s.condemn(tx, h, now)
+		return Decided{Hold: store.Hold{ID: h.ID}, Err: ErrTampered}, err // nothing else of it is to be believed
+	}
+	before := h
+	var refused error
+	if subtle.ConstantTimeCompare([]byte(shown.Digest), []byte(h.Digest)) != 1 {
+		err = ErrDigest
+	} else {
+		refused, err = decide(&h)
+	}
+	if err == nil && refused == nil {
+		return Decided{Hold: h}, nil
+	}
+	why := errors.Join(refused, err)
+	hidden, lookErr := s.hides(tx, before, p, now)
+	if lookErr != nil {
+		return Decided{}, lookErr
+	}
+	if hidden != nil {
+		h, why = store.Hold{}, fmt.Errorf("%w: %w", hidden, why)
+	}
+	if err != nil && !settles(err) {
+		return Decided{}, why
+	}
+	return Decided{Hold: h, Err: why}, nil
+}
+
+// record stores a verdict of a person, whose passkey was checked, and the entry
+// that tells it.
+func (s *Service) record(tx *store.Tx, h *store.Hold, who Person, v Verdict, now time.Time) (refused, err error) {
+	e, entry, err := s.verdict(*h, who, v, now)
 	if err != nil {
-		return h, nil, err
+		return nil, err
 	}
 	// A verdict that comes late is late whoever gives it.
-	if _, err := Apply(h, e, now); err != nil {
-		return h, nil, err
+	if _, err := Apply(*h, e, now); err != nil {
+		return nil, err
 	}
-	d := s.MayDecide(h, who, now)
+	d := s.mayDecide(*h, who, now)
 	entry.Policies = d.Policies // that let the person decide, or did not
 	entry.Took = s.took(who.Name(), h.ID, now).Milliseconds()
 	if v.Approve && v.Signed == nil && s.tired(who.Name(), now) != "" {
@@ -83,15 +139,26 @@ func (s *Service) decideIn(tx *store.Tx, id string, v Verdict, now time.Time, si
 	}
 	if d.Outcome != authz.Allow {
 		entry.Code, entry.Decision = "forbidden", string(authz.Deny)
-		return h, fmt.Errorf("%w: %s", ErrForbidden, d.Reason), tx.Append(entry)
+		return fmt.Errorf("%w: %s", ErrForbidden, d.Reason), tx.Append(entry)
 	}
-	h, err = s.change(tx, h, e, now, entry)
-	return h, nil, err
+	*h, err = s.change(tx, *h, e, now, entry)
+	return nil, err
+}
+
+// settles reports whether an error is an answer about one hold, after which
+// others can still be decided.
+func settles(err error) bool {
+	for _, one := range []error{ErrDecided, ErrExpired, ErrDigest} {
+		if errors.Is(err, one) {
+			return true
+		}
+	}
+	return false
 }
 
 // verdict is the event of a verdict and the entry that tells it.
 func (s *Service) verdict(h store.Hold, who Person, v Verdict, now time.Time) (Event, store.Entry, error) {
-	entry := EntryOf(h, "deny")
+	entry := entryOf(h, "deny")
 	entry.Time, entry.By, entry.PolicySet, entry.Login = now, who.Name(), s.c.Engine.Digest(), who.Login()
 	if !v.Approve {
 		return Deny{By: who.Name(), Reason: v.Reason}, entry, nil
@@ -101,7 +168,7 @@ func (s *Service) verdict(h store.Hold, who Person, v Verdict, now time.Time) (E
 	if err != nil {
 		return nil, entry, err
 	}
-	a := store.Approval{By: by, ByName: who.Name(), Once: true, At: now, Expires: now.Add(s.ApprovalLife()), AMR: who.AMR}
+	a := store.Approval{By: by, ByName: who.Name(), Once: true, At: now, Expires: now.Add(s.c.ApprovedFor), AMR: who.AMR}
 	if v.Signed != nil {
 		if a.Signed, err = json.Marshal(v.Signed); err != nil {
 			return nil, entry, err
@@ -113,40 +180,32 @@ func (s *Service) verdict(h store.Hold, who Person, v Verdict, now time.Time) (E
 }
 
 // ApprovalLife is how long an approval waits for its send.
-func (s *Service) ApprovalLife() time.Duration {
-	return s.c.ApprovedFor
-}
+func (s *Service) ApprovalLife() time.Duration { return s.c.ApprovedFor }
 
-// MayDecide asks the policies whether a person may decide a hold. A denial
+// mayDecide asks the policies whether a person may decide a hold. A denial
 // needs the same permission as an approval.
-func (s *Service) MayDecide(h store.Hold, who Person, now time.Time) authz.Decision {
+func (s *Service) mayDecide(h store.Hold, who Person, now time.Time) authz.Decision {
 	return s.mayChoose(h, who, true, now)
 }
 
 // mayChoose is mayDecide for an approval of this call only, or one by a grant.
 func (s *Service) mayChoose(h store.Hold, who Person, once bool, now time.Time) authz.Decision {
-	f, err := s.Facts(h, who, once, now)
+	f, err := s.facts(h, who, once, now)
+	if err == nil && s.c.Engine == nil {
+		err = errors.New("there are no policies")
+	}
 	if err != nil {
 		return authz.Decision{Outcome: authz.Deny, Reason: err.Error()}
 	}
 	return s.c.Engine.MayApprove(f)
 }
 
-// Facts are what the policies are told of a person's wish to decide a hold.
-func (s *Service) Facts(h store.Hold, who Person, once bool, now time.Time) (authz.HoldFacts, error) {
+// facts are what the policies are told of a person's wish to decide a hold.
+func (s *Service) facts(h store.Hold, who Person, once bool, now time.Time) (authz.HoldFacts, error) {
 	f := authz.HoldFacts{ID: h.ID, API: h.API, Action: h.Tool, Effect: h.Effect, Now: now,
-		Approval: authz.Approval{By: who.Principal, Once: once, At: now, Expires: now.Add(s.ApprovalLife()), AMR: who.AMR, PhishingResistant: who.Strong}}
+		Approval: authz.Approval{By: who.Principal, Once: once, At: now, Expires: now.Add(s.c.ApprovedFor), AMR: who.AMR, PhishingResistant: who.Strong}}
 	if json.Unmarshal(h.Principal, &f.Requester) != nil || json.Unmarshal(h.Agent, &f.Agent) != nil {
 		return f, errors.New("the hold does not say who asks")
 	}
 	return f, nil
-}
-
-// StepUp says what a person who may not decide a hold could do about it.
-func (s *Service) StepUp(h store.Hold, who Person) authz.StepUp {
-	f, err := s.Facts(h, who, true, s.Now())
-	if err != nil {
-		return authz.StepUp{}
-	}
-	return s.c.Engine.StepUp(f)
 }

@@ -68,8 +68,8 @@ type pace struct {
 	recent map[string][]decided    // oldest first, by person; guarded by mu
 }
 
-// Opened tells that a person has a hold before their eyes.
-func (s *Service) Opened(person, hold string) {
+// opened tells that a person has a hold before their eyes.
+func (s *Service) opened(person, hold string) {
 	s.pace.mu.Lock()
 	defer s.pace.mu.Unlock()
 	k := [2]string{person, hold}
@@ -205,14 +205,19 @@ func (h Habits) Share() int { return h.Approved * 100 / max(1, h.Decisions) }
 
 // Habits sums up a person's decisions of the last 7 days, so far as the log's
 // newest entries tell.
-func (s *Service) Habits(ctx context.Context, person string, now time.Time) (h Habits, err error) {
+func (s *Service) Habits(ctx context.Context, who Identity) (h Habits, err error) {
+	p, err := s.admit(who)
+	if err != nil {
+		return h, err
+	}
+	now := s.Now()
 	fast := Fatigue{}.filled().FasterThan
 	if s.c.Fatigue != nil {
 		fast = s.c.Fatigue.filled().FasterThan
 	}
 	var took []time.Duration
 	err = s.c.Store.Newest(ctx, ActivityEntries, func(e store.Entry) error {
-		if e.By != person || e.Code != "" || e.Kind != "approve" && e.Kind != "deny" || now.Sub(e.Time) > 7*24*time.Hour {
+		if e.By != p.Name() || e.Code != "" || e.Kind != "approve" && e.Kind != "deny" || now.Sub(e.Time) > 7*24*time.Hour {
 			return nil
 		}
 		h.Decisions++

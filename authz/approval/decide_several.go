@@ -1,27 +1,15 @@
 package approval
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"unicode/utf8"
+	"time"
 
 	"github.com/exeat/exeat/store"
 )
 
+// MaxSeveral bounds what is decided together.
 const MaxSeveral = 20
-
-// Shown is a hold as a person saw it.
-type Shown struct {
-	ID     string `json:"hold"`
-	Digest string `json:"digest"`
-}
-
-// Decided is what became of one of several holds.
-type Decided struct {
-	Hold store.Hold
-	Err  error // as of Decide
-}
 
 // ErrSeveral is a list of holds that cannot be decided together.
 var ErrSeveral = errors.New("between 1 and 20 different calls can be decided together")
@@ -35,84 +23,65 @@ func ChoiceOf(list []Shown) string {
 	return choiceSeveral + string(form)
 }
 
-// DecideSeveral records one verdict on several holds, as Decide does for each:
-// one that comes late, was altered or is not this person's to decide stops no
-// other. A passkey signs the whole list, once. The error is that nothing was
-// decided.
-func (s *Service) DecideSeveral(ctx context.Context, who Person, list []Shown, v Verdict) ([]Decided, error) {
-	if !utf8.ValidString(v.Reason) || utf8.RuneCountInString(v.Reason) > maxReason {
-		return nil, ErrReason
-	}
+func checkTogether(list []Shown) error {
 	seen := map[string]bool{}
 	for _, x := range list {
 		seen[x.ID] = true
 	}
 	if len(list) == 0 || len(list) > MaxSeveral || len(seen) != len(list) {
-		return nil, ErrSeveral
+		return ErrSeveral
 	}
-	if err := s.recall(ctx, who.Name()); err != nil {
-		return nil, err
-	}
-	var out []Decided
-	tired := v.Approve && s.tired(who.Name(), s.Now()) != ""
-	err := s.update(ctx, func(tx *store.Tx) error {
-		out = nil
-		now := s.Now()
-		strong, v := who, v
-		signer, err := s.signers(tx, who.Name())
-		if err != nil {
-			return err
-		}
-		if len(signer.keys) > 0 {
-			strong.AMR, strong.Strong = PasskeyAMR, true
-		}
-		if v.Approve && (len(signer.keys) > 0 || v.Signed != nil) {
-			if v.Signed == nil {
-				return ErrNeedPasskey
-			}
-			signed := *v.Signed
-			signed.Choice = ChoiceOf(list) // or the signature is of something else
-			v.Signed = &signed
-			if err := s.signedNow(tx, signer, store.Hold{ID: list[0].ID, Digest: list[0].Digest}, signed.Choice, v.Signed, now); err != nil {
-				return err
-			}
-		}
-		if v.Approve {
-			first, err := find(tx, list[0].ID)
-			if err == nil {
-				err = s.confirm(who.Name(), v.Signed != nil, first.Tool, v.Typed, now)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		for _, x := range list {
-			v.Digest = x.Digest
-			h, refused, err := s.decideIn(tx, x.ID, v, now, func(store.Hold) (Person, error) { return strong, nil })
-			if one := errors.Join(refused, err); err == nil || settles(err) {
-				out = append(out, Decided{h, one})
-				continue
-			}
-			return err
-		}
-		return nil
-	})
-	for i, d := range out {
-		if err == nil && d.Err == nil {
-			now := s.Now()
-			s.noteDecision(who.Name(), decided{now, v.Approve, s.took(who.Name(), list[i].ID, now), tired || v.Signed != nil})
-		}
-	}
-	return out, err
+	return nil
 }
 
-// settles reports whether an error is an answer about one hold, after which the
-// others can still be decided.
-func settles(err error) bool {
-	for _, one := range []error{ErrNotFound, ErrDecided, ErrExpired, ErrForbidden, ErrTampered, ErrDigest} {
-		if errors.Is(err, one) {
-			return true
+// decideTogether records one verdict on several holds: one that comes late, was
+// altered or is not this person's to decide stops no other. A passkey signs the
+// whole list, once.
+func (s *Service) decideTogether(tx *store.Tx, p Person, v Verdict) ([]Decided, error) {
+	now := s.Now()
+	first := v.Together[0]
+	strong, err := s.signTogether(tx, p, &v, now)
+	if err != nil {
+		return nil, err
+	}
+	if v.Approve {
+		h, err := find(tx, first.ID)
+		if err == nil {
+			err = s.confirm(p.Name(), v.Signed != nil, h.Tool, v.Typed, now)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
-	return false
+	var out []Decided
+	for _, x := range v.Together {
+		d, err := s.decideIn(tx, p, x, now, func(h *store.Hold) (refused, err error) { return s.record(tx, h, strong, v, now) })
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// signTogether is the person once their passkey is checked, if they have one and
+// approve. What it signed becomes the list that is decided.
+func (s *Service) signTogether(tx *store.Tx, p Person, v *Verdict, now time.Time) (Person, error) {
+	signer, err := s.signers(tx, p.Name())
+	if err != nil {
+		return p, err
+	}
+	if v.Approve && (len(signer.keys) > 0 || v.Signed != nil) {
+		if v.Signed == nil {
+			return p, ErrNeedPasskey
+		}
+		signed := *v.Signed
+		signed.Choice = ChoiceOf(v.Together) // or the signature is of something else
+		v.Signed = &signed
+		first := v.Together[0]
+		if err := s.signedNow(tx, signer, store.Hold{ID: first.ID, Digest: first.Digest}, signed.Choice, v.Signed, now); err != nil {
+			return p, err
+		}
+	}
+	return strengthen(p, signer), nil
 }

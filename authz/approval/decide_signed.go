@@ -63,15 +63,21 @@ func (s *Service) sign(tx *store.Tx, h store.Hold, who Person, v Verdict, now ti
 	switch {
 	case err != nil:
 		return who, err
-	case len(signer.keys) == 0 && v.Signed == nil:
-		return who, nil
-	case v.Approve:
+	case v.Approve && (len(signer.keys) > 0 || v.Signed != nil):
 		if err := s.signedNow(tx, signer, h, ChoiceOnce, v.Signed, now); err != nil {
 			return who, err
 		}
 	}
-	who.AMR, who.Strong = PasskeyAMR, true
-	return who, nil
+	return strengthen(who, signer), nil
+}
+
+// strengthen is a person as their decision will have recognised them: by their
+// passkey, if they have one.
+func strengthen(p Person, signer holder) Person {
+	if len(signer.keys) > 0 {
+		p.AMR, p.Strong = passkeyAMR, true
+	}
+	return p
 }
 
 // signedNow checks that a passkey has just signed a choice about a hold, and

@@ -62,7 +62,7 @@ func (a *alarms) since(t time.Time) []Alarm {
 // request is gone or will never go. None of them gets a mark: what is stored of
 // them is never believed again.
 func (s *Service) condemn(tx *store.Tx, h store.Hold, now time.Time) (store.Hold, error) {
-	e := EntryOf(h, "refuse")
+	e := entryOf(h, "refuse")
 	e.Time, e.Code, e.Note = now, Tampered, ErrTampered.Error()
 	e.Policies, e.PolicySet = nil, ""
 	switch {
@@ -86,15 +86,15 @@ func (s *Service) condemn(tx *store.Tx, h store.Hold, now time.Time) (store.Hold
 	return h, tx.Append(e)
 }
 
-// Expose condemns a hold that was read and found to be tampered with. It returns
+// expose condemns a hold that was read and found to be tampered with. It returns
 // ErrTampered, or why the hold could not be condemned.
-func (s *Service) Expose(ctx context.Context, id string) error {
+func (s *Service) expose(ctx context.Context, id string) error {
 	err := s.update(ctx, func(tx *store.Tx) error {
 		h, err := find(tx, id)
 		if err != nil {
 			return err
 		}
-		if s.Sealed(h) {
+		if s.sealed(h) {
 			return nil // somebody has put it back
 		}
 		_, err = s.condemn(tx, h, s.Now())

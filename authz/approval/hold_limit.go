@@ -31,7 +31,7 @@ func (s *Service) missed(subject, id string) {
 	if n == missesNoted {
 		e.Note += "; more of this minute are not recorded"
 	}
-	s.Note(e)
+	s.note(e)
 }
 
 // crowded records that a call of h's principal was one too many.
@@ -40,14 +40,14 @@ func (s *Service) crowded(h store.Hold, now time.Time) {
 		return
 	}
 	h.ID = "" // it was not made
-	e := EntryOf(h, "denied")
+	e := entryOf(h, "denied")
 	e.Time, e.Code, e.Note = now, "rate_limited", "too many calls wait for a person; more of this minute are not recorded"
-	s.Note(e)
+	s.note(e)
 }
 
-// Note writes an entry of something that was refused. If that fails, it is
+// note writes an entry of something that was refused. If that fails, it is
 // refused all the same.
-func (s *Service) Note(e store.Entry) { _ = s.c.Store.Log(e)() }
+func (s *Service) note(e store.Entry) { _ = s.c.Store.Log(e)() }
 
 // room is ErrTooMany if the principal has as many open holds as it may, or has
 // made as many in an hour. It counts one more.

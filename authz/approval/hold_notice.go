@@ -1,8 +1,10 @@
 package approval
 
 import (
+	"errors"
 	"time"
 
+	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/store"
 )
 
@@ -26,8 +28,38 @@ func (s *Service) enqueue(tx *store.Tx, h store.Hold, now time.Time) error {
 	return nil
 }
 
-// pushPrefix begins the names of channels that are browsers.
+// PushPrefix begins the names of channels that are browsers.
 const PushPrefix = "push:"
 
 // PushChannel is the name of the channel that is the browser of a subscription.
 func PushChannel(id string) string { return PushPrefix + id }
+
+// Addressee is whom a notice goes to, where that is one person: their browser.
+type Addressee struct {
+	Name      string
+	Principal authz.Principal
+}
+
+// Told is the hold that a notice is about, in outline, or false if nobody is to
+// be told of it: it is not what was made, or its addressee may not see it. A nil
+// addressee is a channel that the operator chose, which is told of every hold.
+func (s *Service) Told(tx *store.Tx, id string, to *Addressee) (store.Hold, bool, error) {
+	h, err := find(tx, id)
+	if errors.Is(err, ErrNotFound) {
+		return h, false, nil
+	}
+	if err != nil {
+		return h, false, err
+	}
+	if !s.sealed(h) || to != nil && h.Subject != to.Name && s.mayDecide(h, Person{Principal: to.Principal}, s.Now()).Outcome != authz.Allow {
+		return store.Hold{}, false, nil
+	}
+	return outlineOf(h), true, nil
+}
+
+// outlineOf is a hold without what is asked of the API and why.
+func outlineOf(h store.Hold) store.Hold {
+	h.Args, h.Details, h.Choices, h.Before, h.After, h.Says, h.Result = nil, nil, nil, nil, nil, "", nil
+	h.Request = store.Request{Method: h.Request.Method}
+	return h
+}

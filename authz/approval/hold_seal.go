@@ -79,9 +79,9 @@ func (s *Service) mac(domain string, form []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// Sealed reports whether the hold is as it was made, and stands where this
+// sealed reports whether the hold is as it was made, and stands where this
 // service's key has put it.
-func (s *Service) Sealed(h store.Hold) bool {
+func (s *Service) sealed(h store.Hold) bool {
 	want, err := s.seal(h)
 	return err == nil && hmac.Equal(h.Seal, want) && s.marked(h)
 }
@@ -133,7 +133,7 @@ func (s *Service) prove(h store.Hold, a store.Approval) []byte {
 // proven reports whether the hold's approval was made with this service's key
 // for this hold as it is.
 func (s *Service) proven(h store.Hold) bool {
-	return s.Sealed(h) && h.Approval != nil && hmac.Equal(h.Approval.Proof, s.prove(h, *h.Approval))
+	return s.sealed(h) && h.Approval != nil && hmac.Equal(h.Approval.Proof, s.prove(h, *h.Approval))
 }
 
 // ApprovalOf turns a hold's stored approval into what policies see. It does not

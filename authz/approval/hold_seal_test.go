@@ -18,7 +18,7 @@ func TestRewrittenHold(t *testing.T) {
 				w.Rewrite(column, path, h.ID, false)
 			}
 		}
-		if got := w.Stored(h.ID); !w.Sealed(got) || !w.outlined(got) {
+		if got := w.Stored(h.ID); !w.sealed(got) || !w.outlined(got) {
 			t.Errorf("%s: %+v", stage.name, got)
 		}
 	}

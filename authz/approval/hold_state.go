@@ -174,9 +174,9 @@ func ends(h store.Hold) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// AsOf is the hold as it stands now, whether or not what time alone has done to
+// asOf is the hold as it stands now, whether or not what time alone has done to
 // it is stored yet.
-func AsOf(h store.Hold, now time.Time) store.Hold {
+func asOf(h store.Hold, now time.Time) store.Hold {
 	if e := ending(h, now); e != nil {
 		if x, err := Apply(h, e, now); err == nil {
 			return x

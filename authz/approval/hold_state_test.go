@@ -143,7 +143,7 @@ func TestApplyApprovedWithoutApproval(t *testing.T) {
 	if _, err := Apply(h, Claim{Owner: "me"}, tableNow); !errors.Is(err, ErrExpired) {
 		t.Errorf("claimed without an approval: %v", err)
 	}
-	if got := AsOf(h, tableNow).State; got != store.Expired {
+	if got := asOf(h, tableNow).State; got != store.Expired {
 		t.Errorf("it is %s", got)
 	}
 }

@@ -78,14 +78,14 @@ func ending(h store.Hold, now time.Time) Event {
 // settle stores what time alone has done to a hold.
 func (s *Service) settle(tx *store.Tx, h store.Hold, now time.Time) (store.Hold, error) {
 	e := ending(h, now)
-	if e != nil && !s.Sealed(h) {
+	if e != nil && !s.sealed(h) {
 		return s.condemn(tx, h, now)
 	}
 	switch e.(type) {
 	case Expire:
-		return s.change(tx, h, e, now, EntryOf(h, "expire"))
+		return s.change(tx, h, e, now, entryOf(h, "expire"))
 	case Lose:
-		entry := EntryOf(h, "unknown")
+		entry := entryOf(h, "unknown")
 		entry.Code, entry.Note = "outcome_unknown", "the claim of "+h.Owner+" outlived its lease"
 		return s.change(tx, h, e, now, entry)
 	}

@@ -23,7 +23,7 @@ func (s *Service) Waits(ctx context.Context, subject, dedupe string) (store.Hold
 		full = n >= s.c.MaxOpen
 		return errors.Join(err, ErrNotFound)
 	})
-	if err == nil && (h.Subject != subject || !s.Sealed(h) || !open(AsOf(h, now))) {
+	if err == nil && (h.Subject != subject || !s.sealed(h) || !open(asOf(h, now))) {
 		err = ErrNotFound // Open settles what there is to settle
 	}
 	if errors.Is(err, ErrNotFound) && full {

@@ -50,7 +50,7 @@ const (
 
 // passkeyAMR is how somebody with a passkey was recognised (RFC 8176): a key, and
 // what unlocks it.
-var PasskeyAMR = []string{"mfa", "pop", "user"}
+var passkeyAMR = []string{"mfa", "pop", "user"}
 
 // Errors of passkeys.
 var (
@@ -160,9 +160,14 @@ func (k *Passkeys) take(challenge string) (ceremony, bool) {
 	return c, ok && k.s.Now().Before(c.end)
 }
 
-// BeginRegistration is what a browser needs to make a passkey. more says that the
-// person signed in with one.
-func (k *Passkeys) BeginRegistration(ctx context.Context, person string, more bool) (*protocol.CredentialCreation, error) {
+// BeginRegistration is what a browser needs to make a passkey. Who has one makes
+// another only after signing in with it.
+func (k *Passkeys) BeginRegistration(ctx context.Context, who Identity) (*protocol.CredentialCreation, error) {
+	p, err := k.s.admit(who)
+	if err != nil {
+		return nil, err
+	}
+	person, more := p.Name(), p.Strong
 	h, err := k.s.holder(ctx, person)
 	if err != nil {
 		return nil, err
@@ -179,7 +184,12 @@ func (k *Passkeys) BeginRegistration(ctx context.Context, person string, more bo
 }
 
 // Register keeps the passkey that a browser made.
-func (k *Passkeys) Register(ctx context.Context, person string, more bool, name string, response []byte) error {
+func (k *Passkeys) Register(ctx context.Context, who Identity, name string, response []byte) error {
+	by, err := k.s.admit(who)
+	if err != nil {
+		return err
+	}
+	person, more := by.Name(), by.Strong
 	if name == "" || !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxKeyName {
 		return ErrKeyName
 	}
@@ -218,7 +228,21 @@ func (k *Passkeys) Register(ctx context.Context, person string, more bool, name 
 	})
 }
 
-// RevokePasskey ends a passkey. by is who does it.
+// RevokeOwnPasskey ends a person's own passkey. Who signed in without one cannot:
+// a session that was stolen could otherwise get rid of the keys that stand in its
+// way.
+func (s *Service) RevokeOwnPasskey(ctx context.Context, who Identity, id string) error {
+	p, err := s.admit(who)
+	if err != nil {
+		return err
+	}
+	if !p.Strong {
+		return ErrMorePasskey
+	}
+	return s.RevokePasskey(ctx, p.Name(), id, p.Name())
+}
+
+// RevokePasskey ends a passkey, for whoever runs this exeat. by is who does it.
 func (s *Service) RevokePasskey(ctx context.Context, person, id, by string) error {
 	return s.update(ctx, func(tx *store.Tx) error {
 		p, err := tx.Passkey(id)
@@ -248,15 +272,21 @@ func (k *Passkeys) BeginSignIn() (*protocol.CredentialAssertion, error) {
 	return options, nil
 }
 
-// FinishSignIn is the name of the person whose passkey answered.
-func (k *Passkeys) FinishSignIn(ctx context.Context, response []byte) (string, error) {
+// PasskeyUse says whose passkey has just answered. Only FinishSignIn makes one.
+type PasskeyUse struct{ person string }
+
+// Name is the person in holds and entries.
+func (u PasskeyUse) Name() string { return u.person }
+
+// FinishSignIn says whose passkey answered.
+func (k *Passkeys) FinishSignIn(ctx context.Context, response []byte) (PasskeyUse, error) {
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(response)
 	if err != nil {
-		return "", fmt.Errorf("%w: %v", ErrPasskey, err)
+		return PasskeyUse{}, fmt.Errorf("%w: %v", ErrPasskey, err)
 	}
 	c, ok := k.take(parsed.Response.CollectedClientData.Challenge)
 	if !ok || c.person != "" {
-		return "", fmt.Errorf("%w: it took too long, or was answered before", ErrPasskey)
+		return PasskeyUse{}, fmt.Errorf("%w: it took too long, or was answered before", ErrPasskey)
 	}
 	var key store.Passkey
 	find := func(id, handle []byte) (webauthn.User, error) {
@@ -274,10 +304,12 @@ func (k *Passkeys) FinishSignIn(ctx context.Context, response []byte) (string, e
 	}
 	_, credential, err := k.web.ValidatePasskeyLogin(find, c.data, parsed)
 	if err != nil {
-		return "", fmt.Errorf("%w: %v", ErrPasskey, err)
+		return PasskeyUse{}, fmt.Errorf("%w: %v", ErrPasskey, err)
 	}
-	err = k.s.update(ctx, func(tx *store.Tx) error { return k.s.count(tx, credential, k.s.Now()) })
-	return key.Person, err
+	if err := k.s.update(ctx, func(tx *store.Tx) error { return k.s.count(tx, credential, k.s.Now()) }); err != nil {
+		return PasskeyUse{}, err
+	}
+	return PasskeyUse{key.Person}, nil
 }
 
 // webAt is WebAuthn for an inbox at origin.

@@ -72,7 +72,7 @@ func (s *Service) claim(ctx context.Context, id string, mine func(store.Hold) bo
 				_, err = s.condemn(tx, h, now)
 				return err
 			}
-			e := EntryOf(h, "refuse")
+			e := entryOf(h, "refuse")
 			e.Code, e.Note = "forbidden", why.Error()
 			_, err = s.change(tx, h, Refuse{}, now, e)
 			return err
@@ -163,7 +163,7 @@ func (s *Service) Finish(ctx context.Context, h store.Hold, e Event, entry store
 		if err != nil {
 			return err
 		}
-		if !s.Sealed(stored) && s.marked(h) {
+		if !s.sealed(stored) && s.marked(h) {
 			// What this process claimed is the truth, whatever somebody has made
 			// of the stored hold meanwhile.
 			version := stored.Version

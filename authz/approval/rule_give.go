@@ -2,7 +2,6 @@ package approval
 
 import (
 	"context"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,20 +36,17 @@ const (
 // Offer is what a person chooses for calls like a held one.
 type Offer struct {
 	Kind   string // KindGrant or KindDenial
-	Digest string // of the hold
 	Reach  string
 	Path   string   // for ReachBelow: the path of the call or one above it
 	Args   string   // which arguments
 	Keep   []string // JSON Pointers, for ArgsSome
 	For    time.Duration
 	Max    int64
-	Reason string  // of a denial, told to the agent
-	Signed *Signed // by a passkey, or nil
-	Typed  string  // by a tired person
+	Reason string // of a denial, told to the agent
 }
 
-// draft is the rule that an offer amounts to for a hold.
-func draft(h store.Hold, who Person, o Offer, now time.Time) (Rule, error) {
+// newRule is the rule that an offer amounts to for a hold.
+func newRule(h store.Hold, who Person, o Offer, now time.Time) (Rule, error) {
 	var agent authz.Agent
 	if err := json.Unmarshal(h.Agent, &agent); err != nil {
 		return Rule{}, err
@@ -121,10 +117,22 @@ func LongestGrant(o authz.Obligations) time.Duration {
 	return o.GrantMax
 }
 
-// Draft is what Give would make of an offer, without making it.
-func (s *Service) Draft(h store.Hold, who Person, o Offer) (Rule, error) {
+// Draft is the rule that an offer on the page of a hold would make.
+func (s *Service) Draft(ctx context.Context, who Identity, h store.Hold, o Offer) (Rule, error) {
+	p, err := s.admit(who)
+	if err != nil {
+		return Rule{}, err
+	}
+	signer, err := s.holder(ctx, p.Name())
+	if err != nil {
+		return Rule{}, err
+	}
+	return s.draft(h, strengthen(p, signer), o)
+}
+
+func (s *Service) draft(h store.Hold, who Person, o Offer) (Rule, error) {
 	now := s.Now()
-	r, err := draft(h, who, o, now)
+	r, err := newRule(h, who, o, now)
 	if err != nil {
 		return r, err
 	}
@@ -150,118 +158,100 @@ func (s *Service) mayGive(r Rule, requester authz.Principal, now time.Time) auth
 		Requester: requester, Agent: authz.Agent{ID: r.Agent, Verified: r.Verified}, Approval: *r.Approval()})
 }
 
-// Give makes the rule that a person chose on the page of a pending hold, and
-// decides the hold with it: a grant approves it, a denial denies it. Who has a
-// passkey signs the grant with it. ErrTooLong, ErrNoChoice, ErrGrantForm and the errors of
-// Decide say why not.
-func (s *Service) Give(ctx context.Context, who Person, id string, o Offer) (Rule, error) {
-	if err := s.recall(ctx, who.Name()); err != nil {
-		return Rule{}, err
+// give makes the rule that a person chose on the page of a pending hold, and
+// decides the hold with it: a grant approves it, a denial denies it. ErrTooLong,
+// ErrNoChoice and ErrGrantForm say why not.
+func (s *Service) give(tx *store.Tx, p Person, v Verdict) ([]Decided, error) {
+	if v.Approve != (v.Rule.Kind == KindGrant) {
+		return nil, ErrGrantForm
+	}
+	now, err := tx.Advance(s.latest())
+	if err != nil {
+		return nil, err
 	}
 	var r Rule
-	var refused error
-	tired := s.tired(who.Name(), s.Now()) != ""
-	err := s.update(ctx, func(tx *store.Tx) error {
-		refused = nil
-		now, err := tx.Advance(s.latest())
-		if err != nil {
-			return err
-		}
-		h, err := find(tx, id)
-		if err != nil {
-			return err
-		}
-		if !s.Sealed(h) {
-			refused = ErrTampered
-			_, err = s.condemn(tx, h, now)
-			return err
-		}
-		if subtle.ConstantTimeCompare([]byte(o.Digest), []byte(h.Digest)) != 1 {
-			return ErrDigest
-		}
-		if _, err := Apply(h, Deny{}, now); err != nil {
-			return err // it is settled, or over
-		}
-		signer, err := s.signers(tx, who.Name())
-		if err != nil {
-			return err
-		}
-		signs := o.Kind == KindGrant && len(signer.keys) > 0
-		who := who
-		if len(signer.keys) > 0 {
-			who.AMR, who.Strong = PasskeyAMR, true // or nothing comes of it
-		}
-		if r, err = s.Draft(h, who, o); err != nil {
-			if errors.Is(err, ErrForbidden) {
-				refused = err
-				e := EntryOf(h, o.Kind)
-				e.Time, e.By, e.Code, e.Decision = now, who.Name(), "forbidden", string(authz.Deny)
-				return tx.Append(e)
-			}
-			return err
-		}
-		if signs {
-			if o.Signed == nil {
-				return ErrNeedPasskey
-			}
-			signed := *o.Signed
-			signed.Choice = r.Terms() // or the signature is of something else
-			if err := s.signedNow(tx, signer, h, r.Terms(), &signed, now); err != nil {
-				return err
-			}
-			r.Signed, r.proof = true, &grantProof{h.ID, h.Digest, signed}
-		}
-		if o.Kind == KindGrant {
-			if err := s.confirm(who.Name(), signs, ToType(h), o.Typed, now); err != nil {
-				return err
-			}
-		}
-		if live, err := tx.LiveRules(h.Subject, r.Agent, now, maxRules); err != nil || len(live) >= maxRules {
-			return errors.Join(err, ErrTooMany)
-		}
-		if err := s.insertRule(tx, &r, now, "a person gave it for "+o.For.String()); err != nil {
-			return err
-		}
-		return s.settled(tx, h, who, r, now)
+	d, err := s.decideIn(tx, p, Shown{v.Hold, v.Digest}, now, func(h *store.Hold) (refused, err error) {
+		r, refused, err = s.giveFrom(tx, h, p, v, now)
+		return refused, err
 	})
-	if err == nil {
-		err = refused
+	if d.Err == nil {
+		d.Rule = r
 	}
-	if err == nil {
-		s.versions.saw(r.ID, 1)
-		now := s.Now()
-		s.noteDecision(who.Name(), decided{now, r.Kind == KindGrant, s.took(who.Name(), id, now), tired || r.Signed})
-	}
-	return r, err
+	return []Decided{d}, err
 }
 
-// settled decides the hold that a rule was made from.
-func (s *Service) settled(tx *store.Tx, h store.Hold, who Person, r Rule, now time.Time) error {
+// giveFrom is what give does with a hold that is what was made.
+func (s *Service) giveFrom(tx *store.Tx, h *store.Hold, p Person, v Verdict, now time.Time) (r Rule, refused, err error) {
+	if _, err := Apply(*h, Deny{}, now); err != nil {
+		return r, nil, err // it is settled, or over
+	}
+	signer, err := s.signers(tx, p.Name())
+	if err != nil {
+		return r, nil, err
+	}
+	p = strengthen(p, signer) // or nothing comes of it
+	r, err = s.draft(*h, p, *v.Rule)
+	if errors.Is(err, ErrForbidden) {
+		e := entryOf(*h, v.Rule.Kind)
+		e.Time, e.By, e.Code, e.Decision = now, p.Name(), "forbidden", string(authz.Deny)
+		return r, err, tx.Append(e)
+	}
+	if err == nil && r.Kind == KindGrant {
+		err = s.signRule(tx, &r, *h, p, signer, v, now)
+	}
+	if err != nil {
+		return r, nil, err
+	}
+	if live, err := tx.LiveRules(h.Subject, r.Agent, now, maxRules); err != nil || len(live) >= maxRules {
+		return r, nil, errors.Join(err, ErrTooMany)
+	}
+	if err := s.insertRule(tx, &r, now, "a person gave it for "+v.Rule.For.String()); err != nil {
+		return r, nil, err
+	}
+	*h, err = s.decideBy(tx, *h, p, r, now)
+	return r, nil, err
+}
+
+// signRule checks that who has a passkey has signed a grant with it, and that a
+// tired person without one has typed.
+func (s *Service) signRule(tx *store.Tx, r *Rule, h store.Hold, p Person, signer holder, v Verdict, now time.Time) error {
+	if len(signer.keys) == 0 {
+		return s.confirm(p.Name(), false, ToType(h), v.Typed, now)
+	}
+	if v.Signed == nil {
+		return ErrNeedPasskey
+	}
+	signed := *v.Signed
+	signed.Choice = r.Terms() // or the signature is of something else
+	r.Signed, r.proof = true, &grantProof{h.ID, h.Digest, signed}
+	return s.signedNow(tx, signer, h, signed.Choice, &signed, now)
+}
+
+// decideBy decides the hold that a rule was made from.
+func (s *Service) decideBy(tx *store.Tx, h store.Hold, who Person, r Rule, now time.Time) (store.Hold, error) {
 	if r.Kind == KindDenial {
 		e, entry, err := s.verdict(h, who, Verdict{Reason: r.Reason}, now)
 		if err != nil {
-			return err
+			return h, err
 		}
 		entry.Grant = r.ID
-		_, err = s.change(tx, h, e, now, entry)
-		return err
+		return s.change(tx, h, e, now, entry)
 	}
 	by, err := json.Marshal(who.Principal)
 	if err != nil {
-		return err
+		return h, err
 	}
 	a := store.Approval{By: by, ByName: who.Name(), At: now, Expires: earlier(now.Add(s.ApprovalLife()), r.Ends), AMR: who.AMR, Grant: r.ID}
-	entry := EntryOf(h, "approve")
+	entry := entryOf(h, "approve")
 	if r.proof != nil {
 		if a.Signed, err = json.Marshal(r.proof.Signed); err != nil {
-			return err
+			return h, err
 		}
 		entry.Signed = a.Signed
 	}
 	a.Proof = s.prove(h, a)
 	entry.Time, entry.By, entry.PolicySet, entry.Grant, entry.Login = now, who.Name(), s.c.Engine.Digest(), r.ID, who.Login()
-	_, err = s.change(tx, h, Approve{Approval: a}, now, entry)
-	return err
+	return s.change(tx, h, Approve{Approval: a}, now, entry)
 }
 
 func earlier(a, b time.Time) time.Time {

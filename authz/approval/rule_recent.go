@@ -21,7 +21,7 @@ func (s *Service) recent(ctx context.Context, h store.Hold) ([]store.Hold, error
 		list, err = tx.Recent(h.Subject, h.API, recentMost)
 		return err
 	})
-	return slices.DeleteFunc(list, func(x store.Hold) bool { return x.ID == h.ID || x.Tool != h.Tool || !s.Sealed(x) }), err
+	return slices.DeleteFunc(list, func(x store.Hold) bool { return x.ID == h.ID || x.Tool != h.Tool || !s.sealed(x) }), err
 }
 
 // WouldCover counts the recent held calls of the tool by this agent that a rule

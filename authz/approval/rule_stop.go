@@ -17,11 +17,15 @@ const stoppedText = "a person stopped this agent"
 
 // Rules lists the rules in force that a person may see and revoke: for their own
 // agents, and those that they gave.
-func (s *Service) Rules(ctx context.Context, who Person) ([]Rule, error) {
-	all, err := s.Standing(ctx, "", "")
+func (s *Service) Rules(ctx context.Context, who Identity) ([]Rule, error) {
+	p, err := s.admit(who)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.RulesInForce(ctx, "", "")
 	var out []Rule
 	for _, r := range all {
-		if r.of(who) {
+		if r.of(p) {
 			out = append(out, r)
 		}
 	}
@@ -37,55 +41,15 @@ func (r Rule) of(who Person) bool {
 // Revoke ends a rule at once: calls under a grant that have not left yet do not
 // leave. Revoking what is revoked, or over, is no error; ErrNotFound if there is
 // no such rule or it is not the person's. A damaged rule is revoked as well.
-func (s *Service) Revoke(ctx context.Context, who Person, id string) error {
+func (s *Service) Revoke(ctx context.Context, who Identity, id string) error {
+	p, err := s.admit(who)
+	if err != nil {
+		return err
+	}
 	version := int64(0)
-	err := s.update(ctx, func(tx *store.Tx) error {
-		version = 0
-		now, err := tx.Advance(s.latest())
-		if err != nil {
-			return err
-		}
-		row, err := tx.Rule(id)
-		if errors.Is(err, store.ErrNotFound) {
-			err = ErrNotFound
-		}
-		if err != nil {
-			return err
-		}
-		r := s.readRule(row)
-		if !r.of(who) {
-			return ErrNotFound
-		}
-		if !r.Revoked.IsZero() && !r.Damaged {
-			return nil
-		}
-		if r.Kind != KindGrant && !r.Damaged {
-			// This gives the agent more: who has a passkey does it after signing in by it.
-			signer, err := s.signers(tx, who.Name())
-			if err != nil {
-				return err
-			}
-			if len(signer.keys) > 0 && !who.Strong {
-				return ErrNeedPasskey
-			}
-		}
-		kind := "revoke"
-		if r.Kind == KindStop {
-			kind = "start"
-		}
-		e := store.Entry{Kind: kind, Time: now, Principal: r.Subject, Agent: r.Agent, API: r.Scope.API, Tool: r.Scope.Tool, Path: r.Scope.Path, By: who.Name(), Grant: r.ID}
-		if r.Damaged {
-			e.Code, e.Note = Tampered, "it was changed in the database"
-		}
-		r.Revoked, r.RevokedBy = now, who.Name()
-		if row, err = s.storeRule(r); err != nil {
-			return err
-		}
-		version = row.Version + 1
-		if err := tx.SwapRule(row); err != nil {
-			return err
-		}
-		return tx.Append(e)
+	err = s.update(ctx, func(tx *store.Tx) (err error) {
+		version, err = s.revoke(tx, p, id)
+		return err
 	})
 	if err == nil && version > 0 {
 		s.versions.saw(id, version)
@@ -93,19 +57,72 @@ func (s *Service) Revoke(ctx context.Context, who Person, id string) error {
 	return err
 }
 
+// revoke is Revoke in tx. It returns the rule's new version, 0 if nothing is
+// changed.
+func (s *Service) revoke(tx *store.Tx, p Person, id string) (version int64, err error) {
+	now, err := tx.Advance(s.latest())
+	if err != nil {
+		return 0, err
+	}
+	row, err := tx.Rule(id)
+	if errors.Is(err, store.ErrNotFound) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return 0, err
+	}
+	r := s.readRule(row)
+	if !r.of(p) {
+		return 0, ErrNotFound
+	}
+	if !r.Revoked.IsZero() && !r.Damaged {
+		return 0, nil
+	}
+	if r.Kind != KindGrant && !r.Damaged {
+		// This gives the agent more: who has a passkey does it after signing in by it.
+		signer, err := s.signers(tx, p.Name())
+		if err != nil {
+			return 0, err
+		}
+		if len(signer.keys) > 0 && !p.Strong {
+			return 0, ErrNeedPasskey
+		}
+	}
+	kind := "revoke"
+	if r.Kind == KindStop {
+		kind = "start"
+	}
+	e := store.Entry{Kind: kind, Time: now, Principal: r.Subject, Agent: r.Agent, API: r.Scope.API, Tool: r.Scope.Tool, Path: r.Scope.Path, By: p.Name(), Grant: r.ID}
+	if r.Damaged {
+		e.Code, e.Note = Tampered, "it was changed in the database"
+	}
+	r.Revoked, r.RevokedBy = now, p.Name()
+	if row, err = s.storeRule(r); err != nil {
+		return 0, err
+	}
+	if err := tx.SwapRule(row); err != nil {
+		return 0, err
+	}
+	return row.Version + 1, tx.Append(e)
+}
+
 // Stop denies everything of one of the person's agents until Start, and ends its
 // open holds: none of them is sent any more but those that are being sent.
 // Stopping a stopped agent is no error.
-func (s *Service) Stop(ctx context.Context, who Person, agent string) error {
+func (s *Service) Stop(ctx context.Context, who Identity, agent string) error {
+	p, err := s.admit(who)
+	if err != nil {
+		return err
+	}
 	if agent == "" || len(agent) > 500 {
 		return ErrGrantForm
 	}
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err = s.update(ctx, func(tx *store.Tx) error {
 		now, err := tx.Advance(s.latest())
 		if err != nil {
 			return err
 		}
-		rows, err := tx.LiveRules(who.Name(), agent, now, 10*maxRules)
+		rows, err := tx.LiveRules(p.Name(), agent, now, 10*maxRules)
 		if err != nil {
 			return err
 		}
@@ -114,19 +131,19 @@ func (s *Service) Stop(ctx context.Context, who Person, agent string) error {
 				return nil
 			}
 		}
-		r := Rule{ID: newID("stop"), Kind: KindStop, Subject: who.Name(), Agent: agent, By: who.Principal, AMR: who.AMR, Created: now}
+		r := Rule{ID: newID("stop"), Kind: KindStop, Subject: p.Name(), Agent: agent, By: p.Principal, AMR: p.AMR, Created: now}
 		return s.insertRule(tx, &r, now, "")
 	})
 	if err != nil {
 		return err
 	}
-	return s.endHolds(ctx, who, agent)
+	return s.endHolds(ctx, p, agent)
 }
 
 // endHolds denies what waits of a stopped agent and refuses what was approved.
 // Each hold is a change of its own; one that fails is refused at its send.
 func (s *Service) endHolds(ctx context.Context, who Person, agent string) error {
-	holds, err := s.ListHolds(ctx, store.HoldFilter{Subject: who.Name(), States: []store.State{store.Pending, store.Approved}})
+	holds, err := s.list(ctx, store.HoldFilter{Subject: who.Name(), States: []store.State{store.Pending, store.Approved}})
 	if err != nil {
 		return err
 	}
@@ -138,13 +155,13 @@ func (s *Service) endHolds(ctx context.Context, who Person, agent string) error 
 		}
 		err := s.update(ctx, func(tx *store.Tx) error {
 			h, err := find(tx, h.ID)
-			if err != nil || !s.Sealed(h) {
+			if err != nil || !s.sealed(h) {
 				return err
 			}
 			now := s.Now()
-			event, entry := Event(Deny{By: who.Name(), Reason: stoppedText}), EntryOf(h, "deny")
+			event, entry := Event(Deny{By: who.Name(), Reason: stoppedText}), entryOf(h, "deny")
 			if h.State == store.Approved {
-				event, entry = Refuse{}, EntryOf(h, "refuse")
+				event, entry = Refuse{}, entryOf(h, "refuse")
 			}
 			entry.By, entry.Note = who.Name(), stoppedText
 			_, err = s.change(tx, h, event, now, entry)
@@ -159,8 +176,8 @@ func (s *Service) endHolds(ctx context.Context, who Person, agent string) error 
 
 // Start lets a stopped agent of the person's go on. Starting one that is not
 // stopped is no error.
-func (s *Service) Start(ctx context.Context, who Person, agent string) error {
-	rules, err := s.Standing(ctx, who.Name(), agent)
+func (s *Service) Start(ctx context.Context, who Identity, agent string) error {
+	rules, err := s.RulesInForce(ctx, who.Name(), agent)
 	for _, r := range rules {
 		if r.Kind == KindStop && !r.Damaged {
 			err = errors.Join(err, s.Revoke(ctx, who, r.ID))
@@ -178,7 +195,10 @@ type AgentState struct {
 
 // Agents lists the person's agents that the newest entries of the log or a rule
 // name, those seen last first.
-func (s *Service) Agents(ctx context.Context, who Person) ([]AgentState, error) {
+func (s *Service) Agents(ctx context.Context, who Identity) ([]AgentState, error) {
+	if _, err := s.admit(who); err != nil {
+		return nil, err
+	}
 	at := map[string]int{}
 	var out []AgentState
 	get := func(name string) *AgentState {
@@ -198,7 +218,7 @@ func (s *Service) Agents(ctx context.Context, who Person) ([]AgentState, error) 
 	if err != nil {
 		return nil, err
 	}
-	rules, err := s.Standing(ctx, who.Name(), "")
+	rules, err := s.RulesInForce(ctx, who.Name(), "")
 	for _, r := range rules {
 		a := get(r.Agent)
 		a.Stopped = a.Stopped || r.Kind == KindStop

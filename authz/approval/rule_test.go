@@ -110,7 +110,7 @@ func TestGrantClockOfAnotherProcess(t *testing.T) {
 	if err := w.use(r); err != nil {
 		t.Fatalf("it is not over: %v", err)
 	}
-	rules, err := w.Rules(t.Context(), Person{Principal: alice})
+	rules, err := w.Rules(t.Context(), w.as(Person{Principal: alice}))
 	if err != nil || len(rules) != 1 {
 		t.Fatal(rules, err)
 	}
@@ -195,7 +195,7 @@ func TestGrantEntries(t *testing.T) {
 	if got := w.Stored(h.ID); got.State != store.Approved || got.Approval.Once || got.Approval.Grant != r.ID || !w.proven(got) {
 		t.Errorf("the hold is %s with %+v", got.State, got.Approval)
 	}
-	who := Person{Principal: alice}
+	who := w.as(Person{Principal: alice})
 	for _, err := range []error{w.use(r), w.Stop(t.Context(), who, "claude-desktop"), w.Stop(t.Context(), who, "claude-desktop"),
 		w.Start(t.Context(), who, "claude-desktop"), w.Revoke(t.Context(), who, r.ID), w.Revoke(t.Context(), who, r.ID)} {
 		if err != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/exeat/exeat/store"
 )
 
-// Standing returns the rules in force for an agent of a principal, newest first.
+// RulesInForce returns the rules in force for an agent of a principal, newest first.
 // One that was altered in the database comes back Damaged, whatever it claims.
-func (s *Service) Standing(ctx context.Context, subject, agent string) ([]Rule, error) {
+func (s *Service) RulesInForce(ctx context.Context, subject, agent string) ([]Rule, error) {
 	var out []Rule
 	err := s.c.Store.View(ctx, func(tx *store.Tx) error {
 		out = nil

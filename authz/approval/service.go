@@ -33,6 +33,8 @@ type Config struct {
 	Push   bool
 	// Fatigue, if not nil, is when approvals have to be typed.
 	Fatigue *Fatigue
+	// Door is whose identities are let in; without one nobody is.
+	Door *Doorkeeper
 }
 
 // Service keeps holds. All methods are safe for concurrent use.
@@ -115,8 +117,8 @@ func (s *Service) swap(tx *store.Tx, h store.Hold) (store.Hold, error) {
 	return after, tx.Swap(h)
 }
 
-// EntryOf is an entry about a hold.
-func EntryOf(h store.Hold, kind string) store.Entry {
+// entryOf is an entry about a hold.
+func entryOf(h store.Hold, kind string) store.Entry {
 	var agent authz.Agent
 	var session authz.Session
 	// Both only name things; an entry without them is better than none.
@@ -170,7 +172,7 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 			if equal, err = s.settle(tx, equal, now); err != nil {
 				return err
 			}
-			if open(equal) && !s.Sealed(equal) {
+			if open(equal) && !s.sealed(equal) {
 				if equal, err = s.condemn(tx, equal, now); err != nil {
 					return err
 				}
@@ -191,7 +193,7 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 		if err := s.enqueue(tx, h, now); err != nil {
 			return err
 		}
-		e := EntryOf(h, "hold")
+		e := entryOf(h, "hold")
 		e.Time, e.Decision = now, string(authz.Hold)
 		return tx.Append(e)
 	})
@@ -216,24 +218,24 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 // ErrTampered if it is not what exeat stored. An open hold whose time is over
 // comes back expired, or unknown if it was being sent.
 func (s *Service) Get(ctx context.Context, subject, id string) (store.Hold, error) {
-	h, err := s.Read(ctx, id)
+	h, err := s.read(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		s.missed(subject, "")
 	case err == nil && h.Subject != subject:
 		s.missed(subject, h.ID)
 		err = ErrNotFound
-	case err == nil && !s.Sealed(h):
-		err = s.Expose(ctx, id)
+	case err == nil && !s.sealed(h):
+		err = s.expose(ctx, id)
 	}
 	if err != nil {
 		return store.Hold{}, err
 	}
-	return AsOf(h, s.Now()), nil
+	return asOf(h, s.Now()), nil
 }
 
-// Read returns a hold as it is stored, whoever asks.
-func (s *Service) Read(ctx context.Context, id string) (store.Hold, error) {
+// read returns a hold as it is stored, whoever asks.
+func (s *Service) read(ctx context.Context, id string) (store.Hold, error) {
 	var h store.Hold
 	err := s.c.Store.View(ctx, func(tx *store.Tx) (err error) {
 		h, err = find(tx, id)
@@ -272,12 +274,12 @@ func (s *Service) List(ctx context.Context, subject string) ([]store.Hold, error
 	if subject == "" {
 		return nil, nil
 	}
-	return s.ListHolds(ctx, store.HoldFilter{Subject: subject, States: openStates})
+	return s.list(ctx, store.HoldFilter{Subject: subject, States: openStates})
 }
 
-// ListHolds returns the outlines of holds that are open now. What is not as it was
+// list returns the outlines of holds that are open now. What is not as it was
 // made is left out, and told of by alarms.
-func (s *Service) ListHolds(ctx context.Context, f store.HoldFilter) ([]store.Hold, error) {
+func (s *Service) list(ctx context.Context, f store.HoldFilter) ([]store.Hold, error) {
 	var holds []store.Hold
 	err := s.c.Store.View(ctx, func(tx *store.Tx) (err error) {
 		holds, err = tx.Outlines(f)
@@ -287,12 +289,12 @@ func (s *Service) ListHolds(ctx context.Context, f store.HoldFilter) ([]store.Ho
 	var list []store.Hold
 	for _, h := range holds {
 		if !s.outlined(h) {
-			if err := s.Expose(ctx, h.ID); !errors.Is(err, ErrTampered) {
+			if err := s.expose(ctx, h.ID); !errors.Is(err, ErrTampered) {
 				return nil, err
 			}
 			continue
 		}
-		if h = AsOf(h, now); open(h) {
+		if h = asOf(h, now); open(h) {
 			list = append(list, h)
 		}
 	}
@@ -313,11 +315,11 @@ func (s *Service) Cancel(ctx context.Context, subject, id string) (store.Hold, e
 			theirs, h = h.ID, store.Hold{}
 			return ErrNotFound
 		}
-		if tampered = !s.Sealed(h); tampered {
+		if tampered = !s.sealed(h); tampered {
 			h, err = s.condemn(tx, h, s.Now())
 			return err
 		}
-		h, err = s.change(tx, h, Cancel{}, s.Now(), EntryOf(h, "cancel"))
+		h, err = s.change(tx, h, Cancel{}, s.Now(), entryOf(h, "cancel"))
 		return err
 	})
 	switch {

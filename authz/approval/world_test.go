@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"context"
 	"crypto/rand"
 	"testing"
 	"time"
@@ -22,12 +23,13 @@ type world struct {
 	*Service
 	*approvaltest.World
 	config Config
+	door   *Doorkeeper
 }
 
 func newWorld(t testing.TB, policies ...string) *world {
 	t.Helper()
-	w := &world{World: approvaltest.New(t, policies...)}
-	w.config = Config{Store: w.DB, Engine: w.World.Engine, Key: approvaltest.Key, Now: w.Clock}
+	w := &world{World: approvaltest.New(t, policies...), door: new(Doorkeeper)}
+	w.config = Config{Store: w.DB, Engine: w.World.Engine, Key: approvaltest.Key, Now: w.Clock, Door: w.door}
 	w.restart(nil)
 	return w
 }
@@ -42,6 +44,25 @@ func (w *world) restart(change func(*Config)) {
 	if w.Service, err = New(w.config); err != nil {
 		w.T.Fatal(err)
 	}
+}
+
+// as is somebody who has just logged in.
+func (w *world) as(p Person) Identity {
+	return w.door.Admit(p, w.Service.Now().Add(365*24*time.Hour))
+}
+
+func (w *world) Decide(ctx context.Context, p Person, id string, v Verdict) (store.Hold, error) {
+	v.Hold = id
+	return One(w.Service.Decide(ctx, w.as(p), v))
+}
+
+func (w *world) Give(ctx context.Context, p Person, h store.Hold, o Offer, v Verdict) (Rule, error) {
+	v.Approve, v.Hold, v.Digest, v.Rule = o.Kind == KindGrant, h.ID, h.Digest, &o
+	list, err := w.Service.Decide(ctx, w.as(p), v)
+	if err != nil {
+		return Rule{}, err
+	}
+	return list[0].Rule, list[0].Err
 }
 
 func (w *world) open(h store.Hold) store.Hold {
@@ -72,7 +93,7 @@ func (w *world) claim() store.Hold {
 }
 
 func narrow(h store.Hold) Offer {
-	return Offer{Kind: KindGrant, Digest: h.Digest, Reach: ReachExact, Args: ArgsSame, For: 10 * time.Minute}
+	return Offer{Kind: KindGrant, Reach: ReachExact, Args: ArgsSame, For: 10 * time.Minute}
 }
 
 func (w *world) give(o func(*Offer)) (Rule, store.Hold) {
@@ -82,7 +103,7 @@ func (w *world) give(o func(*Offer)) (Rule, store.Hold) {
 	if o != nil {
 		o(&offer)
 	}
-	r, err := w.Give(w.T.Context(), Person{Principal: alice, AMR: []string{"otp"}}, h.ID, offer)
+	r, err := w.Give(w.T.Context(), Person{Principal: alice, AMR: []string{"otp"}}, h, offer, Verdict{})
 	if err != nil {
 		w.T.Fatal(err)
 	}

@@ -95,10 +95,13 @@ func (in *Inbox) apiLogin(w http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	s, err := in.enter(w, r, body.Code)
-	return loginAnswer{CSRF: s.csrf, Person: s.person.Name()}, err
+	return loginAnswer{CSRF: s.csrf, Person: s.who.Name()}, err
 }
 
-func (in *Inbox) apiHolds(r *http.Request, s session) (any, error) { return in.waiting(r, s) }
+func (in *Inbox) apiHolds(r *http.Request, s session) (any, error) {
+	views, _, err := in.waiting(r, s, false)
+	return views, err
+}
 
 func (in *Inbox) apiHold(r *http.Request, s session) (any, error) {
 	_, v, err := in.look(r, s)

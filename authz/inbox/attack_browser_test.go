@@ -95,7 +95,7 @@ func TestForeignPagesInChromium(t *testing.T) {
 		t.Errorf("it is %s", got)
 	}
 	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/"), chromedp.WaitVisible(`form[action="/logout"]`))
-	rules, err := s.Rules(t.Context(), approval.Person{Principal: alice})
+	rules, err := s.Rules(t.Context(), s.as(approval.Person{Principal: alice}))
 	if err != nil || len(rules) != 0 {
 		t.Errorf("rules %+v %v", rules, err)
 	}

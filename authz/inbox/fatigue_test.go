@@ -80,10 +80,10 @@ func TestFatigue(t *testing.T) {
 			if _, err := s.Decide(t.Context(), who, h.ID, approval.Verdict{Approve: true, Digest: h.Digest}); !errors.Is(err, approval.ErrConfirm) {
 				t.Errorf("decide: %v", err)
 			}
-			if _, err := s.DecideSeveral(t.Context(), who, []approval.Shown{{ID: h.ID, Digest: h.Digest}}, approval.Verdict{Approve: true, Typed: "42"}); !errors.Is(err, approval.ErrConfirm) {
+			if _, err := s.Service.Decide(t.Context(), s.as(who), approval.Verdict{Approve: true, Typed: "42", Together: []approval.Shown{{ID: h.ID, Digest: h.Digest}}}); !errors.Is(err, approval.ErrConfirm) {
 				t.Errorf("several: %v", err)
 			}
-			if _, err := s.Give(t.Context(), who, h.ID, narrow(h)); !errors.Is(err, approval.ErrConfirm) {
+			if _, err := s.Give(t.Context(), who, h, narrow(h), approval.Verdict{}); !errors.Is(err, approval.ErrConfirm) {
 				t.Errorf("a grant: %v", err)
 			}
 			if s.Stored(h.ID).State != store.Pending {

@@ -20,6 +20,8 @@ import (
 // Config is what an [Inbox] is made of.
 type Config struct {
 	Holds *approval.Service
+	// Door is the doorkeeper of the holds: those who log in here are let in there.
+	Door  *approval.Doorkeeper
 	Store *store.Store // of the holds, for its log and for browsers
 	// Person is who the local login logs in: the one user of this machine.
 	Person authz.Principal
@@ -58,8 +60,8 @@ type Inbox struct {
 
 // New is an Inbox. The error says what of the configuration it cannot work with.
 func New(c Config) (*Inbox, error) {
-	if u, err := url.Parse(c.URL); err != nil || u.Host == "" || c.Holds == nil || c.Store == nil {
-		return nil, fmt.Errorf("inbox: there are no holds, no store or no address in %q", c.URL)
+	if u, err := url.Parse(c.URL); err != nil || u.Host == "" || c.Holds == nil || c.Door == nil || c.Store == nil {
+		return nil, fmt.Errorf("inbox: there are no holds, no doorkeeper, no store or no address in %q", c.URL)
 	}
 	in := &Inbox{c: c, holds: c.Holds}
 	if keys, err := approval.NewPasskeys(c.Holds, c.URL); err == nil {
@@ -198,10 +200,25 @@ func (in *Inbox) localPerson(now time.Time, amr ...string) approval.Person {
 	return p
 }
 
-// start records a login and begins its session, which replaces the one that the
-// browser had.
+// loginEnd is when a login of a person ends, however much it is used. Who was
+// recognised before goes on from then.
+func loginEnd(p *approval.Person, now time.Time) time.Time {
+	if p.Since.IsZero() {
+		p.Since = now
+	}
+	return p.Since.Add(absoluteEnd)
+}
+
+// start begins the session of somebody who was just recognised.
 func (in *Inbox) start(w http.ResponseWriter, r *http.Request, p approval.Person, how string) (session, error) {
-	now := in.now()
+	end := loginEnd(&p, in.now())
+	return in.startAs(w, r, in.c.Door.Admit(p, end), how)
+}
+
+// startAs records a login and begins its session, which replaces the one that
+// the browser had.
+func (in *Inbox) startAs(w http.ResponseWriter, r *http.Request, who approval.Identity, how string) (session, error) {
+	now, p := in.now(), who.Person()
 	err := in.c.Store.Update(r.Context(), func(tx *store.Tx) error {
 		return tx.Append(store.Entry{Kind: "login", Time: now, Principal: p.Name(), By: p.Name(), Note: "inbox, by " + how, Login: p.Login()})
 	})
@@ -211,10 +228,14 @@ func (in *Inbox) start(w http.ResponseWriter, r *http.Request, p approval.Person
 	if _, secret, ok := in.who(r); ok {
 		in.logins.end(secret)
 	}
-	secret, s := in.logins.begin(session{person: p, how: how, agent: browserName(r)}, now)
+	secret, s := in.logins.begin(session{who: who, since: p.Since, how: how, agent: browserName(r)}, now)
 	in.setCookie(w, secret, int(absoluteEnd.Seconds()))
 	return s, nil
 }
+
+// note writes an entry of something that was refused. If that fails, it is
+// refused all the same.
+func (in *Inbox) note(e store.Entry) { _ = in.c.Store.Log(e)() }
 
 // guessed records a login that failed and says how it is answered. A right code
 // is taken however many wrong ones came before: it has 128 bits, so no rate of
@@ -233,59 +254,34 @@ func (in *Inbox) guessed(now time.Time) error {
 	default:
 		return errGuesses
 	}
-	in.holds.Note(e)
+	in.note(e)
 	return errCode
 }
 
-// look returns a hold that a person may see. One that they may not see is not
-// found, as one that never was.
+// look shows a hold, if the person may see it.
 func (in *Inbox) look(r *http.Request, s session) (store.Hold, HoldView, error) {
-	h, err := in.holds.Read(r.Context(), r.PathValue("id"))
+	sight, err := in.holds.Show(r.Context(), s.who, r.PathValue("id"), r.URL.Query().Get("reveal") == "1")
 	if err != nil {
-		return h, HoldView{}, err
+		return store.Hold{}, HoldView{}, err
 	}
-	if !in.holds.Sealed(h) {
-		// Whose it is cannot be told either.
-		return h, HoldView{}, in.holds.Expose(r.Context(), h.ID)
-	}
-	own, may := in.sees(h, s)
-	h = approval.AsOf(h, in.now())
-	if !own && !may {
-		if in.c.OIDC != nil && in.stepUp(h, s) == stepLogin {
-			return h, HoldView{}, errBetterLogin
-		}
-		return h, HoldView{}, approval.ErrNotFound
-	}
-	v := full(h)
-	if r.URL.Query().Get("reveal") != "1" {
-		v.mask(h)
-	} else if len(h.Masked) > 0 {
-		e := approval.EntryOf(h, "reveal")
-		e.Time, e.By, e.Note = in.now(), s.person.Name(), "looked at hidden values"
-		if err := in.c.Store.Log(e)(); err != nil {
-			return h, HoldView{}, err
-		}
-	}
-	if v.MayDecide = may && h.State == store.Pending; v.MayDecide {
-		in.holds.Opened(s.person.Name(), h.ID)
-	}
-	if !may {
-		v.StepUp = in.stepUp(h, s)
-	}
-	return h, v, nil
+	return sight.Hold, in.view(sight), nil
 }
 
-// sees says whether a hold is the person's own, and whether the policies let
-// the person decide it.
-func (in *Inbox) sees(h store.Hold, s session) (own, may bool) {
-	return h.Subject == s.person.Name(), in.holds.MayDecide(h, s.decider(), in.now()).Outcome == authz.Allow
+// view is what a person sees of a hold that they are shown in full.
+func (in *Inbox) view(sight approval.Sight) HoldView {
+	v := full(sight.Hold)
+	if !sight.Revealed {
+		v.mask(sight.Hold)
+	}
+	v.MayDecide, v.StepUp = sight.MayDecide, in.stepUp(sight)
+	return v
 }
 
-// decider is the person as their decision will have recognised them.
-func (s session) decider() approval.Person {
-	who := s.person
-	if s.signs {
-		who.AMR, who.Strong = approval.PasskeyAMR, true
+// stepUp is what could let a person decide a hold who may not, as far as there is
+// a way to it here.
+func (in *Inbox) stepUp(sight approval.Sight) string {
+	if sight.StepUp == approval.StepUpPasskey && in.passkeys == nil {
+		return ""
 	}
-	return who
+	return string(sight.StepUp)
 }

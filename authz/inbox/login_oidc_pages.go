@@ -174,7 +174,7 @@ func (in *Inbox) oidcFailed(w http.ResponseWriter, r *http.Request, back string,
 			if n == maxGuesses {
 				e.Note += "; more of this minute are not recorded"
 			}
-			in.holds.Note(e)
+			in.note(e)
 		}
 	}
 	status, _, text := in.failure(err)
@@ -186,46 +186,11 @@ func (in *Inbox) oidcFailed(w http.ResponseWriter, r *http.Request, back string,
 	in.showLogin(w, status, page)
 }
 
-// What could let a person decide a hold who may not as they are logged in.
-const (
-	stepLogin   = "login"
-	stepPasskey = "passkey"
-)
-
-var errBetterLogin = errors.New("this may be seen and decided after a better login")
-
 // askAgain is the page of a hold that may be seen after a better login. It tells
 // nothing of the hold, but that it is there: to somebody who may well decide it.
 func (in *Inbox) askAgain(w http.ResponseWriter, s session, back string) {
-	status, _, text := in.failure(errBetterLogin)
+	status, _, text := in.failure(approval.ErrBetterLogin)
 	page := loginPage{frame: framed("", s), Back: back, Again: true}
 	page.Error = text
 	in.showLogin(w, status, page)
-}
-
-// unseen reports whether there may be calls of others that this person could see
-// and decide after a better login.
-func (in *Inbox) unseen(r *http.Request, s session) bool {
-	if in.c.OIDC == nil {
-		return false
-	}
-	holds, err := in.holds.ListHolds(r.Context(), store.HoldFilter{States: []store.State{store.Pending}, Limit: maxWaiting})
-	return err == nil && slices.ContainsFunc(holds, func(h store.Hold) bool {
-		own, may := in.sees(h, s)
-		return !own && !may && in.stepUp(h, s) == stepLogin
-	})
-}
-
-// stepUp says what could let a person decide a hold that waits, or "".
-func (in *Inbox) stepUp(h store.Hold, s session) string {
-	if h.State != store.Pending {
-		return ""
-	}
-	switch could := in.holds.StepUp(h, s.decider()); {
-	case could.Login:
-		return stepLogin
-	case could.Passkey && in.passkeys != nil:
-		return stepPasskey
-	}
-	return ""
 }

@@ -52,7 +52,7 @@ func TestOIDCLogin(t *testing.T) {
 		t.Errorf("the entry (-want +got):\n%s", d)
 	}
 	// The session is the person as the provider described them.
-	who := s.inbox.logins.of("User::alice", s.Clock())[0].person
+	who := s.inbox.logins.of("User::alice", s.Clock())[0].who.Person()
 	if d := cmp.Diff(authz.Principal{Type: "User", ID: "alice", Groups: []string{"keepers"}, Email: "alice@example.com", ACR: "urn:two", AuthTime: want.AuthTime}, who.Principal); d != "" || who.Strong {
 		t.Errorf("the principal (-want +got):\n%s", d)
 	}

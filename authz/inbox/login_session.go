@@ -26,17 +26,18 @@ const (
 
 // session is one login.
 type session struct {
-	id     string // names it on pages; it is no secret
-	person approval.Person
-	how    string // they logged in
-	agent  string // what their browser says it is
-	csrf   string
-	used   time.Time
-	signs  bool // the person has a passkey, with which they approve
+	id    string // names it on pages; it is no secret
+	who   approval.Identity
+	since time.Time // they were recognised
+	how   string    // they logged in
+	agent string    // what their browser says it is
+	csrf  string
+	used  time.Time
+	signs bool // the person has a passkey, with which they approve
 }
 
 func (s session) over(now time.Time) bool {
-	return now.Sub(s.used) >= idleEnd || now.Sub(s.person.Since) >= absoluteEnd
+	return now.Sub(s.used) >= idleEnd || now.Sub(s.since) >= absoluteEnd
 }
 
 // sum is what is kept of a secret.
@@ -92,21 +93,18 @@ func (l *logins) spend(text string, now time.Time) bool {
 	return found == 1
 }
 
-// begin starts a session of s.person, recognised now or at s.person.Since, and
+// begin starts a session of s.who, and
 // returns the secret of its cookie, of 256 bits. The session that was not used
 // for longest makes room: one of the same person, if that person has many.
 func (l *logins) begin(s session, now time.Time) (secret string, _ session) {
-	if s.person.Since.IsZero() {
-		s.person.Since = now
-	}
 	secret, s.id, s.csrf, s.used = newToken()+newToken(), "login_"+newToken(), newToken(), now
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.sessions == nil {
 		l.sessions = map[sum]session{}
 	}
-	name := s.person.Name()
-	l.makeRoom(maxOfPerson, func(s session) bool { return s.person.Name() == name })
+	name := s.who.Name()
+	l.makeRoom(maxOfPerson, func(s session) bool { return s.who.Name() == name })
 	l.makeRoom(maxSessions, func(session) bool { return true })
 	l.sessions[sumOf(secret)] = s
 	return secret, s
@@ -160,12 +158,12 @@ func (l *logins) of(name string, now time.Time) []session {
 		switch {
 		case s.over(now):
 			delete(l.sessions, k)
-		case s.person.Name() == name:
+		case s.who.Name() == name:
 			list = append(list, s)
 		}
 	}
 	slices.SortFunc(list, func(a, b session) int {
-		return cmp.Or(b.used.Compare(a.used), b.person.Since.Compare(a.person.Since), strings.Compare(a.id, b.id))
+		return cmp.Or(b.used.Compare(a.used), b.since.Compare(a.since), strings.Compare(a.id, b.id))
 	})
 	return list
 }
@@ -176,7 +174,7 @@ func (l *logins) revoke(name string, which func(session) bool) int {
 	defer l.mu.Unlock()
 	n := 0
 	for k, s := range l.sessions {
-		if s.person.Name() == name && which(s) {
+		if s.who.Name() == name && which(s) {
 			delete(l.sessions, k)
 			n++
 		}
@@ -226,7 +224,7 @@ func (in *Inbox) who(r *http.Request) (s session, secret string, ok bool) {
 	secret = cookies[0].Value
 	s, ok = in.logins.find(secret, in.now(), r.URL.Query().Get("auto") == "")
 	if ok {
-		has, err := in.holds.HasPasskey(r.Context(), s.person.Name())
+		has, err := in.holds.HasPasskey(r.Context(), s.who.Name())
 		s.signs = err == nil && has // Decide looks again
 	}
 	return s, secret, ok

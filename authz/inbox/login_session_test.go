@@ -72,7 +72,7 @@ func TestRevokeOtherSessions(t *testing.T) {
 		cookies = append(cookies, s.cookie)
 	}
 	// Somebody else's login is not there to see, and not to be ended.
-	theirs, x := s.inbox.logins.begin(session{person: approval.Person{Principal: bob}}, s.Clock())
+	theirs, x := s.inbox.logins.begin(session{who: s.as(approval.Person{Principal: bob}), since: s.Clock()}, s.Clock())
 	token := url.Values{"csrf": {s.csrf}}
 	s.want(s.post("/sessions/"+x.id+"/revoke", token), 404, "no such login")
 	if ids := s.loginsOn(); len(ids) != 3 {

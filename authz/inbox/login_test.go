@@ -55,7 +55,7 @@ func TestLogin(t *testing.T) {
 
 func TestLoginOnHTTPS(t *testing.T) {
 	w := newWorld(t)
-	in, err := New(Config{Holds: w.Service, Store: w.DB, Person: alice, URL: "https://inbox.example.com"})
+	in, err := New(Config{Holds: w.Service, Door: w.door, Store: w.DB, Person: alice, URL: "https://inbox.example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,6 +119,7 @@ func TestSessionEnds(t *testing.T) {
 
 func TestLoginsAreBounded(t *testing.T) {
 	var l logins
+	var door approval.Doorkeeper
 	now := time.Now()
 	first := l.newCode(now)
 	for range maxCodes {
@@ -127,11 +128,11 @@ func TestLoginsAreBounded(t *testing.T) {
 	if l.spend(first, now) || len(l.codes) != maxCodes {
 		t.Errorf("%d codes live, the oldest too", len(l.codes))
 	}
-	secret, _ := l.begin(session{person: approval.Person{Principal: alice}}, now)
-	other, _ := l.begin(session{person: approval.Person{Principal: bob}}, now)
+	secret, _ := l.begin(session{who: door.Admit(approval.Person{Principal: alice}, now.Add(time.Hour)), since: now}, now)
+	other, _ := l.begin(session{who: door.Admit(approval.Person{Principal: bob}, now.Add(time.Hour)), since: now}, now)
 	for range maxOfPerson {
 		now = now.Add(time.Second)
-		l.begin(session{person: approval.Person{Principal: alice}}, now)
+		l.begin(session{who: door.Admit(approval.Person{Principal: alice}, now.Add(time.Hour)), since: now}, now)
 	}
 	_, mine := l.find(secret, now, true)
 	_, bobs := l.find(other, now, true)
@@ -140,7 +141,7 @@ func TestLoginsAreBounded(t *testing.T) {
 	}
 	for i := range maxSessions {
 		now = now.Add(time.Second)
-		l.begin(session{person: approval.Person{Principal: authz.Principal{Type: "User", ID: fmt.Sprint(i)}}}, now)
+		l.begin(session{who: door.Admit(approval.Person{Principal: authz.Principal{Type: "User", ID: fmt.Sprint(i)}}, now.Add(time.Hour)), since: now}, now)
 	}
 	if _, ok := l.find(other, now, true); ok || len(l.sessions) != maxSessions {
 		t.Errorf("%d sessions live, the oldest %v", len(l.sessions), ok)

@@ -58,7 +58,7 @@ func showcase(s *site) (pages []inboxPage) {
 	}
 	claim := func(h store.Hold) store.Hold { w.approve(h); return w.claim() }
 	finish := func(h store.Hold, e approval.Event) {
-		if _, err := w.Finish(w.T.Context(), h, e, approval.EntryOf(h, "outcome")); err != nil {
+		if _, err := w.Finish(w.T.Context(), h, e, entryOf(h, "outcome")); err != nil {
 			w.T.Fatal(err)
 		}
 	}
@@ -85,7 +85,7 @@ func showcase(s *site) (pages []inboxPage) {
 	w.Pass(2 * time.Minute)
 	add("hold-expired", "/h/"+late.ID, false)
 	given := remove(7)
-	grant, err := w.Give(w.T.Context(), person, given.ID, narrow(given))
+	grant, err := w.Give(w.T.Context(), person, given, narrow(given), approval.Verdict{})
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -96,11 +96,11 @@ func showcase(s *site) (pages []inboxPage) {
 	blocked := made("cursor", "search_pets", "write", "POST", "/search", "Search the pets", `{"body":{"text":"a"}}`, `{"text":"a"}`, "")
 	offer := narrow(blocked)
 	offer.Kind, offer.Reason = approval.KindDenial, "Use list_pets."
-	if _, err := w.Give(w.T.Context(), person, blocked.ID, offer); err != nil {
+	if _, err := w.Give(w.T.Context(), person, blocked, offer, approval.Verdict{}); err != nil {
 		w.T.Fatal(err)
 	}
 	made("helper", "delete_pet", "delete", "DELETE", "/pets/9", "Delete a pet", `{"petId":9}`, "", "")
-	if err := w.Stop(w.T.Context(), person, "helper"); err != nil {
+	if err := w.Stop(w.T.Context(), w.as(person), "helper"); err != nil {
 		w.T.Fatal(err)
 	}
 	change := made("claude-desktop", "update_pet", "write", "PUT", "/pets/42", "Replace a pet", `{"petId":42,"body":{"name":"Mia","species":"cat","status":"adopted","fee":0}}`,

@@ -40,6 +40,7 @@ var failures = []struct {
 	code   string
 	text   string
 }{
+	{approval.ErrBetterLogin, http.StatusForbidden, "better_login", "You may see and decide this call only after signing in again."},
 	{approval.ErrNotFound, http.StatusNotFound, "not_found", "There is no such held call, or it is not yours to see."},
 	{approval.ErrDecided, http.StatusConflict, "decided", "Your decision came late and changed nothing: this call was settled before."},
 	{approval.ErrExpired, http.StatusConflict, "expired", "Your decision came late and changed nothing: the time of this call was over."},
@@ -68,14 +69,17 @@ var failures = []struct {
 	{errOIDCWeak, http.StatusForbidden, "oidc_weak", "Your provider did not sign you in as it was asked to: anew, or in a stronger way."},
 	{errOIDCStranger, http.StatusForbidden, "oidc_stranger", "Your provider knows you, but you are not among those who may log in here. Ask whoever runs this exeat."},
 	{errOIDCDown, http.StatusBadGateway, "oidc_down", "Your provider does not answer as one now. Try again in a moment; exeat's log says what is wrong."},
-	{errBetterLogin, http.StatusForbidden, "better_login", "You may see and decide this call only after signing in again."},
 	{errNoLogin, http.StatusNotFound, "no_login", "There is no such login, or not any more."},
+	{approval.ErrStranger, http.StatusUnauthorized, "login", "You are not logged in, or not any more."},
 	{errLogin, http.StatusUnauthorized, "login", "You are not logged in, or not any more."},
 }
 
 // failure is how an error is answered.
 func (in *Inbox) failure(err error) (status int, code, text string) {
 	for _, f := range failures {
+		if f.err == approval.ErrBetterLogin && in.c.OIDC == nil {
+			continue // there is none: it is not found
+		}
 		if errors.Is(err, f.err) {
 			if settled := (late{}); errors.As(err, &settled) {
 				return f.status, f.code, f.text + " " + settled.outcome
@@ -108,7 +112,7 @@ type frame struct {
 }
 
 func framed(title string, s session) frame {
-	return frame{Title: title, Person: s.person.Name(), CSRF: s.csrf}
+	return frame{Title: title, Person: s.who.Name(), CSRF: s.csrf}
 }
 
 // render writes a page, or nothing of it if it cannot be made.

@@ -80,7 +80,7 @@ func (c *told) add(e store.Entry) {
 // ours reports whether an entry is about a call of the person's own agents, or
 // was decided by them.
 func ours(e store.Entry, s session) bool {
-	return e.Principal == s.person.Name() || e.By == s.person.Name()
+	return e.Principal == s.who.Name() || e.By == s.who.Name()
 }
 
 // calls reads the newest calls that the person may see since a time, newest
@@ -167,7 +167,7 @@ func (in *Inbox) activity(w http.ResponseWriter, r *http.Request, s session) err
 		return err
 	}
 	p.Whole = whole
-	if p.Habits, err = in.holds.Habits(r.Context(), s.person.Name(), now); err != nil {
+	if p.Habits, err = in.holds.Habits(r.Context(), s.who); err != nil {
 		return err
 	}
 	p.fill(all, since)

@@ -58,7 +58,7 @@ func tops(path string) []string {
 // offer reads a choice from a form. Paths and arguments are named by their
 // number: a form holds nothing that an agent wrote.
 func offer(f url.Values, h store.Hold) (approval.Offer, error) {
-	o := approval.Offer{Kind: f.Get("kind"), Digest: f.Get("digest"), Reach: f.Get("reach"), Args: f.Get("args"),
+	o := approval.Offer{Kind: f.Get("kind"), Reach: f.Get("reach"), Args: f.Get("args"),
 		Reason: strings.TrimSpace(strings.ReplaceAll(f.Get("reason"), "\r\n", "\n"))}
 	var err error
 	if o.For, err = time.ParseDuration(f.Get("for")); err != nil {
@@ -140,7 +140,7 @@ func (in *Inbox) confirmGrant(w http.ResponseWriter, r *http.Request, s session,
 	if err != nil {
 		return err
 	}
-	rule, err := in.holds.Draft(h, s.decider(), o)
+	rule, err := in.holds.Draft(r.Context(), s.who, h, o)
 	if err != nil {
 		return err
 	}
@@ -175,11 +175,11 @@ func (in *Inbox) give(w http.ResponseWriter, r *http.Request, s session) error {
 	if err != nil {
 		return err
 	}
-	o.Typed = r.PostForm.Get("typed")
-	if o.Signed, err = in.signed(r, ""); err != nil {
+	v := approval.Verdict{Approve: o.Kind == approval.KindGrant, Hold: h.ID, Digest: r.PostForm.Get("digest"), Typed: r.PostForm.Get("typed"), Rule: &o}
+	if v.Signed, err = in.signed(r, ""); err != nil {
 		return err
 	}
-	if _, err := in.holds.Give(r.Context(), s.person, h.ID, o); err != nil {
+	if _, err := approval.One(in.holds.Decide(r.Context(), s.who, v)); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/h/"+h.ID, http.StatusSeeOther)

@@ -72,7 +72,7 @@ func (in *Inbox) tired(r *http.Request, s session) (string, error) {
 	if s.signs {
 		return "", nil
 	}
-	return in.holds.Tired(r.Context(), s.person.Name())
+	return in.holds.Tired(r.Context(), s.who.Name())
 }
 
 // holdPage is a hold as its page shows it, but for what is asked of the person.
@@ -85,7 +85,7 @@ func (in *Inbox) holdPage(v HoldView, s session) holdPage {
 
 func (in *Inbox) hold(w http.ResponseWriter, r *http.Request, s session) error {
 	h, v, err := in.look(r, s)
-	if errors.Is(err, errBetterLogin) {
+	if in.c.OIDC != nil && errors.Is(err, approval.ErrBetterLogin) {
 		in.askAgain(w, s, r.URL.Path)
 		return nil
 	}
@@ -102,7 +102,7 @@ func (in *Inbox) hold(w http.ResponseWriter, r *http.Request, s session) error {
 func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s session, v HoldView, problem string) error {
 	p := in.holdPage(v, s)
 	p.Error = problem
-	if in.c.OIDC != nil && v.StepUp == stepLogin {
+	if in.c.OIDC != nil && v.StepUp == string(approval.StepUpLogin) {
 		p.Again = oidcLink("/h/"+v.ID, true)
 	}
 	if v.State == "approved" || v.State == "sending" {
@@ -155,13 +155,9 @@ func reasonOf(form url.Values) string {
 	return strings.TrimSpace(strings.ReplaceAll(form.Get("reason"), "\r\n", "\n"))
 }
 
-// verdict records what the person says. Who may not see a hold does not learn
-// from the answer that it is there, but the attempt is recorded.
+// verdict records what the person says.
 func (in *Inbox) verdict(r *http.Request, s session, v approval.Verdict) error {
-	_, _, hidden := in.look(r, s)
-	_, err := in.holds.Decide(r.Context(), s.person, r.PathValue("id"), v)
-	if err != nil && hidden != nil {
-		return hidden
-	}
+	v.Hold = r.PathValue("id")
+	_, err := approval.One(in.holds.Decide(r.Context(), s.who, v))
 	return err
 }

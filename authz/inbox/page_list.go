@@ -11,33 +11,27 @@ import (
 
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/plaintext"
-	"github.com/exeat/exeat/store"
 )
 
 // Bounds of what waits on one page.
 const (
-	maxWaiting = 10_000 // holds that are looked at
-	perPage    = 50     // lines of a page
-	perFold    = 20     // holds that one line opens to
+	perPage = 50 // lines of a page
+	perFold = 20 // holds that one line opens to
 )
 
 // waiting lists the pending holds that a person may see, oldest first, and
 // after them those that were found to be changed behind exeat's back: of these
-// nothing but the handle is worth showing.
-func (in *Inbox) waiting(r *http.Request, s session) ([]HoldView, error) {
-	holds, err := in.holds.ListHolds(r.Context(), store.HoldFilter{States: []store.State{store.Pending}, Limit: maxWaiting})
-	views := []HoldView{}
-	for _, h := range holds {
-		if own, may := in.sees(h, s); own || may {
-			v := outline(h)
-			v.MayDecide = may
-			if !may {
-				v.StepUp = in.stepUp(h, s)
-			}
-			views = append(views, v)
-		}
+// nothing but the handle is worth showing. unseen says, if it is asked, that a
+// better login could show others.
+func (in *Inbox) waiting(r *http.Request, s session, ask bool) (views []HoldView, unseen bool, err error) {
+	sights, unseen, err := in.holds.Waiting(r.Context(), s.who, ask)
+	views = []HoldView{}
+	for _, x := range sights {
+		v := outline(x.Hold)
+		v.MayDecide, v.StepUp = x.May, in.stepUp(x)
+		views = append(views, v)
 	}
-	return append(views, in.alarming()...), err
+	return append(views, in.alarming()...), unseen, err
 }
 
 func (in *Inbox) alarming() (views []HoldView) {
@@ -158,7 +152,7 @@ func behind(lines []line, cursor string) []line {
 }
 
 func (in *Inbox) list(w http.ResponseWriter, r *http.Request, s session) error {
-	views, err := in.waiting(r, s)
+	views, unseen, err := in.waiting(r, s, in.c.OIDC != nil)
 	if err != nil {
 		return err
 	}
@@ -184,7 +178,7 @@ func (in *Inbox) list(w http.ResponseWriter, r *http.Request, s session) error {
 	if !p.First {
 		p.Refresh = "" // a page further on stays as it is under the reader's eyes
 	}
-	if in.unseen(r, s) {
+	if unseen {
 		p.Again = oidcLink("/", true)
 	}
 	alive(w)

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/exeat/exeat/authz/approval"
 )
 
 // Bounds of live pages.
@@ -69,7 +67,7 @@ func (in *Inbox) live(w http.ResponseWriter, r *http.Request, done <-chan struct
 		http.Error(w, errLogin.Error(), http.StatusUnauthorized)
 		return
 	}
-	person, hold := s.person.Name(), r.URL.Query().Get("hold")
+	person, hold := s.who.Name(), r.URL.Query().Get("hold")
 	last, err := in.standsNow(r, s, hold)
 	if err != nil {
 		status, _, text := in.failure(err)
@@ -149,20 +147,11 @@ func liveEvent(v liveNow) string {
 // standsNow is how the list stands, or one hold, for a person.
 func (in *Inbox) standsNow(r *http.Request, s session, hold string) (liveNow, error) {
 	if hold == "" {
-		views, err := in.waiting(r, s)
+		views, _, err := in.waiting(r, s, false)
 		return liveNow{Calls: len(views), Key: listKey(views)}, err
 	}
-	h, err := in.holds.Read(r.Context(), hold)
-	if err != nil {
-		return liveNow{}, err
-	}
-	if own, may := in.sees(h, s); !own && !may {
-		return liveNow{}, approval.ErrNotFound
-	}
-	if !in.holds.Sealed(h) {
-		return liveNow{State: approval.Tampered}, nil
-	}
-	return liveNow{State: string(approval.AsOf(h, in.now()).State)}, nil
+	state, err := in.holds.State(r.Context(), s.who, hold)
+	return liveNow{State: state}, err
 }
 
 // listKey is equal for lists of the same calls.

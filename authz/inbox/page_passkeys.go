@@ -37,13 +37,13 @@ func options(v any) string {
 func (in *Inbox) passkeyLogin(w http.ResponseWriter, r *http.Request) {
 	err, back := errRequest, "/"
 	if in.passkeys != nil && r.ParseForm() == nil {
-		var name string
-		if name, err = in.passkeys.FinishSignIn(r.Context(), []byte(r.PostForm.Get("answer"))); err == nil {
-			back, err = in.strengthen(w, r, name)
+		var use approval.PasskeyUse
+		if use, err = in.passkeys.FinishSignIn(r.Context(), []byte(r.PostForm.Get("answer"))); err == nil {
+			back, err = in.strengthen(w, r, use)
 		}
 	}
 	if err != nil {
-		in.holds.Note(store.Entry{Kind: "denied", Time: in.now(), Code: "login_refused", Note: "a passkey that was not accepted"})
+		in.note(store.Entry{Kind: "denied", Time: in.now(), Code: "login_refused", Note: "a passkey that was not accepted"})
 		status, _, text := in.failure(err)
 		in.showLogin(w, status, loginPage{frame: frame{Error: text}})
 		return
@@ -54,17 +54,20 @@ func (in *Inbox) passkeyLogin(w http.ResponseWriter, r *http.Request) {
 // strengthen begins a session of the person whose passkey answered: who is
 // logged in goes on as before, with the passkey; otherwise the local login must
 // be one that takes them.
-func (in *Inbox) strengthen(w http.ResponseWriter, r *http.Request, name string) (back string, err error) {
+func (in *Inbox) strengthen(w http.ResponseWriter, r *http.Request, use approval.PasskeyUse) (back string, err error) {
 	p, back := in.localPerson(in.now()), "/"
 	how := "a passkey"
-	if s, _, ok := in.who(r); ok && s.person.Name() == name {
-		p, back = s.person, "/passkeys"
+	if s, _, ok := in.who(r); ok && s.who.Name() == use.Name() {
+		p, back = s.who.Person(), "/passkeys"
 		how = s.how + ", and a passkey"
-	} else if !in.TakesLinks() || name != p.Name() {
+	} else if !in.TakesLinks() || use.Name() != p.Name() {
 		return back, approval.ErrPasskey
 	}
-	p.AMR, p.Strong = approval.PasskeyAMR, true
-	_, err = in.start(w, r, p, how)
+	end := loginEnd(&p, in.now())
+	who, err := in.c.Door.AdmitByPasskey(p, use, end)
+	if err == nil {
+		_, err = in.startAs(w, r, who, how)
+	}
 	return back, err
 }
 
@@ -83,7 +86,7 @@ type keyRow struct {
 
 func (in *Inbox) passkeyPage(w http.ResponseWriter, r *http.Request, s session) error {
 	p := passkeysPage{frame: framed("Passkeys", s)}
-	keys, err := in.holds.PasskeysOf(r.Context(), s.person.Name())
+	keys, err := in.holds.PasskeysOf(r.Context(), s.who.Name())
 	if err != nil {
 		return err
 	}
@@ -93,14 +96,14 @@ func (in *Inbox) passkeyPage(w http.ResponseWriter, r *http.Request, s session) 
 	switch {
 	case in.passkeys == nil:
 		p.Why = "Browsers use passkeys only on https and on http://localhost, and this inbox is at " + in.c.URL + "."
-	case len(keys) > 0 && !s.person.Strong:
+	case len(keys) > 0 && !s.who.Strong():
 		p.Why = "You have a passkey: sign in with it to add another one."
 		if o, err := in.passkeys.BeginSignIn(); err == nil {
 			p.SignIn = options(o.Response)
 			scripted(w)
 		}
 	default:
-		o, err := in.passkeys.BeginRegistration(r.Context(), s.person.Name(), s.person.Strong)
+		o, err := in.passkeys.BeginRegistration(r.Context(), s.who)
 		if err != nil {
 			return err
 		}
@@ -115,20 +118,15 @@ func (in *Inbox) addPasskey(w http.ResponseWriter, r *http.Request, s session) e
 		return errRequest
 	}
 	name := strings.TrimSpace(r.PostForm.Get("name"))
-	if err := in.passkeys.Register(r.Context(), s.person.Name(), s.person.Strong, name, []byte(r.PostForm.Get("answer"))); err != nil {
+	if err := in.passkeys.Register(r.Context(), s.who, name, []byte(r.PostForm.Get("answer"))); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/passkeys", http.StatusSeeOther)
 	return nil
 }
 
-// revokePasskey ends a key. Who signed in without one cannot: a session that was
-// stolen could otherwise get rid of the keys that stand in its way.
 func (in *Inbox) revokePasskey(w http.ResponseWriter, r *http.Request, s session) error {
-	if !s.person.Strong {
-		return approval.ErrMorePasskey
-	}
-	if err := in.holds.RevokePasskey(r.Context(), s.person.Name(), r.PathValue("id"), s.person.Name()); err != nil {
+	if err := in.holds.RevokeOwnPasskey(r.Context(), s.who, r.PathValue("id")); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/passkeys", http.StatusSeeOther)
@@ -149,7 +147,7 @@ func (in *Inbox) askToSign(w http.ResponseWriter, r *http.Request, s session, ho
 		return signing{}, nil // the page says so
 	}
 	until := in.now().Add(approval.DecisionLife).Truncate(time.Second)
-	o, err := in.passkeys.AskToSign(r.Context(), s.person.Name(), hold, digest, choice, until)
+	o, err := in.passkeys.AskToSign(r.Context(), s.who.Name(), hold, digest, choice, until)
 	if err != nil || o == nil {
 		return signing{}, err
 	}

@@ -84,7 +84,7 @@ func TestPasskeyInChromium(t *testing.T) {
 	first, second := s.open(call(alice, "first")), s.open(call(alice, "second"))
 	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+first.ID), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`.outcome.approved`))
 	stored := s.Stored(first.ID)
-	if stored.State != store.Approved || len(stored.Approval.Signed) == 0 || strings.Join(stored.Approval.AMR, " ") != strings.Join(approval.PasskeyAMR, " ") {
+	if stored.State != store.Approved || len(stored.Approval.Signed) == 0 || strings.Join(stored.Approval.AMR, " ") != strings.Join([]string{"mfa", "pop", "user"}, " ") {
 		t.Fatalf("%s, %+v", stored.State, stored.Approval)
 	}
 	var signed approval.Signed

@@ -44,7 +44,7 @@ func (in *Inbox) pushPage(w http.ResponseWriter, r *http.Request, s session) err
 	}
 	var subs []store.Subscription
 	if err := in.c.Store.View(r.Context(), func(tx *store.Tx) (err error) {
-		subs, err = tx.Subscriptions(s.person.Name())
+		subs, err = tx.Subscriptions(s.who.Name())
 		return err
 	}); err != nil {
 		return err
@@ -64,11 +64,11 @@ func (in *Inbox) subscribe(w http.ResponseWriter, r *http.Request, s session) er
 	if in.c.Push == nil {
 		return approval.ErrNotFound
 	}
-	principal, err := json.Marshal(s.person.Principal)
+	principal, err := json.Marshal(s.who.Person().Principal)
 	if err != nil {
 		return err
 	}
-	sub := store.Subscription{ID: newToken(), Person: s.person.Name(), Principal: principal, Endpoint: r.PostForm.Get("endpoint"),
+	sub := store.Subscription{ID: newToken(), Person: s.who.Name(), Principal: principal, Endpoint: r.PostForm.Get("endpoint"),
 		P256dh: r.PostForm.Get("p256dh"), Auth: r.PostForm.Get("auth"), Created: in.now()}
 	if !notify.ValidSubscription(sub) {
 		return errRequest
@@ -89,7 +89,7 @@ func (in *Inbox) subscribe(w http.ResponseWriter, r *http.Request, s session) er
 func (in *Inbox) unsubscribe(w http.ResponseWriter, r *http.Request, s session) error {
 	id := r.PathValue("id")
 	err := in.c.Store.Update(r.Context(), func(tx *store.Tx) error {
-		if err := tx.Unsubscribe(s.person.Name(), id); err != nil {
+		if err := tx.Unsubscribe(s.who.Name(), id); err != nil {
 			return err
 		}
 		return tx.DropNotices(approval.PushChannel(id))

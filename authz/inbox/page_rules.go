@@ -47,14 +47,14 @@ func (in *Inbox) permissions(w http.ResponseWriter, r *http.Request, s session) 
 // standing is what a person sees of agents and rules. An agent of somebody else
 // for which the person gave something is listed too.
 func (in *Inbox) standing(r *http.Request, s session) ([]approval.AgentState, []approval.Rule, error) {
-	rules, err := in.holds.Rules(r.Context(), s.person)
+	rules, err := in.holds.Rules(r.Context(), s.who)
 	if err != nil {
 		return nil, nil, err
 	}
 	for i, x := range rules {
 		rules[i] = hideRule(x)
 	}
-	agents, err := in.holds.Agents(r.Context(), s.person)
+	agents, err := in.holds.Agents(r.Context(), s.who)
 	known := map[string]bool{}
 	for _, a := range agents {
 		known[a.Name] = true
@@ -68,7 +68,7 @@ func (in *Inbox) standing(r *http.Request, s session) ([]approval.AgentState, []
 }
 
 func (in *Inbox) revokeRule(w http.ResponseWriter, r *http.Request, s session) error {
-	if err := in.holds.Revoke(r.Context(), s.person, r.PathValue("id")); err != nil {
+	if err := in.holds.Revoke(r.Context(), s.who, r.PathValue("id")); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/permissions", http.StatusSeeOther)
@@ -77,7 +77,7 @@ func (in *Inbox) revokeRule(w http.ResponseWriter, r *http.Request, s session) e
 
 // switchAgent stops or starts the agent that a form names by its key.
 func (in *Inbox) switchAgent(w http.ResponseWriter, r *http.Request, s session) error {
-	agents, err := in.holds.Agents(r.Context(), s.person)
+	agents, err := in.holds.Agents(r.Context(), s.who)
 	if err != nil {
 		return err
 	}
@@ -96,9 +96,9 @@ func (in *Inbox) switchAgent(w http.ResponseWriter, r *http.Request, s session) 
 func (in *Inbox) turn(r *http.Request, s session, what, agent string) error {
 	switch what {
 	case "stop":
-		return in.holds.Stop(r.Context(), s.person, agent)
+		return in.holds.Stop(r.Context(), s.who, agent)
 	case "start":
-		return in.holds.Start(r.Context(), s.person, agent)
+		return in.holds.Start(r.Context(), s.who, agent)
 	}
 	return approval.ErrNotFound
 }
@@ -115,11 +115,11 @@ func (in *Inbox) apiRules(r *http.Request, s session) (any, error) {
 type done struct{}
 
 func (in *Inbox) apiRevoke(r *http.Request, s session) (any, error) {
-	return done{}, in.holds.Revoke(r.Context(), s.person, r.PathValue("id"))
+	return done{}, in.holds.Revoke(r.Context(), s.who, r.PathValue("id"))
 }
 
 func (in *Inbox) apiAgents(r *http.Request, s session) (any, error) {
-	agents, err := in.holds.Agents(r.Context(), s.person)
+	agents, err := in.holds.Agents(r.Context(), s.who)
 	if agents == nil {
 		agents = []approval.AgentState{}
 	}

@@ -37,7 +37,7 @@ func TestGrantPages(t *testing.T) {
 	shown := s.get("/h/" + h.ID + "/grant?" + s.choice(h, approval.KindGrant).Encode())
 	s.want(shown, 200, "1 of the last 1")
 	s.want(shown, 200, `resource == Petstore::Path::"/pets/42"`)
-	if rules, err := s.Rules(t.Context(), approval.Person{Principal: alice}); err != nil || len(rules) != 0 {
+	if rules, err := s.Rules(t.Context(), s.as(approval.Person{Principal: alice})); err != nil || len(rules) != 0 {
 		t.Fatalf("to look at it gave %v, %v", rules, err)
 	}
 	a := s.post("/h/"+h.ID+"/grant", s.choice(h, approval.KindGrant))
@@ -46,7 +46,7 @@ func TestGrantPages(t *testing.T) {
 	}
 	s.want(s.get("/h/"+h.ID), 200, "Approved.")
 	s.want(s.get("/h/"+old.ID), 200, "Your decision")
-	rules, err := s.Rules(t.Context(), approval.Person{Principal: alice})
+	rules, err := s.Rules(t.Context(), s.as(approval.Person{Principal: alice}))
 	if err != nil || len(rules) != 1 {
 		t.Fatal(rules, err)
 	}
@@ -94,7 +94,7 @@ func TestGrantForms(t *testing.T) {
 			}
 		})
 	}
-	if rules, err := s.Standing(t.Context(), "", ""); err != nil || len(rules) != 0 {
+	if rules, err := s.RulesInForce(t.Context(), "", ""); err != nil || len(rules) != 0 {
 		t.Errorf("there are %v, %v", rules, err)
 	}
 	if got := s.Stored(h.ID); got.State != store.Pending {
@@ -150,14 +150,14 @@ func TestGrantPagesHostile(t *testing.T) {
 	}
 	s.SQL("UPDATE rules SET ends = ends + 1000000")
 	s.want(s.get("/permissions"), 200, "was changed in the database")
-	rules, err := s.Standing(t.Context(), "User::alice", evil)
+	rules, err := s.RulesInForce(t.Context(), "User::alice", evil)
 	if err != nil || len(rules) != 1 || !rules[0].Damaged {
 		t.Fatal(rules, err)
 	}
 	if a := s.post("/permissions/"+rules[0].ID+"/revoke", url.Values{"csrf": {s.csrf}}); a.status != http.StatusSeeOther {
 		t.Errorf("removing it: %d\n%s", a.status, a.body)
 	}
-	if rules, err := s.Standing(t.Context(), "", ""); err != nil || len(rules) != 0 {
+	if rules, err := s.RulesInForce(t.Context(), "", ""); err != nil || len(rules) != 0 {
 		t.Errorf("it is still there: %v, %v", rules, err)
 	}
 }

@@ -39,12 +39,12 @@ type loginRow struct {
 // logins of their own.
 func (in *Inbox) sessionPage(w http.ResponseWriter, _ *http.Request, s session) error {
 	p := sessionsPage{frame: framed("Logins", s)}
-	for _, x := range in.logins.of(s.person.Name(), in.now()) {
+	for _, x := range in.logins.of(s.who.Name(), in.now()) {
 		end := x.used.Add(idleEnd)
-		if last := x.person.Since.Add(absoluteEnd); last.Before(end) {
+		if last := x.since.Add(absoluteEnd); last.Before(end) {
 			end = last
 		}
-		p.Logins = append(p.Logins, loginRow{ID: x.id, How: x.how, Agent: x.agent, This: x.id == s.id, Since: x.person.Since, Used: x.used, End: end})
+		p.Logins = append(p.Logins, loginRow{ID: x.id, How: x.how, Agent: x.agent, This: x.id == s.id, Since: x.since, Used: x.used, End: end})
 	}
 	p.Others = len(p.Logins) > 1
 	return render(w, http.StatusOK, "sessions.html", p)
@@ -53,20 +53,20 @@ func (in *Inbox) sessionPage(w http.ResponseWriter, _ *http.Request, s session) 
 // revokeSession ends one login of this person; another person's is not found.
 func (in *Inbox) revokeSession(w http.ResponseWriter, r *http.Request, s session) error {
 	id := r.PathValue("id")
-	if in.logins.revoke(s.person.Name(), func(x session) bool { return x.id == id }) == 0 {
+	if in.logins.revoke(s.who.Name(), func(x session) bool { return x.id == id }) == 0 {
 		return errNoLogin
 	}
 	return in.revoked(w, r, s, "ended a login")
 }
 
 func (in *Inbox) revokeOthers(w http.ResponseWriter, r *http.Request, s session) error {
-	in.logins.revoke(s.person.Name(), func(x session) bool { return x.id != s.id })
+	in.logins.revoke(s.who.Name(), func(x session) bool { return x.id != s.id })
 	return in.revoked(w, r, s, "ended all other logins")
 }
 
 func (in *Inbox) revoked(w http.ResponseWriter, r *http.Request, s session, note string) error {
 	err := in.c.Store.Update(r.Context(), func(tx *store.Tx) error {
-		return tx.Append(store.Entry{Kind: "logout", Time: in.now(), Principal: s.person.Name(), By: s.person.Name(), Note: note})
+		return tx.Append(store.Entry{Kind: "logout", Time: in.now(), Principal: s.who.Name(), By: s.who.Name(), Note: note})
 	})
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func (in *Inbox) several(w http.ResponseWriter, r *http.Request, s session) erro
 // alike are the pending calls of the shape of the one that the request names,
 // which the person may decide.
 func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approval.Shown, err error) {
-	views, err := in.waiting(r, s)
+	views, _, err := in.waiting(r, s, false)
 	if err != nil {
 		return p, nil, err
 	}
@@ -72,17 +72,16 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 			p.Left++
 			continue
 		}
-		h, err := in.holds.Read(r.Context(), v.ID)
-		if err != nil || !in.holds.Sealed(h) || approval.AsOf(h, in.now()).State != store.Pending {
+		sight, err := in.holds.Show(r.Context(), s.who, v.ID, false)
+		h := sight.Hold
+		if err != nil || h.State != store.Pending {
 			continue // it is settled by now, or its own page tells what is wrong
 		}
 		if bytes += len(h.Args) + len(h.Request.Body); bytes > maxSeveralBytes && len(list) > 0 {
 			p.Left++
 			continue
 		}
-		in.holds.Opened(s.person.Name(), h.ID)
-		v := full(h)
-		v.mask(h)
+		v := in.view(sight)
 		p.Calls = append(p.Calls, in.holdPage(v, s))
 		list = append(list, approval.Shown{ID: h.ID, Digest: h.Digest})
 	}
@@ -121,7 +120,7 @@ func differing(calls []holdPage) map[string]bool {
 // decideSeveral decides exactly the calls that the form names: what came after
 // the page was made is not among them.
 func (in *Inbox) decideSeveral(w http.ResponseWriter, r *http.Request, s session) error {
-	var list []approval.Shown
+	list := []approval.Shown{}
 	for _, x := range r.PostForm["hold"] {
 		id, digest, _ := strings.Cut(x, " ")
 		list = append(list, approval.Shown{ID: id, Digest: digest})
@@ -138,23 +137,14 @@ func (in *Inbox) decideSeveral(w http.ResponseWriter, r *http.Request, s session
 	default:
 		return errRequest
 	}
-	hidden := map[string]bool{}
-	for _, x := range list[:min(len(list), approval.MaxSeveral)] {
-		h, err := in.holds.Read(r.Context(), x.ID)
-		own, may := in.sees(h, s)
-		hidden[x.ID] = err != nil || !own && !may
-	}
-	done, err := in.holds.DecideSeveral(r.Context(), s.person, list, v)
+	v.Together = list
+	done, err := in.holds.Decide(r.Context(), s.who, v)
 	if err != nil {
 		return err
 	}
 	p := severalPage{frame: framed("Calls of one kind", s)}
-	for i, d := range done {
+	for _, d := range done {
 		b := became{HoldView: outline(d.Hold)}
-		if hidden[list[i].ID] {
-			// It looks as what never was; the attempt is recorded.
-			b.HoldView, d.Err = HoldView{}, approval.ErrNotFound
-		}
 		if d.Err != nil {
 			_, _, b.Told = in.failure(d.Err)
 		}

@@ -98,8 +98,8 @@ func TestSeveralEachForItself(t *testing.T) {
 		}
 	}
 	// A signature by somebody who has no passkey is none.
-	if _, err := s.DecideSeveral(t.Context(), approval.Person{Principal: alice}, []approval.Shown{{ID: list[1].ID, Digest: s.Stored(list[1].ID).Digest}},
-		approval.Verdict{Approve: true, Signed: &approval.Signed{Origin: s.inbox.c.URL, Until: s.Clock().Add(time.Minute), Answer: json.RawMessage(`{"id":"x"}`)}}); !errors.Is(err, approval.ErrPasskey) || s.states(list[1]) != "pending" {
+	if _, err := s.Service.Decide(t.Context(), s.as(approval.Person{Principal: alice}), approval.Verdict{Approve: true, Together: []approval.Shown{{ID: list[1].ID, Digest: s.Stored(list[1].ID).Digest}},
+		Signed: &approval.Signed{Origin: s.inbox.c.URL, Until: s.Clock().Add(time.Minute), Answer: json.RawMessage(`{"id":"x"}`)}}); !errors.Is(err, approval.ErrPasskey) || s.states(list[1]) != "pending" {
 		t.Errorf("%v: %s", err, s.states(list[1]))
 	}
 	for name, form := range map[string]url.Values{
@@ -177,14 +177,14 @@ func TestSeveralWithAPasskey(t *testing.T) {
 	more := s.severalOf(2)
 	shown := []approval.Shown{{ID: more[0].ID, Digest: more[0].Digest}, {ID: more[1].ID, Digest: more[1].Digest}}
 	who := approval.Person{Principal: alice, AMR: []string{"otp"}}
-	if _, err := s.DecideSeveral(t.Context(), who, shown, approval.Verdict{Approve: true}); !errors.Is(err, approval.ErrNeedPasskey) {
+	if _, err := s.Service.Decide(t.Context(), s.as(who), approval.Verdict{Approve: true, Together: shown}); !errors.Is(err, approval.ErrNeedPasskey) {
 		t.Errorf("without a passkey: %v", err)
 	}
 	var old approval.Signed
 	if a := s.Stored(list[0].ID).Approval; a == nil || json.Unmarshal(a.Signed, &old) != nil {
 		t.Fatal("no signature")
 	}
-	if _, err := s.DecideSeveral(t.Context(), who, shown, approval.Verdict{Approve: true, Signed: &old}); !errors.Is(err, approval.ErrPasskey) {
+	if _, err := s.Service.Decide(t.Context(), s.as(who), approval.Verdict{Approve: true, Together: shown, Signed: &old}); !errors.Is(err, approval.ErrPasskey) {
 		t.Errorf("with the signature of others: %v", err)
 	}
 	if _, err := s.Decide(t.Context(), who, more[0].ID, approval.Verdict{Approve: true, Digest: more[0].Digest, Signed: &old}); !errors.Is(err, approval.ErrPasskey) {

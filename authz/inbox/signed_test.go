@@ -27,7 +27,7 @@ func giveSigned(t *testing.T, s *site, ctx context.Context) (approval.Rule, stor
 	h := s.open(call(alice, "k"+rand.Text()))
 	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+h.ID+"/grant?kind=grant"), chromedp.Click(`form button.primary`),
 		chromedp.WaitVisible(`form[data-passkey] button.primary`), chromedp.Click(`form[data-passkey] button.primary`), chromedp.WaitVisible(`.outcome.approved`))
-	rules, err := s.Rules(t.Context(), approval.Person{Principal: alice})
+	rules, err := s.Rules(t.Context(), s.as(approval.Person{Principal: alice}))
 	if err != nil || len(rules) != 1 {
 		t.Fatal(rules, err)
 	}
@@ -84,6 +84,18 @@ func TestSignedGrant(t *testing.T) {
 	}
 }
 
+// signIn logs in with the passkey and nothing else.
+func (s *site) signIn(ctx context.Context) approval.Identity {
+	s.T.Helper()
+	browse(s.T.(*testing.T), ctx, chromedp.Click(`form[action="/logout"] button`), chromedp.WaitVisible(`form[action="/login/passkey"]`),
+		chromedp.Click(`form[action="/login/passkey"] button`), chromedp.WaitVisible(`form[action="/logout"]`))
+	who := s.inbox.logins.of("User::alice", s.Clock())[0].who
+	if !who.Strong() {
+		s.T.Fatal("the passkey did not recognise her")
+	}
+	return who
+}
+
 // Who has a passkey gives nothing without it, and what it signed is not a
 // signature of anything wider, longer, or for another call.
 func TestGrantNeedsItsSignature(t *testing.T) {
@@ -91,14 +103,14 @@ func TestGrantNeedsItsSignature(t *testing.T) {
 	s.enrol(ctx)
 	r, _ := giveSigned(t, s, ctx)
 	h := s.open(call(alice, "another"))
-	strong := approval.Person{Principal: alice, AMR: approval.PasskeyAMR, Strong: true}
+	strong := s.signIn(ctx)
 	give := func(change func(*approval.Offer), signed *approval.Signed) error {
 		o := narrow(h)
-		o.For, o.Signed = r.Ends.Sub(r.Created), signed
+		o.For = r.Ends.Sub(r.Created)
 		if change != nil {
 			change(&o)
 		}
-		_, err := s.Give(t.Context(), strong, h.ID, o)
+		_, err := approval.One(s.Service.Decide(t.Context(), strong, approval.Verdict{Approve: true, Hold: h.ID, Digest: h.Digest, Signed: signed, Rule: &o}))
 		return err
 	}
 	if err := give(nil, nil); !errors.Is(err, approval.ErrNeedPasskey) {
@@ -121,7 +133,7 @@ func TestGrantNeedsItsSignature(t *testing.T) {
 	// A standing denial takes something from the agent and needs no key.
 	o := narrow(h)
 	o.Kind = approval.KindDenial
-	if _, err := s.Give(t.Context(), approval.Person{Principal: alice, AMR: []string{"otp"}}, h.ID, o); err != nil {
+	if _, err := s.Give(t.Context(), approval.Person{Principal: alice, AMR: []string{"otp"}}, h, o, approval.Verdict{}); err != nil {
 		t.Errorf("a denial: %v", err)
 	}
 }
@@ -154,7 +166,7 @@ func TestSignedGrantIsCheckedAtEachUse(t *testing.T) {
 			if err := s.use(r); err != nil {
 				t.Fatal(err)
 			}
-			rules, err := s.Rules(t.Context(), approval.Person{Principal: alice})
+			rules, err := s.Rules(t.Context(), s.as(approval.Person{Principal: alice}))
 			if err != nil || len(rules) != 1 {
 				t.Fatal(rules, err)
 			}
@@ -215,7 +227,7 @@ func (s *site) reseal(r approval.Rule, change func(scope map[string]any, row *st
 	mac.Write([]byte("exeat rule 1\n"))
 	mac.Write(form)
 	s.SQL("UPDATE rules SET fixed = ?, ends = ?, mark = ?", row.Fixed, row.Ends.UnixMicro(), mac.Sum(nil))
-	rules, err := s.Rules(s.T.Context(), approval.Person{Principal: alice})
+	rules, err := s.Rules(s.T.Context(), s.as(approval.Person{Principal: alice}))
 	if err != nil || len(rules) != 1 || rules[0].Damaged {
 		s.T.Fatal("its seal is not good", err)
 	}

@@ -35,7 +35,7 @@ func siteAt(t testing.TB, url string, policies ...string) *site {
 	t.Helper()
 	s := &site{world: newWorld(t, policies...)}
 	var err error
-	s.inbox, err = New(Config{Holds: s.Service, Store: s.DB, Person: alice, URL: url, Trouble: func(err error) { t.Error(err) }})
+	s.inbox, err = New(Config{Holds: s.Service, Door: s.door, Store: s.DB, Person: alice, URL: url, Trouble: func(err error) { t.Error(err) }})
 	if err != nil {
 		t.Fatal(err)
 	}

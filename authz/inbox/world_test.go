@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"context"
 	"crypto/rand"
 	"testing"
 	"time"
@@ -23,12 +24,13 @@ type world struct {
 	*approval.Service
 	*approvaltest.World
 	config approval.Config
+	door   *approval.Doorkeeper
 }
 
 func newWorld(t testing.TB, policies ...string) *world {
 	t.Helper()
-	w := &world{World: approvaltest.New(t, policies...)}
-	w.config = approval.Config{Store: w.DB, Engine: w.World.Engine, Key: approvaltest.Key, Now: w.Clock}
+	w := &world{World: approvaltest.New(t, policies...), door: new(approval.Doorkeeper)}
+	w.config = approval.Config{Store: w.DB, Engine: w.World.Engine, Key: approvaltest.Key, Now: w.Clock, Door: w.door}
 	w.restart(nil)
 	return w
 }
@@ -43,6 +45,25 @@ func (w *world) restart(change func(*approval.Config)) {
 	if w.Service, err = approval.New(w.config); err != nil {
 		w.T.Fatal(err)
 	}
+}
+
+// as is somebody who has just logged in.
+func (w *world) as(p approval.Person) approval.Identity {
+	return w.door.Admit(p, w.Service.Now().Add(365*24*time.Hour))
+}
+
+func (w *world) Decide(ctx context.Context, p approval.Person, id string, v approval.Verdict) (store.Hold, error) {
+	v.Hold = id
+	return approval.One(w.Service.Decide(ctx, w.as(p), v))
+}
+
+func (w *world) Give(ctx context.Context, p approval.Person, h store.Hold, o approval.Offer, v approval.Verdict) (approval.Rule, error) {
+	v.Approve, v.Hold, v.Digest, v.Rule = o.Kind == approval.KindGrant, h.ID, h.Digest, &o
+	list, err := w.Service.Decide(ctx, w.as(p), v)
+	if err != nil {
+		return approval.Rule{}, err
+	}
+	return list[0].Rule, list[0].Err
 }
 
 func (w *world) open(h store.Hold) store.Hold {
@@ -73,7 +94,7 @@ func (w *world) claim() store.Hold {
 }
 
 func narrow(h store.Hold) approval.Offer {
-	return approval.Offer{Kind: approval.KindGrant, Digest: h.Digest, Reach: approval.ReachExact, Args: approval.ArgsSame, For: 10 * time.Minute}
+	return approval.Offer{Kind: approval.KindGrant, Reach: approval.ReachExact, Args: approval.ArgsSame, For: 10 * time.Minute}
 }
 
 func (w *world) give(o func(*approval.Offer)) (approval.Rule, store.Hold) {
@@ -83,7 +104,7 @@ func (w *world) give(o func(*approval.Offer)) (approval.Rule, store.Hold) {
 	if o != nil {
 		o(&offer)
 	}
-	r, err := w.Give(w.T.Context(), approval.Person{Principal: alice, AMR: []string{"otp"}}, h.ID, offer)
+	r, err := w.Give(w.T.Context(), approval.Person{Principal: alice, AMR: []string{"otp"}}, h, offer, approval.Verdict{})
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -93,4 +114,10 @@ func (w *world) give(o func(*approval.Offer)) (approval.Rule, store.Hold) {
 func (w *world) use(r approval.Rule) error {
 	return w.Use(w.T.Context(), r.ID, approval.Shape{Principal: alice, Agent: authz.Agent{ID: "claude-desktop"}, API: "petstore", Tool: "delete_pet",
 		Path: "/pets/42", Args: []byte(`{"id":42}`)}, store.Entry{Kind: "call"})
+}
+
+// entryOf is an entry about a hold, as who sends it writes one.
+func entryOf(h store.Hold, kind string) store.Entry {
+	return store.Entry{Kind: kind, Txn: h.Txn, Hold: h.ID, Principal: h.Subject, Agent: "claude-desktop", Session: "s1",
+		API: h.API, Tool: h.Tool, Method: h.Request.Method, Path: h.Request.Path, Digest: h.Digest, Policies: h.Policies, PolicySet: h.PolicySet}
 }

@@ -236,11 +236,11 @@ func (n *Notifier) spare(tx *store.Tx, c *Channel, now time.Time) (later bool, e
 // be told: what was changed in the database, and what the channel may not see.
 func (n *Notifier) current(tx *store.Tx, c *Channel, notices []store.Notice) (kept []store.Notice, holds []store.Hold, err error) {
 	for _, m := range notices {
-		h, err := tx.Hold(m.Hold)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
+		h, tell, err := n.c.Holds.Told(tx, m.Hold, c.to)
+		if err != nil {
 			return nil, nil, err
 		}
-		if err != nil || !n.c.Holds.Sealed(h) || c.sees != nil && !c.sees(h) {
+		if !tell {
 			if err := tx.Sent(m); err != nil {
 				return nil, nil, err
 			}

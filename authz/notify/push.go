@@ -17,7 +17,6 @@ import (
 
 	webpush "github.com/SherClockHolmes/webpush-go"
 
-	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
@@ -110,13 +109,10 @@ func (p *Push) channel(n *Notifier, id string) *Channel {
 			return err
 		})
 	}
-	var who authz.Principal
 	_ = find(context.Background()) // sends nothing if that fails
-	_ = json.Unmarshal(sub.Principal, &who)
-	return &Channel{Name: approval.PushChannel(id), People: true,
-		sees: func(h store.Hold) bool {
-			return h.Subject == sub.Person || n.c.Holds.MayDecide(h, approval.Person{Principal: who}, n.c.Holds.Now()).Outcome == authz.Allow
-		},
+	to := &approval.Addressee{Name: sub.Person}
+	_ = json.Unmarshal(sub.Principal, &to.Principal)
+	return &Channel{Name: approval.PushChannel(id), People: true, to: to,
 		send: func(ctx context.Context, m Message) error {
 			err := find(ctx)
 			if errors.Is(err, store.ErrNotFound) {

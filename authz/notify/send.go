@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"syscall"
 
-	"github.com/exeat/exeat/store"
+	"github.com/exeat/exeat/authz/approval"
 )
 
 // Channel is where people or machines are told of held calls. Its URL is a
@@ -19,7 +19,7 @@ type Channel struct {
 	People bool // quiet hours and digests apply
 
 	send func(context.Context, Message) error
-	sees func(store.Hold) bool // nil means every hold
+	to   *approval.Addressee // nil means that it is told of every hold
 }
 
 // Errors of channels. Their texts, and those of statusError, are all that is ever

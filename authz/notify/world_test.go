@@ -1,11 +1,9 @@
 package notify
 
 import (
-	"crypto/rand"
 	"testing"
 	"time"
 
-	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/approval/approvaltest"
 	"github.com/exeat/exeat/store"
@@ -14,8 +12,6 @@ import (
 var (
 	alice, bob = approvaltest.Alice, approvaltest.Bob
 	call       = approvaltest.Call
-	rich       = approvaltest.Rich
-	anyHold    = approvaltest.AnyHold
 )
 
 // world is a service on a database of its own, at a time of its own.
@@ -23,12 +19,13 @@ type world struct {
 	*approval.Service
 	*approvaltest.World
 	config approval.Config
+	door   *approval.Doorkeeper
 }
 
 func newWorld(t testing.TB, policies ...string) *world {
 	t.Helper()
-	w := &world{World: approvaltest.New(t, policies...)}
-	w.config = approval.Config{Store: w.DB, Engine: w.World.Engine, Key: approvaltest.Key, Now: w.Clock}
+	w := &world{World: approvaltest.New(t, policies...), door: new(approval.Doorkeeper)}
+	w.config = approval.Config{Store: w.DB, Engine: w.World.Engine, Key: approvaltest.Key, Now: w.Clock, Door: w.door}
 	w.restart(nil)
 	return w
 }
@@ -54,43 +51,10 @@ func (w *world) open(h store.Hold) store.Hold {
 	return h
 }
 
-func (w *world) approve(h store.Hold) store.Hold {
+func (w *world) approve(h store.Hold) {
 	w.T.Helper()
-	h, err := w.Decide(w.T.Context(), approval.Person{Principal: alice, AMR: []string{"otp"}}, h.ID, approval.Verdict{Approve: true, Digest: h.Digest})
-	if err != nil {
+	who := w.door.Admit(approval.Person{Principal: alice, AMR: []string{"otp"}}, w.Clock().Add(time.Hour))
+	if _, err := approval.One(w.Service.Decide(w.T.Context(), who, approval.Verdict{Approve: true, Hold: h.ID, Digest: h.Digest})); err != nil {
 		w.T.Fatal(err)
 	}
-	return h
-}
-
-func (w *world) claim() store.Hold {
-	w.T.Helper()
-	h, err := w.Claim(w.T.Context(), []string{"petstore"}, anyHold, "me", time.Minute)
-	if err != nil {
-		w.T.Fatal(err)
-	}
-	return h
-}
-
-func narrow(h store.Hold) approval.Offer {
-	return approval.Offer{Kind: approval.KindGrant, Digest: h.Digest, Reach: approval.ReachExact, Args: approval.ArgsSame, For: 10 * time.Minute}
-}
-
-func (w *world) give(o func(*approval.Offer)) (approval.Rule, store.Hold) {
-	w.T.Helper()
-	h := w.open(call(alice, "k"+rand.Text()))
-	offer := narrow(h)
-	if o != nil {
-		o(&offer)
-	}
-	r, err := w.Give(w.T.Context(), approval.Person{Principal: alice, AMR: []string{"otp"}}, h.ID, offer)
-	if err != nil {
-		w.T.Fatal(err)
-	}
-	return r, h
-}
-
-func (w *world) use(r approval.Rule) error {
-	return w.Use(w.T.Context(), r.ID, approval.Shape{Principal: alice, Agent: authz.Agent{ID: "claude-desktop"}, API: "petstore", Tool: "delete_pet",
-		Path: "/pets/42", Args: []byte(`{"id":42}`)}, store.Entry{Kind: "call"})
 }

@@ -29,6 +29,7 @@ type gateway struct {
 	keys   *token.Keys
 	store  *store.Store
 	holds  *approval.Service
+	door   *approval.Doorkeeper // says who may decide; the inbox has it, what takes calls has not
 	inbox  *inbox.Inbox
 	runner *tools.Runner
 	notify *notify.Notifier
@@ -128,7 +129,8 @@ func (g *gateway) openHolds(ctx context.Context, channels []*notify.Channel, err
 	for _, c := range channels {
 		names = append(names, c.Name)
 	}
-	if g.holds, err = approval.New(approval.Config{Store: g.store, Engine: g.engine, Key: key, Notify: names, Push: push != nil, Now: cfg.now,
+	g.door = new(approval.Doorkeeper)
+	if g.holds, err = approval.New(approval.Config{Door: g.door, Store: g.store, Engine: g.engine, Key: key, Notify: names, Push: push != nil, Now: cfg.now,
 		TTL: cfg.Holds.TTL, ApprovedFor: cfg.Holds.ApprovedFor, MaxOpen: cfg.Holds.MaxOpen, Fatigue: cfg.Inbox.Fatigue.fatigue()}); err != nil {
 		return err
 	}
@@ -139,7 +141,7 @@ func (g *gateway) openHolds(ctx context.Context, channels []*notify.Channel, err
 	if err != nil {
 		return err
 	}
-	g.inbox, err = inbox.New(inbox.Config{Holds: g.holds, Store: g.store, Person: principal(cfg), URL: url, OIDC: provider, Push: push, Notifier: g.notify,
+	g.inbox, err = inbox.New(inbox.Config{Holds: g.holds, Door: g.door, Store: g.store, Person: principal(cfg), URL: url, OIDC: provider, Push: push, Notifier: g.notify,
 		Announce: func(link string) { fmt.Fprintf(errOut, "exeat: log in once, as %s, with %s\n", cfg.User, link) },
 		Trouble:  func(err error) { g.log.Error().Err(err).Msg("inbox") }})
 	return err

@@ -24,11 +24,13 @@ func TestGrantsInATerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rule, err := g.holds.Give(t.Context(), approval.Person{Principal: authz.Principal{Type: "User", ID: "alice"}, AMR: []string{"otp"}}, handle,
-		approval.Offer{Kind: approval.KindGrant, Digest: h.Digest, Reach: approval.ReachAny, Args: approval.ArgsAny, For: time.Minute})
-	if err != nil {
-		t.Fatal(err)
+	alice := g.door.Admit(approval.Person{Principal: authz.Principal{Type: "User", ID: "alice"}, AMR: []string{"otp"}}, time.Now().Add(time.Hour))
+	list, err := g.holds.Decide(t.Context(), alice, approval.Verdict{Approve: true, Hold: handle, Digest: h.Digest,
+		Rule: &approval.Offer{Kind: approval.KindGrant, Reach: approval.ReachAny, Args: approval.ArgsAny, For: time.Minute}})
+	if err != nil || list[0].Err != nil {
+		t.Fatal(err, list)
 	}
+	rule := list[0].Rule
 	if code, out := exeat(t, "", "grants", "list"); code != 0 || !strings.Contains(out, rule.ID) || !strings.Contains(out, "any arguments") {
 		t.Error(code, out)
 	}

@@ -1,0 +1,89 @@
+package approval
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/store"
+)
+
+// ErrStranger is somebody whom the service's own doorkeeper has not recognised,
+// or not lately.
+var ErrStranger = errors.New("you are not logged in, or not any more")
+
+// Person is who somebody is, and how they were recognised.
+type Person struct {
+	Principal authz.Principal
+	AMR       []string // how, RFC 8176
+	Strong    bool     // by a passkey, which no page of another can ask for
+	Since     time.Time
+}
+
+// Name is the person in holds and entries.
+func (p Person) Name() string { return p.Principal.Type + "::" + p.Principal.ID }
+
+// Login is the same for entries.
+func (p Person) Login() *store.Login {
+	return &store.Login{ACR: p.Principal.ACR, AMR: p.AMR, AuthTime: p.Principal.AuthTime}
+}
+
+// clone shares nothing with p that somebody could change later.
+func (p Person) clone() Person {
+	p.AMR = slices.Clone(p.AMR)
+	p.Principal.Groups, p.Principal.Roles, p.Principal.Scopes = slices.Clone(p.Principal.Groups), slices.Clone(p.Principal.Roles), slices.Clone(p.Principal.Scopes)
+	return p
+}
+
+// Doorkeeper makes identities. A [Service] takes those of the one that it was
+// made with and no others, so only code that was given that one can say who
+// somebody is: what logs people in. Code that takes an agent's calls has none.
+type Doorkeeper struct {
+	_ byte // two are never at one address
+}
+
+// Identity is a person whom a doorkeeper has recognised, until a time. The zero
+// Identity is nobody. Outside of this package there is no other way to one than
+// [Doorkeeper.Admit].
+type Identity struct {
+	by     *Doorkeeper
+	person Person
+	until  time.Time
+}
+
+// Admit vouches for a person until a time. Whether they have a passkey in their
+// hand is not for the caller to say: see [Doorkeeper.AdmitByPasskey].
+func (d *Doorkeeper) Admit(p Person, until time.Time) Identity {
+	p = p.clone()
+	p.Strong = false
+	return Identity{by: d, person: p, until: until}
+}
+
+// AdmitByPasskey is Admit for somebody whose passkey has just signed in.
+func (d *Doorkeeper) AdmitByPasskey(p Person, by PasskeyUse, until time.Time) (Identity, error) {
+	if by.person == "" || by.person != p.Name() {
+		return Identity{}, fmt.Errorf("%w: it is somebody else's", ErrPasskey)
+	}
+	id := d.Admit(p, until)
+	id.person.AMR, id.person.Strong = slices.Clone(passkeyAMR), true
+	return id, nil
+}
+
+// Person is who it is.
+func (i Identity) Person() Person { return i.person.clone() }
+
+// Name is the person in holds and entries.
+func (i Identity) Name() string { return i.person.Name() }
+
+// Strong says that a passkey recognised them.
+func (i Identity) Strong() bool { return i.person.Strong }
+
+// admit checks an identity at the door.
+func (s *Service) admit(who Identity) (Person, error) {
+	if who.by == nil || who.by != s.c.Door || !s.Now().Before(who.until) {
+		return Person{}, ErrStranger
+	}
+	return who.person.clone(), nil
+}
