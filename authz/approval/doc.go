@@ -12,7 +12,9 @@
 //
 // Which file answers what:
 //
-//	approval.go         who is a person, what is a verdict, which errors are there?
+//	approval.go         what is a verdict, and which errors are there?
+//	identity.go         who is a person, and who says so?
+//	show.go             who may see a hold, and what of it?
 //	service.go          how is a hold made, read, listed and withdrawn?
 //	hold_state.go       which event is legal in which state, and what comes of it?
 //	hold_seal.go        is a stored hold, its state and its approval what exeat made?

@@ -177,6 +177,9 @@ func (s *Service) endHolds(ctx context.Context, who Person, agent string) error 
 // Start lets a stopped agent of the person's go on. Starting one that is not
 // stopped is no error.
 func (s *Service) Start(ctx context.Context, who Identity, agent string) error {
+	if _, err := s.admit(who); err != nil {
+		return err
+	}
 	rules, err := s.RulesInForce(ctx, who.Name(), agent)
 	for _, r := range rules {
 		if r.Kind == KindStop && !r.Damaged {
