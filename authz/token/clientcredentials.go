@@ -44,7 +44,7 @@ var ownParams = []string{"grant_type", "client_id", "client_secret", "scope", "r
 
 // Check reports what cannot work, so that a wrong configuration does not start.
 func (cc *ClientCredentials) Check() error {
-	if err := checkURL(cc.TokenURL); err != nil {
+	if _, err := parseLocation(cc.TokenURL); err != nil {
 		return fmt.Errorf("the token endpoint: %w", err)
 	}
 	for name := range cc.Params {

@@ -37,6 +37,7 @@ func fixKeys(f *testing.F, w *world) {
 func FuzzCheck(f *testing.F) {
 	w := newWorld(f, "EdDSA")
 	fixKeys(f, w)
+	w.enroll(true)
 	q := newTestRequest()
 	private, _ := activeKey(f, w.keys)
 	header, payload, _ := segments(f, w.mint(q.call()))
@@ -85,6 +86,7 @@ func FuzzCheck(f *testing.F) {
 func FuzzClaims(f *testing.F) {
 	w := newWorld(f, "EdDSA")
 	fixKeys(f, w)
+	w.enroll(true)
 	q := newTestRequest()
 	private, _ := activeKey(f, w.keys)
 	c := q.call()

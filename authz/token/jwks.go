@@ -41,13 +41,15 @@ var (
 	errTooSoon    = errors.New("too soon to read the keys again")
 )
 
-// KeySource is a JWK Set from a URL or a file: fetched with bounds, refreshed
+// KeySource is a JWK Set from a URL or a file, which its place or pinned keys
+// vouch for: fetched with bounds, refreshed
 // for an unknown key id at most every ten seconds, negative answers cached. It
 // is read again after five minutes, so that a removed key stops working, and
 // when it could not be read for fifteen, no key does. Safe for concurrent use.
 type KeySource struct {
 	location string
 	read     func(context.Context) ([]byte, error)
+	pins     *Pins // whose keys vouch for what is read; nil where the place itself does
 	now      func() time.Time
 	timeout  time.Duration // of one reading
 
@@ -66,39 +68,61 @@ type flight struct {
 	err  error         // read after done
 }
 
-// NewKeySource returns a source for location: an https URL, an http URL of a
-// loopback address, or a file path. A file is read at once, and one that is no
-// JWK Set is an error; a URL is read when the first token comes.
+// NewKeySource returns a source whose place vouches for it: an https URL, or a
+// file path. A file is read at once, and one that is no JWK Set is an error; a
+// URL is read when the first token comes.
 func NewKeySource(location string) (*KeySource, error) {
-	s := &KeySource{location: location, now: time.Now, timeout: fetchTimeout, unknown: map[string]time.Time{}}
-	if !strings.Contains(location, "://") {
-		s.read = s.readFile
-		if err := s.fetch(context.Background()); err != nil {
+	s := newKeySource(location)
+	if strings.Contains(location, "://") {
+		u, err := parseLocation(location)
+		if err == nil && u.Scheme != "https" {
+			err = errors.New("whoever takes the port of a loopback address answers there, so its keys have to be enrolled")
+		}
+		if err != nil {
 			return nil, fmt.Errorf("cannot use the keys of %s: %w", location, err)
 		}
+		s.read = s.readURL
 		return s, nil
 	}
-	if err := checkURL(location); err != nil {
+	s.read = s.readFile
+	if err := s.fetch(context.Background()); err != nil {
 		return nil, fmt.Errorf("cannot use the keys of %s: %w", location, err)
 	}
-	s.read = s.readURL
 	return s, nil
 }
 
-// checkURL admits https, and http where no network is between.
-func checkURL(raw string) error {
+// NewPinnedSource returns a source for an https URL, or an http URL of a loopback
+// address, where anybody may answer: keys are those that are pinned, and those
+// that pinned keys signed. Without any it is an ErrNotEnrolled.
+func NewPinnedSource(ctx context.Context, location string, pins Pins) (*KeySource, error) {
+	s := newKeySource(location)
+	s.read, s.pins = s.readURL, &pins
+	_, err := parseLocation(location)
+	if err == nil {
+		_, _, err = pins.load(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the keys of %s: %w", location, err)
+	}
+	return s, nil
+}
+
+func newKeySource(location string) *KeySource {
+	return &KeySource{location: location, now: time.Now, timeout: fetchTimeout, unknown: map[string]time.Time{}}
+}
+
+// parseLocation admits https, and http where no network is between.
+func parseLocation(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		return errors.New("not a URL")
+		return nil, errors.New("not a URL")
 	case u.Host == "" || u.User != nil || u.Fragment != "":
-		return errors.New("the URL must have a host, and no user or fragment")
-	case u.Scheme == "https":
-		return nil
-	case u.Scheme == "http" && loopback(u.Hostname()):
-		return nil
+		return nil, errors.New("the URL must have a host, and no user or fragment")
+	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+		return u, nil
 	}
-	return errors.New("the URL must be https, or http on a loopback address")
+	return nil, errors.New("the URL must be https, or http on a loopback address")
 }
 
 func loopback(host string) bool {
@@ -272,7 +296,12 @@ func (s *KeySource) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keys, err := parseJWKS(b)
+	var keys map[string]jose.JSONWebKey
+	if s.pins != nil {
+		keys, err = s.pins.accept(ctx, b, s.now())
+	} else {
+		_, keys, err = parseKeyDocument(b)
+	}
 	if err != nil {
 		return err
 	}
@@ -282,30 +311,27 @@ func (s *KeySource) fetch(ctx context.Context) error {
 	return nil
 }
 
-// parseJWKS returns the keys of a JWK Set that can verify tokens, by id. Keys
-// of other kinds are passed over (RFC 7517 §5).
-func parseJWKS(b []byte) (map[string]jose.JSONWebKey, error) {
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
+// parseKeyDocument reads a JWK Set and returns its keys that can verify tokens,
+// by id. Keys of other kinds are passed over (RFC 7517 §5).
+func parseKeyDocument(b []byte) (d keyDocument, keys map[string]jose.JSONWebKey, err error) {
+	if err := json.Unmarshal(b, &d); err != nil {
+		return d, nil, fmt.Errorf("not a JWK Set: %v", err)
 	}
-	if err := json.Unmarshal(b, &set); err != nil {
-		return nil, fmt.Errorf("not a JWK Set: %v", err)
+	if d.Keys == nil {
+		return d, nil, errors.New("not a JWK Set: it has no keys")
 	}
-	if set.Keys == nil {
-		return nil, errors.New("not a JWK Set: it has no keys")
-	}
-	keys := make(map[string]jose.JSONWebKey, len(set.Keys))
-	for _, raw := range set.Keys {
+	keys = make(map[string]jose.JSONWebKey, len(d.Keys))
+	for _, raw := range d.Keys {
 		var key jose.JSONWebKey
 		if json.Unmarshal(raw, &key) != nil || usable(key) != nil {
 			continue
 		}
 		if _, twice := keys[key.KeyID]; twice {
-			return nil, fmt.Errorf("the JWK Set has two keys called %s", key.KeyID)
+			return d, nil, fmt.Errorf("the JWK Set has two keys called %s", key.KeyID)
 		}
 		keys[key.KeyID] = key
 	}
-	return keys, nil
+	return d, keys, nil
 }
 
 // usable says why key cannot verify tokens: an algorithm belongs to one kind of

@@ -186,7 +186,7 @@ func TestIssuerMisbehaves(t *testing.T) {
 			works := w.verifier.Keys.read
 			bad := httptest.NewServer(h)
 			defer bad.Close()
-			source, err := NewKeySource(bad.URL)
+			source, err := NewPinnedSource(t.Context(), bad.URL, w.pins.pins())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -265,14 +265,18 @@ func TestNewKeySourceRefuses(t *testing.T) {
 		}
 	}
 	for _, location := range []string{
-		filepath.Join(dir, "missing"), "http://exeat.example/jwks", "http://10.0.0.1/", "ftp://127.0.0.1/", "https://user:pw@x/", "https://x/#y", "https://", "://", "http://localhost.example/",
+		filepath.Join(dir, "missing"), "http://exeat.example/jwks", "http://10.0.0.1/", "http://127.0.0.1:1/", "http://localhost:1/", "http://[::1]:80/", "ftp://127.0.0.1/", "https://user:pw@x/", "https://x/#y", "https://", "://", "http://localhost.example/",
 	} {
 		if _, err := NewKeySource(location); err == nil {
 			t.Errorf("%s is taken as a place of keys", location)
 		}
 	}
+	if _, err := NewKeySource("https://exeat.example/jwks"); err != nil {
+		t.Error(err)
+	}
+	pins := newWorld(t, "EdDSA").pins.pins()
 	for _, location := range []string{"https://exeat.example/jwks", "http://localhost:1/", "http://127.0.0.9/", "http://[::1]:80/x?y=z"} {
-		if _, err := NewKeySource(location); err != nil {
+		if _, err := NewPinnedSource(t.Context(), location, pins); err != nil {
 			t.Errorf("%s: %v", location, err)
 		}
 	}
@@ -289,7 +293,7 @@ func TestKeySourceURLAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(h)
 			defer srv.Close()
-			s, err := NewKeySource(srv.URL)
+			s, err := NewPinnedSource(t.Context(), srv.URL, newWorld(t, "EdDSA").pins.pins())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -331,7 +335,7 @@ func TestUsable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := parseJWKS(b)
+	_, keys, err := parseKeyDocument(b)
 	if err != nil {
 		t.Fatal(err)
 	}

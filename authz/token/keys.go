@@ -177,7 +177,7 @@ func (k *Keys) List() ([]KeyInfo, error) {
 }
 
 // Rotate makes the next key active, retires the active one and makes a new
-// next one. The new active key has been published since the rotation before, so
+// next one; the key that retires signs which ones follow it. The new active key has been published since the rotation before, so
 // unless that was minutes ago every verifier knows it.
 func (k *Keys) Rotate(now time.Time) error {
 	unlock, err := lockDir(k.dir)
@@ -193,6 +193,13 @@ func (k *Keys) Rotate(now time.Time) error {
 	if err != nil {
 		return err
 	}
+	at := now.UTC().Truncate(time.Second)
+	step, err := sealRotation(rotation{Seq: r.seq + 1, At: at.Unix(), Keys: []jose.JSONWebKey{r.keys[1].JWK.Public(), next.JWK.Public()}}, r.keys[0].JWK)
+	if err != nil {
+		return fmt.Errorf("cannot sign the rotation of the keys: %w", err)
+	}
+	steps := append(slices.Clone(r.rotations), step)
+	steps = steps[max(0, len(steps)-maxRotations):]
 	rotated := []storedKey{next}
 	for _, key := range r.keys {
 		switch key.Status {
@@ -200,7 +207,7 @@ func (k *Keys) Rotate(now time.Time) error {
 			key.Status = statusActive
 		case statusActive:
 			key.Status = statusRetired
-			key.Until = now.UTC().Truncate(time.Second).Add(overlap)
+			key.Until = at.Add(overlap)
 			key.JWK = key.JWK.Public()
 		case statusRetired:
 			if !key.Until.After(now) {
@@ -209,22 +216,28 @@ func (k *Keys) Rotate(now time.Time) error {
 		}
 		rotated = append(rotated, key)
 	}
-	return k.store(keyFile{Version: 1, Keys: rotated})
+	return k.store(keyFile{Version: 1, Keys: rotated, Seq: r.seq + 1, Rotations: steps})
 }
 
-// JWKS returns the published public keys as a JWK Set (RFC 7517).
+// JWKS returns the published public keys as a JWK Set (RFC 7517), with the last
+// rotations, by which those who enrolled earlier keys come to rely on these.
 func (k *Keys) JWKS(now time.Time) ([]byte, error) {
 	r, err := k.load()
 	if err != nil {
 		return nil, err
 	}
-	var set jose.JSONWebKeySet
+	d := keyDocument{Seq: r.seq, Rotations: r.rotations}
 	for _, key := range r.keys {
-		if key.Status != statusRetired || key.Until.After(now) {
-			set.Keys = append(set.Keys, key.JWK.Public())
+		if key.Status == statusRetired && !key.Until.After(now) {
+			continue
 		}
+		b, err := json.Marshal(key.JWK.Public())
+		if err != nil {
+			return nil, err
+		}
+		d.Keys = append(d.Keys, b)
 	}
-	return json.Marshal(set)
+	return json.Marshal(d)
 }
 
 var secretName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)

@@ -21,6 +21,9 @@ import (
 type keyFile struct {
 	Version int         `json:"version"` // 1
 	Keys    []storedKey `json:"keys"`
+	// Seq counts the rotations; Rotations are the last of them, oldest first.
+	Seq       int64    `json:"seq,omitzero"`
+	Rotations []string `json:"rotations,omitempty"`
 }
 
 // storedKey is one key: the JWK is private unless the key is retired.
@@ -33,8 +36,10 @@ type storedKey struct {
 
 // ring is a keyFile that was checked and is ready for use. It does not change.
 type ring struct {
-	keys   []storedKey // active, next, then retired, newest first
-	signer jose.Signer // of the active key
+	keys      []storedKey // active, next, then retired, newest first
+	signer    jose.Signer // of the active key
+	seq       int64
+	rotations []string
 }
 
 // parseKeys checks the content of keys.json: nothing is signed with, or
@@ -73,11 +78,25 @@ func parseKeys(b []byte) (*ring, error) {
 		}
 		return b.Until.Compare(a.Until)
 	})
-	signer, err := newSigner(f.Keys[0].JWK)
+	signer, err := newSigner(f.Keys[0].JWK, tokenType)
 	if err != nil {
 		return nil, err
 	}
-	return &ring{keys: f.Keys, signer: signer}, nil
+	r := &ring{keys: f.Keys, signer: signer, seq: f.Seq, rotations: f.Rotations}
+	return r, r.checkRotations()
+}
+
+// checkRotations refuses rotations that do not lead to the keys.
+func (r *ring) checkRotations() error {
+	if (r.seq == 0) != (len(r.rotations) == 0) || len(r.rotations) > maxRotations {
+		return fmt.Errorf("it holds %d rotations of %d", len(r.rotations), r.seq)
+	}
+	d, published := keyDocument{Seq: r.seq, Rotations: r.rotations}, map[string]jose.JSONWebKey{}
+	for _, key := range r.keys {
+		published[key.JWK.KeyID] = key.JWK.Public()
+	}
+	_, err := d.enrollable(published)
+	return err
 }
 
 // check refuses a key that is not what it says it is.
@@ -109,7 +128,7 @@ func (s storedKey) check() error {
 		return nil
 	}
 	// A key whose halves do not belong together would sign what nobody accepts.
-	signer, err := newSigner(s.JWK)
+	signer, err := newSigner(s.JWK, tokenType)
 	if err != nil {
 		return err
 	}
@@ -124,9 +143,9 @@ func (s storedKey) check() error {
 }
 
 // newSigner returns a signer whose JOSE header is {alg, kid, typ}.
-func newSigner(key jose.JSONWebKey) (jose.Signer, error) {
+func newSigner(key jose.JSONWebKey, typ jose.ContentType) (jose.Signer, error) {
 	signing := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: key}
-	return jose.NewSigner(signing, new(jose.SignerOptions).WithType(tokenType))
+	return jose.NewSigner(signing, new(jose.SignerOptions).WithType(typ))
 }
 
 func newKey(alg jose.SignatureAlgorithm, status string, now time.Time) (storedKey, error) {

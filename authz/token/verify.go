@@ -131,7 +131,7 @@ func bearer(h http.Header) (string, *Refusal) {
 // open checks the signature of a token, and what leads to it, and returns its
 // payload. Of the JOSE header only alg, typ and kid are there to be honoured.
 func (v *Verifier) open(ctx context.Context, compact string) ([]byte, *Refusal) {
-	alg, kid, ref := joseHeader(compact)
+	alg, kid, ref := joseHeader(compact, tokenType)
 	if ref != nil {
 		return nil, ref
 	}
@@ -164,7 +164,7 @@ func (v *Verifier) open(ctx context.Context, compact string) ([]byte, *Refusal) 
 }
 
 // joseHeader reads the header strictly: {alg, kid, typ}, each once, a string.
-func joseHeader(compact string) (alg, kid string, ref *Refusal) {
+func joseHeader(compact, wantTyp string) (alg, kid string, ref *Refusal) {
 	segment, _, _ := strings.Cut(compact, ".")
 	b, err := base64.RawURLEncoding.DecodeString(segment)
 	if err != nil {
@@ -182,8 +182,8 @@ func joseHeader(compact string) (alg, kid string, ref *Refusal) {
 	if alg, _ = header.text("alg"); !slices.Contains(algorithms, jose.SignatureAlgorithm(alg)) {
 		return "", "", unauthorized("wrong_alg", "alg is not one of %v", algorithms)
 	}
-	if typ, _ := header.text("typ"); typ != tokenType {
-		return "", "", unauthorized("wrong_typ", "typ is not %s", tokenType)
+	if typ, _ := header.text("typ"); typ != wantTyp {
+		return "", "", unauthorized("wrong_typ", "typ is not %s", wantTyp)
 	}
 	if kid, _ = header.text("kid"); !kidSyntax.MatchString(kid) {
 		return "", "", unauthorized("bad_kid", "kid is missing or not a plain name")

@@ -39,6 +39,7 @@ type world struct {
 	signed    *Signed
 	verifier  *Verifier
 	spent     *spentIDs
+	pins      memoryPins
 	jwksReads atomic.Int64
 	api       *httptest.Server
 	guard     *httptest.Server
@@ -71,7 +72,8 @@ func newWorld(t testing.TB, alg string, configure ...func(*Guard)) *world {
 		rw.Write(set)
 	}))
 	t.Cleanup(jwks.Close)
-	source, err := NewKeySource(jwks.URL)
+	w.enroll(false)
+	source, err := NewPinnedSource(t.Context(), jwks.URL, w.pins.pins())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +93,43 @@ func newWorld(t testing.TB, alg string, configure ...func(*Guard)) *world {
 	w.guard = httptest.NewServer(h)
 	t.Cleanup(w.guard.Close)
 	return w
+}
+
+// memoryPins keeps enrolled keys.
+type memoryPins struct {
+	mu   sync.Mutex
+	kept []byte
+}
+
+func (m *memoryPins) pins() Pins {
+	return Pins{
+		Load: func(context.Context) ([]byte, error) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return bytes.Clone(m.kept), nil
+		},
+		Swap: func(_ context.Context, last, next []byte) (bool, error) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if !bytes.Equal(m.kept, last) {
+				return false, nil
+			}
+			m.kept = bytes.Clone(next)
+			return true, nil
+		},
+	}
+}
+
+// enroll pins the keys that the issuer has now.
+func (w *world) enroll(replace bool) {
+	w.t.Helper()
+	set, err := w.keys.JWKS(w.now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := Enroll(context.Background(), w.pins.pins(), set, replace, w.now()); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) now() time.Time { return time.Unix(0, w.clock.Load()).UTC() }

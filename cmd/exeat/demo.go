@@ -192,11 +192,12 @@ func (d *demo) start(ctx context.Context) error {
 
 // guard stands in front of the shop and alone has its key.
 func (d *demo) guard(ctx context.Context, issuer, shop, key string) (http.Handler, error) {
-	source, err := token.NewKeySource(issuer + "/.well-known/jwks.json")
-	if err != nil {
+	var err error
+	if d.spent, err = store.Open(ctx, filepath.Join(d.dir, "guard.db")); err != nil {
 		return nil, err
 	}
-	if d.spent, err = store.Open(ctx, filepath.Join(d.dir, "guard.db")); err != nil {
+	source, err := d.enroll(ctx, issuer)
+	if err != nil {
 		return nil, err
 	}
 	g := &token.Guard{
@@ -205,6 +206,23 @@ func (d *demo) guard(ctx context.Context, issuer, shop, key string) (http.Handle
 		Inject:   token.Bearer(token.NewSecret(key)),
 	}
 	return g.Handler()
+}
+
+// enroll makes exeat's keys and gives them to the guard.
+func (d *demo) enroll(ctx context.Context, issuer string) (*token.KeySource, error) {
+	keys, err := token.OpenKeys(filepath.Join(d.dir, "keys"), "")
+	if err != nil {
+		return nil, err
+	}
+	set, err := keys.JWKS(now())
+	if err != nil {
+		return nil, err
+	}
+	pins := issuerPins(d.spent, issuer)
+	if _, err := token.Enroll(ctx, pins, set, false, now()); err != nil {
+		return nil, err
+	}
+	return token.NewPinnedSource(ctx, issuer+"/.well-known/jwks.json", pins)
 }
 
 // approveAs does what a person does: opens the login link, presses the button,

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"strings"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/exeat/exeat/authz/token"
+	"github.com/exeat/exeat/store"
 )
 
 // guardOptions are the guard's flags.
@@ -31,8 +31,12 @@ func guardCmd() *cobra.Command {
 		Long: `A reverse proxy for an API that cannot check exeat's tokens itself. It verifies
 the token, checks that method, target and body are the ones signed, spends the
 token, takes it off, and adds the API's own key, which then never has to be
-where agents are. Refusals are problem+json (RFC 9457).`,
-		Example: `  PETSTORE_KEY=… exeat guard --upstream http://127.0.0.1:9100 \
+where agents are. Refusals are problem+json (RFC 9457).
+
+Over http it believes only keys that "exeat guard enroll" was given, and those
+that they signed: anybody on this machine can take a port that is free.`,
+		Example: `  exeat keys jwks | exeat guard enroll     # once: whose tokens to believe
+  PETSTORE_KEY=… exeat guard --upstream http://127.0.0.1:9100 \
     --jwks http://127.0.0.1:8420/.well-known/jwks.json \
     --audience http://127.0.0.1:8430 --inject-env PETSTORE_KEY --require-approval`,
 		Args: cobra.NoArgs,
@@ -44,7 +48,7 @@ where agents are. Refusals are problem+json (RFC 9457).`,
 	fs.StringVar(&o.issuer, "issuer", "", "accept tokens of the issuer `URL` (default: where --jwks points, without /.well-known/…)")
 	fs.StringVar(&o.audience, "audience", "", "accept tokens for the resource `URL` (default: http:// and --listen)")
 	fs.StringVar(&o.listen, "listen", "127.0.0.1:8430", "listen on `ADDR`")
-	fs.StringVar(&o.db, "db", "", "remember spent tokens in the SQLite file `PATH` (default: ~/.local/state/exeat/guard.db)")
+	fs.StringVar(&o.db, "db", "", "keep enrolled keys and spent tokens in the SQLite file `PATH` (default: ~/.local/state/exeat/guard.db)")
 	fs.StringVar(&o.inject, "inject-env", "", "add the API's key from the environment variable `NAME`")
 	fs.StringVar(&o.injectHeader, "inject-as", "Authorization: Bearer", "put the key into `PLACE`: \"Header: prefix\", \"query:NAME\" or \"cookie:NAME\"")
 	fs.BoolVar(&o.requireApproval, "require-approval", false, "refuse writes whose token does not say that a person approved exactly this request")
@@ -52,6 +56,7 @@ where agents are. Refusals are problem+json (RFC 9457).`,
 	fs.StringVar(&o.logFormat, "log", "console", "write the log on stderr as `FORMAT`: console or json")
 	cmd.MarkFlagRequired("upstream")
 	cmd.MarkFlagRequired("jwks")
+	cmd.AddCommand(guardEnrollCmd())
 	return cmd
 }
 
@@ -70,7 +75,12 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	source, err := token.NewKeySource(o.jwks)
+	state, err := openGuardStore(cmd, o.db)
+	if err != nil {
+		return err
+	}
+	defer state.Close()
+	source, err := o.keySource(cmd.Context(), state)
 	if err != nil {
 		return err
 	}
@@ -82,18 +92,9 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 	if o.audience == "" {
 		o.audience = "http://" + l.Addr().String()
 	}
-	path, err := o.spentFile()
-	if err != nil {
-		return err
-	}
-	spent, err := openStore(cmd.Context(), path, cmd.ErrOrStderr())
-	if err != nil {
-		return err
-	}
-	defer spent.Close()
 	log := newLogger(o.logFormat, cmd.ErrOrStderr())
 	g := &token.Guard{
-		Verifier: &token.Verifier{Issuer: o.issuer, Audience: o.audience, Keys: source, Spend: spent.Spend,
+		Verifier: &token.Verifier{Issuer: o.issuer, Audience: o.audience, Keys: source, Spend: state.Spend,
 			RequireApproval: o.requireApproval, BodyLimit: o.bodyLimit},
 		Upstream: o.upstream,
 		Inject:   inject,
@@ -113,13 +114,21 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 	return serveHTTP(cmd.Context(), l, h)
 }
 
-// spentFile is where spent tokens are kept.
-func (o *guardOptions) spentFile() (string, error) {
-	if o.db != "" {
-		return o.db, nil
+// keySource is where the guard has keys from: a place that vouches for them, or
+// an address where only enrolled keys do.
+func (o *guardOptions) keySource(ctx context.Context, state *store.Store) (*token.KeySource, error) {
+	if !strings.HasPrefix(strings.ToLower(o.jwks), "http://") {
+		return token.NewKeySource(o.jwks)
 	}
-	dir, err := stateDir()
-	return filepath.Join(dir, "guard.db"), err
+	source, err := token.NewPinnedSource(ctx, o.jwks, issuerPins(state, o.issuer))
+	if errors.Is(err, token.ErrNotEnrolled) {
+		return nil, fmt.Errorf(`%w of %s: whoever takes that port could answer with keys of their own, so this guard believes only keys that it was given, and those that they sign. Give them once:
+
+  %s
+
+the part before | as the user that runs exeat, the other as the one that runs this guard`, token.ErrNotEnrolled, o.issuer, enrollLine(o.issuer, o.db))
+	}
+	return source, err
 }
 
 // maxBodyLimit is the most that --body-limit may be.

@@ -33,6 +33,8 @@ const (
 type guarded struct {
 	t      *testing.T
 	signer *token.Signed
+	keys   string // the issuer's, as a document
+	db     string
 	args   []string
 	addr   string
 	log    *watched
@@ -59,6 +61,7 @@ func newGuarded(t *testing.T, flags ...string) *guarded {
 	if err := os.WriteFile(jwks, set, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	g.keys, g.db = string(set), filepath.Join(dir, "guard.db")
 	g.signer = &token.Signed{Issuer: guardIssuer, Keys: keys}
 	api := httptest.NewServer(http.HandlerFunc(g.serveAPI))
 	t.Cleanup(api.Close)
@@ -67,6 +70,15 @@ func newGuarded(t *testing.T, flags ...string) *guarded {
 		"--listen", "127.0.0.1:0", "--db", filepath.Join(dir, "guard.db"), "--inject-env", "GUARD_TEST_KEY", "--log", "json"}, flags...)
 	g.start()
 	return g
+}
+
+// enroll gives the guard the issuer's keys to rely on.
+func (g *guarded) enroll() {
+	g.t.Helper()
+	var out strings.Builder
+	if code := execute(g.t.Context(), []string{"guard", "enroll", "--issuer", guardIssuer, "--db", g.db}, strings.NewReader(g.keys), &out, &out); code != 0 {
+		g.t.Fatalf("exeat guard enroll ended with %d: %s", code, &out)
+	}
 }
 
 // start runs the command until g.stop or the end of the test.
@@ -343,7 +355,11 @@ func TestGuardWithoutItsIssuer(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close() // nobody is there now
-	g := newGuarded(t, "--jwks", "http://"+l.Addr().String()+"/jwks")
+	g := newGuarded(t)
+	g.stop()
+	g.enroll()
+	g.args = append(g.args, "--jwks", "http://"+l.Addr().String()+"/jwks")
+	g.start()
 	got := g.raw("GET /pets HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer "+g.token("GET", "/pets", "", "")+"\r\n\r\n", false)
 	if len(got) != 1 || got[0] != http.StatusServiceUnavailable {
 		t.Errorf("without keys: %v", got)
