@@ -83,7 +83,11 @@ func (x *body) form(v any, at string) ([]byte, *ArgumentError) {
 		return nil, bad
 	}
 	var b bytes.Buffer
+	left := space{maxWritten}
 	for _, name := range canonicalKeys(object) {
+		if !left.fits(object[name], 3*len(name), 64) {
+			return nil, tooLarge(at)
+		}
 		pairs, bad := x.Fields[name].formPairs(name, object[name], at+"/"+escape(name))
 		if bad != nil {
 			return nil, bad

@@ -25,8 +25,12 @@ func (x *body) multipart(v any) (string, []byte, *ArgumentError) {
 		return "", nil, refuse("/body", "must be an object: it is sent as a form")
 	}
 	var parts []part
+	left := space{maxWritten}
 	for _, name := range canonicalKeys(object) {
 		at := "/body/" + escape(name)
+		if !left.fits(object[name], len(name), 256+len(x.Fields[name].Headers)) {
+			return "", nil, tooLarge(at)
+		}
 		if name == "" || hasControl(name) || strings.ContainsAny(name, `"\`) {
 			return "", nil, refuse(at, "cannot be the name of a form's part")
 		}

@@ -186,6 +186,9 @@ var delimiters = map[string]string{"form": ",", "spaceDelimited": "%20", "pipeDe
 // formPairs writes a value in the style form, spaceDelimited, pipeDelimited or
 // deepObject, for queries, cookies and form bodies.
 func formPairs(name, style string, explode bool, v any, at string, enc func(string) string) ([]pair, *ArgumentError) {
+	if left := (space{maxWritten}); !left.fits(v, 3*len(name), 64) {
+		return nil, tooLarge(at)
+	}
 	if style == "deepObject" {
 		return deepPairs(nil, enc(name), v, at, enc)
 	}

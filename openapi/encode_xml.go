@@ -20,6 +20,7 @@ type xmlScope struct {
 	elements   map[string]string // which argument wrote an element of that name
 	names      map[string]string // and an attribute
 	prefixes   map[string]string // to namespaces, here and around
+	left       *space            // of the whole document
 }
 
 // encodeXML writes a body by the xml hints of its schema, or sends a string of
@@ -40,7 +41,7 @@ func (x *body) encodeXML(v any) (string, []byte, *ArgumentError) {
 		}
 		return media, []byte(s), nil
 	}
-	document := &xmlScope{prefixes: map[string]string{"xml": xmlNamespace}}
+	document := &xmlScope{prefixes: map[string]string{"xml": xmlNamespace}, left: &space{maxWritten}}
 	if bad := document.value(*x.XML, x.XML.name, v, "/body", "/body"); bad != nil {
 		return "", nil, bad
 	}
@@ -157,8 +158,11 @@ func (s *xmlScope) element(n xmlNode, name, at, owner string, within func(*xmlSc
 	if bad := claim(&s.elements, name, at, owner); bad != nil {
 		return bad
 	}
-	in := &xmlScope{prefixes: s.prefixes}
+	in := &xmlScope{prefixes: s.prefixes, left: s.left}
 	tag, bad := in.qualified(n, name, at)
+	if bad == nil && !s.left.take(2*len(tag)+in.attributes.Len()+64) {
+		bad = tooLarge(at)
+	}
 	if bad == nil {
 		bad = within(in)
 	}

@@ -30,13 +30,13 @@ func (c *call) page(header http.Header, body json.RawMessage) *Page {
 	if next := c.byURL(linkNext(header)); next != nil {
 		return &Page{next}
 	}
-	v, err := exact(body)
-	top, ok := v.(map[string]any)
-	if err != nil || !ok {
+	var top members
+	if len(body) == 0 || body[0] != '{' || json.Unmarshal(body, &top) != nil {
 		return nil
 	}
 	for _, path := range nextURLs {
-		if text, ok := dig(top, path).(string); ok {
+		var text string
+		if json.Unmarshal(top.dig(path), &text) == nil {
 			if next := c.byURL(text); next != nil {
 				return &Page{next}
 			}
@@ -58,13 +58,24 @@ var (
 	cursorArguments = []string{"cursor", "pagetoken", "nexttoken", "token", "after", "continue", "continuationtoken", "startcursor", "page", "offset"}
 )
 
-// dig goes down a path of names.
-func dig(v any, path []string) any {
-	for _, name := range path {
-		m, _ := v.(map[string]any)
-		v = m[name]
+// members are those of an object, not decoded: of a large answer a few are looked
+// at.
+type members map[string]json.RawMessage
+
+// dig goes down a path of names; null if there is nothing.
+func (m members) dig(path []string) json.RawMessage {
+	v, ok := m[path[0]]
+	if !ok {
+		return json.RawMessage("null")
 	}
-	return v
+	if len(path) == 1 {
+		return v
+	}
+	var inner members
+	if json.Unmarshal(v, &inner) != nil {
+		return json.RawMessage("null")
+	}
+	return inner.dig(path[1:])
 }
 
 var linkPart = regexp.MustCompile(`<([^<>]*)>((?:[^,<"]|"[^"]*")*)`)
@@ -145,15 +156,9 @@ func asArgument(text, kind string) any {
 
 // byCursor turns a cursor of the answer, or the id of its last item, into
 // arguments.
-func (c *call) byCursor(top map[string]any) map[string]any {
+func (c *call) byCursor(top members) map[string]any {
 	for _, path := range cursors {
-		text := ""
-		switch v := dig(top, path).(type) {
-		case string:
-			text = v
-		case json.Number:
-			text = v.String()
-		}
+		text := cursorText(top.dig(path))
 		property, kind, ok := c.tool.op.ArgumentNamed(cursorArguments)
 		if text == "" || !ok {
 			continue
@@ -162,13 +167,18 @@ func (c *call) byCursor(top map[string]any) map[string]any {
 			return map[string]any{property: v}
 		}
 	}
-	if more, _ := top["has_more"].(bool); more {
-		list, _ := top["data"].([]any)
-		if len(list) == 0 {
+	if string(top["has_more"]) == "true" {
+		var list []json.RawMessage
+		if json.Unmarshal(top["data"], &list) != nil || len(list) == 0 {
 			return nil
 		}
-		last, _ := list[len(list)-1].(map[string]any)
-		id, _ := last["id"].(string)
+		var last struct {
+			ID string `json:"id"`
+		}
+		if json.Unmarshal(list[len(list)-1], &last) != nil {
+			return nil
+		}
+		id := last.ID
 		if property, kind, ok := c.tool.op.ArgumentNamed([]string{"startingafter", "after", "afterid"}); ok {
 			if v := asArgument(id, kind); v != nil {
 				return map[string]any{property: v}
@@ -176,4 +186,16 @@ func (c *call) byCursor(top map[string]any) map[string]any {
 		}
 	}
 	return nil
+}
+
+// cursorText is a cursor as a text, or a number as it was written.
+func cursorText(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	if n := json.Number(raw); json.Valid(raw) && raw[0] != '{' && raw[0] != '[' && raw[0] != 't' && raw[0] != 'f' {
+		return n.String()
+	}
+	return ""
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/exeat/exeat/tools/jq"
 )
 
 // redact cuts the values at JSON Pointers (RFC 6901) out of a JSON value. Where
@@ -13,7 +15,7 @@ func redact(body []byte, pointers []string) (json.RawMessage, error) {
 	if len(pointers) == 0 {
 		return body, nil
 	}
-	v, err := exact(body)
+	v, err := jq.Read(body)
 	if err != nil {
 		return nil, err
 	}

@@ -82,11 +82,3 @@ func mustJSON(v any) json.RawMessage {
 	}
 	return bytes.TrimSpace(b.Bytes())
 }
-
-// exact decodes a JSON value with every digit of its numbers.
-func exact(body []byte) (v any, err error) {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber()
-	err = dec.Decode(&v)
-	return v, err
-}

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -57,5 +58,45 @@ permit (principal, action, resource) when { context has approval };`})
 	}
 	if e := r.Resume(t.Context(), caller("alice"), first.Handle, 0, "env").Envelope; e.Code != InvalidArguments {
 		t.Errorf("%+v", e)
+	}
+}
+
+// A program that shares what it makes is small until its answer is written. Each
+// way that a projection runs is bounded: of an answer, of a stream, of a page, and
+// of what a held call has kept.
+func TestSelectBombs(t *testing.T) {
+	bomb := "[.,.]" + strings.Repeat("|[.,.]", 39)
+	answer := func(media, body string, header ...string) Result {
+		api := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", media)
+			for _, h := range header {
+				w.Header().Set("Link", h)
+			}
+			_, _ = w.Write([]byte(body))
+		})
+		r := newRig(t, rigOptions{api: api, policy: permitAll})
+		return r.Call(t.Context(), caller("alice"), "list_pets", []byte(`{"_select":"`+bomb+`"}`))
+	}
+	results := map[string]Result{
+		"an answer": answer("application/json", `{"a":1}`),
+		"a stream":  answer("text/event-stream", "event: x\ndata: {\"a\":1}\n\n"),
+		"lines":     answer("application/x-ndjson", "{\"a\":1}\n"),
+		"a page":    answer("application/json", `{"a":1,"next":"/pets?limit=9"}`, `</pets?limit=9>; rel="next"`),
+	}
+	r := newRig(t, rigOptions{})
+	r.run(t)
+	held := r.Call(t.Context(), caller("alice"), "delete_pet", []byte(`{"petId":1}`)).Envelope
+	update := r.Call(t.Context(), caller("alice"), "update_pet", []byte(`{"petId":2,"body":{"name":"Mia","species":"cat","status":"available"}}`)).Envelope
+	for _, handle := range []string{held.Handle, update.Handle} {
+		if err := r.decideHold(t, handle, true, ""); err != nil {
+			t.Fatal(err)
+		}
+		r.wait(t, handle)
+	}
+	results["a held call"] = r.Resume(t.Context(), caller("alice"), update.Handle, 0, bomb)
+	for name, res := range results {
+		if e := res.Envelope; e.Response != nil || !strings.Contains(e.Note, "_select gives more than") || len(res.JSON()) > 64<<10 {
+			t.Errorf("%s: %d bytes, %s", name, len(res.JSON()), e.Note)
+		}
 	}
 }

@@ -19,6 +19,8 @@ type Preview struct {
 	Digest      string              `json:"digest"`                // what a hold of this call would show without an If-Match of exeat's
 	Resource    string              `json:"resource"`              // the path that policies see
 	Decision    authz.Decision      `json:"decision"`
+
+	size int // of the body in bytes
 }
 
 // maxShown bounds how much of a body an agent is shown, in bytes.
@@ -33,9 +35,9 @@ func (r *Runner) ShowPreview(caller Caller, name string, raw []byte) Result {
 		return res
 	}
 	e := Envelope{Status: Done, Note: "nothing was executed, and nothing waits for a person"}
-	if n := len(p.Body) + len(p.BodyBase64); n > maxShown {
+	if p.size > maxShown {
 		p.Body, p.BodyBase64 = "", ""
-		e.Note += fmt.Sprintf("; the body of %d bytes is left out", n)
+		e.Note += fmt.Sprintf("; the body of %d bytes is left out", p.size)
 	}
 	p.Decision.Errors = nil // for the operator
 	e.Response = mustJSON(p)
@@ -64,7 +66,7 @@ func (r *Runner) Preview(caller Caller, name string, raw []byte) (*Preview, Resu
 	}
 	q := c.request
 	p := &Preview{Method: q.Method, URL: q.Origin + q.Target, ContentType: q.ContentType, Header: q.Header,
-		Digest: c.digest, Resource: q.Path, Decision: c.decision}
+		Digest: c.digest, Resource: q.Path, Decision: c.decision, size: len(q.Body)}
 	if utf8.Valid(q.Body) {
 		p.Body = string(q.Body)
 	} else {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"reflect"
 	"time"
+
+	"github.com/exeat/exeat/tools/jq"
 )
 
 // Lookup is what one look at the API showed after a write whose outcome is
@@ -85,8 +87,8 @@ func holds(response json.RawMessage, body any) bool {
 	if !ok || len(sent) == 0 {
 		return false
 	}
-	want, err := exact(mustJSON(sent))
-	have, bad := exact(response)
+	want, err := jq.Read(mustJSON(sent))
+	have, bad := jq.Read(response)
 	if err != nil || bad != nil {
 		return false
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/exeat/exeat/openapi"
 	"github.com/exeat/exeat/store"
+	"github.com/exeat/exeat/tools/jq"
 )
 
 // readState reads what a call is about to change: a call of its own, for the
@@ -103,7 +104,7 @@ func (c *course) keep(a *openapi.Response, header http.Header, whole bool, res R
 	b := store.Before{Txn: c.txn, Status: a.Status}
 	content := a.Binary
 	if a.JSON != nil {
-		if v, err := exact(a.JSON); err == nil {
+		if v, err := jq.Read(a.JSON); err == nil {
 			content = mustJSON(v) // members in order, nothing between them
 		}
 	} else if a.Text != "" {

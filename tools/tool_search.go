@@ -10,6 +10,9 @@ type Found struct {
 	Arguments string `json:"arguments"` // a signature; * marks what is required
 }
 
+// maxQuery bounds what is read of a query, in bytes.
+const maxQuery = 1000
+
 // MaxFound is the most tools that one search gives.
 const MaxFound = 50
 
@@ -20,6 +23,7 @@ func (r *Runner) Searchable() { go r.index() }
 // caller could ever use. An empty query gives all, by name. At most limit, or 10.
 func (r *Runner) Find(caller Caller, query string, limit int) Result {
 	limit = min(cmp.Or(limit, 10), MaxFound)
+	query = query[:min(len(query), maxQuery)]
 	found, more := []Found{}, false
 	for _, t := range r.index().rank(query) {
 		if !r.Visible(caller, t) {

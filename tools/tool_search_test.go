@@ -217,3 +217,15 @@ func BenchmarkIndex(b *testing.B) {
 		newIndex(list)
 	}
 }
+
+// What a query costs does not grow with its length.
+func TestFindIsBounded(t *testing.T) {
+	r := newRig(t, rigOptions{policy: permitAll})
+	query := strings.Repeat("pet ", 2<<20)
+	if allocs := testing.AllocsPerRun(1, func() { r.Find(caller("alice"), query, MaxFound) }); allocs > 20_000 {
+		t.Errorf("%.0f allocations", allocs)
+	}
+	if names := found(t, r.Find(caller("alice"), query, 3)); len(names) != 3 {
+		t.Errorf("%v", names)
+	}
+}

@@ -206,6 +206,10 @@ func merged(doc, patch json.RawMessage) json.RawMessage {
 	return out.Bytes()
 }
 
+// maxWas bounds what is shown of a document beside the operations of a patch, in
+// bytes: each of a thousand operations can name the whole.
+const maxWas = 1 << 20
+
 // patched lists the operations of a JSON Patch (RFC 6902) with what stands at
 // their places now; nil if it is none.
 func patched(doc, patch []byte) (out []FieldChange) {
@@ -218,10 +222,18 @@ func patched(doc, patch []byte) (out []FieldChange) {
 	if json.Unmarshal(patch, &ops) != nil {
 		return nil
 	}
+	left := maxWas
 	for _, o := range ops[:min(len(ops), maxRows)] {
 		f := FieldChange{Name: o.Op + " " + o.Path}
-		if v, ok := approval.ValueAt(doc, o.Path); ok {
-			f.Was = text(v)
+		if left > 0 { // each looks through the document
+			left -= len(doc) / 16
+			if v, ok := approval.ValueAt(doc, o.Path); ok {
+				left -= len(v)
+				f.Was = text(v)
+			}
+		}
+		if left <= 0 {
+			f.Was = text([]byte("left out: the operations of this patch name too much of the document"))
 		}
 		switch {
 		case o.Value != nil:

@@ -106,3 +106,18 @@ func TestBeforeOnThePage(t *testing.T) {
 	s.SQL("UPDATE holds SET changing = replace(CAST(changing AS TEXT), 'Tom', 'Mia')")
 	s.want(s.get("/h/"+h.ID), http.StatusConflict, "")
 }
+
+// A patch whose every operation names the whole document shows it a few times
+// only, and says what it leaves out.
+func TestBeforeOfAPatchIsBounded(t *testing.T) {
+	was := `{"text":"` + strings.Repeat("x", 250<<10) + `"}`
+	v := beforeView(heldWith("PATCH", "application/json-patch+json", was, "["+strings.Repeat(`{"op":"test","path":""},`, 900)+`{"op":"remove","path":"/text"}]`))
+	size := 0
+	for _, s := range v.texts() {
+		size += len(*s)
+	}
+	last := v.Changes[len(v.Changes)-1]
+	if size > 2*maxWas || last.Was == nil || !strings.Contains(*last.Was, "left out") {
+		t.Errorf("%d bytes", size)
+	}
+}

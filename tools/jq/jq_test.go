@@ -216,9 +216,9 @@ func BenchmarkSelect(b *testing.B) {
 func TestReadWeighs(t *testing.T) {
 	for name, body := range map[string]string{
 		"small objects": `[` + strings.Repeat(`{"":0},`, 1<<20) + `0]`,
-		"empty objects": `[` + strings.Repeat(`{},`, 2<<20) + `0]`,
-		"empty arrays":  `[` + strings.Repeat(`[],`, 2<<20) + `0]`,
-		"numbers":       `[` + strings.Repeat(`0,`, 4<<20) + `0]`,
+		"empty objects": `[` + strings.Repeat(`{},`, 1<<19) + `0]`,
+		"empty arrays":  `[` + strings.Repeat(`[],`, 3<<20) + `0]`,
+		"numbers":       `[` + strings.Repeat(`0,`, 6<<20) + `0]`,
 	} {
 		if _, err := Read([]byte(body)); err == nil {
 			t.Errorf("%s: read", name)

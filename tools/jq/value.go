@@ -14,18 +14,18 @@ import (
 
 // maxWeight bounds what an answer weighs in memory, in bytes: a small text can be
 // a large value.
-const maxWeight = 64 << 20
+const maxWeight = 128 << 20
 
 // Read decodes an answer with every digit of its numbers, unless it would weigh
 // too much. The error is for the agent, like that of [Parse].
 func Read(body []byte) (v any, err error) {
 	if weigh(body) > maxWeight {
-		return nil, errors.New("cannot be run: the answer has too many small parts")
+		return nil, errors.New("cannot be applied: the answer has too many small parts")
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	if err = dec.Decode(&v); err != nil {
-		return nil, errors.New("cannot be run: the answer is not JSON")
+		return nil, errors.New("cannot be applied: the answer is not JSON")
 	}
 	return v, nil
 }
@@ -111,6 +111,14 @@ func (e *encoder) list(begin, end byte, n int, item func(int) error) error {
 }
 
 func (e *encoder) leaf(v any) error {
+	switch v := v.(type) {
+	case json.Number:
+		e.out = append(e.out, v...)
+		return e.full()
+	case nil:
+		e.out = append(e.out, "null"...)
+		return e.full()
+	}
 	b, err := gojq.Marshal(v)
 	if err != nil {
 		return err
