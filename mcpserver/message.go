@@ -103,7 +103,7 @@ func parseMessage(raw []byte) (message, *rpcError) {
 
 // accept checks the parameters and keeps those that the method has.
 func (m *message) accept(raw json.RawMessage) *rpcError {
-	if raw == nil || string(raw) == "null" {
+	if isAbsent(raw) {
 		raw = json.RawMessage("{}")
 	}
 	spec := methods[m.method]
@@ -121,14 +121,14 @@ func (m *message) accept(raw json.RawMessage) *rpcError {
 	if !spec.serves(m) {
 		return refusal(mcp.METHOD_NOT_FOUND, "this server has no method of that name")
 	}
-	if c := given["cursor"]; m.method == "tools/list" && c != nil && string(c) != "null" && string(c) != `""` {
+	if c := given["cursor"]; m.method == "tools/list" && !isAbsent(c) && string(c) != `""` {
 		return refusal(mcp.INVALID_PARAMS, "params.cursor is none of this server's: the list has one page")
 	}
 	m.params = map[string]json.RawMessage{}
 	for name, kind := range spec.params {
-		v, ok := given[name]
+		v := given[name]
 		switch {
-		case !ok || string(v) == "null":
+		case isAbsent(v):
 		case !is(v, kind):
 			return refusal(mcp.INVALID_PARAMS, "params.%s must be %s", name, kind)
 		default:
@@ -177,7 +177,7 @@ func nameIn(introduction json.RawMessage) string {
 
 // metaOf reads params._meta and keeps what exeat uses of it.
 func metaOf(raw json.RawMessage) (map[string]json.RawMessage, *rpcError) {
-	if raw == nil || string(raw) == "null" {
+	if isAbsent(raw) {
 		return nil, nil
 	}
 	given, err := members(raw, "params._meta")
@@ -186,8 +186,8 @@ func metaOf(raw json.RawMessage) (map[string]json.RawMessage, *rpcError) {
 	}
 	kept := map[string]json.RawMessage{}
 	for name, kind := range map[string]kind{metaVersion: aText, metaCapabilities: anObject, metaClient: anObject, "progressToken": anID} {
-		v, ok := given[name]
-		if !ok {
+		v := given[name]
+		if isAbsent(v) {
 			continue
 		}
 		if !is(v, kind) {
@@ -211,7 +211,7 @@ func introduction(raw json.RawMessage) (json.RawMessage, *rpcError) {
 	}
 	kept := map[string]json.RawMessage{}
 	for _, name := range []string{"name", "version"} {
-		if v, ok := given[name]; ok {
+		if v := given[name]; !isAbsent(v) {
 			if !is(v, aText) {
 				return nil, refusal(mcp.INVALID_PARAMS, "the client's %s must be a string", name)
 			}
@@ -220,6 +220,10 @@ func introduction(raw json.RawMessage) (json.RawMessage, *rpcError) {
 	}
 	return join(kept), nil
 }
+
+// isAbsent reports a member that is not there or null, which is how many clients
+// write what they leave out.
+func isAbsent(raw json.RawMessage) bool { return raw == nil || string(raw) == "null" }
 
 // is reports whether a JSON text is of the kind.
 func is(raw json.RawMessage, k kind) bool {

@@ -26,6 +26,11 @@ func TestParse(t *testing.T) {
 			wire: `{"id":1,"jsonrpc":"2.0","method":"initialize","params":{"capabilities":{},"clientInfo":{"name":"c","version":"1"},"protocolVersion":"2025-11-25"}}`},
 		{name: "modern", in: `{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"sampling":{}},"io.modelcontextprotocol/clientInfo":{"name":"m","x":1},"io.modelcontextprotocol/logLevel":"debug"}}}`,
 			wire: `{"id":1,"jsonrpc":"2.0","method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"m"},"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`},
+		{name: "what is null is absent", in: `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":null,"_meta":{"progressToken":null,"io.modelcontextprotocol/clientInfo":null}}}`,
+			wire: `{"id":1,"jsonrpc":"2.0","method":"tools/call","params":{"name":"a"}}`},
+		{name: "a client without a version", in: `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":null,"clientInfo":{"name":"c","version":null}}}`,
+			wire: `{"id":1,"jsonrpc":"2.0","method":"initialize","params":{"clientInfo":{"name":"c"},"protocolVersion":"2025-11-25"}}`},
+		{name: "no cursor", in: `{"jsonrpc":"2.0","id":0,"method":"tools/list","params":{"cursor":""}}`, wire: `{"id":0,"jsonrpc":"2.0","method":"tools/list"}`},
 		{name: "a response", in: `{"jsonrpc":"2.0","id":1,"result":{"action":"accept"}}`, wire: ""},
 
 		{name: "nothing", in: ``, code: mcp.PARSE_ERROR},

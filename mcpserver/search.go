@@ -102,7 +102,7 @@ func ownArgs(raw json.RawMessage, targets map[string]any) (map[string]json.RawMe
 			res := invalid("", "there is an argument that the tool does not have")
 			return nil, &res
 		}
-		if string(v) == "null" { // how many hosts write what they leave out
+		if isAbsent(v) {
 			delete(given, name)
 			continue
 		}

@@ -63,6 +63,9 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) 
 	if err != nil {
 		return nil, err
 	}
+	if _, err = g.serveAPIs(nil); err != nil { // which finds secrets that are missing
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			g.close()
@@ -75,14 +78,12 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) 
 	if g.keys, err = token.OpenKeys(cfg.Keys, cfg.KeyAlg); err != nil {
 		return nil, err
 	}
-	var apis []*tools.API
-	for i, d := range g.docs {
-		api, err := serveAPI(cfg, cfg.APIs[i], d, g.keys)
-		if err != nil {
-			return nil, err
-		}
-		apis = append(apis, api)
-		g.gaps = append(g.gaps, gaps(d, api.Credentials)...)
+	apis, err := g.serveAPIs(g.keys)
+	if err != nil {
+		return nil, err
+	}
+	for _, api := range apis {
+		g.gaps = append(g.gaps, gaps(api.Document, api.Credentials)...)
 	}
 	if g.store, err = openStore(ctx, cfg.DB, errOut); err != nil {
 		return nil, err
@@ -97,6 +98,18 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) 
 			return now, p.Type == now.Type && p.ID == now.ID
 		}})
 	return g, err
+}
+
+// serveAPIs chooses how the calls of each document get their credentials.
+func (g *gateway) serveAPIs(keys *token.Keys) (apis []*tools.API, err error) {
+	for i, d := range g.docs {
+		api, err := serveAPI(g.cfg, g.cfg.APIs[i], d, keys)
+		if err != nil {
+			return nil, err
+		}
+		apis = append(apis, api)
+	}
+	return apis, nil
 }
 
 // open takes the ports, and notes the one of MCP where the configuration left it

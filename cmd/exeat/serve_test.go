@@ -163,7 +163,12 @@ func TestMissingDocumentBeforeBusyPort(t *testing.T) {
 		}
 	}
 	var out, errOut bytes.Buffer
-	code := execute(t.Context(), []string{"http", petstoreFile(t), "--base-url", "http://127.0.0.1:1", "--listen", addr}, strings.NewReader(""), &out, &errOut)
+	code := execute(t.Context(), []string{"http", petstoreFile(t), "--base-url", "http://127.0.0.1:1", "--listen", addr, "--api-key-env", "NOT_SET"}, strings.NewReader(""), &out, &errOut)
+	if code != 2 || !strings.Contains(errOut.String(), "NOT_SET") {
+		t.Errorf("%d %s", code, &errOut)
+	}
+	errOut.Reset()
+	code = execute(t.Context(), []string{"http", petstoreFile(t), "--base-url", "http://127.0.0.1:1", "--listen", addr}, strings.NewReader(""), &out, &errOut)
 	if code != 2 || !strings.Contains(errOut.String(), "address already in use; stop what uses the port") {
 		t.Errorf("%d %s", code, &errOut)
 	}
