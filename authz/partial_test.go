@@ -157,6 +157,9 @@ func randomPolicies(rng *rand.Rand) string {
 // Whatever an approval or other arguments can in fact turn is held and shown:
 // the choices offered are at least those that some concrete approval proves.
 func TestHoldAndVisibleMissNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	rng := rand.New(rand.NewPCG(7, 7))
 	checked, held := 0, 0
 	for range 100 {

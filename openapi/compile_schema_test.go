@@ -159,6 +159,9 @@ func TestTextFromDocuments(t *testing.T) {
 }
 
 func TestOversize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	var values []string
 	for i := range 30_000 {
 		values = append(values, fmt.Sprintf("value%06d: {}", i))
@@ -178,6 +181,9 @@ paths: {/a: {post: {operationId: a, parameters: [{name: p, in: query, schema: {$
 
 // Many operations that share a parameter have it each for itself.
 func TestAllInputsTogether(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	if raceEnabled {
 		t.Skip("large documents are tried without the race detector")
 	}
@@ -197,6 +203,9 @@ func TestAllInputsTogether(t *testing.T) {
 
 // TestCorpusLoads loads every document there is and compiles every schema.
 func TestCorpusLoads(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	const dir = "../../shared/specs"
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -33,6 +33,9 @@ var corpus = []string{
 // reads each request with net/url, net/http, mime and encoding/json, which know
 // nothing of how it was written: what was meant has to be there.
 func TestCorpusReadsBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	const dir = "../../shared/specs"
 	if _, err := os.Stat(dir); err != nil {
 		t.Skip("the test documents are not here")

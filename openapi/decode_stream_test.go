@@ -65,6 +65,9 @@ func TestStreamsAreBounded(t *testing.T) {
 
 // A stream that does not end is closed before the time of the call is over.
 func TestStreamWithoutEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	gone := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")

@@ -203,6 +203,9 @@ func TestRepeatedKeys(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
+	if testing.Short() {
+		f.Skip("it takes long")
+	}
 	f.Add([]byte(post(`{$ref: '#/components/schemas/N'}`) + `components: {schemas: {N: {allOf: [{$ref: '#/components/schemas/N'}]}}}`))
 	f.Add([]byte(`{"swagger":"2.0","paths":{"/a":{"get":{"parameters":[{"in":"body"}]}}}}`))
 	f.Add([]byte("openapi: 3.2.0\npaths: {/a: {additionalOperations: {COPY: {}}, query: {requestBody: {content: {'*/*': {}}}}}}"))

@@ -16,6 +16,9 @@ import (
 // TestEvidence prints, with -v, what becomes of each real document. See
 // docs/evidence.md.
 func TestEvidence(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	dir := filepath.Join("..", "..", "shared", "specs")
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -202,6 +202,9 @@ func zipped(data []byte) string {
 }
 
 func TestHostileDocuments(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	for _, tt := range hostileDocuments {
 		t.Run(tt.name, func(t *testing.T) {
 			text, name := tt.text(), "doc.yaml"
@@ -247,6 +250,9 @@ func TestHostileDocuments(t *testing.T) {
 
 // A document that is fetched stays where it was asked for, and is bounded.
 func TestHostileServersOfDocuments(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	away := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the other server was asked") }))
 	defer away.Close()
 	to := map[string]string{"/http": away.URL, "/file": "file:///etc/passwd", "/metadata": "http://169.254.169.254/latest", "/scheme": "gopher://127.0.0.1/", "/loop": "/loop", "/port": "//127.0.0.1:1/x"}
@@ -350,6 +356,9 @@ func TestBadFileIsReadOnce(t *testing.T) {
 
 // Checks that would not end in the time of a life are refused.
 func TestChecksAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	text := func(n int) string { return repeat(`{"x":`, n) + "1" + repeat("}", n) }
 	list := func(n int) string { return repeat(`[`, n) + "1" + repeat("]", n) }
 	for name, tt := range map[string]struct{ doc, body string }{

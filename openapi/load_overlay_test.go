@@ -112,6 +112,9 @@ func TestPin(t *testing.T) {
 
 // Overlays apply to what vendors really write.
 func TestOverlayOfRealDocuments(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	fix := written(t, "fix.yaml", "overlay: 1.0.0\ninfo: {title: a, version: b}\nactions: [{target: $.info, update: {title: Corrected}}]")
 	for _, name := range []string{"petstore3.json", "twilio_api_v2010.json", "stripe.yaml", "kubernetes.json", "digitalocean-multifile"} {
 		path := filepath.Join("..", "..", "shared", "specs", name)

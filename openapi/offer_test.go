@@ -160,6 +160,9 @@ func aliased(v any, names map[string]string) any {
 }
 
 func TestOffersOfRealDocuments(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	dir := filepath.Join("..", "..", "shared", "specs")
 	entries, err := os.ReadDir(dir)
 	if err != nil {

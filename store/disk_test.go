@@ -96,6 +96,9 @@ func TestLockedTooLong(t *testing.T) {
 // that help. (Single bytes within a value are for the chain and for the seals of
 // package approval to find.)
 func TestCorruptedPages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	for seed := range 8 {
 		path := filepath.Join(t.TempDir(), "db")
 		s := filled(t, path, 40)

@@ -21,6 +21,9 @@ import (
 // Two processes, eight callers each, everything at once: no caller hears that
 // the database is busy, and nothing is lost or out of order.
 func TestUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	const callers, rounds = 16, 10
 	path := filepath.Join(t.TempDir(), "db")
 	stores := []*store.Store{storetest.OpenAt(t, path), storetest.OpenAt(t, path)}

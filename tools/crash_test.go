@@ -244,6 +244,9 @@ var works = []struct {
 // the next process finds a store in which everything holds, sends nothing a
 // second time, loses no hold, and what anybody was told is true.
 func TestCrashes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	was := finishWait
 	finishWait = time.Millisecond
 	t.Cleanup(func() { finishWait = was })
@@ -372,6 +375,9 @@ func (p *process) settled(t *testing.T, before *process) {
 
 // The guard passes a token only if its id stays spent, and no id twice.
 func TestCrashWhileSpending(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	until := time.Now().Add(time.Minute)
 	spend := func(t *testing.T, at int, fault storetest.Fault) []string {
 		path := filepath.Join(t.TempDir(), "exeat.db")

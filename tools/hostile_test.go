@@ -176,6 +176,9 @@ func endless(written *atomic.Int64, header http.Header, begin, part string) http
 
 // However much an API writes, little more than the limit is read.
 func TestEndlessResponses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	header := func(media string, more ...string) http.Header {
 		h := http.Header{"Content-Type": {media}}
 		for i := 0; i < len(more); i += 2 {

@@ -185,6 +185,9 @@ permit (principal, action == Action::"approve", resource);`
 // Reading is a call of its own in the log, for the person, and a slow API keeps
 // nobody waiting for long.
 func TestBeforeIsRecorded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	api := &thing{state: state{body: `{"id":1}`}}
 	r := newRig(t, rigOptions{api: api})
 	h := r.Call(t.Context(), caller("alice"), "delete_pet", []byte(`{"petId":1}`)).Envelope.Handle

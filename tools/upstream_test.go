@@ -244,6 +244,9 @@ func TestTheTransportRepeatsNoToken(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	dial := func(err error) http.RoundTripper {
 		return &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			if err == nil {
@@ -372,6 +375,9 @@ func slowly(answer string) http.HandlerFunc {
 }
 
 func TestSlowAPI(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	const stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n"
 	tests := []struct {
 		name, tool string

@@ -61,6 +61,9 @@ func TestDeadLeaseIsUnknownAtOnce(t *testing.T) {
 }
 
 func TestForgetsWhatEndedLongAgo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	w := newWorld(t)
 	w.c.MaxOpen = 1000
 	old := w.open(call(alice, "old"))

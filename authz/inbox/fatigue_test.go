@@ -28,6 +28,9 @@ func (s *site) tiring(n int, look time.Duration) (last answer) {
 // After a streak of fast approvals, or very many, the next one has to be typed,
 // on every way; then it begins anew.
 func TestFatigue(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	who := approval.Person{Principal: alice, AMR: []string{"otp"}}
 	for name, tt := range map[string]struct {
 		before func(s *site)

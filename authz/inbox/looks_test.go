@@ -241,7 +241,7 @@ func TestNarrowPages(t *testing.T) {
 	})
 }
 
-// With EXEAT_SCREENSHOTS=DIR, the pictures of docs/screenshots.md are made anew.
+// With EXEAT_SCREENSHOTS=DIR, as make screenshots sets it, every page is pictured.
 func TestScreenshots(t *testing.T) {
 	dir := os.Getenv("EXEAT_SCREENSHOTS")
 	if dir == "" {

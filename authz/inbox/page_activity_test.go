@@ -120,6 +120,9 @@ func TestChainPage(t *testing.T) {
 
 // The page is bounded however long the log is, and says what it leaves out.
 func TestActivityOfALongLog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	s := newSite(t).login()
 	var entries []store.Entry
 	for i := range approval.ActivityEntries + 10 {

@@ -61,8 +61,8 @@ func wantsCredential(op *openapi.Operation) bool {
 // credential that exeat sent; empty if it need not mean anything.
 func (g *gateway) hintRefused(api string, status int) string {
 	for i, doc := range g.docs {
-		if doc.Name != api || i >= len(g.cfg.APIs) {
-			continue // a gateway made by a test may have documents only
+		if doc.Name != api {
+			continue
 		}
 		switch signed := g.cfg.APIs[i].isSigned(); {
 		case signed && (status == http.StatusUnauthorized || status == http.StatusForbidden):

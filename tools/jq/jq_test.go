@@ -92,6 +92,9 @@ func TestSelectRefuses(t *testing.T) {
 
 // Programs that would grow or go on for ever end with an error, within bounds.
 func TestSelectIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	var b strings.Builder
 	b.WriteString(`{"items":[`)
 	for i := range 20_000 {
