@@ -39,14 +39,23 @@ func logFile(db string) (string, error) {
 	return filepath.Join(dir, "exeat.db"), err
 }
 
-// openLog opens an existing database: reading a log must not make one.
-func openLog(ctx context.Context, db string, errOut io.Writer) (*store.Store, error) {
+// existingLog is logFile, and an error if there is none: reading a log must not
+// make one.
+func existingLog(db string) (string, error) {
 	db, err := logFile(db)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if _, err := os.Stat(db); errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("there is no database at %s: name the one that exeat uses with --db", db)
+		return "", fmt.Errorf("there is no database at %s: name the one that exeat uses with --db", db)
+	}
+	return db, nil
+}
+
+func openLog(ctx context.Context, db string, errOut io.Writer) (*store.Store, error) {
+	db, err := existingLog(db)
+	if err != nil {
+		return nil, err
 	}
 	return openStore(ctx, db, errOut)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -15,7 +16,8 @@ func backupCmd() *cobra.Command {
 		Short: "Copy the database whole into FILE, while exeat runs",
 		Long: `Copy the database with its holds, grants, passkeys and audit log into the new
 file FILE, as it is at one moment, and verify the copy. Whatever uses the database
-goes on meanwhile. cp is not enough: it misses what is still in the journal.
+goes on meanwhile. cp is not enough: it misses what is still in the journal. The
+schema stays as it is: make a copy before you start a newer exeat, which changes it.
 
 The keys are not in the database. Keep a copy of the key folder too, apart from
 this one: without it nothing in the copy counts as decided by a person.`,
@@ -23,17 +25,17 @@ this one: without it nothing in the copy counts as decided by a person.`,
   exeat backup --db guard.db /backups/guard-monday.db`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := openLog(cmd.Context(), f.db, cmd.ErrOrStderr())
+			db, err := existingLog(f.db)
 			if err != nil {
 				return err
 			}
-			defer s.Close()
-			if err := s.Backup(cmd.Context(), args[0]); err != nil {
-				return failed(err)
+			defer tellWaiting(db, cmd.ErrOrStderr())()
+			head, err := store.Backup(cmd.Context(), db, args[0])
+			if broken := (*store.ChainError)(nil); errors.As(err, &broken) {
+				err = fmt.Errorf("%s is a whole copy, and its audit log is broken, as the original's is: %w", args[0], err)
 			}
-			head, err := verifyCopy(cmd, args[0])
 			if err != nil {
-				return failed(fmt.Errorf("%s is a whole copy, and its audit log is broken, as the original's is: %w", args[0], err))
+				return failed(err)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d entries, head %d:%s\n", args[0], head.Seq, head.Seq, head.Hash)
 			return err
@@ -41,13 +43,4 @@ this one: without it nothing in the copy counts as decided by a person.`,
 	}
 	f.database(cmd)
 	return cmd
-}
-
-func verifyCopy(cmd *cobra.Command, path string) (store.Head, error) {
-	s, err := store.Open(cmd.Context(), path)
-	if err != nil {
-		return store.Head{}, err
-	}
-	defer s.Close()
-	return s.Verify(cmd.Context())
 }
