@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/exeat/exeat/openapi/reach"
 )
 
 // How a KeySource behaves.
@@ -140,7 +142,9 @@ var directClient = &http.Client{
 // own, and bounds every wait.
 func directTransport() *http.Transport {
 	return &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return reach.Dial(ctx, net.Dialer{Timeout: 10 * time.Second}, network, address)
+		},
 		TLSHandshakeTimeout:    10 * time.Second,
 		ResponseHeaderTimeout:  time.Minute,
 		IdleConnTimeout:        90 * time.Second,

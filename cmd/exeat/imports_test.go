@@ -33,7 +33,7 @@ const ourModule = "github.com/exeat/exeat"
 // strictjson, which mcpserver reads with too, and reach, which every dial asks.
 var arrows = map[string][]string{
 	"authz":              {},
-	"authz/token":        {},
+	"authz/token":        {"openapi/reach"},
 	"openapi":            {"openapi/reach", "openapi/strictjson"},
 	"openapi/reach":      {},
 	"openapi/strictjson": {},

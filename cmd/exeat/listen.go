@@ -7,8 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/exeat/exeat/openapi/reach"
 )
 
 // defaultInbox is the inbox's address where none is given; if it is taken, a
@@ -16,28 +20,49 @@ import (
 const defaultInbox = "127.0.0.1:8421"
 
 func listenInbox(c inboxConfig) (net.Listener, error) {
-	if c.Listen != "" {
-		return listen(c.Listen, strings.HasPrefix(c.URL, "https://"))
+	addr := c.Listen
+	if addr == "" {
+		addr = defaultInbox
 	}
-	if l, err := listen(defaultInbox, false); err == nil {
-		return l, nil
+	// People who are sent to localhost have to find this inbox there, at either address.
+	if u, err := url.Parse(c.URL); err == nil && u.Scheme == "http" && reach.IsLocalhost(u.Hostname()) && strings.HasSuffix(addr, ":"+u.Port()) {
+		return listen("localhost:"+u.Port(), false)
 	}
-	return listen("127.0.0.1:0", false)
+	l, err := listen(addr, strings.HasPrefix(c.URL, "https://"))
+	if err != nil && c.Listen == "" {
+		return listen("127.0.0.1:0", false)
+	}
+	return l, err
 }
 
 // listen opens a TCP listener, on loopback addresses only unless a proxy that
-// speaks TLS stands before it.
+// speaks TLS stands before it. Names can lead to several addresses, of which it
+// would take one, so none is taken but localhost, with both of its own.
 func listen(addr string, proxied bool) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(addr)
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("%q is no address to listen on: write it as 127.0.0.1:8420", addr)
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) && !proxied {
+	named, ip := strings.EqualFold(host, "localhost"), net.ParseIP(host)
+	switch {
+	case !named && ip == nil && host != "":
+		return nil, fmt.Errorf("%s is a name, which can lead to several addresses: write the address itself", addr)
+	case !named && (ip == nil || !ip.IsLoopback()) && !proxied:
 		return nil, fmt.Errorf("%s is not a loopback address: without TLS exeat listens on 127.0.0.1 or [::1] only", addr)
+	case named:
+		host = localhostIPs[0]
 	}
-	l, err := net.Listen("tcp", addr)
+	var l net.Listener
+	if slices.Contains(localhostIPs, host) {
+		l, err = listenLocalhost(host, port, named)
+	} else {
+		l, err = net.Listen("tcp", addr)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %v; stop what uses the port or choose another (port 0 takes any)", addr, errors.Unwrap(err))
+		if op, ok := err.(*net.OpError); ok {
+			err = op.Err
+		}
+		return nil, fmt.Errorf("listen on %s: %v; stop what uses the port or choose another (port 0 takes any)", addr, err)
 	}
 	return l, nil
 }
@@ -88,10 +113,11 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	return <-stopped
 }
 
-// hostNames are the names that a client may use for a loopback address.
-func hostNames(addr string) []string {
+// hostNames are the names that a client may use for what listens here: localhost
+// only if all of it does.
+func hostNames(addr string, l net.Listener) []string {
 	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
+	if err != nil || !isWhole(l) {
 		return []string{addr}
 	}
 	return []string{addr, "127.0.0.1:" + port, "localhost:" + port, "[::1]:" + port}

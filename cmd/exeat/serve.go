@@ -124,7 +124,7 @@ func (g *gateway) http(ctx context.Context) (http.Handler, string, error) {
 	}
 	return s.Handler(ctx, mcpserver.HTTPConfig{
 		Auth:       mcpserver.NewBearer(bearer, principal(g.cfg), "exeat http prints the token in its terminal when it starts"),
-		Hosts:      hostNames(g.cfg.Listen),
+		Hosts:      hostNames(g.cfg.Listen, g.mcpL),
 		SessionKey: sessions,
 		JWKS:       func() ([]byte, error) { return g.keys.JWKS(g.runner.Now()) },
 	}), bearer, nil

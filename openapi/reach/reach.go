@@ -67,7 +67,7 @@ func (r *Dialer) DialContext(ctx context.Context, network, address string) (net.
 			return nil
 		}
 	}
-	return d.DialContext(ctx, network, address)
+	return Dial(ctx, d, network, address)
 }
 
 // UnreachedError is a connection that was not made.
