@@ -262,7 +262,25 @@ func (k *Keys) Secret(name string) ([]byte, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return secret, err
 	}
-	secret = make([]byte, 32)
+	return newSecret(path)
+}
+
+// RotateSecret puts a new secret in the place of the one called name, and returns it.
+func (k *Keys) RotateSecret(name string) ([]byte, error) {
+	if !secretName.MatchString(name) {
+		return nil, fmt.Errorf("%q is no name for a secret: use lower-case letters, digits, _ and -", name)
+	}
+	unlock, err := lockDir(k.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return newSecret(filepath.Join(k.dir, name+".secret"))
+}
+
+// newSecret makes a secret and keeps it. The caller holds the lock.
+func newSecret(path string) ([]byte, error) {
+	secret := make([]byte, 32)
 	rand.Read(secret)
 	if err := writePrivate(path, []byte(hex.EncodeToString(secret)+"\n")); err != nil {
 		return nil, fmt.Errorf("cannot write a secret: %w", err)

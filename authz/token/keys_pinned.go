@@ -15,8 +15,8 @@ import (
 type Pins struct {
 	// Load returns what was stored last; nothing if nothing was.
 	Load func(context.Context) ([]byte, error)
-	// Swap stores next if what is stored is still last, and tells whether it did.
-	Swap func(ctx context.Context, last, next []byte) (bool, error)
+	// Replace stores next if what is stored is still last, and tells whether it did.
+	Replace func(ctx context.Context, last, next []byte) (bool, error)
 }
 
 // ErrNotEnrolled says that no key of the issuer is relied on yet.
@@ -80,7 +80,7 @@ func (p Pins) store(ctx context.Context, last []byte, t *trust) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return p.Swap(ctx, last, next)
+	return p.Replace(ctx, last, next)
 }
 
 func (t *trust) byID() map[string]jose.JSONWebKey {

@@ -108,7 +108,7 @@ func (m *memoryPins) pins() Pins {
 			defer m.mu.Unlock()
 			return bytes.Clone(m.kept), nil
 		},
-		Swap: func(_ context.Context, last, next []byte) (bool, error) {
+		Replace: func(_ context.Context, last, next []byte) (bool, error) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			if !bytes.Equal(m.kept, last) {

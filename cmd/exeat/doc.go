@@ -14,14 +14,17 @@
 //	credentials_need.go  which of its security schemes have a credential
 //	credential_hint.go what to do where an API will not take exeat's tokens
 //	gateway.go         everything that takes calls, wired up and run
-//	listen.go          the ports, and HTTP on them
+//	listen.go          the ports, and HTTP on them; listen_localhost.go takes both
+//	                   addresses of localhost
+//	bearer.go          the token that MCP clients send, and exeat keys bearer
 //	database.go        opening the database; heads.go remembers how long its log was
 //	oidc.go            logins with a provider
 //	announce.go        what a start tells the terminal
 //	observe.go         the log line of a call
 //	hangup.go          what SIGHUP does
 //
-// Commands that serve: serve.go (stdio, http, inbox), guard.go, and demo.go with
+// Commands that serve: serve.go (stdio, http, inbox), guard.go with
+// guard_enroll.go (whose tokens a guard believes), and demo.go with
 // play.go, which acts it out.
 //
 // Commands for whoever decides: approvals.go, watch.go (the same on the full

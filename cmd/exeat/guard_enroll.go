@@ -105,7 +105,7 @@ func openGuardStore(cmd *cobra.Command, path string) (*store.Store, error) {
 func issuerPins(state *store.Store, issuer string) token.Pins {
 	return token.Pins{
 		Load: func(ctx context.Context) ([]byte, error) { return state.Pins(ctx, issuer) },
-		Swap: func(ctx context.Context, last, next []byte) (bool, error) {
+		Replace: func(ctx context.Context, last, next []byte) (bool, error) {
 			return state.SwapPins(ctx, issuer, last, next)
 		},
 	}

@@ -14,9 +14,9 @@ import (
 func keysCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "List, rotate and publish the keys that sign tokens",
+		Short: "List, rotate and publish the keys that sign tokens, and the token of MCP clients",
 	}
-	cmd.AddCommand(keysListCmd(), keysRotateCmd(), keysJWKSCmd())
+	cmd.AddCommand(keysListCmd(), keysRotateCmd(), keysJWKSCmd(), keysBearerCmd())
 	return cmd
 }
 
@@ -92,7 +92,7 @@ func keysRotateCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "tokens are now signed with %s\n", list[0].ID)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "tokens are now signed with %s\nthe bearer token of MCP clients is as it was; exeat keys bearer --rotate makes a new one\n", list[0].ID)
 			return err
 		},
 	}

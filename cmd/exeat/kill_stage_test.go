@@ -102,7 +102,7 @@ func (s *stage) exeat(command string, stderr io.Writer) *exec.Cmd {
 // http starts an HTTP process and connects agents to it.
 func (s *stage) http(agents int) (*exec.Cmd, []*client.Client) {
 	s.t.Helper()
-	printed := &watched{want: regexp.MustCompile(`MCP at (\S+) with the header  Authorization: (Bearer \S+)`), found: make(chan []string, 1)}
+	printed := &watched{want: regexp.MustCompile(`MCP at (\S+) with a bearer token, kept in (\S+)/bearer\.secret`), found: make(chan []string, 1)}
 	cmd := s.exeat("http", printed)
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -116,7 +116,7 @@ func (s *stage) http(agents int) (*exec.Cmd, []*client.Client) {
 	}
 	var clients []*client.Client
 	for range agents {
-		c, err := client.NewStreamableHttpClient(m[1], transport.WithHTTPHeaders(map[string]string{"Authorization": m[2]}))
+		c, err := client.NewStreamableHttpClient(m[1], transport.WithHTTPHeaders(map[string]string{"Authorization": bearerIn(s.t, m[2])}))
 		if err != nil {
 			s.t.Fatal(err)
 		}

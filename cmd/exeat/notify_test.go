@@ -58,7 +58,7 @@ notify:
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	printed := &watched{want: regexp.MustCompile(`MCP at (\S+) with the header  Authorization: (Bearer \S+)`), found: make(chan []string, 1)}
+	printed := &watched{want: regexp.MustCompile(`MCP at (\S+) with a bearer token, kept in (\S+)/bearer\.secret`), found: make(chan []string, 1)}
 	ended := make(chan int, 1)
 	go func() {
 		ended <- execute(ctx, []string{"http", "--config", file}, strings.NewReader(""), printed, printed)
@@ -69,7 +69,7 @@ notify:
 	case code := <-ended:
 		t.Fatalf("ended with %d: %s", code, printed.text.String())
 	}
-	c, err := client.NewStreamableHttpClient(m[1], transport.WithHTTPHeaders(map[string]string{"Authorization": m[2]}))
+	c, err := client.NewStreamableHttpClient(m[1], transport.WithHTTPHeaders(map[string]string{"Authorization": bearerIn(t, m[2])}))
 	if err != nil {
 		t.Fatal(err)
 	}

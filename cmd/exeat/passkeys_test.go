@@ -57,7 +57,7 @@ func TestPasskeyFromAgentToAPI(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	printed := &watched{want: regexp.MustCompile(`(?s)log in once, as alice, with (\S+).*MCP at (\S+) with the header  Authorization: (Bearer \S+)|MCP at (\S+) with the header  Authorization: (Bearer \S+).*log in once, as alice, with (\S+)`), found: make(chan []string, 1)}
+	printed := &watched{want: regexp.MustCompile(`(?s)log in once, as alice, with (\S+).*MCP at (\S+) with a bearer token, kept in (\S+)/bearer\.secret|MCP at (\S+) with a bearer token, kept in (\S+)/bearer\.secret.*log in once, as alice, with (\S+)`), found: make(chan []string, 1)}
 	ended := make(chan int, 1)
 	go func() {
 		ended <- execute(ctx, []string{"http", "--config", config}, strings.NewReader(""), printed, printed)
@@ -68,7 +68,7 @@ func TestPasskeyFromAgentToAPI(t *testing.T) {
 	case code := <-ended:
 		t.Fatalf("ended with %d: %s", code, printed.text.String())
 	}
-	link, url, bearer := m[1]+m[6], m[2]+m[4], m[3]+m[5]
+	link, url, bearer := m[1]+m[6], m[2]+m[4], bearerIn(t, m[3]+m[5])
 	agent, err := client.NewStreamableHttpClient(url, transport.WithHTTPHeaders(map[string]string{"Authorization": bearer}))
 	if err != nil {
 		t.Fatal(err)

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"net/http"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -65,19 +65,19 @@ func httpCmd() *cobra.Command {
 		Use:   "http SPEC...",
 		Short: "Serve documents over streamable HTTP",
 		Long: `Serve OpenAPI documents as MCP tools over streamable HTTP on a loopback
-address. Clients need the bearer token that is printed; it stays the same from
-start to start. The public keys for checking exeat's tokens are at
+address. Clients need a bearer token, which "exeat keys bearer" prints; it stays
+the same until "exeat keys bearer --rotate". The public keys for checking exeat's tokens are at
 /.well-known/jwks.json.`,
 		Example: `  exeat http petstore.yaml
   exeat http --listen 127.0.0.1:9000 --policy policies/ petstore.yaml
   exeat http --config exeat.yaml`,
 		RunE: func(cmd *cobra.Command, specs []string) error {
 			return f.serve(cmd, specs, doors{mcp: true, inbox: true}, func(ctx context.Context, g *gateway) error {
-				handler, bearer, err := g.http(ctx)
+				handler, _, err := g.http(ctx)
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "exeat: MCP at http://%s/mcp with the header  Authorization: Bearer %s\n", g.mcpL.Addr(), bearer)
+				fmt.Fprintf(cmd.ErrOrStderr(), "exeat: MCP at http://%s/mcp with a bearer token, kept in %s; \"%s\" prints it\n", g.mcpL.Addr(), filepath.Join(g.cfg.Keys, "bearer.secret"), bearerCommand(g.cfg.Keys))
 				return serveHTTP(ctx, g.mcpL, handler)
 			})
 		},
@@ -109,7 +109,7 @@ func (g *gateway) mcp() (*mcpserver.Server, error) {
 // http is the MCP endpoint of cfg.Listen, which serves until ctx ends, and the
 // bearer token it asks for.
 func (g *gateway) http(ctx context.Context) (http.Handler, string, error) {
-	secret, err := g.keys.Secret("bearer")
+	token, err := g.keys.Secret("bearer")
 	if err != nil {
 		return nil, "", err
 	}
@@ -117,17 +117,16 @@ func (g *gateway) http(ctx context.Context) (http.Handler, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	bearer := base64.RawURLEncoding.EncodeToString(secret)
 	s, err := g.mcp()
 	if err != nil {
 		return nil, "", err
 	}
 	return s.Handler(ctx, mcpserver.HTTPConfig{
-		Auth:       mcpserver.NewBearer(bearer, principal(g.cfg), "exeat http prints the token in its terminal when it starts"),
+		Auth:       &bearer{keys: g.keys, principal: principal(g.cfg), whence: bearerCommand(g.cfg.Keys) + " prints the token"},
 		Hosts:      hostNames(g.cfg.Listen, g.mcpL),
 		SessionKey: sessions,
 		JWKS:       func() ([]byte, error) { return g.keys.JWKS(g.runner.Now()) },
-	}), bearer, nil
+	}), bearerText(token), nil
 }
 
 func inboxCmd() *cobra.Command {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -54,11 +55,21 @@ type serving struct {
 	auth    string
 }
 
+// bearerIn is the header that clients send to an exeat with that key folder.
+func bearerIn(t *testing.T, keys string) string {
+	t.Helper()
+	var out strings.Builder
+	if code := execute(t.Context(), []string{"keys", "bearer", "--keys", keys}, strings.NewReader(""), &out, &out); code != 0 {
+		t.Fatalf("exeat keys bearer ended with %d: %s", code, &out)
+	}
+	return "Bearer " + strings.TrimSpace(out.String())
+}
+
 // startHTTP runs `exeat http` on the pet shop's document and waits until it serves.
 func startHTTP(t *testing.T, spec, listen string) *serving {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	printed := &watched{want: regexp.MustCompile(`MCP at (\S+) with the header  Authorization: (Bearer \S+)`), found: make(chan []string, 1)}
+	printed := &watched{want: regexp.MustCompile(`MCP at (\S+) with a bearer token, kept in (\S+)/bearer\.secret`), found: make(chan []string, 1)}
 	ended := make(chan int, 1)
 	go func() {
 		ended <- execute(ctx, []string{"http", spec, "--base-url", "http://127.0.0.1:1", "--listen", listen, "--inbox-listen", "127.0.0.1:0"},
@@ -68,7 +79,7 @@ func startHTTP(t *testing.T, spec, listen string) *serving {
 	select {
 	case m := <-printed.found:
 		t.Cleanup(func() { end() })
-		return &serving{printed: printed, end: end, url: m[1], auth: m[2]}
+		return &serving{printed: printed, end: end, url: m[1], auth: bearerIn(t, m[2])}
 	case code := <-ended:
 		cancel()
 		t.Fatalf("ended with %d: %s", code, printed.text.String())
@@ -220,5 +231,50 @@ func TestHangup(t *testing.T) {
 	}
 	if err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestBearerRotates makes a new bearer token while exeat serves: no start prints
+// one, the old one is refused at once and the new one is taken.
+func TestBearerRotates(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", home)
+	spec := filepath.Join(t.TempDir(), "petstore.yaml")
+	if err := os.WriteFile(spec, petstore.Document, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := startHTTP(t, spec, "127.0.0.1:0")
+	keys := filepath.Join(home, "exeat", "keys")
+	old := bearerIn(t, keys)
+	var out strings.Builder
+	if code := execute(t.Context(), []string{"keys", "bearer", "--rotate"}, strings.NewReader(""), &out, &out); code != 0 {
+		t.Fatalf("exit %d: %s", code, &out)
+	}
+	fresh := bearerIn(t, keys)
+	if fresh == old || "Bearer "+out.String() != fresh+"\n" {
+		t.Errorf("rotated from %q to %q, and printed %q", old, fresh, &out)
+	}
+	for bearer, want := range map[string]int{old: http.StatusUnauthorized, fresh: http.StatusOK} {
+		r, err := http.NewRequestWithContext(t.Context(), "POST", s.url, strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"a","version":"1"}}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", bearer)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept", "application/json, text/event-stream")
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("%q was answered with %d, want %d", bearer, res.StatusCode, want)
+		}
+	}
+	s.end()
+	for _, secret := range []string{old, fresh} {
+		if strings.Contains(s.printed.text.String(), strings.TrimPrefix(secret, "Bearer ")) {
+			t.Error("the start printed the bearer token")
+		}
 	}
 }

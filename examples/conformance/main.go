@@ -121,7 +121,7 @@ type gateway struct {
 	read  chan struct{} // closed once stderr has been read to its end
 }
 
-var served = regexp.MustCompile(`MCP at (\S+) with the header  Authorization: Bearer (\S+)`)
+var served = regexp.MustCompile(`MCP at (\S+) with a bearer token, kept in (\S+)/bearer\.secret`)
 
 // start runs exeat until it says where it serves. What it writes before that has
 // secrets in it and is shown only if it does not get so far.
@@ -145,8 +145,13 @@ func start(ctx context.Context, program string, args []string) (*gateway, error)
 			return nil, fmt.Errorf("exeat ended before it served (%v), saying:\n%s", g.cmd.Wait(), said.String())
 		}
 		if m := served.FindStringSubmatch(line); m != nil {
-			g.token = m[2]
-			if g.url, err = url.Parse(m[1]); err != nil {
+			var token []byte
+			token, err = exec.CommandContext(ctx, program, "keys", "bearer", "--keys", m[2]).Output()
+			g.token = strings.TrimSpace(string(token))
+			if err == nil {
+				g.url, err = url.Parse(m[1])
+			}
+			if err != nil {
 				g.cmd.Process.Kill()
 				return nil, errors.Join(err, g.cmd.Wait())
 			}
