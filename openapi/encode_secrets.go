@@ -3,6 +3,7 @@ package openapi
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -39,6 +40,22 @@ func (op *Operation) Secrets(args *Args, also ...string) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// Places are the JSON Pointers of the arguments that pointers name; a step that
+// meets a list goes into each of its elements. They are none if there are too many
+// to name.
+func (op *Operation) Places(args *Args, pointers ...string) []string {
+	w := &secrets{found: map[string]bool{}}
+	for _, p := range pointers {
+		if strings.HasPrefix(p, "/") {
+			w.point(args.value, "", strings.Split(p[1:], "/"))
+		}
+	}
+	if w.steps > maxSecretSteps || len(w.found) > maxSecrets {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(w.found))
 }
 
 type secrets struct {

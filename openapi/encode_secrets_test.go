@@ -50,9 +50,18 @@ components:
 			t.Errorf("%s: %q, want %q", tt.args, got, tt.want)
 		}
 	}
-	many := `{"body":{"keys":[` + strings.TrimSuffix(strings.Repeat(`{"value":"x"},`, maxSecrets+1), ",") + `]}}`
-	args, err := op.Parse([]byte(many))
+	args, err := op.Parse([]byte(`{"pin":"1","body":{"password":"x","keys":[{"id":"1","value":"x"},{"id":"2"}]}}`))
 	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(op.Places(args, "/body/keys/id", "/body/password", "/body/none", "x"), " "); got != "/body/keys/0/id /body/keys/1/id /body/password" {
+		t.Errorf("places: %q", got)
+	}
+	if got := op.Places(args); got != nil {
+		t.Errorf("places of nothing: %q", got)
+	}
+	many := `{"body":{"keys":[` + strings.TrimSuffix(strings.Repeat(`{"value":"x"},`, maxSecrets+1), ",") + `]}}`
+	if args, err = op.Parse([]byte(many)); err != nil {
 		t.Fatal(err)
 	}
 	if got := op.Secrets(args); len(got) != 1 || got[0] != "" {

@@ -33,6 +33,7 @@ type bulk struct {
 	Before  *Before         `json:",omitempty"`
 	Says    string          `json:",omitempty"`
 	Masked  []string        `json:",omitempty"`
+	Waived  []string        `json:",omitempty"`
 }
 
 // changing is the part of a hold that Swap replaces.
@@ -52,7 +53,7 @@ func (h Hold) fixed() ([]byte, error) {
 }
 
 func (h Hold) bulk() ([]byte, error) {
-	return exactJSON(bulk{Args: h.Args, Request: h.Request, Choices: h.Choices, Before: h.Before, Says: h.Says, Masked: h.Masked})
+	return exactJSON(bulk{Args: h.Args, Request: h.Request, Choices: h.Choices, Before: h.Before, Says: h.Says, Masked: h.Masked, Waived: h.Waived})
 }
 
 func (h Hold) changing() ([]byte, error) {
@@ -99,7 +100,7 @@ func scanHold(row scanner) (Hold, error) {
 	if err := json.Unmarshal(b, &all); err != nil {
 		return h, damaged(h, err)
 	}
-	h.Args, h.Request, h.Choices, h.Before, h.Says, h.Masked = all.Args, all.Request, all.Choices, all.Before, all.Says, all.Masked
+	h.Args, h.Request, h.Choices, h.Before, h.Says, h.Masked, h.Waived = all.Args, all.Request, all.Choices, all.Before, all.Says, all.Masked, all.Waived
 	return h, nil
 }
 

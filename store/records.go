@@ -79,6 +79,9 @@ type Hold struct {
 	Before *Before `json:",omitempty"`
 	// Masked are the JSON Pointers of arguments that are not for everybody's eyes.
 	Masked []string `json:",omitempty"`
+	// Waived are those that whoever runs exeat has hidden from all who approve. The
+	// others are looked at before the call can be approved.
+	Waived []string `json:",omitempty"`
 	// Says is the agent's own reason, which nobody has checked.
 	Says string `json:",omitempty"`
 	// Seal is a MAC over all of the above that never changes, made with a key

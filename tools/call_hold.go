@@ -87,6 +87,7 @@ func (c *course) asHold(asked string) (store.Hold, error) {
 		Before:    c.before,
 		Says:      c.says,
 		Masked:    c.tool.op.Secrets(c.args, c.tool.api.Mask...),
+		Waived:    c.tool.op.Places(c.args, c.tool.api.Mask...),
 	}, nil
 }
 

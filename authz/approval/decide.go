@@ -19,7 +19,7 @@ import (
 //
 // The error is that nothing was decided. What became of each hold is in the list:
 // ErrDigest if something else was shown, ErrDecided or ErrExpired if it comes
-// late, ErrForbidden if the policies say no and ErrTampered if the hold is not
+// late, ErrUnseen if hidden values were not looked at, ErrForbidden if the policies say no and ErrTampered if the hold is not
 // what was made; the last two are recorded. Who may not see a hold learns nothing
 // of it: what comes back is ErrNotFound or ErrBetterLogin as well.
 func (s *Service) Decide(ctx context.Context, who Identity, v Verdict) ([]Decided, error) {
@@ -47,7 +47,7 @@ func (s *Service) Decide(ctx context.Context, who Identity, v Verdict) ([]Decide
 	typed := false
 	err = s.update(ctx, func(tx *store.Tx) (err error) {
 		typed = v.Signed != nil || v.Approve && s.tired(p.Name(), s.Now()) != ""
-		out, err = decide(tx, p, v)
+		out, err = decide(ctx, tx, p, v)
 		return err
 	})
 	if err != nil {
@@ -66,9 +66,9 @@ func (s *Service) Decide(ctx context.Context, who Identity, v Verdict) ([]Decide
 }
 
 // decideOne records a verdict on one hold in tx.
-func (s *Service) decideOne(tx *store.Tx, p Person, v Verdict) ([]Decided, error) {
+func (s *Service) decideOne(ctx context.Context, tx *store.Tx, p Person, v Verdict) ([]Decided, error) {
 	now := s.Now()
-	d, err := s.decideIn(tx, p, Shown{v.Hold, v.Digest}, now, func(h *store.Hold) (refused, err error) {
+	d, err := s.decideIn(ctx, tx, p, v, Shown{v.Hold, v.Digest}, now, func(h *store.Hold) (refused, err error) {
 		strong, err := s.sign(tx, *h, p, v, now)
 		if err == nil && v.Approve {
 			err = s.confirm(p.Name(), v.Signed != nil, ToType(*h), v.Typed, now)
@@ -81,10 +81,10 @@ func (s *Service) decideOne(tx *store.Tx, p Person, v Verdict) ([]Decided, error
 	return []Decided{d}, err
 }
 
-// decideIn decides one hold in tx, if it is what was made and what was shown.
+// decideIn decides one hold in tx, if it is what was made and all that was shown.
 // decide does it; refused is why it changed nothing, if that is to be kept. What
 // is the matter with this hold alone is in what comes back; the error undoes all.
-func (s *Service) decideIn(tx *store.Tx, p Person, shown Shown, now time.Time, decide func(*store.Hold) (refused, err error)) (Decided, error) {
+func (s *Service) decideIn(ctx context.Context, tx *store.Tx, p Person, v Verdict, shown Shown, now time.Time, decide func(*store.Hold) (refused, err error)) (Decided, error) {
 	h, err := find(tx, shown.ID)
 	if errors.Is(err, ErrNotFound) {
 		return Decided{Err: err}, nil
@@ -100,7 +100,7 @@ func (s *Service) decideIn(tx *store.Tx, p Person, shown Shown, now time.Time, d
 	var refused error
 	if subtle.ConstantTimeCompare([]byte(shown.Digest), []byte(h.Digest)) != 1 {
 		err = ErrDigest
-	} else {
+	} else if err = s.checkSeen(ctx, h, p, v, now); err == nil {
 		refused, err = decide(&h)
 	}
 	if err == nil && refused == nil {
@@ -148,7 +148,7 @@ func (s *Service) record(tx *store.Tx, h *store.Hold, who Person, v Verdict, now
 // settles reports whether an error is an answer about one hold, after which
 // others can still be decided.
 func settles(err error) bool {
-	for _, one := range []error{ErrDecided, ErrExpired, ErrDigest} {
+	for _, one := range []error{ErrDecided, ErrExpired, ErrDigest, ErrUnseen} {
 		if errors.Is(err, one) {
 			return true
 		}

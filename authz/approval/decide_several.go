@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"time"
@@ -37,7 +38,7 @@ func checkTogether(list []Shown) error {
 // decideTogether records one verdict on several holds: one that comes late, was
 // altered or is not this person's to decide stops no other. A passkey signs the
 // whole list, once.
-func (s *Service) decideTogether(tx *store.Tx, p Person, v Verdict) ([]Decided, error) {
+func (s *Service) decideTogether(ctx context.Context, tx *store.Tx, p Person, v Verdict) ([]Decided, error) {
 	now := s.Now()
 	first := v.Together[0]
 	strong, err := s.signTogether(tx, p, &v, now)
@@ -55,7 +56,7 @@ func (s *Service) decideTogether(tx *store.Tx, p Person, v Verdict) ([]Decided, 
 	}
 	var out []Decided
 	for _, x := range v.Together {
-		d, err := s.decideIn(tx, p, x, now, func(h *store.Hold) (refused, err error) { return s.record(tx, h, strong, v, now) })
+		d, err := s.decideIn(ctx, tx, p, v, x, now, func(h *store.Hold) (refused, err error) { return s.record(tx, h, strong, v, now) })
 		if err != nil {
 			return nil, err
 		}

@@ -43,7 +43,7 @@ func (s *Service) seal(h store.Hold) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.Args, h.Request, h.Details, h.Choices, h.Before, h.Says, h.Masked = nil, store.Request{}, nil, nil, nil, "", nil
+	h.Args, h.Request, h.Details, h.Choices, h.Before, h.Says, h.Masked, h.Waived = nil, store.Request{}, nil, nil, nil, "", nil, nil
 	outline, err := json.Marshal(h)
 	if err != nil {
 		return nil, err

@@ -161,7 +161,7 @@ func (s *Service) mayGive(r Rule, requester authz.Principal, now time.Time) auth
 // give makes the rule that a person chose on the page of a pending hold, and
 // decides the hold with it: a grant approves it, a denial denies it. ErrTooLong,
 // ErrNoChoice and ErrGrantForm say why not.
-func (s *Service) give(tx *store.Tx, p Person, v Verdict) ([]Decided, error) {
+func (s *Service) give(ctx context.Context, tx *store.Tx, p Person, v Verdict) ([]Decided, error) {
 	if v.Approve != (v.Rule.Kind == KindGrant) {
 		return nil, ErrGrantForm
 	}
@@ -170,7 +170,7 @@ func (s *Service) give(tx *store.Tx, p Person, v Verdict) ([]Decided, error) {
 		return nil, err
 	}
 	var r Rule
-	d, err := s.decideIn(tx, p, Shown{v.Hold, v.Digest}, now, func(h *store.Hold) (refused, err error) {
+	d, err := s.decideIn(ctx, tx, p, v, Shown{v.Hold, v.Digest}, now, func(h *store.Hold) (refused, err error) {
 		r, refused, err = s.giveFrom(tx, h, p, v, now)
 		return refused, err
 	})

@@ -18,6 +18,9 @@ type Sight struct {
 	MayDecide bool
 	StepUp    StepUp // what could let them decide it, if they may not
 	Revealed  bool   // they asked for the hidden values, and the log says so
+	// Unseen says that there are hidden values at which they have to look before
+	// they can approve.
+	Unseen bool
 }
 
 // StepUp is what could let a person decide a hold who may not as they are
@@ -53,8 +56,9 @@ func (s *Service) Show(ctx context.Context, who Identity, id string, reveal bool
 	}
 	if v.MayDecide {
 		s.opened(p.Name(), id)
+		v.Unseen, err = s.unseen(ctx, v.Hold, p.Name())
 	}
-	return v, nil
+	return v, err
 }
 
 // State is where a hold stands for somebody who may see it, without showing it:

@@ -273,7 +273,7 @@ func (in *Inbox) view(sight approval.Sight) HoldView {
 	if !sight.Revealed {
 		v.mask(sight.Hold)
 	}
-	v.MayDecide, v.StepUp = sight.MayDecide, in.stepUp(sight)
+	v.MayDecide, v.StepUp, v.Unseen = sight.MayDecide, in.stepUp(sight), sight.Unseen
 	return v
 }
 

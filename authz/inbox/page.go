@@ -47,6 +47,7 @@ var failures = []struct {
 	{approval.ErrForbidden, http.StatusForbidden, "forbidden", "The policies do not let you decide this call. Your attempt was recorded."},
 	{approval.ErrTampered, http.StatusConflict, approval.Tampered, tamperedText},
 	{approval.ErrDigest, http.StatusConflict, "digest", "What you decided is not this request. Read it again before you decide."},
+	{approval.ErrUnseen, http.StatusConflict, "unseen", "This call has hidden values that you have not looked at. Show them before you approve it; that you looked is recorded."},
 	{approval.ErrConfirm, http.StatusForbidden, "confirm", "You approved many calls very fast. To approve this one, type the last part of its path as it is shown, or the name of the tool if the path has none (for several calls: the tool's name)."},
 	{approval.ErrSeveral, http.StatusUnprocessableEntity, "several", "Between 1 and 20 different calls can be decided together."},
 	{approval.ErrReason, http.StatusUnprocessableEntity, "reason", "The reason must be text of at most 500 characters."},

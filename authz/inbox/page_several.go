@@ -20,7 +20,8 @@ type severalPage struct {
 	frame
 	HoldView // of the first, for who asks
 	Calls    []holdPage
-	Left     int // calls of the shape that are not on the page
+	Left     int  // calls of the shape that are not on the page
+	Look     bool // there are hidden values to look at first
 	Within   string
 	signing
 	typing
@@ -72,7 +73,7 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 			p.Left++
 			continue
 		}
-		sight, err := in.holds.Show(r.Context(), s.who, v.ID, false)
+		sight, err := in.holds.Show(r.Context(), s.who, v.ID, r.URL.Query().Get("reveal") == "1")
 		h := sight.Hold
 		if err != nil || h.State != store.Pending {
 			continue // it is settled by now, or its own page tells what is wrong
@@ -82,6 +83,7 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 			continue
 		}
 		v := in.view(sight)
+		p.Look = p.Look || v.Unseen
 		p.Calls = append(p.Calls, in.holdPage(v, s))
 		list = append(list, approval.Shown{ID: h.ID, Digest: h.Digest})
 	}

@@ -53,6 +53,7 @@ type HoldView struct {
 	HTTPStatus  int                 `json:"http_status,omitempty"` // what the API answered
 	Lookup      string              `json:"lookup,omitempty"`      // what a look showed, where no answer came
 	Masked      bool                `json:"masked,omitempty"`      // some values are hidden
+	Unseen      bool                `json:"unseen,omitempty"`      // and have to be looked at before it is approved
 	ToType      string              `json:"to_type,omitempty"`     // to approve it where that has to be typed
 	MayDecide   bool                `json:"may_decide"`            // whether the policies let this person
 	StepUp      string              `json:"step_up,omitempty"`     // what could let them, if not: login or passkey
