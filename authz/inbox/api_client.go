@@ -82,10 +82,17 @@ func (c *Client) Holds(ctx context.Context) ([]HoldView, error) {
 	return views, err
 }
 
-// Hold returns one hold in full.
-func (c *Client) Hold(ctx context.Context, id string) (HoldView, error) {
+// Hold returns one hold in full, but for values that are hidden.
+func (c *Client) Hold(ctx context.Context, id string) (HoldView, error) { return c.hold(ctx, id, "") }
+
+// Reveal is Hold with the hidden values. That somebody looked is recorded.
+func (c *Client) Reveal(ctx context.Context, id string) (HoldView, error) {
+	return c.hold(ctx, id, "?reveal=1")
+}
+
+func (c *Client) hold(ctx context.Context, id, query string) (HoldView, error) {
 	var v HoldView
-	_, err := c.do(ctx, http.MethodGet, "/api/holds/"+url.PathEscape(id), nil, &v)
+	_, err := c.do(ctx, http.MethodGet, "/api/holds/"+url.PathEscape(id)+query, nil, &v)
 	return v, err
 }
 

@@ -29,7 +29,7 @@ type HoldView struct {
 	Tool        string              `json:"tool"`
 	Method      string              `json:"method,omitempty"`
 	URL         string              `json:"url,omitempty"`
-	Origin      string              `json:"-"` // of URL: where it goes
+	Origin      string              `json:"origin,omitempty"` // of URL: where it goes
 	ContentType string              `json:"content_type,omitempty"`
 	Header      map[string][]string `json:"header,omitempty"`
 	Body        string              `json:"body,omitempty"`        // if it is text

@@ -17,7 +17,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/inbox"
 )
 
@@ -169,13 +168,17 @@ func printHolds(w io.Writer, holds []inbox.HoldView) error {
 }
 
 func approvalsShowCmd() *cobra.Command {
-	var asJSON bool
+	var asJSON, reveal bool
 	cmd := &cobra.Command{
 		Use:   "show HANDLE",
 		Short: "Show a held call in full: the exact request, who asks, and why it waits",
 		Args:  cobra.ExactArgs(1),
 		RunE: loggedIn(func(cmd *cobra.Command, c *inbox.Client, args []string) error {
-			h, err := c.Hold(cmd.Context(), args[0])
+			look := c.Hold
+			if reveal {
+				look = c.Reveal
+			}
+			h, err := look(cmd.Context(), args[0])
 			if err != nil {
 				return failed(err)
 			}
@@ -186,6 +189,7 @@ func approvalsShowCmd() *cobra.Command {
 		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&reveal, "reveal", false, "show values that are hidden, which is recorded")
 	return cmd
 }
 
@@ -202,10 +206,10 @@ func printHold(w io.Writer, h inbox.HoldView) error {
 		unverified = ""
 	}
 	for _, f := range []struct{ name, value string }{
-		{"what", printable(h.Summary)}, {"state", h.State}, {"request", printable(h.Method + " " + h.URL)}, {"header", printable(strings.Join(header, "; "))}, {"content type", printable(h.ContentType)},
+		{"what", printable(h.Summary)}, {"effect", h.Effect}, {"state", stateOf(h)}, {"API, tool", printable(h.API) + ", " + printable(h.Tool)}, {"request", printable(h.Method + " " + h.URL)}, {"header", printable(strings.Join(header, "; "))}, {"content type", printable(h.ContentType)},
 		{"body", printable(h.Body)}, {"body (base64)", h.BodyBase64}, {"arguments", printable(string(h.Args))}, {"before and after", printable(changesOf(h.Before))}, {"asked for", printable(h.Subject)},
-		{"by the agent", printable(h.Agent) + unverified}, {"held by", printable(strings.Join(h.Policies, ", "))}, {"because", printable(h.Reason)},
-		{"digest", h.Digest}, {"made", h.Created.Local().Format(time.DateTime)}, {"until", h.Expires.Local().Format(time.DateTime)},
+		{"by the agent", printable(h.Agent) + unverified}, {"in the session", printable(h.Session)}, {"held by", printable(strings.Join(h.Policies, ", "))}, {"because", printable(h.Reason)},
+		{"hidden", hiddenIn(h)}, {"handle", printable(h.ID)}, {"digest", h.Digest}, {"made", h.Created.Local().Format(time.DateTime)}, {"until", h.Expires.Local().Format(time.DateTime)},
 		{"decided by", printable(h.DecidedBy)}, {"the agent was told", printable(h.Denial)},
 		{"the agent says, unchecked", printable(h.Says)},
 	} {
@@ -214,6 +218,29 @@ func printHold(w io.Writer, h inbox.HoldView) error {
 		}
 	}
 	return t.Flush()
+}
+
+// stateOf is where a call stands, as its page says it.
+func stateOf(h inbox.HoldView) string {
+	text := h.State
+	if h.HTTPStatus != 0 {
+		text += fmt.Sprintf(", the API answered with status %d", h.HTTPStatus)
+	}
+	if h.Lookup != "" {
+		text += ". " + printable(h.Lookup)
+	}
+	return text
+}
+
+// hiddenIn says whether there is more to see.
+func hiddenIn(h inbox.HoldView) string {
+	switch {
+	case h.Unseen:
+		return "some values; look at them before you approve (exeat approvals show --reveal), which is recorded"
+	case h.Masked:
+		return "some values (exeat approvals show --reveal, which is recorded)"
+	}
+	return ""
 }
 
 // changesOf are the changes of a call in a line.
@@ -238,42 +265,4 @@ func changesOf(v *inbox.BeforeView) string {
 		parts = append(parts, "not sent, since "+c.Name+" had become "+say(c.Is))
 	}
 	return strings.Join(parts, "; ")
-}
-
-func approvalsDecideCmd(approve bool) *cobra.Command {
-	var digest, reason, typed string
-	use, short := "deny HANDLE", "Deny a held call"
-	if approve {
-		use, short = "approve HANDLE", "Approve a held call, once"
-	}
-	cmd := &cobra.Command{
-		Use:   use,
-		Short: short,
-		Args:  cobra.ExactArgs(1),
-		RunE: loggedIn(func(cmd *cobra.Command, c *inbox.Client, args []string) error {
-			h, err := c.Hold(cmd.Context(), args[0])
-			if err != nil {
-				return failed(err)
-			}
-			if len(digest) < 8 || !strings.HasPrefix(h.Digest, digest) {
-				if err := printHold(cmd.ErrOrStderr(), h); err != nil {
-					return err
-				}
-				return fmt.Errorf("pass --digest with at least the first 8 digits of what you saw, so that you decide just that: --digest %.8s", h.Digest)
-			}
-			h, err = c.Decide(cmd.Context(), h.ID, approval.Verdict{Approve: approve, Digest: h.Digest, Reason: reason, Typed: typed})
-			if err != nil {
-				return failed(err)
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", h.ID, h.State)
-			return err
-		}),
-	}
-	cmd.Flags().StringVar(&digest, "digest", "", "the first 8 or more digits of the digest of what you decide")
-	if approve {
-		cmd.Flags().StringVar(&typed, "type", "", "if you approved many calls very fast: the last part of its path, or its tool, as `TEXT`")
-	} else {
-		cmd.Flags().StringVar(&reason, "reason", "", "tell the agent `WHY`")
-	}
-	return cmd
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/exeat/exeat/examples/petstore"
+	"github.com/exeat/exeat/store"
 	"github.com/exeat/exeat/tools"
 )
 
@@ -122,6 +124,85 @@ func TestApprovalsInATerminal(t *testing.T) {
 		t.Errorf("%s, %d writes", res.JSON(), shop.writes.Load())
 	}
 	if code, out := exeat(t, "", "approvals", "show", "hold_nothing"); code != 1 {
+		t.Error(code, out)
+	}
+	if code, out := exeat(t, "", "audit", "verify"); code != 0 {
+		t.Error(code, out)
+	}
+}
+
+// One run shows the call, asks, and decides what it showed. Nothing but a plain
+// yes is one.
+func TestApproveInOneRun(t *testing.T) {
+	g, shop := newShopGateway(t)
+	if code, out := exeat(t, g.inbox.LoginLink()+"\n", "approvals", "login"); code != 0 {
+		t.Fatal(code, out)
+	}
+	handle := g.runner.Call(t.Context(), terminal(g.cfg), "delete_pet", []byte(`{"petId":1}`)).Envelope.Handle
+	for _, answer := range []string{"", "\n", "n\n", "y", "yes, but\n", "\ny\n", "approve\n", "Y E S\n"} {
+		code, out := exeat(t, answer, "approvals", "approve", handle)
+		if code != 1 || !strings.Contains(out, "nothing was decided") || !strings.Contains(out, "/pets/1") {
+			t.Errorf("%q: %d %s", answer, code, out)
+		}
+	}
+	code, out := exeat(t, "y\n", "approvals", "approve", handle)
+	if code != 0 || !strings.Contains(out, "Approve exactly this, once? [y/N] ") || !strings.Contains(out, handle+": approved") {
+		t.Fatal(code, out)
+	}
+	// What its page says of the call, the terminal says too.
+	for _, same := range []string{"If it is approved, exeat sends", "once, to http://127.0.0.1:", "petstore, delete_pet", "delete", "unverified name", "in the name of alice", "Nothing has been sent yet"} {
+		if !strings.Contains(out, same) {
+			t.Errorf("it does not say %q: %s", same, out)
+		}
+	}
+	if res := g.runner.Resume(t.Context(), terminal(g.cfg), handle, tools.MaxWait, ""); res.Envelope.HTTPStatus != http.StatusNoContent || shop.writes.Load() != 1 {
+		t.Errorf("%s", res.JSON())
+	}
+	if code, out := exeat(t, "y\n", "approvals", "approve", handle); code != 1 || !strings.Contains(out, "it is done") {
+		t.Error(code, out)
+	}
+	second := g.runner.Call(t.Context(), terminal(g.cfg), "delete_pet", []byte(`{"petId":2}`)).Envelope.Handle
+	if code, out := exeat(t, "YES\n", "approvals", "deny", second, "--reason", "no"); code != 0 || !strings.Contains(out, second+": denied") {
+		t.Error(code, out)
+	}
+}
+
+// What a document hides is shown before it can be approved, in a terminal as
+// elsewhere.
+func TestApproveHiddenInATerminal(t *testing.T) {
+	g, _ := newShopGateway(t)
+	if code, out := exeat(t, g.inbox.LoginLink()+"\n", "approvals", "login"); code != 0 {
+		t.Fatal(code, out)
+	}
+	open := func(dedupe string) store.Hold {
+		t.Helper()
+		h, err := g.holds.Open(t.Context(), store.Hold{API: "elsewhere", Tool: "pay", Effect: "write", Summary: "POST /payments", Subject: "User::alice",
+			Principal: json.RawMessage(`{"type":"User","id":"alice"}`), Agent: json.RawMessage(`{"id":"claude"}`), Session: json.RawMessage(`{}`), Details: json.RawMessage(`{}`), Choices: json.RawMessage(`{"once":true}`),
+			Args: json.RawMessage(`{"amount":"99999"}`), Masked: []string{"/amount"}, Digest: strings.Repeat("0123456789abcdef", 4), Dedupe: dedupe, Txn: "txn_1",
+			Request: store.Request{Method: "POST", Origin: "https://api.example.com", Path: "/payments", Target: "/payments?amount=99999"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	h := open("k1")
+	for _, args := range [][]string{{"--digest", h.Digest}, nil} {
+		code, out := exeat(t, "n\ny\n", append([]string{"approvals", "approve", h.ID}, args...)...)
+		if code != 1 || !strings.Contains(out, "hidden values") || strings.Contains(out, "99999") {
+			t.Errorf("%v: %d %s", args, code, out)
+		}
+	}
+	if code, out := exeat(t, "y\ny\n", "approvals", "approve", h.ID); code != 0 || !strings.Contains(out, "99999") || !strings.Contains(out, h.ID+": approved") {
+		t.Error(code, out)
+	}
+	other := open("k2")
+	if code, out := exeat(t, "", "approvals", "show", other.ID); code != 0 || !strings.Contains(out, "--reveal") || strings.Contains(out, "99999") {
+		t.Error(code, out)
+	}
+	if code, out := exeat(t, "", "approvals", "show", other.ID, "--reveal"); code != 0 || !strings.Contains(out, "99999") {
+		t.Error(code, out)
+	}
+	if code, out := exeat(t, "", "approvals", "approve", other.ID, "--digest", other.Digest); code != 0 {
 		t.Error(code, out)
 	}
 	if code, out := exeat(t, "", "audit", "verify"); code != 0 {

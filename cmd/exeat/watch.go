@@ -231,7 +231,17 @@ func (w *watch) holdKey(name string) tea.Cmd {
 		w.top = max(w.top-1, 0)
 	case "pgup":
 		w.top = max(w.top-w.page(), 0)
+	case "v":
+		id := w.open.ID
+		return func() tea.Msg {
+			h, err := w.client.Reveal(w.ctx, id)
+			return holdMsg{hold: h, err: err}
+		}
 	case "a":
+		if w.open.Unseen {
+			w.note = "some values are hidden: v shows them, which is recorded"
+			break
+		}
 		if !w.whole {
 			w.note = "read it to its end first (space)"
 			break
@@ -331,7 +341,7 @@ func (w *watch) opened() (head string, body []string, foot string) {
 	if end < len(lines) {
 		more = fmt.Sprintf("  (%d more lines)", len(lines)-end)
 	}
-	return bare(w.open.Summary) + more, lines[min(w.top, end):end], "space further  a approve once  d deny  o open in the browser  Esc back"
+	return bare(w.open.Summary) + more, lines[min(w.top, end):end], "space further  a approve once  d deny  v hidden values  o open in the browser  Esc back"
 }
 
 // lines is the open hold in full, folded to the screen's width.
