@@ -23,6 +23,7 @@
 //	hold_wait.go        is the same call waiting already?
 //	hold_notice.go      which channels are to be told of a new hold?
 //	hold_sweep.go       what does time do to holds, and when are they forgotten?
+//	show_others.go      which other calls are on the same thing?
 //	show_masked.go      which hidden values have to be looked at before an approval?
 //	decide.go           may this person decide, and what is recorded?
 //	decide_several.go   the same, for several holds at once

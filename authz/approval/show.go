@@ -16,11 +16,14 @@ type Sight struct {
 	May  bool       // the policies let them decide it
 	// mayDecide is May while it waits for somebody to decide.
 	MayDecide bool
-	StepUp    StepUp // what could let them decide it, if they may not
-	Revealed  bool   // they asked for the hidden values, and the log says so
+	StepUp    StepUp  // what could let them decide it, if they may not
+	Revealed  bool    // they asked for the hidden values, and the log says so
+	Others    []Other // calls on the same thing
 	// Unseen says that there are hidden values at which they have to look before
 	// they can approve.
 	Unseen bool
+
+	person Person // as their decision will have recognised them
 }
 
 // StepUp is what could let a person decide a hold who may not as they are
@@ -56,8 +59,11 @@ func (s *Service) Show(ctx context.Context, who Identity, id string, reveal bool
 	}
 	if v.MayDecide {
 		s.opened(p.Name(), id)
-		v.Unseen, err = s.unseen(ctx, v.Hold, p.Name())
+		if v.Unseen, err = s.unseen(ctx, v.Hold, p.Name()); err != nil {
+			return Sight{}, err
+		}
 	}
+	v.Others, err = s.others(ctx, v.Hold, v.person)
 	return v, err
 }
 
@@ -106,7 +112,7 @@ func (s *Service) look(ctx context.Context, p Person, id string) (v Sight, err e
 // signed what they decide.
 func (s *Service) sight(h store.Hold, p Person) Sight {
 	now := s.Now()
-	v := Sight{Hold: h, Own: h.Subject == p.Name(), May: s.mayDecide(h, p, now).Outcome == authz.Allow}
+	v := Sight{person: p, Hold: h, Own: h.Subject == p.Name(), May: s.mayDecide(h, p, now).Outcome == authz.Allow}
 	if v.MayDecide = v.May && h.State == store.Pending; !v.May && h.State == store.Pending {
 		v.StepUp = s.stepUp(h, p)
 	}

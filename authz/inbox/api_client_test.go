@@ -54,6 +54,7 @@ func TestClient(t *testing.T) {
 	if d := cmp.Diff([]HoldView{view}, holds); d != "" {
 		t.Errorf("list (-want +got):\n%s", d)
 	}
+	view.Origin = "https://api.example.com"
 	view.Method, view.URL, view.ContentType, view.BodySize = "DELETE", "https://api.example.com/pets/42?force=true", "application/json", 12
 	view.Header, view.Body, view.Args, view.ToType = h.Request.Header, string(h.Request.Body), h.Args, "42"
 	got, err := c.Hold(ctx, h.ID)

@@ -273,7 +273,7 @@ func (in *Inbox) view(sight approval.Sight) HoldView {
 	if !sight.Revealed {
 		v.mask(sight.Hold)
 	}
-	v.MayDecide, v.StepUp, v.Unseen = sight.MayDecide, in.stepUp(sight), sight.Unseen
+	v.MayDecide, v.StepUp, v.Unseen, v.Others = sight.MayDecide, in.stepUp(sight), sight.Unseen, sight.Others
 	return v
 }
 

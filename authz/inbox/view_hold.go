@@ -38,6 +38,7 @@ type HoldView struct {
 	Args        json.RawMessage     `json:"arguments,omitempty"`
 	Before      *BeforeView         `json:"before,omitempty"`     // what it changes
 	Says        string              `json:"agent_says,omitempty"` // why, unchecked
+	Others      []approval.Other    `json:"others,omitempty"`     // calls on the same thing
 	Subject     string              `json:"subject"`              // in whose name the call is made
 	Agent       string              `json:"agent"`                // what the agent calls itself, unless verified
 	Verified    bool                `json:"agent_verified"`
@@ -58,6 +59,15 @@ type HoldView struct {
 	MayDecide   bool                `json:"may_decide"`            // whether the policies let this person
 	StepUp      string              `json:"step_up,omitempty"`     // what could let them, if not: login or passkey
 	MayGrant    bool                `json:"may_grant,omitempty"`   // and take a grant for calls like it
+}
+
+// Checked says that the call goes only if what it changes is as it was read.
+func (v HoldView) Checked() bool { return v.Before != nil && v.Before.Checked }
+
+// Overtaken says that another call on the same thing was sent since this one was
+// read, so that it will not go as it stands.
+func (v HoldView) Overtaken() bool {
+	return v.Checked() && slices.ContainsFunc(v.Others, func(o approval.Other) bool { return o.Sent })
 }
 
 // outline is what a list shows of a hold.

@@ -207,7 +207,7 @@ func printHold(w io.Writer, h inbox.HoldView) error {
 	}
 	for _, f := range []struct{ name, value string }{
 		{"what", printable(h.Summary)}, {"effect", h.Effect}, {"state", stateOf(h)}, {"API, tool", printable(h.API) + ", " + printable(h.Tool)}, {"request", printable(h.Method + " " + h.URL)}, {"header", printable(strings.Join(header, "; "))}, {"content type", printable(h.ContentType)},
-		{"body", printable(h.Body)}, {"body (base64)", h.BodyBase64}, {"arguments", printable(string(h.Args))}, {"before and after", printable(changesOf(h.Before))}, {"asked for", printable(h.Subject)},
+		{"body", printable(h.Body)}, {"body (base64)", h.BodyBase64}, {"arguments", printable(string(h.Args))}, {"before and after", printable(changesOf(h.Before))}, {"on the same thing", othersOf(h)}, {"asked for", printable(h.Subject)},
 		{"by the agent", printable(h.Agent) + unverified}, {"in the session", printable(h.Session)}, {"held by", printable(strings.Join(h.Policies, ", "))}, {"because", printable(h.Reason)},
 		{"hidden", hiddenIn(h)}, {"handle", printable(h.ID)}, {"digest", h.Digest}, {"made", h.Created.Local().Format(time.DateTime)}, {"until", h.Expires.Local().Format(time.DateTime)},
 		{"decided by", printable(h.DecidedBy)}, {"the agent was told", printable(h.Denial)},
@@ -241,6 +241,29 @@ func hiddenIn(h inbox.HoldView) string {
 		return "some values (exeat approvals show --reveal, which is recorded)"
 	}
 	return ""
+}
+
+// othersOf says which other calls are on the same thing, and what that means.
+func othersOf(h inbox.HoldView) string {
+	var parts []string
+	for _, o := range h.Others {
+		state := o.State
+		if o.Sent {
+			state = "sent since this was read"
+		}
+		parts = append(parts, fmt.Sprintf("%s %s (%s)", o.ID, printable(o.Summary), state))
+	}
+	switch {
+	case len(parts) == 0:
+		return ""
+	case h.Overtaken():
+		parts = append(parts, "so this call will not be sent as it is: deny it and have the agent ask again, and it is read anew")
+	case h.Checked():
+		parts = append(parts, "once one of them is sent, this one will not be sent as it is")
+	default:
+		parts = append(parts, "what they change may have been read before this one is sent, and then they will not be sent as they are")
+	}
+	return strings.Join(parts, "; ")
 }
 
 // changesOf are the changes of a call in a line.

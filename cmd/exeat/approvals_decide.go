@@ -33,6 +33,9 @@ nobody can answer, --digest names what was seen before, with exeat approvals sho
 			if err != nil {
 				return err
 			}
+			if others := othersOf(h); others != "" && approve {
+				fmt.Fprintln(d.out, "note: on the same thing are", others)
+			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", h.ID, h.State)
 			return err
 		}),

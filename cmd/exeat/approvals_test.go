@@ -209,3 +209,30 @@ func TestApproveHiddenInATerminal(t *testing.T) {
 		t.Error(code, out)
 	}
 }
+
+// The terminal says of two calls on one thing that there are two.
+func TestTwoHoldsInATerminal(t *testing.T) {
+	g, _ := newShopGateway(t)
+	if code, out := exeat(t, g.inbox.LoginLink()+"\n", "approvals", "login"); code != 0 {
+		t.Fatal(code, out)
+	}
+	first := g.runner.Call(t.Context(), terminal(g.cfg), "delete_pet", []byte(`{"petId":1}`)).Envelope.Handle
+	another := terminal(g.cfg)
+	another.Agent.ID = "another"
+	second := g.runner.Call(t.Context(), another, "delete_pet", []byte(`{"petId":1}`)).Envelope.Handle
+	if first == "" || second == "" || first == second {
+		t.Fatal(first, second)
+	}
+	if code, out := exeat(t, "", "approvals", "show", second); code != 0 || !strings.Contains(out, first) {
+		t.Error(code, out)
+	}
+	if code, out := exeat(t, "y\n", "approvals", "approve", first); code != 0 || !strings.Contains(out, "note: on the same thing are "+second) {
+		t.Error(code, out)
+	}
+	if res := g.runner.Resume(t.Context(), terminal(g.cfg), first, tools.MaxWait, ""); res.Envelope.HTTPStatus != http.StatusNoContent {
+		t.Fatalf("%s", res.JSON())
+	}
+	if code, out := exeat(t, "", "approvals", "show", second); code != 0 || !strings.Contains(out, "sent since this was read") || !strings.Contains(out, "deny it and have the agent ask again") {
+		t.Error(code, out)
+	}
+}
