@@ -206,7 +206,7 @@ func printHold(w io.Writer, h inbox.HoldView) error {
 		unverified = ""
 	}
 	for _, f := range []struct{ name, value string }{
-		{"what", printable(h.Summary)}, {"effect", h.Effect}, {"state", stateOf(h)}, {"API, tool", printable(h.API) + ", " + printable(h.Tool)}, {"request", printable(h.Method + " " + h.URL)}, {"header", printable(strings.Join(header, "; "))}, {"content type", printable(h.ContentType)},
+		{"what", printable(h.Summary)}, {"effect", printable(h.Effect)}, {"state", stateOf(h)}, {"API, tool", printable(h.API) + ", " + printable(h.Tool)}, {"request", printable(h.Method + " " + h.URL)}, {"header", printable(strings.Join(header, "; "))}, {"content type", printable(h.ContentType)},
 		{"body", printable(h.Body)}, {"body (base64)", h.BodyBase64}, {"arguments", printable(string(h.Args))}, {"before and after", printable(changesOf(h.Before))}, {"on the same thing", othersOf(h)}, {"asked for", printable(h.Subject)},
 		{"by the agent", printable(h.Agent) + unverified}, {"in the session", printable(h.Session)}, {"held by", printable(strings.Join(h.Policies, ", "))}, {"because", printable(h.Reason)},
 		{"hidden", hiddenIn(h)}, {"handle", printable(h.ID)}, {"digest", h.Digest}, {"made", h.Created.Local().Format(time.DateTime)}, {"until", h.Expires.Local().Format(time.DateTime)},
@@ -251,7 +251,7 @@ func othersOf(h inbox.HoldView) string {
 		if o.Sent {
 			state = "sent since this was read"
 		}
-		parts = append(parts, fmt.Sprintf("%s %s (%s)", o.ID, printable(o.Summary), state))
+		parts = append(parts, fmt.Sprintf("%s %s (%s)", printable(o.ID), printable(o.Summary), state))
 	}
 	switch {
 	case len(parts) == 0:
