@@ -115,11 +115,15 @@ func checkKnown(ctx context.Context, keys, db string, s *store.Store) error {
 }
 
 // rememberHeads notes how long the log is: now, every minute, and when ctx ends.
+// What is wrong with it is said once.
 func (g *gateway) rememberHeads(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
+	said := ""
 	for {
-		if err := rememberHead(context.WithoutCancel(ctx), g.cfg.Keys, g.cfg.DB, g.store, false); err != nil {
+		err := rememberHead(context.WithoutCancel(ctx), g.cfg.Keys, g.cfg.DB, g.store, false)
+		if err != nil && err.Error() != said {
+			said = err.Error()
 			g.log.Error().Err(err).Msg("audit log")
 		}
 		if ctx.Err() != nil {
