@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mark3labs/mcp-go/server"
+
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/store"
 	"github.com/exeat/exeat/tools"
@@ -235,6 +237,21 @@ func TestSessionsOutliveARestart(t *testing.T) {
 	}
 	if resp := send(t, srv, "mallory", legacyList, own); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("another principal's: %s", resp.Status)
+	}
+}
+
+// mcp-go keeps nothing of a session, or clients that come and go would fill the
+// memory.
+func TestNothingIsKeptOfSessions(t *testing.T) {
+	s := newServer(t, "")
+	srv := shared(t, t.Context(), s)
+	for range 3 {
+		id := begin(t, srv, "alice")
+		text(t, send(t, srv, "alice", legacyList, "Mcp-Session-Id: "+id))
+		until(t, func() bool {
+			err := s.mcp.SendNotificationToSpecificClient(id, "notifications/progress", nil)
+			return errors.Is(err, server.ErrSessionNotFound)
+		})
 	}
 }
 

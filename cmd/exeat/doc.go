@@ -27,8 +27,8 @@
 // guard_enroll.go (whose tokens a guard believes), and demo.go with
 // play.go, which acts it out.
 //
-// Commands for whoever decides: approvals.go, watch.go (the same on the full
-// screen), grants.go, agents.go and passkeys.go for what outlives one decision.
+// Commands for whoever decides: approvals.go with approvals_decide.go, watch.go (the
+// same on the full screen), grants.go, agents.go and passkeys.go for what outlives one decision.
 //
 // Commands for whoever runs it: doctor.go, inspect.go (tools and policy), call.go,
 // audit.go, backup.go, keys.go, notify.go, version.go and man.go for manual pages.
