@@ -50,11 +50,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if out.begun {
 			panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 		}
-		answer(out, http.StatusInternalServerError, nil, refusal(mcp.INTERNAL_ERROR, "something went wrong inside exeat"))
+		answer(out, http.StatusInternalServerError, nil, newRefusal(mcp.INTERNAL_ERROR, "something went wrong inside exeat"))
 	}()
 	for _, name := range []string{"Content-Type", "Content-Encoding", "Last-Event-Id", "Mcp-Method", "Mcp-Name", "Mcp-Protocol-Version", sessionName} {
 		if len(r.Header[name]) > 1 {
-			answer(out, http.StatusBadRequest, nil, refusal(mcp.HEADER_MISMATCH, "the header %s is given twice", name))
+			answer(out, http.StatusBadRequest, nil, newRefusal(mcp.HEADER_MISMATCH, "the header %s is given twice", name))
 			return
 		}
 	}
@@ -78,16 +78,16 @@ func (f *front) post(w *patient, r *http.Request) {
 	defer release()
 	switch {
 	case errors.Is(err, errBusy):
-		later(w, status, nil, err.Error())
+		refuseForNow(w, status, nil, err.Error())
 		return
 	case err != nil:
-		answer(w, status, nil, refusal(mcp.INVALID_REQUEST, "%v", err))
+		answer(w, status, nil, newRefusal(mcp.INVALID_REQUEST, "%v", err))
 		return
 	}
 	m, bad := parseMessage(raw)
 	modern := m.modern || mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion))
 	if bad == nil && m.method != "" && len(r.Header["Mcp-Method"]) == 1 && r.Header.Get("Mcp-Method") != m.method {
-		bad = refusal(mcp.HEADER_MISMATCH, "the header Mcp-Method does not name the method of the message")
+		bad = newRefusal(mcp.HEADER_MISMATCH, "the header Mcp-Method does not name the method of the message")
 	}
 	switch {
 	case m.id == nil && m.method != "" && (bad == nil || bad.code == mcp.METHOD_NOT_FOUND):
@@ -139,7 +139,7 @@ func (f *front) request(w *patient, r *http.Request, m message, modern bool) {
 	}
 	caller.Session.ID = s.id
 	if !f.server.request(caller, m) {
-		later(w, http.StatusTooManyRequests, m.id, "too many requests")
+		refuseForNow(w, http.StatusTooManyRequests, m.id, "too many requests")
 		return
 	}
 	f.pass(w, r.WithContext(withCaller(ctx, caller)), m, caller)
@@ -192,12 +192,12 @@ func (discard) WriteHeader(int)             {}
 func (f *front) inSession(w *patient, r *http.Request, id json.RawMessage) (session, bool) {
 	name := r.Header.Get(sessionName)
 	if name == "" {
-		answer(w, http.StatusBadRequest, id, refusal(mcp.INVALID_REQUEST, "the header Mcp-Session-Id is missing: send initialize first"))
+		answer(w, http.StatusBadRequest, id, newRefusal(mcp.INVALID_REQUEST, "the header Mcp-Session-Id is missing: send initialize first"))
 		return session{}, false
 	}
 	s, ok := f.sessions.open(name, callerOf(r.Context()).Subject())
 	if !ok {
-		answer(w, http.StatusNotFound, id, refusal(mcp.INVALID_REQUEST, "there is no such session: send initialize again"))
+		answer(w, http.StatusNotFound, id, newRefusal(mcp.INVALID_REQUEST, "there is no such session: send initialize again"))
 	}
 	return s, ok
 }
@@ -220,10 +220,10 @@ func answer(w http.ResponseWriter, status int, id json.RawMessage, e *rpcError) 
 	w.Write(e.answer(id))
 }
 
-// later refuses what may be tried again.
-func later(w http.ResponseWriter, status int, id json.RawMessage, reason string) {
+// refuseForNow refuses what may be tried again.
+func refuseForNow(w http.ResponseWriter, status int, id json.RawMessage, reason string) {
 	w.Header().Set("Retry-After", "1")
-	answer(w, status, id, refusal(mcp.INTERNAL_ERROR, "%s; try again in a second", reason))
+	answer(w, status, id, newRefusal(mcp.INTERNAL_ERROR, "%s; try again in a second", reason))
 }
 
 // patient gives a client a bounded time to take each piece of an answer.

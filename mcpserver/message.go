@@ -46,7 +46,7 @@ func (e *rpcError) answer(id json.RawMessage) []byte {
 	return b
 }
 
-func refusal(code int, format string, args ...any) *rpcError {
+func newRefusal(code int, format string, args ...any) *rpcError {
 	return &rpcError{code: code, text: fmt.Sprintf(format, args...)}
 }
 
@@ -74,10 +74,10 @@ var integer = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,14})$`)
 func parseMessage(raw []byte) (message, *rpcError) {
 	var m message
 	if !utf8.Valid(raw) || !json.Valid(raw) {
-		return m, refusal(mcp.PARSE_ERROR, "the message is not valid JSON in UTF-8")
+		return m, newRefusal(mcp.PARSE_ERROR, "the message is not valid JSON in UTF-8")
 	}
 	if bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("[")) {
-		return m, refusal(mcp.INVALID_REQUEST, "batches are not served: send one message at a time")
+		return m, newRefusal(mcp.INVALID_REQUEST, "batches are not served: send one message at a time")
 	}
 	top, err := members(raw, "the message", "jsonrpc", "id", "method", "params", "result", "error")
 	if err != nil {
@@ -86,9 +86,9 @@ func parseMessage(raw []byte) (message, *rpcError) {
 	id, hasID := top["id"]
 	switch {
 	case hasID && !is(id, anID):
-		return m, refusal(mcp.INVALID_REQUEST, "id must be a string of at most 256 bytes or an integer of at most 15 digits")
+		return m, newRefusal(mcp.INVALID_REQUEST, "id must be a string of at most 256 bytes or an integer of at most 15 digits")
 	case string(top["jsonrpc"]) != `"2.0"`:
-		return m, refusal(mcp.INVALID_REQUEST, `jsonrpc must be "2.0"`)
+		return m, newRefusal(mcp.INVALID_REQUEST, `jsonrpc must be "2.0"`)
 	}
 	m.id = id
 	method, hasMethod := top["method"]
@@ -96,7 +96,7 @@ func parseMessage(raw []byte) (message, *rpcError) {
 		return m, nil
 	}
 	if !hasMethod || !is(method, aText) || json.Unmarshal(method, &m.method) != nil || m.method == "" {
-		return m, refusal(mcp.INVALID_REQUEST, "method must be a string that names a method")
+		return m, newRefusal(mcp.INVALID_REQUEST, "method must be a string that names a method")
 	}
 	return m, m.accept(top["params"])
 }
@@ -113,16 +113,16 @@ func (m *message) accept(raw json.RawMessage) *rpcError {
 		return err
 	}
 	// The era first: an unknown method is answered by it.
-	meta, err := metaOf(given["_meta"])
+	meta, err := parseMeta(given["_meta"])
 	if err != nil {
 		return err
 	}
 	m.modern, m.client = mcp.IsModernProtocol(textOf(meta[metaVersion])), nameIn(meta[metaClient])
 	if !spec.serves(m) {
-		return refusal(mcp.METHOD_NOT_FOUND, "this server has no method of that name")
+		return newRefusal(mcp.METHOD_NOT_FOUND, "this server has no method of that name")
 	}
 	if c := given["cursor"]; m.method == "tools/list" && !isAbsent(c) && string(c) != `""` {
-		return refusal(mcp.INVALID_PARAMS, "params.cursor is none of this server's: the list has one page")
+		return newRefusal(mcp.INVALID_PARAMS, "params.cursor is none of this server's: the list has one page")
 	}
 	m.params = map[string]json.RawMessage{}
 	for name, kind := range spec.params {
@@ -130,13 +130,13 @@ func (m *message) accept(raw json.RawMessage) *rpcError {
 		switch {
 		case isAbsent(v):
 		case !is(v, kind):
-			return refusal(mcp.INVALID_PARAMS, "params.%s must be %s", name, kind)
+			return newRefusal(mcp.INVALID_PARAMS, "params.%s must be %s", name, kind)
 		default:
 			m.params[name] = v
 		}
 	}
 	if spec.needs != "" && m.params[spec.needs] == nil {
-		return refusal(mcp.INVALID_PARAMS, "params.%s is missing", spec.needs)
+		return newRefusal(mcp.INVALID_PARAMS, "params.%s is missing", spec.needs)
 	}
 	if len(meta) > 0 {
 		m.params["_meta"] = join(meta)
@@ -150,7 +150,7 @@ func (m *message) introduce() *rpcError {
 		m.params["capabilities"] = json.RawMessage("{}") // exeat uses none
 	}
 	if info := m.params["clientInfo"]; info != nil {
-		short, err := introduction(info)
+		short, err := parseInfo(info)
 		m.params["clientInfo"], m.client = short, nameIn(short)
 		return err
 	}
@@ -175,8 +175,8 @@ func nameIn(introduction json.RawMessage) string {
 	return info.Name
 }
 
-// metaOf reads params._meta and keeps what exeat uses of it.
-func metaOf(raw json.RawMessage) (map[string]json.RawMessage, *rpcError) {
+// parseMeta reads params._meta and keeps what exeat uses of it.
+func parseMeta(raw json.RawMessage) (map[string]json.RawMessage, *rpcError) {
 	if isAbsent(raw) {
 		return nil, nil
 	}
@@ -191,7 +191,7 @@ func metaOf(raw json.RawMessage) (map[string]json.RawMessage, *rpcError) {
 			continue
 		}
 		if !is(v, kind) {
-			return nil, refusal(mcp.INVALID_PARAMS, "params._meta[%q] must be %s", name, kind)
+			return nil, newRefusal(mcp.INVALID_PARAMS, "params._meta[%q] must be %s", name, kind)
 		}
 		kept[name] = v
 	}
@@ -199,12 +199,12 @@ func metaOf(raw json.RawMessage) (map[string]json.RawMessage, *rpcError) {
 		kept[metaCapabilities] = json.RawMessage("{}")
 	}
 	if kept[metaClient] != nil {
-		kept[metaClient], err = introduction(kept[metaClient])
+		kept[metaClient], err = parseInfo(kept[metaClient])
 	}
 	return kept, err
 }
 
-func introduction(raw json.RawMessage) (json.RawMessage, *rpcError) {
+func parseInfo(raw json.RawMessage) (json.RawMessage, *rpcError) {
 	given, err := members(raw, "the client's info", "name", "version")
 	if err != nil {
 		return nil, err
@@ -213,7 +213,7 @@ func introduction(raw json.RawMessage) (json.RawMessage, *rpcError) {
 	for _, name := range []string{"name", "version"} {
 		if v := given[name]; !isAbsent(v) {
 			if !is(v, aText) {
-				return nil, refusal(mcp.INVALID_PARAMS, "the client's %s must be a string", name)
+				return nil, newRefusal(mcp.INVALID_PARAMS, "the client's %s must be a string", name)
 			}
 			kept[name] = v
 		}
@@ -245,16 +245,16 @@ func members(raw []byte, where string, known ...string) (map[string]json.RawMess
 	out, err := strictjson.Members(raw)
 	switch {
 	case errors.Is(err, strictjson.ErrNoObject):
-		return nil, refusal(mcp.INVALID_REQUEST, "%s must be an object", where)
+		return nil, newRefusal(mcp.INVALID_REQUEST, "%s must be an object", where)
 	case errors.Is(err, strictjson.ErrTwice):
-		return nil, refusal(mcp.INVALID_REQUEST, "%s has a key twice", where)
+		return nil, newRefusal(mcp.INVALID_REQUEST, "%s has a key twice", where)
 	case err != nil:
-		return nil, refusal(mcp.PARSE_ERROR, "%s cannot be read", where)
+		return nil, newRefusal(mcp.PARSE_ERROR, "%s cannot be read", where)
 	}
 	for name := range out {
 		for _, k := range known {
 			if name != k && strings.EqualFold(name, k) {
-				return nil, refusal(mcp.INVALID_REQUEST, "%s has a key that differs from %s in its case only", where, k)
+				return nil, newRefusal(mcp.INVALID_REQUEST, "%s has a key that differs from %s in its case only", where, k)
 			}
 		}
 	}

@@ -127,7 +127,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 // take handles one message.
 func (c *stdio) take(ctx context.Context, line []byte) {
 	if line == nil {
-		c.write(refusal(mcp.INVALID_REQUEST, "%v", errTooLong).answer(nil))
+		c.write(newRefusal(mcp.INVALID_REQUEST, "%v", errTooLong).answer(nil))
 		return
 	}
 	m, bad := parseMessage(line)
@@ -144,7 +144,7 @@ func (c *stdio) take(ctx context.Context, line []byte) {
 		c.write(bad.answer(m.id))
 	case m.method == "": // a response, and nothing was asked
 	case !c.server.request(caller, m):
-		c.write(refusal(mcp.INTERNAL_ERROR, "too many requests; try again in a second").answer(m.id))
+		c.write(newRefusal(mcp.INTERNAL_ERROR, "too many requests; try again in a second").answer(m.id))
 	default:
 		c.request(withCaller(ctx, caller), m)
 	}
@@ -174,9 +174,9 @@ func (c *stdio) request(ctx context.Context, m message) {
 	done := c.running.begin(string(m.id), maxBehind, cancel)
 	if done == nil {
 		cancel(nil)
-		bad := refusal(mcp.INTERNAL_ERROR, "too many requests are being answered; wait for some")
+		bad := newRefusal(mcp.INTERNAL_ERROR, "too many requests are being answered; wait for some")
 		if c.running.has(string(m.id)) {
-			bad = refusal(mcp.INVALID_REQUEST, "a request with this id is being answered")
+			bad = newRefusal(mcp.INVALID_REQUEST, "a request with this id is being answered")
 		}
 		c.write(bad.answer(m.id))
 		return
@@ -196,12 +196,12 @@ func (c *stdio) answer(ctx context.Context, m message) (b []byte) {
 	defer func() {
 		if v := recover(); v != nil {
 			c.server.reportPanic(m.method, v)
-			b = refusal(mcp.INTERNAL_ERROR, "something went wrong inside exeat").answer(m.id)
+			b = newRefusal(mcp.INTERNAL_ERROR, "something went wrong inside exeat").answer(m.id)
 		}
 	}()
 	b, err := json.Marshal(c.server.mcp.HandleMessage(ctx, m.wire()))
 	if err != nil {
-		return refusal(mcp.INTERNAL_ERROR, "the answer could not be written").answer(m.id)
+		return newRefusal(mcp.INTERNAL_ERROR, "the answer could not be written").answer(m.id)
 	}
 	return b
 }
