@@ -37,6 +37,7 @@ type compiler struct {
 type remarks struct {
 	patterns int      // that RE2 does not know, dropped
 	dropped  int      // other keywords
+	long     int      // descriptions that are too long to offer
 	unseen   int      // values with characters that cannot be seen
 	orders   int      // texts that read like instructions to an agent
 	odd      []string // names of properties that hosts refuse
@@ -45,6 +46,7 @@ type remarks struct {
 func (r *remarks) add(x remarks) {
 	r.patterns += x.patterns
 	r.dropped += x.dropped
+	r.long += x.long
 	r.unseen += x.unseen
 	r.orders += x.orders
 	r.odd = append(r.odd, x.odd...)
@@ -65,7 +67,6 @@ func (c *compiler) spend(n int) error {
 // Bounds on what is kept of a document.
 const (
 	maxFindings = 10_000
-	maxInputs   = 64 << 20 // bytes of all input schemas; those of Kubernetes have 11 MB
 )
 
 var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace", "query"}

@@ -259,7 +259,7 @@ func (b *builder) swaggerForm(form []parameter) error {
 			}
 			b.bodyRefs = append(b.bodyRefs, t.refs...)
 			if m, ok := out.(map[string]any); ok && str(p.v["description"]) != "" {
-				m["description"] = clean(str(p.v["description"]), maxDescription)
+				m["description"] = clean(str(p.v["description"]), maxText)
 			}
 		}
 		props[p.name], x.Fields[p.name] = out, f

@@ -5,16 +5,19 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 )
 
-// maxSchema bounds a tool's input schema. Beyond it the body becomes a generic
-// one: no model reads more, and some hosts refuse more.
-const maxSchema = 256 << 10
+// Bounds on the input schemas of a document, in bytes.
+const (
+	maxSchema    = 256 << 10 // what arguments are checked against
+	maxWhole     = 4 << 20   // what can be described of it
+	maxInputs    = 64 << 20  // all of them; those of Kubernetes have 11 MB
+	scarceInputs = 32 << 20  // from here on a tool gets less
+)
 
 // compiled is a shared schema, translated once for all tools that reach it.
 type compiled struct {
@@ -83,24 +86,25 @@ func (c *compiler) inputSchema(props map[string]json.RawMessage, required []stri
 	}
 	b.WriteString(`,"additionalProperties":false`)
 	defs := map[string]json.RawMessage{}
-	size := b.Len()
-	if size > maxSchema {
-		return nil, errTooLarge
+	most := maxWhole
+	if c.inputs > scarceInputs {
+		most = 2 * maxSchema
 	}
-	for len(refs) > 0 {
-		s := c.shared(refs[len(refs)-1])
-		refs = refs[:len(refs)-1]
+	// The nearest first: what is beyond the bound is deepest.
+	for size := b.Len(); len(refs) > 0; refs = refs[1:] {
+		s := c.shared(refs[0])
 		if s.err != nil {
 			return nil, s.err
 		}
 		if _, ok := defs[s.name]; ok {
 			continue
 		}
+		if size += len(s.name) + len(s.raw) + 4; size > most {
+			defs[s.name] = beyond
+			continue
+		}
 		defs[s.name] = s.raw
 		c.remarks.add(s.remarks)
-		if size += len(s.name) + len(s.raw) + 4; size > maxSchema {
-			return nil, errTooLarge
-		}
 		refs = append(refs, s.refs...)
 	}
 	if len(defs) > 0 {
@@ -112,8 +116,29 @@ func (c *compiler) inputSchema(props map[string]json.RawMessage, required []stri
 	return b.Bytes(), nil
 }
 
-// errTooLarge is an input schema beyond maxSchema.
-var errTooLarge = errors.New("the input schema is larger than 256 KiB")
+// beyond stands for what is deeper in a schema than the bound.
+var beyond = json.RawMessage(`{"description":"too large to describe; see the API's documentation"}`)
+
+// checked is what arguments are checked against: the schema, or of a large one what
+// is nearest to its root. Whole is all of it then, if that may be kept.
+func (c *compiler) checked(schema json.RawMessage) (input, whole json.RawMessage, err error) {
+	most := maxSchema
+	if c.inputs > scarceInputs {
+		most = 2 * DefaultBudget
+	}
+	if len(schema) <= most {
+		return schema, nil, nil
+	}
+	root, err := decodeSchema(schema)
+	if err != nil {
+		return nil, nil, err
+	}
+	input, _ = excerpt{budget: most, text: maxDescription}.write(root)
+	if len(schema) > maxWhole || c.inputs > scarceInputs {
+		return input, nil, nil
+	}
+	return input, schema, nil
+}
 
 func writeMembers(b *bytes.Buffer, members map[string]json.RawMessage) {
 	for i, name := range slices.Sorted(maps.Keys(members)) {

@@ -164,7 +164,7 @@ func (b *builder) requestBody() error {
 	}
 	x, chosen := b.newBody(types)
 	x.Required, x.XML = required, root
-	return b.setBody(x, chosen.at, chosen.v, clean(str(m["description"]), maxDescription))
+	return b.setBody(x, chosen.at, chosen.v, clean(str(m["description"]), maxText))
 }
 
 // setBody translates the schema of a Media Type Object as its type wants it.
@@ -264,7 +264,7 @@ func (b *builder) swaggerBody(p parameter) error {
 			return err
 		}
 	}
-	return b.setBody(x, p.at, p.v, clean(str(p.v["description"]), maxDescription))
+	return b.setBody(x, p.at, p.v, clean(str(p.v["description"]), maxText))
 }
 
 // contentTypes applies the choices of Options: an operation's body is compiled

@@ -38,7 +38,7 @@ func (b *builder) build() error {
 		return err
 	}
 	op.Summary = oneLine(str(v["summary"]), 200)
-	op.Description = clean(str(v["description"]), maxDescription)
+	op.Description = clean(str(v["description"]), maxText)
 	op.Deprecated = v["deprecated"] == true
 	op.JSON = b.answersJSON()
 	tags, _ := v["tags"].([]any)
@@ -109,18 +109,17 @@ func (b *builder) answersJSON() bool {
 // finish writes the input schema and compiles its validator.
 func (b *builder) finish() error {
 	op := b.op
-	var err error
-	before := b.c.remarks
-	op.Input, err = b.c.inputSchema(b.props, b.required, slices.Concat(b.refs, b.bodyRefs))
-	if errors.Is(err, errTooLarge) && op.body != nil && b.props["body"] != nil {
-		b.c.finding(b.at, b.name, false, err.Error()+"; the body is offered as any object instead")
-		b.c.remarks = before
-		b.props["body"] = json.RawMessage(`{"description":"too large to describe; see the API's documentation"}`)
-		op.Input, err = b.c.inputSchema(b.props, b.required, b.refs)
-	}
+	schema, err := b.c.inputSchema(b.props, b.required, slices.Concat(b.refs, b.bodyRefs))
 	if err != nil {
 		return err
 	}
+	if op.Input, op.whole, err = b.c.checked(schema); err != nil {
+		return err
+	}
+	if len(op.Input) < len(schema) {
+		b.c.finding(b.at, b.name, false, fmt.Sprintf("its input schema has %d bytes: arguments are checked against the %d that are nearest to its root", len(schema), len(op.Input)))
+	}
+	op.long = b.c.remarks.long > 0
 	op.rename(b.c.remarks.odd)
 	for _, r := range []struct {
 		n       int
@@ -135,7 +134,7 @@ func (b *builder) finish() error {
 			b.c.finding(b.at, b.name, false, fmt.Sprintf(r.message, r.n))
 		}
 	}
-	if b.c.inputs += len(op.Input); b.c.inputs > maxInputs {
+	if b.c.inputs += len(op.Input) + len(op.whole); b.c.inputs > maxInputs {
 		return errors.New("the input schemas of the document are larger than 64 MiB together")
 	}
 	op.input, err = newValidator(op.Input)
@@ -337,8 +336,11 @@ func (b *builder) parameter(p parameter, property string) error {
 	}
 	x.Type = b.typeOf(schemaAt, schema)
 	b.refs = append(b.refs, t.refs...)
-	description := clean(str(p.v["description"]), maxDescription)
+	description := clean(str(p.v["description"]), maxText)
 	b.c.look(description, str(p.v["description"]))
+	if len(description) > maxDescription {
+		b.c.remarks.long++
+	}
 	return b.add(x, out, description)
 }
 

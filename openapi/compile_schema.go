@@ -8,8 +8,12 @@ import (
 	"strings"
 )
 
-// maxDescription bounds a description, in bytes.
-const maxDescription = 1024
+// Bounds on a description, in bytes: what is offered of it, and what is kept for who
+// asks to see it whole.
+const (
+	maxDescription = 1024
+	maxText        = 8 << 10
+)
 
 // translator turns OpenAPI schemas of any version into JSON Schema 2020-12 for
 // inputs: without what only answers hold, and without what hosts trip over.
@@ -87,9 +91,12 @@ func isArray(typ any) bool {
 // describe takes a schema's description over.
 func (t *translator) describe(v, out map[string]any) {
 	if d, ok := v["description"].(string); ok {
-		text := clean(d, maxDescription)
+		text := clean(d, maxText)
 		if t.c.look(text, d); text != "" {
 			out["description"] = text
+		}
+		if len(text) > maxDescription {
+			t.c.remarks.long++
 		}
 	}
 }

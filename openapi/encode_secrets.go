@@ -21,7 +21,7 @@ const (
 // each of its elements. If there are too many to name, it is the whole: "".
 func (op *Operation) Secrets(args *Args, also ...string) []string {
 	var root map[string]any
-	if json.Unmarshal(op.Input, &root) != nil {
+	if json.Unmarshal(op.schema(), &root) != nil {
 		return []string{""}
 	}
 	w := &secrets{root: root, found: map[string]bool{}}

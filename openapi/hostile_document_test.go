@@ -240,7 +240,8 @@ func TestHostileDocuments(t *testing.T) {
 				t.Errorf("%d operations, want %d; %.1000s, want %q", len(api.Operations), tt.left, all, tt.want)
 			}
 			for _, op := range api.Operations {
-				if _, err := op.input.compiled(); err != nil || len(op.Description) > maxDescription {
+				brief, _ := op.Brief()
+				if _, err := op.input.compiled(); err != nil || len(brief) > maxDescription+202 || len(op.Description) > maxText {
 					t.Errorf("%s: %v", op.Name, err)
 				}
 			}

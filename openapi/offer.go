@@ -3,7 +3,6 @@ package openapi
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 )
 
 // Profile names what a host is known to refuse in schemas.
@@ -27,55 +26,28 @@ const DefaultBudget = 16 << 10
 
 // Offer is the input schema as hosts get it: names that hosts refuse are
 // replaced, a host's profile is kept to, and what does not fit into budget bytes
-// (0 means DefaultBudget) is cut, with a hint at the JSON Pointer by which
-// [Operation.Describe] gives it. It admits all that Input does: calls are
-// checked against Input.
+// (0 means DefaultBudget) is cut, with a hint at the pointer by which
+// [Operation.Describe] gives it: descriptions first, then the largest parts, level
+// by level. It admits all that Input does: calls are checked against Input.
 func (op *Operation) Offer(p Profile, budget int) (schema json.RawMessage, cut bool) {
 	if budget <= 0 {
 		budget = DefaultBudget
 	}
 	plain := p == "" || p == Generic || p == Claude
-	if plain && len(op.aliases) == 0 && len(op.Input) <= budget {
+	if plain && len(op.aliases) == 0 && len(op.Input) <= budget && op.whole == nil && !op.long {
 		return op.Input, false
 	}
 	root, err := op.shown(p)
 	if err != nil {
 		return op.Input, false
 	}
-	return shrink(root, "", budget, p)
-}
-
-// Describe is the part of the offered schema, before anything was cut from it,
-// that a JSON Pointer (RFC 6901) leads to; its references lead to /$defs of the
-// whole. If it is large, parts of it are cut in turn. The error says that there is
-// nothing at the pointer.
-func (op *Operation) Describe(p Profile, pointer string) (json.RawMessage, error) {
-	if pointer != "" && pointer[0] != '/' || len(pointer) > 2000 {
-		return nil, errors.New("the pointer is no JSON Pointer; one looks like /properties/body")
-	}
-	root, err := op.shown(p)
-	if err != nil {
-		return nil, errors.New("the tool has no schema")
-	}
-	d := document{root: root}
-	part, ok := d.at(pointer)
-	if !ok {
-		return nil, errors.New("the schema has nothing at this pointer")
-	}
-	m, ok := part.(map[string]any)
-	if !ok {
-		return json.Marshal(part)
-	}
-	schema, _ := shrink(m, pointer, 2*DefaultBudget, p)
-	return schema, nil
+	return excerpt{profile: p, budget: budget, text: maxDescription}.write(root)
 }
 
 // shown is the schema under the names that agents see and as a profile wants it.
 func (op *Operation) shown(p Profile) (map[string]any, error) {
-	var root map[string]any
-	dec := json.NewDecoder(bytes.NewReader(op.Input))
-	dec.UseNumber()
-	if err := dec.Decode(&root); err != nil {
+	root, err := decodeSchema(op.schema())
+	if err != nil {
 		return nil, err
 	}
 	if len(op.aliases) > 0 {
@@ -92,6 +64,13 @@ func (op *Operation) shown(p Profile) (map[string]any, error) {
 		each(root, toGemini)
 	}
 	return root, nil
+}
+
+// decodeSchema reads a schema with its numbers as they are written.
+func decodeSchema(schema json.RawMessage) (root map[string]any, err error) {
+	dec := json.NewDecoder(bytes.NewReader(schema))
+	dec.UseNumber()
+	return root, dec.Decode(&root)
 }
 
 // Where schemas stand within a schema.

@@ -2,201 +2,232 @@ package openapi
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 )
 
-// shrink writes a schema in at most budget bytes, if it can be done: as many
-// levels as fit, then without descriptions, at last without what is optional at
-// the root.
-func shrink(root map[string]any, pointer string, budget int, p Profile) (schema json.RawMessage, cut bool) {
-	write := func(s shrinker) json.RawMessage {
-		s.pointer, s.defs, s.typed = pointer, root["$defs"], p == Gemini
-		b, err := json.Marshal(s.whole(root))
-		if err != nil {
-			return json.RawMessage(`{"type":"object"}`) // a tree that was decoded can be encoded
-		}
-		return b
-	}
-	const deepest = 40
-	if whole := write(shrinker{levels: deepest}); len(whole) <= budget {
-		return whole, false
-	}
-	for _, bare := range []bool{false, true} {
-		// The most levels that fit, found by halving.
-		low, high := 0, deepest
-		for low+1 < high {
-			if mid := (low + high) / 2; len(write(shrinker{levels: mid, bare: bare})) <= budget {
-				low = mid
-			} else {
-				high = mid
-			}
-		}
-		if low > 0 {
-			return write(shrinker{levels: low, bare: bare}), true
-		}
-	}
-	return write(shrinker{levels: 1, bare: true, needed: true}), true
-}
-
-// shrinker copies a schema down to a number of levels.
-type shrinker struct {
-	levels  int
-	bare    bool // without descriptions
-	needed  bool // without properties that are not required
-	typed   bool // with a type in every schema
+// excerpt is which part of a schema somebody wants to see, and in how many bytes.
+type excerpt struct {
+	profile Profile
 	pointer string
-	defs    any
-	reached map[string]int // shared schemas, and the least level they are met at
+	from    int // the first member of the part
+	budget  int
+	text    int // of each description
 }
 
-func (s *shrinker) whole(root map[string]any) map[string]any {
-	s.reached = map[string]int{}
-	rest := maps.Clone(root)
-	delete(rest, "$defs")
-	out := s.schema(rest, s.pointer, 0)
-	all, _ := s.defs.(map[string]any)
-	kept := map[string]any{}
-	// A shared schema that is met again nearer to the root is written anew, with
-	// more of it.
-	for changed := true; changed; {
-		changed = false
-		for _, name := range slices.Sorted(maps.Keys(s.reached)) {
-			level := s.reached[name]
-			m, ok := all[name].(map[string]any)
-			if !ok {
-				if _, has := kept[name]; !has {
-					kept[name] = all[name]
-				}
-				continue
-			}
-			if old, done := kept[name].(leveled); done && old.level <= level {
-				continue
-			}
-			kept[name] = leveled{s.schema(m, "/$defs/"+escape(name), level), level}
-			changed = true
-		}
+// write gives a schema in at most budget bytes: with shorter descriptions, or if
+// that is not enough, with its largest parts cut (see [fitter.fit]). What is cut
+// says by which pointer [Operation.Describe] gives it.
+func (w excerpt) write(root map[string]any) (schema json.RawMessage, cut bool) {
+	markTexts(root)
+	if w.from == 0 && longestText(root) <= w.text && size(root, w.text) <= w.budget {
+		return writeSchema(root, w.text), false
 	}
-	if len(kept) > 0 {
-		out["$defs"] = kept
+	if longestText(root) > 0 && w.budget > 1<<10 {
+		note(root, "Shortened: to read a text or a part whole, describe its pointer, such as "+w.pointer+"/properties/NAME")
+	}
+	room := -1
+	if w.from == 0 {
+		room = roomForTexts(root, w.budget, w.text)
+	}
+	if room < 0 {
+		f := fitter{typed: w.profile == Gemini}
+		root = f.cut(root, w.pointer, w.budget, w.from)
+		room = roomForTexts(root, w.budget, w.text)
+	}
+	return writeSchema(root, max(room, 0)), true
+}
+
+func writeSchema(root map[string]any, most int) json.RawMessage {
+	writeTexts(root, most)
+	b, err := json.Marshal(root)
+	if err != nil {
+		return json.RawMessage(`{"type":"object"}`) // a tree that was decoded can be encoded
+	}
+	return b
+}
+
+// cut fits a schema and the shared schemas that it reaches: those that are nearest
+// to the root stay, and where it says so in place of the others.
+func (f fitter) cut(root map[string]any, pointer string, budget, from int) map[string]any {
+	s := sharing{fitter: f, defs: mapOf(root["$defs"]), in: map[string]bool{}}
+	delete(root, "$defs")
+	each(root, loosenForCut)
+	for _, name := range sortedKeys(s.defs) {
+		each(s.defs[name], loosenForCut)
+	}
+	used := size(s.stand(root), 0) + len(`,"$defs":{}`)
+	if from > 0 || used > budget {
+		return f.fit(mapOf(s.stand(root)), pointer, budget, from)
+	}
+	next := s.refs(root)
+	for len(next) > 0 {
+		more := 0
+		for _, name := range next {
+			s.in[name] = true
+		}
+		for _, name := range next {
+			more += s.sizeOf(name)
+		}
+		if used+more > budget {
+			for _, name := range next {
+				delete(s.in, name)
+			}
+			break
+		}
+		used += more
+		found := map[string]bool{}
+		for _, name := range next {
+			for _, deeper := range s.refs(s.defs[name]) {
+				found[deeper] = true
+			}
+		}
+		next = slices.Sorted(maps.Keys(found))
+	}
+	return s.fill(root, next, budget-used)
+}
+
+// sharing is which shared schemas are kept while a schema is cut.
+type sharing struct {
+	fitter
+	defs map[string]any
+	in   map[string]bool
+}
+
+// stand is v with what it says of shared schemas that are not kept: their type, and
+// where they are.
+func (s *sharing) stand(v any) any {
+	switch v := v.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i, x := range v {
+			out[i] = s.stand(x)
+		}
+		return out
+	case map[string]any:
+		if name, ok := refName(v); ok && !s.in[name] {
+			if target, there := s.defs[name]; there {
+				return s.standIn(v, name, target)
+			}
+		}
+		out := make(map[string]any, len(v))
+		for k, x := range v {
+			out[k] = s.stand(x)
+		}
+		return out
+	}
+	return v
+}
+
+// standIn stands for a reference: all of what it leads to if that is short.
+func (s *sharing) standIn(v map[string]any, name string, target any) any {
+	m, ok := target.(map[string]any)
+	if !ok {
+		return target
+	}
+	typed := map[string]any{}
+	if typ, ok := m["type"]; ok {
+		typed["type"] = typ
+	}
+	out := s.stub(typed, "/$defs/"+escape(name))
+	if size(m, 0) <= size(out, 0) && len(namesOf(m)) == 0 {
+		out = maps.Clone(m)
+	}
+	if said, _ := v["description"].(text); said.said != "" {
+		t, _ := out["description"].(text)
+		out["description"] = text{said: said.said, note: t.note}
 	}
 	return out
 }
 
-// leveled is a shared schema as it was written for a level.
-type leveled struct {
-	schema map[string]any
-	level  int
+// refName is the name of the shared schema that a schema refers to.
+func refName(m map[string]any) (string, bool) {
+	ref, ok := m["$ref"].(string)
+	return unescape(strings.TrimPrefix(ref, "#/$defs/")), ok
 }
 
-// MarshalJSON implements json.Marshaler.
-func (l leveled) MarshalJSON() ([]byte, error) { return json.Marshal(l.schema) }
+// namesOf lists the shared schemas that a schema refers to, in order.
+func namesOf(v any) []string {
+	found := map[string]bool{}
+	each(v, func(m map[string]any) {
+		if name, ok := refName(m); ok {
+			found[name] = true
+		}
+	})
+	return slices.Sorted(maps.Keys(found))
+}
 
-func (s *shrinker) schema(m map[string]any, at string, level int) map[string]any {
-	if level >= s.levels {
-		return s.stub(m, at)
+// refs lists the shared schemas that v refers to and that are not kept yet; short
+// ones stand in place.
+func (s *sharing) refs(v any) []string {
+	return slices.DeleteFunc(namesOf(v), func(name string) bool {
+		_, there := s.defs[name]
+		return s.in[name] || !there
+	})
+}
+
+// sizeOf is how many bytes a shared schema takes beside those that are kept.
+func (s *sharing) sizeOf(name string) int {
+	return size(s.stand(s.defs[name]), 0) + textSize(name) + 2
+}
+
+// leastShared is the least room that a part of a shared schema is written in.
+const leastShared = 300
+
+// fill keeps of the next shared schemas those that fit into what is left, the small
+// ones first, and parts of the others.
+func (s *sharing) fill(main map[string]any, next []string, left int) map[string]any {
+	sizes := map[string]int{}
+	for _, name := range next {
+		sizes[name] = s.sizeOf(name)
 	}
-	out := maps.Clone(m)
-	if s.bare {
-		delete(out, "description")
+	slices.SortStableFunc(next, func(a, b string) int { return sizes[a] - sizes[b] })
+	for len(next) > 0 && sizes[next[0]] <= left {
+		s.in[next[0]] = true
+		left -= sizes[next[0]]
+		next = next[1:]
 	}
-	if ref, ok := m["$ref"].(string); ok {
-		name := unescape(strings.TrimPrefix(ref, "#/$defs/"))
-		if old, met := s.reached[name]; !met || level < old {
-			s.reached[name] = level
-		}
+	next = next[:min(len(next), max(left, 0)/leastShared)]
+	parts := map[string]any{}
+	for i, name := range next {
+		room := left/(len(next)-i) - textSize(name) - 2
+		s.in[name] = true // what is within itself refers to it
+		parts[name] = s.fit(mapOf(s.stand(s.defs[name])), "/$defs/"+escape(name), room, -1)
+		left -= size(parts[name], 0) + textSize(name) + 2
 	}
-	child := func(v any, at string) any {
-		if sub, ok := v.(map[string]any); ok {
-			return s.schema(sub, at, level+1)
-		}
-		return v
-	}
-	last := level+1 >= s.levels
-	for _, k := range oneSchema {
-		v, ok := m[k]
-		if !ok {
-			continue
-		}
-		if _, isMap := v.(map[string]any); last && isMap && slices.Contains([]string{"not", "if", "then", "else", "propertyNames", "unevaluatedProperties", "unevaluatedItems", "contains"}, k) {
-			delete(out, k) // a stub in its place would mean something else
-			continue
-		}
-		out[k] = child(v, at+"/"+k)
-	}
-	for _, k := range listSchemas {
-		list, ok := m[k].([]any)
-		if !ok {
-			continue
-		}
-		next := make([]any, len(list))
-		for i, x := range list {
-			next[i] = child(x, fmt.Sprintf("%s/%s/%d", at, k, i))
-		}
-		out[k] = next
-		if k == "oneOf" {
-			// Of alternatives that are cut more than one may fit.
-			delete(out, k)
-			out["anyOf"] = next
-			if other, both := m["anyOf"].([]any); both {
-				out["allOf"] = []any{map[string]any{"anyOf": next}}
-				out["anyOf"] = other
-			}
+	out := mapOf(s.stand(main))
+	defs := map[string]any{}
+	for name := range s.in {
+		if defs[name] = parts[name]; parts[name] == nil {
+			defs[name] = s.stand(s.defs[name])
 		}
 	}
-	for _, k := range mapSchemas {
-		props, ok := m[k].(map[string]any)
-		if !ok {
-			continue
-		}
-		next := map[string]any{}
-		for name, x := range props {
-			if s.needed && level == 0 && k == "properties" && !requires(m, name) {
-				delete(out, "additionalProperties")
-				continue
-			}
-			next[name] = child(x, at+"/"+k+"/"+escape(name))
-		}
-		out[k] = next
+	if len(defs) > 0 {
+		out["$defs"] = defs
 	}
 	return out
 }
 
-func requires(m map[string]any, name string) bool {
-	list, _ := m["required"].([]any)
-	return slices.Contains(list, any(name))
-}
-
-// stub stands for a schema that is cut: its type, if it is a scalar all of it,
-// and where the rest is.
-func (s *shrinker) stub(m map[string]any, at string) map[string]any {
-	out := map[string]any{}
-	if ref, ok := m["$ref"].(string); ok {
-		at = strings.TrimPrefix(ref, "#")
-	} else if typ, ok := m["type"].(string); ok {
-		out["type"] = typ
-		if typ != "object" && typ != "array" {
-			for _, k := range []string{"enum", "format", "contentEncoding"} {
-				if list, isList := m[k].([]any); m[k] != nil && (!isList || len(list) <= 20) {
-					out[k] = m[k]
-				}
-			}
-			return out
-		}
-		if typ == "array" {
-			out["items"] = map[string]any{}
+// loosenForCut takes out of a schema what would refuse more once parts of it, or of
+// what it refers to, are cut.
+func loosenForCut(m map[string]any) {
+	delete(m, "unevaluatedProperties")
+	delete(m, "unevaluatedItems")
+	for _, k := range conditions {
+		if len(namesOf(m[k])) > 0 {
+			delete(m, k)
 		}
 	}
-	if s.typed && out["type"] == nil {
-		out["anyOf"] = anyValue()
-	} else if s.typed && out["items"] != nil {
-		out["items"] = map[string]any{"anyOf": anyValue()}
+	list, ok := m["oneOf"].([]any)
+	if !ok {
+		return
 	}
-	out["description"] = "cut for length: describe it with the pointer " + at
-	if list, ok := out["anyOf"].([]any); ok {
-		alone(out, list)
+	// Of alternatives that are cut more than one may fit.
+	delete(m, "oneOf")
+	if other, both := m["anyOf"].([]any); both {
+		parts, _ := m["allOf"].([]any)
+		m["allOf"] = append(slices.Clone(parts), map[string]any{"anyOf": other})
 	}
-	return out
+	m["anyOf"] = list
 }

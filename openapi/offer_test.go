@@ -322,14 +322,14 @@ func TestShrink(t *testing.T) {
 "c":{"oneOf":[{"type":"string"},{"type":"object","properties":{"d":{"type":"integer"}}}]},"e":{"not":{"properties":{"x":{"type":"string"}}}}},
 "$defs":{"T":{"type":"object","properties":{"t":{"$ref":"#/$defs/T"},"kind":{"type":"string","enum":["x","y"]}}}}}`
 	for budget, want := range map[int][]string{
-		400: {`"a":{`, `"required":["a"]`, `cut for length`, `"c":{`},
+		330: {`"a":{`, `"required":["a"]`, `cut for length`, `"c":{`},
 		700: {`"$ref":"#/$defs/T"`, `"$defs":{"T":`, `"kind"`},
 	} {
 		var root map[string]any
 		if err := json.Unmarshal([]byte(schema), &root); err != nil {
 			t.Fatal(err)
 		}
-		got, _ := shrink(root, "", budget, Generic)
+		got, _ := excerpt{budget: budget, text: maxDescription}.write(root)
 		for _, w := range want {
 			if !bytes.Contains(got, []byte(w)) {
 				t.Errorf("in %d bytes: no %s in %s", budget, w, got)

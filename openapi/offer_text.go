@@ -27,14 +27,54 @@ func clean(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}
-	s = s[:most-3]
-	for len(s) > 0 && s[len(s)-1]&0xC0 == 0x80 {
-		s = s[:len(s)-1]
+	return cutText(s, most)
+}
+
+// cutText is s in at most most bytes. It ends after a word, and not within a link, a
+// tag or a piece of code.
+func cutText(s string, most int) string {
+	if len(s) <= most {
+		return s
 	}
-	if len(s) > 0 && s[len(s)-1] >= 0xC0 {
-		s = s[:len(s)-1]
+	const fence, end = "```", "…"
+	n := most - len(end)
+	if n <= 0 {
+		return ""
 	}
-	return s + "…"
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	head := s[:n]
+	if i := strings.LastIndexAny(head, " \n\t"); i > 0 && !strings.ContainsAny(s[n:n+1], " \n\t") {
+		head = head[:i]
+	}
+	if i := strings.LastIndex(head, fence); strings.Count(head, fence)%2 == 0 {
+		head = beforeOpen(head)
+	} else if i > most/2 {
+		head = head[:i]
+	} else if room := most - len(end) - len("\n"+fence+"\n"); room > i+len(fence) {
+		// A fence that stays open would swallow what follows.
+		head = head[:min(len(head), room)]
+		return strings.ToValidUTF8(head[:max(i+len(fence), strings.LastIndexByte(head, '\n'))], "") + "\n" + fence + "\n" + end
+	} else {
+		head = head[:i]
+	}
+	return strings.TrimRight(head, " \n\t") + end
+}
+
+// opened are a link and a tag that do not end.
+var opened = regexp.MustCompile(`(?s)(!?\[[^\]]*(\]\([^)]*)?|<[a-zA-Z/!][^>]*)$`)
+
+// beforeOpen takes a link, a tag or a code span off the end of a text if the text
+// ends within it.
+func beforeOpen(head string) string {
+	if at := opened.FindStringIndex(head[max(0, len(head)-500):]); at != nil {
+		head = head[:max(0, len(head)-500)+at[0]]
+	}
+	if line := head[strings.LastIndexByte(head, '\n')+1:]; strings.Count(line, "`")%2 == 1 {
+		head = head[:strings.LastIndexByte(head, '`')]
+	}
+	return head
 }
 
 // invisible reports a character that shows nothing of itself, or changes how
@@ -114,7 +154,7 @@ func padded(s string) bool {
 // look notes a text that an agent will read, where it tries to lead it: text is
 // what is left of what the document says.
 func (c *compiler) look(text, source string) {
-	source = source[:min(len(source), 4*maxDescription)]
+	source = source[:min(len(source), 4*maxText)]
 	lower := strings.ToLower(text)
 	suspect := slices.ContainsFunc(wary, func(w [2][]string) bool { return hasAny(lower, w[0]) && hasAny(lower, w[1]) })
 	if padded(source) || unseen(source) > 0 || suspect && orders.MatchString(text) {

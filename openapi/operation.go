@@ -131,9 +131,12 @@ type Operation struct {
 	// Input is the tool's input schema: one self-contained JSON Schema 2020-12
 	// object with root type object. Property names are argument names: those of
 	// the parameters, and "body". Names that clash between places get the place
-	// as suffix (id_query): path goes before query, header and cookie.
+	// as suffix (id_query): path goes before query, header and cookie. Of a schema
+	// larger than 256 KiB it has what is nearest to its root.
 	Input json.RawMessage
-	query string // that the document wrote into the path, e.g. beta=true; it is always sent
+	whole json.RawMessage // all of the schema if Input, against which calls are checked, is not; else nil
+	long  bool            // a description in Input is longer than maxDescription
+	query string          // that the document wrote into the path, e.g. beta=true; it is always sent
 	// fragment of the path, by which documents tell operations apart; it is never sent.
 	fragment string
 	baseURL  string // the operation's own server, or ""

@@ -23,7 +23,7 @@ type Tool struct {
 	// not make hosts throw the answer away.
 	OutputSchema json.RawMessage `json:"outputSchema"`
 	Annotations  Annotations     `json:"annotations"`
-	// Cut is true if parts of InputSchema are left out, for describe_tool to give.
+	// Cut is true if parts of Description or InputSchema are left out, for describe_tool to give.
 	Cut bool `json:"-"`
 
 	api     *API
@@ -88,13 +88,17 @@ func newTool(name string, api *API, op *openapi.Operation, o Offer) *Tool {
 	if title == "" {
 		title = op.Method + " " + op.Path
 	}
-	schema, cut := op.Offer(o.Profile, o.Budget)
+	schema, cut := offerSchema(op, o)
+	text, more := op.Brief()
+	if more {
+		text += "\n\n(shortened: describe the tool to read all of it)"
+	}
 	return &Tool{
 		Name:         name,
 		Title:        title,
-		Description:  describe(op),
-		InputSchema:  withOwn(op, schema),
-		Cut:          cut,
+		Description:  describe(op, text),
+		InputSchema:  schema,
+		Cut:          cut || more,
 		OutputSchema: outputSchema,
 		Annotations: Annotations{
 			Title:           title,
@@ -121,15 +125,10 @@ func idempotent(method string) bool {
 	return false
 }
 
-// describe is what a model reads before it chooses a tool.
-func describe(op *openapi.Operation) string {
+// describe is what a model reads before it chooses a tool: what the document says of
+// the operation, and how it is called.
+func describe(op *openapi.Operation, text string) string {
 	var b strings.Builder
-	text := op.Description
-	if text == "" {
-		text = op.Summary
-	} else if op.Summary != "" && !strings.HasPrefix(text, op.Summary) {
-		text = op.Summary + "\n\n" + text
-	}
 	if text != "" {
 		b.WriteString(text + "\n\n")
 	}

@@ -8,15 +8,34 @@ import (
 	"github.com/exeat/exeat/openapi"
 )
 
-// withOwn adds what exeat itself takes to a schema.
-func withOwn(op *openapi.Operation, schema json.RawMessage) json.RawMessage {
-	var own []string
+// ownOf lists what exeat itself takes with an operation, as members of a schema.
+func ownOf(op *openapi.Operation) (own []string) {
 	if op.JSON && !op.Has(selectArg) {
 		own = append(own, selectSchema)
 	}
 	if op.Effect != openapi.Read && !op.Has(reasonArg) {
 		own = append(own, reasonSchema)
 	}
+	return own
+}
+
+// offerSchema is the input schema of a tool, with what exeat itself takes, within the
+// budget.
+func offerSchema(op *openapi.Operation, o Offer) (schema json.RawMessage, cut bool) {
+	own := ownOf(op)
+	budget := o.Budget
+	if budget <= 0 {
+		budget = openapi.DefaultBudget
+	}
+	for _, member := range own {
+		budget -= len(member) + 1
+	}
+	schema, cut = op.Offer(o.Profile, max(budget, 1))
+	return withOwn(own, schema), cut
+}
+
+// withOwn adds what exeat itself takes to a schema.
+func withOwn(own []string, schema json.RawMessage) json.RawMessage {
 	head := []byte(`"properties":{`)
 	at := bytes.Index(schema, head)
 	if len(own) == 0 || at < 0 {
