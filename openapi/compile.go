@@ -31,6 +31,8 @@ type compiler struct {
 	work     int          // so far, see spend
 	needs    [][]SecurityNeed
 	builders map[*Operation]builder // for what is compiled twice
+	declared map[string]SecurityScheme
+	used     map[string]bool // of Options.Parameters
 }
 
 // remarks count what was changed in schemas, or looks odd in them.
@@ -86,10 +88,12 @@ func (c *compiler) compile() (*API, *Error) {
 		return nil, bad
 	}
 	c.schemas, c.builders = map[place]*compiled{}, map[*Operation]builder{}
+	c.used = map[string]bool{}
 	info, _ := c.doc["info"].(map[string]any)
 	c.api = &API{Location: c.location, Title: oneLine(str(info["title"]), 200), Version: oneLine(str(info["version"]), 100),
 		Description: clean(str(info["description"]), 4096)}
-	c.api.Security = c.securitySchemes()
+	c.declared = c.securitySchemes()
+	c.api.Security = maps.Clone(c.declared)
 	c.needs = needs(c.doc["security"])
 	c.api.Secured = c.doc["security"] != nil
 	var err error
@@ -106,6 +110,9 @@ func (c *compiler) compile() (*API, *Error) {
 	ops = c.toldApart(ops)
 	// Of all, also those left out: what is wrong with one renames no other.
 	nameOperations(c.all)
+	if bad := c.parameterUses(); bad != nil {
+		return nil, bad
+	}
 	if bad := c.rename(ops); bad != nil {
 		return nil, bad
 	}

@@ -29,6 +29,9 @@ type builder struct {
 	required []string
 	refs     []place // shared schemas that the parameters reach
 	bodyRefs []place // and the body
+	// What the operation needs by parameters that are credentials, if it was made so.
+	made      bool
+	must, may []SecurityNeed
 }
 
 func (b *builder) build() error {
@@ -56,6 +59,7 @@ func (b *builder) build() error {
 		return err
 	}
 	b.props, b.required, b.refs, b.bodyRefs = map[string]json.RawMessage{}, nil, nil, nil
+	b.made, b.must, b.may = false, nil, nil
 	b.c.remarks = remarks{}
 	b.c.look(op.Summary, str(v["summary"]))
 	b.c.look(op.Description, str(v["description"]))
@@ -204,6 +208,7 @@ func (b *builder) parameters() error {
 	var form []parameter
 	for _, p := range all {
 		switch {
+		case b.fillsCredential(p):
 		case p.in == "body" && b.c.swagger2:
 			if err := b.swaggerBody(p); err != nil {
 				return err
@@ -258,7 +263,7 @@ func (b *builder) isCredential(p parameter) bool {
 		}
 		return strictjson.Fold(name)
 	}
-	for _, s := range b.c.api.Security {
+	for _, s := range b.c.declared {
 		if s.Type == "apiKey" && s.In == p.in && plain(s.Name) == plain(p.name) {
 			return true
 		}
@@ -300,7 +305,7 @@ var styles = map[string][]string{
 
 func (b *builder) parameter(p parameter, property string) error {
 	x := param{Property: property, Name: p.name, In: p.in, Style: defaultStyle(p.in), Required: p.v["required"] == true || p.in == "path",
-		AllowReserved: p.v["allowReserved"] == true}
+		AllowReserved: p.v["allowReserved"] == true, Slashes: p.in == "path" && b.use(p.name, p.in) == AsSegment}
 	schemaAt, schema := p.at.to("schema"), p.v["schema"]
 	if b.c.swagger2 {
 		var ok bool

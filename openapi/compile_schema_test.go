@@ -199,7 +199,8 @@ func TestAllInputsTogether(t *testing.T) {
 	for _, op := range api.Operations {
 		kept += len(op.Input)
 	}
-	if len(api.Findings) == 0 || len(api.Findings)+len(api.Operations) != 270 || kept > maxInputs {
+	// When they become too many, a tool gets less; none is left out for the others.
+	if len(api.Findings) < 100 || len(api.Operations) != 270 || kept > maxInputs {
 		t.Errorf("%d operations of %d bytes, %d findings", len(api.Operations), kept, len(api.Findings))
 	}
 }

@@ -50,6 +50,7 @@ func (op *Operation) Encode(args *Args) (*Request, error) {
 	}
 	e.body(r)
 	if e.bad != nil {
+		e.bad.Fits = true
 		return nil, e.bad
 	}
 	return r, nil
@@ -140,7 +141,7 @@ func (e *encoder) path(template string) string {
 // two harmless values beside each other may make a dot segment.
 func (e *encoder) segment(template string) string {
 	var b strings.Builder
-	last := ""
+	last, slashes := "", false
 	for rest := template; rest != ""; {
 		fixed, after, open := strings.Cut(rest, "{")
 		name, tail, closed := strings.Cut(after, "}")
@@ -163,10 +164,18 @@ func (e *encoder) segment(template string) string {
 		}
 		e.wrote(len(text), last)
 		b.WriteString(text)
+		slashes = slashes || p.Slashes
 		rest = tail
 	}
-	if last != "" {
-		if reason := unsafeSegment(b.String()); reason != "" {
+	if last == "" {
+		return b.String()
+	}
+	parts := []string{b.String()}
+	if slashes {
+		parts = strings.Split(b.String(), "%2F")
+	}
+	for _, part := range parts {
+		if reason := unsafeSegment(part); reason != "" {
 			e.fail(refuse(last, "makes a path segment that %s", reason))
 		}
 	}

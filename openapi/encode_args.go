@@ -22,6 +22,8 @@ type Problem struct {
 // than the agent's own argument names.
 type ArgumentError struct {
 	Problems []Problem
+	// Fits is true if the arguments fit the schema, and cannot be written into a request.
+	Fits bool
 }
 
 // Error lists the problems in one line of bounded length.
@@ -48,7 +50,7 @@ func (e *ArgumentError) Error() string {
 
 // refuse makes an error of one problem.
 func refuse(pointer, format string, args ...any) *ArgumentError {
-	return &ArgumentError{[]Problem{problem(pointer, fmt.Sprintf(format, args...))}}
+	return &ArgumentError{Problems: []Problem{problem(pointer, fmt.Sprintf(format, args...))}}
 }
 
 // problem bounds what an answer repeats of names and schemas.

@@ -134,7 +134,7 @@ func (p param) pathText(v any, at string) (string, *ArgumentError) {
 		return "", bad
 	}
 	for _, s := range f.texts() {
-		if reason := unsafeSegment(s); reason != "" {
+		if reason := p.unsafe(s); reason != "" {
 			return "", refuse(at, "cannot go into a path: it %s", reason)
 		}
 	}
@@ -162,6 +162,24 @@ func (p param) pathText(v any, at string) (string, *ArgumentError) {
 		return ";" + name + "=" + enc(f.text) + strings.Join(f.list(false, enc), ","), nil
 	}
 	return enc(f.text) + strings.Join(f.list(p.Explode, enc), ","), nil
+}
+
+// unsafe says why a text cannot go into a path, or "". Where the operator says that the
+// API takes encoded slashes as part of a segment, what is between them has to be safe.
+func (p param) unsafe(s string) string {
+	if !p.Slashes {
+		reason := unsafeSegment(s)
+		if reason != "" && strings.Contains(s, "/") {
+			reason += ", which would make it another path (of an API that takes %2F as part of a segment, the operator can allow it: parameters, segment)"
+		}
+		return reason
+	}
+	for part := range strings.SplitSeq(s, "/") {
+		if reason := unsafeSegment(part); reason != "" {
+			return "has between its slashes what " + reason
+		}
+	}
+	return ""
 }
 
 // queryPairs writes a query argument.

@@ -87,7 +87,7 @@ func (v *validator) validate(value any) *ArgumentError {
 	if !errors.As(err, &tree) {
 		return refuse("", "cannot be checked: %v", err)
 	}
-	return &ArgumentError{explain(tree, schema)}
+	return &ArgumentError{Problems: explain(tree, schema)}
 }
 
 // check is one validation, within workFor. There is one at a time of each tool.

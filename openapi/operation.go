@@ -35,6 +35,9 @@ type Options struct {
 	// Rename gives tools other names, by operation id or the name that they have
 	// without it. All else, policies too, knows them by the new one.
 	Rename map[string]string
+	// Parameters says what parameters are, by their name in the document, which may
+	// stand behind an operation id or a pattern as in Include, and a space.
+	Parameters map[string]ParameterUse
 	// Effects overrides the effect of operations, by operation id or tool name.
 	Effects map[string]Effect
 	// ContentTypes chooses what the body of an operation is sent as, out of what
@@ -157,6 +160,7 @@ type param struct {
 	Style         string // always set
 	Explode       bool
 	AllowReserved bool
+	Slashes       bool // of a path parameter: may hold slashes, which are sent as %2F
 	Required      bool
 	ContentType   string           // for content parameters: the value is serialised so
 	Fields        map[string]field // of one that is a form with encodings

@@ -81,7 +81,11 @@ func (c *course) invalid(err error) Result {
 	if !errors.As(err, &args) {
 		return fail(Internal, "the request could not be made from these arguments; the operator's log says why")
 	}
-	res := fail(InvalidArguments, "the arguments do not fit the tool's input schema")
+	reason := "the arguments do not fit the tool's input schema"
+	if args.Fits {
+		reason = "the arguments fit the tool's input schema, and cannot be sent as they are"
+	}
+	res := fail(InvalidArguments, reason)
 	res.Envelope.Remediation = authz.RemedyArgs
 	for _, p := range args.Problems {
 		res.Envelope.Problems = append(res.Envelope.Problems, Problem(p))

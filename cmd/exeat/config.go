@@ -121,8 +121,10 @@ type apiConfig struct {
 	Refs     []string `yaml:"refs"`     // beginnings of URLs that its references may lead to
 	Exclude  []string `yaml:"exclude"`
 	// Rename gives tools other names, by operation id or tool name.
-	Rename  map[string]string `yaml:"rename"`
-	Effects map[string]string `yaml:"effects"`
+	Rename map[string]string `yaml:"rename"`
+	// Parameters say what parameters are: argument, credential or segment.
+	Parameters map[string]openapi.ParameterUse `yaml:"parameters"`
+	Effects    map[string]string               `yaml:"effects"`
 	// ContentTypes choose what the bodies of operations are sent as.
 	ContentTypes map[string]string `yaml:"content_types"`
 	// Mask are JSON Pointers of arguments that are masked where calls are shown.
