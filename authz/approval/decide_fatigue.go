@@ -23,7 +23,7 @@ type Fatigue struct {
 	Within     time.Duration // 0 means 10 min
 }
 
-func (f Fatigue) filled() Fatigue {
+func (f Fatigue) withDefaults() Fatigue {
 	if f.Streak == 0 {
 		f.Streak = 5
 	}
@@ -152,7 +152,7 @@ func (s *Service) tired(person string, now time.Time) string {
 	if s.c.Fatigue == nil {
 		return ""
 	}
-	f := s.c.Fatigue.filled()
+	f := s.c.Fatigue.withDefaults()
 	s.pace.mu.Lock()
 	defer s.pace.mu.Unlock()
 	list := s.pace.recent[person]
@@ -211,9 +211,9 @@ func (s *Service) Habits(ctx context.Context, who Identity) (h Habits, err error
 		return h, err
 	}
 	now := s.Now()
-	fast := Fatigue{}.filled().FasterThan
+	fast := Fatigue{}.withDefaults().FasterThan
 	if s.c.Fatigue != nil {
-		fast = s.c.Fatigue.filled().FasterThan
+		fast = s.c.Fatigue.withDefaults().FasterThan
 	}
 	var took []time.Duration
 	err = s.c.Store.Newest(ctx, ActivityEntries, func(e store.Entry) error {

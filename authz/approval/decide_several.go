@@ -80,7 +80,7 @@ func (s *Service) signTogether(tx *store.Tx, p Person, v *Verdict, now time.Time
 		signed.Choice = ChoiceOf(v.Together) // or the signature is of something else
 		v.Signed = &signed
 		first := v.Together[0]
-		if err := s.signedNow(tx, signer, store.Hold{ID: first.ID, Digest: first.Digest}, signed.Choice, v.Signed, now); err != nil {
+		if err := s.checkSignature(tx, signer, store.Hold{ID: first.ID, Digest: first.Digest}, signed.Choice, v.Signed, now); err != nil {
 			return p, err
 		}
 	}

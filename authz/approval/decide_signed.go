@@ -64,7 +64,7 @@ func (s *Service) sign(tx *store.Tx, h store.Hold, who Person, v Verdict, now ti
 	case err != nil:
 		return who, err
 	case v.Approve && (len(signer.keys) > 0 || v.Signed != nil):
-		if err := s.signedNow(tx, signer, h, ChoiceOnce, v.Signed, now); err != nil {
+		if err := s.checkSignature(tx, signer, h, ChoiceOnce, v.Signed, now); err != nil {
 			return who, err
 		}
 	}
@@ -80,9 +80,9 @@ func strengthen(p Person, signer holder) Person {
 	return p
 }
 
-// signedNow checks that a passkey has just signed a choice about a hold, and
+// checkSignature checks that a passkey has just signed a choice about a hold, and
 // counts its use.
-func (s *Service) signedNow(tx *store.Tx, signer holder, h store.Hold, choice string, signed *Signed, now time.Time) error {
+func (s *Service) checkSignature(tx *store.Tx, signer holder, h store.Hold, choice string, signed *Signed, now time.Time) error {
 	if signed == nil {
 		return ErrNeedPasskey
 	}
@@ -123,9 +123,9 @@ func verifySigned(who holder, hold, digest string, s Signed) (*webauthn.Credenti
 	return credential, nil
 }
 
-// resigned checks again, before a send, that the key that signed an approval is
+// checkSigner checks again, before a send, that the key that signed an approval is
 // good and did sign it.
-func (s *Service) resigned(tx *store.Tx, h store.Hold) error {
+func (s *Service) checkSigner(tx *store.Tx, h store.Hold) error {
 	if len(h.Approval.Signed) == 0 {
 		return nil
 	}
@@ -175,7 +175,7 @@ func CheckEntry(e store.Entry, pins []Pinned) (signed bool, err error) {
 	if err := json.Unmarshal(e.Signed, &s); err != nil {
 		return false, fmt.Errorf("entry %d: its signature cannot be read", e.Seq)
 	}
-	if !signedFor(s.Choice, e) {
+	if !tellsOf(s.Choice, e) {
 		return false, fmt.Errorf("entry %d: %s signed something else than it says", e.Seq, e.By)
 	}
 	who := holder{name: e.By}
@@ -196,8 +196,8 @@ func forOnce(choice string) bool {
 	return choice == ChoiceOnce || strings.HasPrefix(choice, choiceSeveral)
 }
 
-// signedFor reports whether a choice is the one that an entry tells of.
-func signedFor(choice string, e store.Entry) bool {
+// tellsOf reports whether a choice is the one that an entry tells of.
+func tellsOf(choice string, e store.Entry) bool {
 	if e.Grant == "" {
 		return forOnce(choice)
 	}

@@ -16,9 +16,9 @@ const (
 	refusedNoted = 1  // entries a minute about holds that were one too many
 )
 
-// missed records that subject asked for a handle that is not its own. id names
+// noteMiss records that subject asked for a handle that is not its own. id names
 // the hold if there is one.
-func (s *Service) missed(subject, id string) {
+func (s *Service) noteMiss(subject, id string) {
 	now := s.Now()
 	n := s.counts.Add("missed "+subject, now, time.Minute)
 	if n > missesNoted {
@@ -34,8 +34,8 @@ func (s *Service) missed(subject, id string) {
 	s.note(e)
 }
 
-// crowded records that a call of h's principal was one too many.
-func (s *Service) crowded(h store.Hold, now time.Time) {
+// noteCrowd records that a call of h's principal was one too many.
+func (s *Service) noteCrowd(h store.Hold, now time.Time) {
 	if s.counts.Add("crowded "+h.Subject, now, time.Minute) > refusedNoted {
 		return
 	}
@@ -49,10 +49,10 @@ func (s *Service) crowded(h store.Hold, now time.Time) {
 // refused all the same.
 func (s *Service) note(e store.Entry) { _ = s.c.Store.Log(e)() }
 
-// room is ErrTooMany if the principal has as many open holds as it may, or has
+// takeSeat returns ErrTooMany if the principal has as many open holds as it may, or has
 // made as many in an hour. It counts one more.
-func (s *Service) room(tx *store.Tx, subject string, now time.Time) error {
-	if err := s.seats(tx, subject, now); err != nil {
+func (s *Service) takeSeat(tx *store.Tx, subject string, now time.Time) error {
+	if err := s.checkSeats(tx, subject, now); err != nil {
 		return err
 	}
 	if n := s.counts.Add("made "+subject, now, time.Hour); n > madeFactor*s.c.MaxOpen {
@@ -61,8 +61,8 @@ func (s *Service) room(tx *store.Tx, subject string, now time.Time) error {
 	return nil
 }
 
-// seats is room without the hour.
-func (s *Service) seats(tx *store.Tx, subject string, now time.Time) error {
+// checkSeats is takeSeat without the hour.
+func (s *Service) checkSeats(tx *store.Tx, subject string, now time.Time) error {
 	most := s.c.MaxOpen
 	mine := store.HoldFilter{Subject: subject, States: openStates}
 	n, err := tx.Count(mine)

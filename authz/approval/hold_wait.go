@@ -27,7 +27,7 @@ func (s *Service) Waits(ctx context.Context, subject, dedupe string) (store.Hold
 		err = ErrNotFound // Open settles what there is to settle
 	}
 	if errors.Is(err, ErrNotFound) && full {
-		if err := s.update(ctx, func(tx *store.Tx) error { return s.seats(tx, subject, now) }); err != nil {
+		if err := s.update(ctx, func(tx *store.Tx) error { return s.checkSeats(tx, subject, now) }); err != nil {
 			return store.Hold{}, err
 		}
 	}

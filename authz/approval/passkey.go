@@ -92,9 +92,9 @@ func (h holder) WebAuthnDisplayName() string { return plaintext.Name(h.name) }
 // WebAuthnCredentials implements webauthn.User.
 func (h holder) WebAuthnCredentials() []webauthn.Credential { return h.keys }
 
-// stamped is the MAC of a passkey: who can write to the database cannot put in a
+// markPasskey makes the MAC of a passkey: who can write to the database cannot put in a
 // key, or give one to somebody else.
-func (s *Service) stamped(p store.Passkey) []byte {
+func (s *Service) markPasskey(p store.Passkey) []byte {
 	p.Version, p.Mark = 0, nil
 	p.Created, p.Used, p.Revoked = p.Created.UTC(), p.Used.UTC(), p.Revoked.UTC()
 	form, err := json.Marshal(p)
@@ -117,7 +117,7 @@ func (s *Service) PasskeysOf(ctx context.Context, person string) ([]store.Passke
 }
 
 func (s *Service) goodKey(p store.Passkey) bool {
-	return len(s.c.Key) >= 32 && p.Revoked.IsZero() && hmac.Equal(p.Mark, s.stamped(p))
+	return len(s.c.Key) >= 32 && p.Revoked.IsZero() && hmac.Equal(p.Mark, s.markPasskey(p))
 }
 
 // HasPasskey reports whether a person has a good passkey.
@@ -211,7 +211,7 @@ func (k *Passkeys) Register(ctx context.Context, who Identity, name string, resp
 	}
 	now := k.s.Now()
 	p := store.Passkey{ID: keyID(credential.ID), Person: person, Name: name, Credential: record, Created: now}
-	p.Mark = k.s.stamped(p)
+	p.Mark = k.s.markPasskey(p)
 	return k.s.update(ctx, func(tx *store.Tx) error {
 		all, err := tx.Passkeys(person)
 		if err != nil {
@@ -254,7 +254,7 @@ func (s *Service) RevokePasskey(ctx context.Context, person, id, by string) erro
 		}
 		now := s.Now()
 		p.Revoked = now
-		p.Mark = s.stamped(p)
+		p.Mark = s.markPasskey(p)
 		if err := tx.SwapPasskey(p); err != nil {
 			return err
 		}
@@ -359,7 +359,7 @@ func (s *Service) count(tx *store.Tx, credential *webauthn.Credential, now time.
 		return errors.Join(ErrPasskey, err)
 	}
 	p.Credential, p.Used = record, now
-	p.Mark = s.stamped(p)
+	p.Mark = s.markPasskey(p)
 	return tx.SwapPasskey(p)
 }
 

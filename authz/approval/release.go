@@ -106,7 +106,7 @@ func (s *Service) releasable(tx *store.Tx, h store.Hold, now time.Time) error {
 	if err := json.Unmarshal(h.Approval.By, &by); err != nil {
 		return ErrTampered
 	}
-	if err := s.resigned(tx, h); err != nil {
+	if err := s.checkSigner(tx, h); err != nil {
 		return err
 	}
 	// Another process may have taken the verdict, under other policies.

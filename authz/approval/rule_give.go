@@ -224,7 +224,7 @@ func (s *Service) signRule(tx *store.Tx, r *Rule, h store.Hold, p Person, signer
 	signed := *v.Signed
 	signed.Choice = r.Terms() // or the signature is of something else
 	r.Signed, r.proof = true, &grantProof{h.ID, h.Digest, signed}
-	return s.signedNow(tx, signer, h, signed.Choice, &signed, now)
+	return s.checkSignature(tx, signer, h, signed.Choice, &signed, now)
 }
 
 // decideBy decides the hold that a rule was made from.

@@ -17,8 +17,8 @@ type grantProof struct {
 	Signed Signed `json:"signed"`
 }
 
-// blind names a value without telling it.
-func blind(value string) string {
+// hashValue names a value without telling it.
+func hashValue(value string) string {
 	if value == "" {
 		return ""
 	}
@@ -30,10 +30,10 @@ func blind(value string) string {
 // and for how long.
 func (r Rule) Terms() string {
 	// The signature goes into the log, and the values of arguments do not.
-	r.Scope.Same = blind(r.Scope.Same)
+	r.Scope.Same = hashValue(r.Scope.Same)
 	equal := slices.Clone(r.Scope.Equal)
 	for i := range equal {
-		equal[i].Value = blind(equal[i].Value)
+		equal[i].Value = hashValue(equal[i].Value)
 	}
 	r.Scope.Equal = equal
 	form, err := json.Marshal(struct {
@@ -50,9 +50,9 @@ func (r Rule) Terms() string {
 	return choiceGrant + string(form)
 }
 
-// signedStill reports whether the key that signed a grant is good, and did sign
+// verifyRule reports whether the key that signed a grant is good, and did sign
 // it as it stands. A grant that nobody signed needs no key.
-func (s *Service) signedStill(tx *store.Tx, r Rule) (bool, error) {
+func (s *Service) verifyRule(tx *store.Tx, r Rule) (bool, error) {
 	if r.proof == nil {
 		return true, nil
 	}

@@ -44,7 +44,7 @@ func (s *Service) Use(ctx context.Context, id string, c Shape, e store.Entry) er
 		if err != nil {
 			return err
 		}
-		r, err := s.usable(tx, id, c, now)
+		r, err := s.findUsable(tx, id, c, now)
 		if err != nil {
 			return err
 		}
@@ -72,8 +72,8 @@ func (s *Service) Use(ctx context.Context, id string, c Shape, e store.Entry) er
 	return err
 }
 
-// usable is the grant if it lets the call go now.
-func (s *Service) usable(tx *store.Tx, id string, c Shape, now time.Time) (Rule, error) {
+// findUsable returns the grant if it lets the call go now.
+func (s *Service) findUsable(tx *store.Tx, id string, c Shape, now time.Time) (Rule, error) {
 	row, err := tx.Rule(id)
 	if errors.Is(err, store.ErrNotFound) {
 		err = ErrNoGrant
@@ -85,7 +85,7 @@ func (s *Service) usable(tx *store.Tx, id string, c Shape, now time.Time) (Rule,
 	if r.Kind != KindGrant || !r.live(now) || !r.Matches(c) || s.versions.newer(id, row.Version) {
 		return r, ErrNoGrant
 	}
-	if good, err := s.signedStill(tx, r); err != nil || !good {
+	if good, err := s.verifyRule(tx, r); err != nil || !good {
 		return r, errors.Join(err, fmt.Errorf("%w: the passkey that signed it does not stand for it any more", ErrNoGrant))
 	}
 	if d := s.mayGive(r, c.Principal, now); d.Outcome != authz.Allow {

@@ -141,9 +141,6 @@ func find(tx *store.Tx, id string) (store.Hold, error) {
 	return h, err
 }
 
-// errUnchanged ends a transaction that found nothing to write.
-var errUnchanged = errors.New("nothing to change")
-
 // Open keeps a call. The caller fills everything but ID, Version, State,
 // Created, Expires and Changed. If a hold with the same Dedupe key is open
 // already, that hold comes back and nothing is written. ErrTooMany if the
@@ -162,56 +159,59 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 	h.Mark = s.mark(h)
 
 	var equal store.Hold
-	var tampered bool
-	err = s.update(ctx, func(tx *store.Tx) error {
-		var err error
-		tampered = false
-		equal, err = tx.OpenHold(h.Dedupe)
-		switch {
-		case err == nil:
-			if equal, err = s.settle(tx, equal, now); err != nil {
-				return err
-			}
-			if open(equal) && !s.sealed(equal) {
-				if equal, err = s.condemn(tx, equal, now); err != nil {
-					return err
-				}
-				tampered = open(equal) // until its lease is over
-			}
-			if open(equal) {
-				return errUnchanged
-			}
-		case !errors.Is(err, store.ErrNotFound):
+	var waits bool
+	err = s.update(ctx, func(tx *store.Tx) (err error) {
+		if equal, waits, err = s.openEqual(tx, h.Dedupe, now); err != nil || waits {
 			return err
 		}
-		if err := s.room(tx, h.Subject, now); err != nil {
-			return err
-		}
-		if err := tx.Insert(h); err != nil {
-			return err
-		}
-		if err := s.enqueue(tx, h, now); err != nil {
-			return err
-		}
-		e := entryOf(h, "hold")
-		e.Time, e.Decision = now, string(authz.Hold)
-		return tx.Append(e)
+		return s.insert(tx, h, now)
 	})
 	switch {
 	case errors.Is(err, ErrTooMany):
-		s.crowded(h, now)
+		s.noteCrowd(h, now)
 		return store.Hold{}, err
-	case tampered:
-		return store.Hold{}, ErrTampered
-	case errors.Is(err, errUnchanged):
-		if equal.Subject != h.Subject {
-			return store.Hold{}, errors.New("the dedupe key belongs to another principal's hold")
-		}
-		return equal, nil
 	case err != nil:
 		return store.Hold{}, err
+	case !waits:
+		return h, nil
+	case !s.sealed(equal):
+		return store.Hold{}, ErrTampered // until its lease is over
+	case equal.Subject != h.Subject:
+		return store.Hold{}, errors.New("the dedupe key belongs to another principal's hold")
 	}
-	return h, nil
+	return equal, nil
+}
+
+// openEqual finds the open hold with a dedupe key, if there is one. What time or
+// somebody in the database has done to it is stored.
+func (s *Service) openEqual(tx *store.Tx, dedupe string, now time.Time) (h store.Hold, waits bool, err error) {
+	h, err = tx.OpenHold(dedupe)
+	if errors.Is(err, store.ErrNotFound) {
+		return h, false, nil
+	}
+	if err == nil {
+		h, err = s.settle(tx, h, now)
+	}
+	if err == nil && open(h) && !s.sealed(h) {
+		h, err = s.condemn(tx, h, now)
+	}
+	return h, open(h), err
+}
+
+// insert stores a new hold, with its notices and the entry that tells it.
+func (s *Service) insert(tx *store.Tx, h store.Hold, now time.Time) error {
+	if err := s.takeSeat(tx, h.Subject, now); err != nil {
+		return err
+	}
+	if err := tx.Insert(h); err != nil {
+		return err
+	}
+	if err := s.enqueue(tx, h, now); err != nil {
+		return err
+	}
+	e := entryOf(h, "hold")
+	e.Time, e.Decision = now, string(authz.Hold)
+	return tx.Append(e)
 }
 
 // Get returns subject's hold, ErrNotFound if it is somebody else's and
@@ -221,9 +221,9 @@ func (s *Service) Get(ctx context.Context, subject, id string) (store.Hold, erro
 	h, err := s.read(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		s.missed(subject, "")
+		s.noteMiss(subject, "")
 	case err == nil && h.Subject != subject:
-		s.missed(subject, h.ID)
+		s.noteMiss(subject, h.ID)
 		err = ErrNotFound
 	case err == nil && !s.sealed(h):
 		err = s.expose(ctx, id)
@@ -324,7 +324,7 @@ func (s *Service) Cancel(ctx context.Context, subject, id string) (store.Hold, e
 	})
 	switch {
 	case errors.Is(err, ErrNotFound):
-		s.missed(subject, theirs)
+		s.noteMiss(subject, theirs)
 	case err == nil && tampered:
 		err = ErrTampered
 	}

@@ -42,13 +42,13 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
 // and the same rules.
 func (in *Inbox) api(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/login", in.answer(in.apiLogin))
-	mux.HandleFunc("GET /api/holds", in.answer(in.known(in.apiHolds)))
-	mux.HandleFunc("GET /api/holds/{id}", in.answer(in.known(in.apiHold)))
-	mux.HandleFunc("POST /api/holds/{id}/decision", in.answer(in.known(in.apiDecide)))
-	mux.HandleFunc("GET /api/permissions", in.answer(in.known(in.apiRules)))
-	mux.HandleFunc("POST /api/permissions/{id}/revoke", in.answer(in.known(in.apiRevoke)))
-	mux.HandleFunc("GET /api/agents", in.answer(in.known(in.apiAgents)))
-	mux.HandleFunc("POST /api/agents/{what}", in.answer(in.known(in.apiSwitch)))
+	mux.HandleFunc("GET /api/holds", in.answer(in.forPerson(in.apiHolds)))
+	mux.HandleFunc("GET /api/holds/{id}", in.answer(in.forPerson(in.apiHold)))
+	mux.HandleFunc("POST /api/holds/{id}/decision", in.answer(in.forPerson(in.apiDecide)))
+	mux.HandleFunc("GET /api/permissions", in.answer(in.forPerson(in.apiRules)))
+	mux.HandleFunc("POST /api/permissions/{id}/revoke", in.answer(in.forPerson(in.apiRevoke)))
+	mux.HandleFunc("GET /api/agents", in.answer(in.forPerson(in.apiAgents)))
+	mux.HandleFunc("POST /api/agents/{what}", in.answer(in.forPerson(in.apiSwitch)))
 	mux.HandleFunc("GET /api/", func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, http.StatusNotFound, "not_found", "there is no such route")
 	})
@@ -67,8 +67,8 @@ func (in *Inbox) answer(f func(http.ResponseWriter, *http.Request) (any, error))
 	}
 }
 
-// known adapts a handler for somebody who is logged in.
-func (in *Inbox) known(f func(*http.Request, session) (any, error)) func(http.ResponseWriter, *http.Request) (any, error) {
+// forPerson adapts a handler for somebody who is logged in.
+func (in *Inbox) forPerson(f func(*http.Request, session) (any, error)) func(http.ResponseWriter, *http.Request) (any, error) {
 	return func(_ http.ResponseWriter, r *http.Request) (any, error) {
 		s, _, ok := in.who(r)
 		switch {

@@ -187,7 +187,7 @@ func (in *Inbox) enter(w http.ResponseWriter, r *http.Request, code string) (ses
 	}
 	now := in.now()
 	if !in.logins.spend(code, now) {
-		return session{}, in.guessed(now)
+		return session{}, in.countGuess(now)
 	}
 	// RFC 8176 "otp": the link holds a one-time password.
 	return in.start(w, r, in.localPerson(now, "otp"), "a one-time link")
@@ -237,11 +237,11 @@ func (in *Inbox) startAs(w http.ResponseWriter, r *http.Request, who approval.Id
 // refused all the same.
 func (in *Inbox) note(e store.Entry) { _ = in.c.Store.Log(e)() }
 
-// guessed records a login that failed and says how it is answered. A right code
+// countGuess records a login that failed and says how it is answered. A right code
 // is taken however many wrong ones came before: it has 128 bits, so no rate of
 // guessing finds it, and a limit that stopped it too would let any process of
 // this machine keep the person out.
-func (in *Inbox) guessed(now time.Time) error {
+func (in *Inbox) countGuess(now time.Time) error {
 	n := in.guesses.Add("", now, time.Minute)
 	e := store.Entry{Kind: "denied", Time: now, Code: "login_refused", Note: "a login link that does not work"}
 	switch {

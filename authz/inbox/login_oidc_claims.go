@@ -54,7 +54,7 @@ func (o *OIDC) redeem(ctx context.Context, p *provider, f flow, code string) (ap
 	if err := id.Claims(&c); err != nil {
 		return approval.Person{}, refusedAnswer("%s", brief(err))
 	}
-	if err := o.meant(id, c, f.nonce); err != nil {
+	if err := o.checkToken(id, c, f.nonce); err != nil {
 		return approval.Person{}, err
 	}
 	if err := o.fill(ctx, p, t, id, c); err != nil {
@@ -62,7 +62,7 @@ func (o *OIDC) redeem(ctx context.Context, p *provider, f flow, code string) (ap
 	}
 	person, err := o.person(c)
 	if err == nil {
-		err = o.enough(person, f)
+		err = o.checkStrength(person, f)
 	}
 	return person, err
 }
@@ -80,10 +80,10 @@ func exchangeError(err error) string {
 	return brief(err)
 }
 
-// meant checks what go-oidc leaves to its caller: that the ID token answers this
+// checkToken checks what go-oidc leaves to its caller: that the ID token answers this
 // flow and was issued to this client, and to nobody besides (OpenID Connect Core
 // §3.1.3.7).
-func (o *OIDC) meant(id *oidc.IDToken, c claims, nonce string) error {
+func (o *OIDC) checkToken(id *oidc.IDToken, c claims, nonce string) error {
 	azp, err := c.text("azp")
 	switch {
 	case err != nil:
@@ -178,9 +178,9 @@ func (a Allowed) admits(p authz.Principal) bool {
 		slices.ContainsFunc(p.Groups, func(g string) bool { return slices.Contains(a.Groups, g) })
 }
 
-// enough checks that the provider did as it was asked: that a request names acr
+// checkStrength checks that the provider did as it was asked: that a request names acr
 // values or an age obliges it to nothing.
-func (o *OIDC) enough(p approval.Person, f flow) error {
+func (o *OIDC) checkStrength(p approval.Person, f flow) error {
 	acr, now, at := o.c.ACR, o.now(), p.Principal.AuthTime
 	if f.again {
 		acr = o.c.StepUp

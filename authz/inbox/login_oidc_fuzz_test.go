@@ -26,7 +26,7 @@ func FuzzOIDCClaims(f *testing.F) {
 		}
 		p, err := o.person(c)
 		if err == nil {
-			err = o.enough(p, flow{begun: now})
+			err = o.checkStrength(p, flow{begun: now})
 		}
 		if err != nil {
 			return

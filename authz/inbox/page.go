@@ -112,7 +112,7 @@ type frame struct {
 	Every   int
 }
 
-func framed(title string, s session) frame {
+func newFrame(title string, s session) frame {
 	return frame{Title: title, Person: s.who.Name(), CSRF: s.csrf}
 }
 
@@ -148,7 +148,7 @@ func (in *Inbox) page(f func(http.ResponseWriter, *http.Request, session) error)
 		}
 		if err != nil {
 			status, _, text := in.failure(err)
-			message(w, status, framed(http.StatusText(status), s), text)
+			message(w, status, newFrame(http.StatusText(status), s), text)
 		}
 	}
 }

@@ -29,8 +29,8 @@ type stretch struct {
 
 var stretches = []stretch{{"1h", "the last hour", time.Hour}, {"24h", "the last 24 hours", 24 * time.Hour}, {"7d", "the last 7 days", 7 * 24 * time.Hour}}
 
-// told is one call as the log tells it.
-type told struct {
+// loggedCall is one call as the log tells it.
+type loggedCall struct {
 	Txn, Agent, API, Tool, Method, Path string
 	Decision                            string // allow, hold or deny
 	By                                  string // the person who decided
@@ -45,7 +45,7 @@ type told struct {
 var plainTxn = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
 
 // Link is the call's page, or "".
-func (c told) Link() string {
+func (c loggedCall) Link() string {
 	if !plainTxn.MatchString(c.Txn) {
 		return ""
 	}
@@ -59,7 +59,7 @@ func key(name string) string {
 }
 
 // add takes in the next entry of the call.
-func (c *told) add(e store.Entry) {
+func (c *loggedCall) add(e store.Entry) {
 	if c.Txn == "" {
 		c.Txn, c.At = e.Txn, e.Time
 	}
@@ -85,8 +85,8 @@ func ours(e store.Entry, s session) bool {
 
 // calls reads the newest calls that the person may see since a time, newest
 // first. whole is false if the log goes back further than was read.
-func (in *Inbox) calls(r *http.Request, s session, since time.Time) (calls []*told, whole bool, err error) {
-	byTxn := map[string]*told{}
+func (in *Inbox) calls(r *http.Request, s session, since time.Time) (calls []*loggedCall, whole bool, err error) {
+	byTxn := map[string]*loggedCall{}
 	n := 0
 	first := time.Time{}
 	err = in.c.Store.Newest(r.Context(), approval.ActivityEntries, func(e store.Entry) error {
@@ -98,7 +98,7 @@ func (in *Inbox) calls(r *http.Request, s session, since time.Time) (calls []*to
 		}
 		c, ok := byTxn[e.Txn]
 		if !ok {
-			c = &told{}
+			c = &loggedCall{}
 			byTxn[e.Txn] = c
 			calls = append(calls, c)
 		}
@@ -106,18 +106,18 @@ func (in *Inbox) calls(r *http.Request, s session, since time.Time) (calls []*to
 		c.ours = c.ours || ours(e, s)
 		return nil
 	})
-	calls = slices.DeleteFunc(calls, func(c *told) bool { return !c.ours })
+	calls = slices.DeleteFunc(calls, func(c *loggedCall) bool { return !c.ours })
 	slices.Reverse(calls)
 	return calls, n < approval.ActivityEntries || first.Before(since), err
 }
 
-// tallied counts calls by what was decided.
-type tallied struct {
+// callCount counts calls by what was decided.
+type callCount struct {
 	Name                  string
 	Allowed, Held, Denied int
 }
 
-func (t *tallied) count(decision string) {
+func (t *callCount) count(decision string) {
 	switch decision {
 	case "hold":
 		t.Held++
@@ -128,7 +128,7 @@ func (t *tallied) count(decision string) {
 	}
 }
 
-func (t tallied) total() int { return t.Allowed + t.Held + t.Denied }
+func (t callCount) total() int { return t.Allowed + t.Held + t.Denied }
 
 // block is a rectangle of the picture.
 type block struct {
@@ -142,11 +142,11 @@ type activityPage struct {
 	Span                  stretch
 	Decision, Agent, Tool string // what is asked for, by key; "" is all
 	Agents, Tools         []string
-	Calls                 []*told
+	Calls                 []*loggedCall
 	More                  int  // calls that are not listed
 	Whole                 bool // the log was read as far back as asked for
-	Columns               []tallied
-	ByTool                []tallied
+	Columns               []callCount
+	ByTool                []callCount
 	Blocks                []block
 	Highest               int
 	Habits                approval.Habits
@@ -154,7 +154,7 @@ type activityPage struct {
 
 func (in *Inbox) activity(w http.ResponseWriter, r *http.Request, s session) error {
 	q := r.URL.Query()
-	p := activityPage{frame: framed("Activity", s), Spans: stretches, Span: stretches[1], Decision: q.Get("decision"), Agent: q.Get("agent"), Tool: q.Get("tool")}
+	p := activityPage{frame: newFrame("Activity", s), Spans: stretches, Span: stretches[1], Decision: q.Get("decision"), Agent: q.Get("agent"), Tool: q.Get("tool")}
 	for _, x := range stretches {
 		if x.Key == q.Get("since") {
 			p.Span = x
@@ -175,18 +175,18 @@ func (in *Inbox) activity(w http.ResponseWriter, r *http.Request, s session) err
 }
 
 // fill chooses, counts and draws.
-func (p *activityPage) fill(all []*told, since time.Time) {
-	p.Columns = make([]tallied, activityColumns)
+func (p *activityPage) fill(all []*loggedCall, since time.Time) {
+	p.Columns = make([]callCount, activityColumns)
 	width := p.Span.length / activityColumns
 	for i := range p.Columns {
 		p.Columns[i].Name = since.Add(time.Duration(i) * width).Local().Format("2 Jan 15:04")
 	}
-	agents, byTool := map[string]bool{}, map[string]*tallied{}
+	agents, byTool := map[string]bool{}, map[string]*callCount{}
 	for _, c := range all {
 		agents[c.Agent] = true
 		name := c.API + "/" + c.Tool
 		if byTool[name] == nil {
-			byTool[name] = &tallied{Name: name}
+			byTool[name] = &callCount{Name: name}
 		}
 		if p.Decision != "" && p.Decision != c.Decision || p.Agent != "" && p.Agent != key(c.Agent) || p.Tool != "" && p.Tool != key(name) {
 			continue
@@ -205,7 +205,7 @@ func (p *activityPage) fill(all []*told, since time.Time) {
 			p.ByTool = append(p.ByTool, *byTool[name])
 		}
 	}
-	slices.SortStableFunc(p.ByTool, func(a, b tallied) int { return b.total() - a.total() })
+	slices.SortStableFunc(p.ByTool, func(a, b callCount) int { return b.total() - a.total() })
 	p.draw()
 }
 
@@ -239,14 +239,14 @@ func (p *activityPage) draw() {
 
 type chainPage struct {
 	frame
-	Call    told
+	Call    loggedCall
 	Hold    string
 	Entries []store.Entry
 }
 
 // chain is the page of one call: hold, approval, token, request, answer.
 func (in *Inbox) chain(w http.ResponseWriter, r *http.Request, s session) error {
-	p := chainPage{frame: framed("A call", s)}
+	p := chainPage{frame: newFrame("A call", s)}
 	mine := false
 	err := in.c.Store.Chain(r.Context(), r.PathValue("txn"), func(e store.Entry) error {
 		p.Call.add(e)

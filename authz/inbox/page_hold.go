@@ -77,7 +77,7 @@ func (in *Inbox) tired(r *http.Request, s session) (string, error) {
 
 // holdPage is a hold as its page shows it, but for what is asked of the person.
 func (in *Inbox) holdPage(v HoldView, s session) holdPage {
-	p := holdPage{frame: framed("A held call", s), row: row{v, plaintext.Left(v.Expires, in.now())},
+	p := holdPage{frame: newFrame("A held call", s), row: row{v, plaintext.Left(v.Expires, in.now())},
 		Arguments: arguments(v.Args), Within: plaintext.Duration(in.holds.ApprovalLife())}
 	p.spell()
 	return p
@@ -121,7 +121,7 @@ func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s 
 			return err
 		}
 	}
-	alive(w)
+	allowLive(w)
 	return render(w, status, "hold.html", p)
 }
 

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -81,37 +82,24 @@ func (in *Inbox) live(w http.ResponseWriter, r *http.Request, done <-chan struct
 	defer in.streams.remove(person)
 	changed, stop := in.c.Store.Watch()
 	defer stop()
-	w.Header().Set("Content-Type", "text/event-stream")
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Time{}) // a stream is no slow request
-	send := func(text string) error {
-		if err := rc.SetWriteDeadline(time.Now().Add(liveWrite)); err != nil {
-			return err
-		}
-		if _, err := fmt.Fprint(w, text); err != nil {
-			return err
-		}
-		return rc.Flush()
-	}
+	send := streamTo(w)
 	if send(liveEvent(last)) != nil {
 		return
 	}
 	beat := time.NewTicker(liveBeat)
 	defer beat.Stop()
-	rest := in.streams.rest
-	if rest == 0 {
-		rest = liveRest
-	}
-	for {
-		text := ": \n\n"
+	ended := func(wake <-chan time.Time, changed <-chan struct{}) bool {
 		select {
+		case <-wake:
 		case <-changed:
-		case <-beat.C:
 		case <-r.Context().Done():
-			return
+			return true
 		case <-done:
-			return
+			return true
 		}
+		return false
+	}
+	for !ended(beat.C, changed) {
 		s, ok := in.logins.find(secret, in.now(), false)
 		if !ok {
 			return
@@ -120,19 +108,30 @@ func (in *Inbox) live(w http.ResponseWriter, r *http.Request, done <-chan struct
 		if err != nil {
 			return
 		}
+		text := ": \n\n"
 		if now != last {
 			last, text = now, liveEvent(now)
 		}
-		if send(text) != nil {
+		// A burst of changes is one.
+		if send(text) != nil || ended(time.After(cmp.Or(in.streams.rest, liveRest)), nil) {
 			return
 		}
-		select { // a burst of changes is one
-		case <-time.After(rest):
-		case <-r.Context().Done():
-			return
-		case <-done:
-			return
+	}
+}
+
+// streamTo begins a stream of events. What comes back sends one.
+func streamTo(w http.ResponseWriter) func(text string) error {
+	w.Header().Set("Content-Type", "text/event-stream")
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Time{}) // a stream is no slow request
+	return func(text string) error {
+		if err := rc.SetWriteDeadline(time.Now().Add(liveWrite)); err != nil {
+			return err
 		}
+		if _, err := fmt.Fprint(w, text); err != nil {
+			return err
+		}
+		return rc.Flush()
 	}
 }
 
@@ -163,7 +162,7 @@ func listKey(views []HoldView) string {
 	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
-// alive lets a page run our own script, which listens to live.
-func alive(w http.ResponseWriter) {
+// allowLive lets a page run our own script, which listens to live.
+func allowLive(w http.ResponseWriter) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 }

@@ -35,7 +35,7 @@ func (in *Inbox) showLogin(w http.ResponseWriter, status int, p loginPage) {
 	if p.Local && in.passkeys != nil {
 		if o, err := in.passkeys.BeginSignIn(); err == nil {
 			p.Passkey = options(o.Response)
-			scripted(w)
+			allowScript(w)
 		}
 	}
 	if err := render(w, status, "login.html", p); err != nil {

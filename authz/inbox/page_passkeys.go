@@ -19,9 +19,9 @@ func (in *Inbox) passkeyRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /passkeys/{id}/revoke", in.page(in.revokePasskey))
 }
 
-// scripted lets a page run our own script: a browser asks for a passkey only
+// allowScript lets a page run our own script: a browser asks for a passkey only
 // from there. It loads and sends nothing by itself.
-func scripted(w http.ResponseWriter) {
+func allowScript(w http.ResponseWriter) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 }
 
@@ -85,7 +85,7 @@ type keyRow struct {
 }
 
 func (in *Inbox) passkeyPage(w http.ResponseWriter, r *http.Request, s session) error {
-	p := passkeysPage{frame: framed("Passkeys", s)}
+	p := passkeysPage{frame: newFrame("Passkeys", s)}
 	keys, err := in.holds.PasskeysOf(r.Context(), s.who.Name())
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (in *Inbox) passkeyPage(w http.ResponseWriter, r *http.Request, s session) 
 		p.Why = "You have a passkey: sign in with it to add another one."
 		if o, err := in.passkeys.BeginSignIn(); err == nil {
 			p.SignIn = options(o.Response)
-			scripted(w)
+			allowScript(w)
 		}
 	default:
 		o, err := in.passkeys.BeginRegistration(r.Context(), s.who)
@@ -108,7 +108,7 @@ func (in *Inbox) passkeyPage(w http.ResponseWriter, r *http.Request, s session) 
 			return err
 		}
 		p.Options = options(o.Response)
-		scripted(w)
+		allowScript(w)
 	}
 	return render(w, http.StatusOK, "passkeys.html", p)
 }
@@ -151,7 +151,7 @@ func (in *Inbox) askToSign(w http.ResponseWriter, r *http.Request, s session, ho
 	if err != nil || o == nil {
 		return signing{}, err
 	}
-	scripted(w)
+	allowScript(w)
 	return signing{options(o.Response), strconv.FormatInt(until.Unix(), 10)}, nil
 }
 

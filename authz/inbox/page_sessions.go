@@ -38,7 +38,7 @@ type loginRow struct {
 // sessionPage lists who is logged in as this person. Other exeat processes have
 // logins of their own.
 func (in *Inbox) sessionPage(w http.ResponseWriter, _ *http.Request, s session) error {
-	p := sessionsPage{frame: framed("Logins", s)}
+	p := sessionsPage{frame: newFrame("Logins", s)}
 	for _, x := range in.logins.of(s.who.Name(), in.now()) {
 		end := x.used.Add(idleEnd)
 		if last := x.since.Add(absoluteEnd); last.Before(end) {
@@ -56,15 +56,15 @@ func (in *Inbox) revokeSession(w http.ResponseWriter, r *http.Request, s session
 	if in.logins.revoke(s.who.Name(), func(x session) bool { return x.id == id }) == 0 {
 		return errNoLogin
 	}
-	return in.revoked(w, r, s, "ended a login")
+	return in.recordLogout(w, r, s, "ended a login")
 }
 
 func (in *Inbox) revokeOthers(w http.ResponseWriter, r *http.Request, s session) error {
 	in.logins.revoke(s.who.Name(), func(x session) bool { return x.id != s.id })
-	return in.revoked(w, r, s, "ended all other logins")
+	return in.recordLogout(w, r, s, "ended all other logins")
 }
 
-func (in *Inbox) revoked(w http.ResponseWriter, r *http.Request, s session, note string) error {
+func (in *Inbox) recordLogout(w http.ResponseWriter, r *http.Request, s session, note string) error {
 	err := in.c.Store.Update(r.Context(), func(tx *store.Tx) error {
 		return tx.Append(store.Entry{Kind: "logout", Time: in.now(), Principal: s.who.Name(), By: s.who.Name(), Note: note})
 	})

@@ -63,7 +63,7 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 	if key == (shape{}) {
 		return p, nil, approval.ErrNotFound
 	}
-	p.frame, p.Within = framed("Calls of one kind", s), plaintext.Duration(in.holds.ApprovalLife())
+	p.frame, p.Within = newFrame("Calls of one kind", s), plaintext.Duration(in.holds.ApprovalLife())
 	bytes := 0
 	for _, v := range views {
 		if v.State != string(store.Pending) || v.shape() != key {
@@ -90,7 +90,7 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 	if len(list) == 0 {
 		return p, nil, approval.ErrNotFound
 	}
-	differ := differing(p.Calls)
+	differ := findDifferences(p.Calls)
 	for i := range p.Calls {
 		p.Calls[i].Differ = differ
 	}
@@ -102,8 +102,8 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 	return p, list, nil
 }
 
-// differing names the arguments that are not the same in all calls.
-func differing(calls []holdPage) map[string]bool {
+// findDifferences names the arguments that are not the same in all calls.
+func findDifferences(calls []holdPage) map[string]bool {
 	values, times, differ := map[string]string{}, map[string]int{}, map[string]bool{}
 	for _, c := range calls {
 		for _, a := range c.Arguments {
@@ -144,7 +144,7 @@ func (in *Inbox) decideSeveral(w http.ResponseWriter, r *http.Request, s session
 	if err != nil {
 		return err
 	}
-	p := severalPage{frame: framed("Calls of one kind", s)}
+	p := severalPage{frame: newFrame("Calls of one kind", s)}
 	for _, d := range done {
 		b := became{HoldView: outline(d.Hold)}
 		if d.Err != nil {

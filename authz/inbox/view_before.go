@@ -71,16 +71,16 @@ func (v *BeforeView) compare(h store.Hold) {
 	case h.Request.Method == http.MethodDelete:
 		v.Changes, _ = changes(now, nil)
 	case media == "application/json-patch+json":
-		if v.Changes = patched(h.Before.Value, h.Request.Body); v.Changes == nil {
-			v.Same = unchanged(now)
+		if v.Changes = listPatch(h.Before.Value, h.Request.Body); v.Changes == nil {
+			v.Same = listUnchanged(now)
 		}
 	case h.Request.Method == http.MethodPatch && whole && alike(h.Before.Value, h.Request.Body):
-		v.Changes, v.Same = changes(now, fields(merged(h.Before.Value, h.Request.Body)))
+		v.Changes, v.Same = changes(now, fields(mergePatch(h.Before.Value, h.Request.Body)))
 		v.Guess = media != "application/merge-patch+json"
 	case h.Request.Method == http.MethodPut && whole && alike(h.Before.Value, h.Request.Body):
 		v.Changes, v.Same = changes(now, fields(h.Request.Body))
 	default: // nothing says what becomes of it
-		v.Same = unchanged(now)
+		v.Same = listUnchanged(now)
 	}
 }
 
@@ -159,7 +159,7 @@ func changes(was, is []arg) (changed, same []FieldChange) {
 	return changed, same
 }
 
-func unchanged(now []arg) (same []FieldChange) {
+func listUnchanged(now []arg) (same []FieldChange) {
 	for _, a := range now {
 		same = append(same, FieldChange{Name: a.Name, Was: &a.Value})
 	}
@@ -181,8 +181,8 @@ func alike(a, b []byte) bool {
 	return false
 }
 
-// merged is a document with a merge patch applied to it (RFC 7396 §2).
-func merged(doc, patch json.RawMessage) json.RawMessage {
+// mergePatch returns a document with a merge patch applied to it (RFC 7396 §2).
+func mergePatch(doc, patch json.RawMessage) json.RawMessage {
 	var members, with map[string]json.RawMessage
 	if json.Unmarshal(patch, &with) != nil || with == nil {
 		return patch
@@ -195,7 +195,7 @@ func merged(doc, patch json.RawMessage) json.RawMessage {
 			delete(members, name)
 			continue
 		}
-		members[name] = merged(members[name], v)
+		members[name] = mergePatch(members[name], v)
 	}
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -210,9 +210,9 @@ func merged(doc, patch json.RawMessage) json.RawMessage {
 // bytes: each of a thousand operations can name the whole.
 const maxWas = 1 << 20
 
-// patched lists the operations of a JSON Patch (RFC 6902) with what stands at
+// listPatch lists the operations of a JSON Patch (RFC 6902) with what stands at
 // their places now; nil if it is none.
-func patched(doc, patch []byte) (out []FieldChange) {
+func listPatch(doc, patch []byte) (out []FieldChange) {
 	var ops []struct {
 		Op    string          `json:"op"`
 		Path  string          `json:"path"`

@@ -39,10 +39,10 @@ func (v *HoldView) mask(h store.Hold) {
 			whole = true // within a list: where it stands in the URL cannot be told
 		}
 	}
-	v.Args = hiding(h.Args, h.Masked)
+	v.Args = hideValues(h.Args, h.Masked)
 	if len(inBody) > 0 && v.BodySize > 0 {
 		v.BodyBase64 = ""
-		if v.Body = string(hiding([]byte(v.Body), inBody)); !json.Valid(h.Request.Body) || whole {
+		if v.Body = string(hideValues([]byte(v.Body), inBody)); !json.Valid(h.Request.Body) || whole {
 			v.Body = masked
 		}
 	}
@@ -51,7 +51,7 @@ func (v *HoldView) mask(h store.Hold) {
 		return
 	}
 	if len(plain) > 0 {
-		v.URL = hidingURL(h.Request, plain)
+		v.URL = hideInURL(h.Request, plain)
 		header := map[string][]string{}
 		for name, values := range v.Header {
 			values = slices.Clone(values)
@@ -98,9 +98,9 @@ func (v *BeforeView) mask(pointers []string) {
 	}
 }
 
-// hiding is a JSON text with the values at the pointers hidden; what cannot be
+// hideValues returns a JSON text with the values at the pointers hidden; what cannot be
 // read is hidden whole.
-func hiding(raw []byte, pointers []string) []byte {
+func hideValues(raw []byte, pointers []string) []byte {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	var v any
@@ -137,9 +137,9 @@ func hideAt(v any, steps []string) any {
 	return v
 }
 
-// hidingURL is a request's URL with the values hidden that are secrets, as a
+// hideInURL returns a request's URL with the values hidden that are secrets, as a
 // whole segment of the path or a whole value of the query.
-func hidingURL(q store.Request, values []string) string {
+func hideInURL(q store.Request, values []string) string {
 	path, query, _ := strings.Cut(q.Target, "?")
 	segments := strings.Split(path, "/")
 	for i, s := range segments {
@@ -167,7 +167,7 @@ func hideRule(r approval.Rule) approval.Rule {
 		return r
 	}
 	if r.Scope.Same != "" {
-		r.Scope.Same = string(hiding([]byte(r.Scope.Same), r.Masked))
+		r.Scope.Same = string(hideValues([]byte(r.Scope.Same), r.Masked))
 	}
 	equal := slices.Clone(r.Scope.Equal)
 	for i, e := range equal {

@@ -75,8 +75,8 @@ func (n *Notifier) line(h store.Hold) string {
 	return text
 }
 
-// asked says who asks.
-func asked(h store.Hold) string {
+// sayWho says who asks.
+func sayWho(h store.Hold) string {
 	var agent authz.Agent
 	_ = json.Unmarshal(h.Agent, &agent) // who cannot be read has no name
 	name := plaintext.Clean(agent.ID, maxAgent)
@@ -118,7 +118,7 @@ func (n *Notifier) messages(c *Channel, notices []store.Notice, holds []store.Ho
 func (n *Notifier) fold(notices []store.Notice, holds []store.Hold) (texts []string, groups map[string][]int) {
 	groups = map[string][]int{}
 	for i, h := range holds {
-		text := n.line(h) + "\n" + asked(h)
+		text := n.line(h) + "\n" + sayWho(h)
 		if groups[text] == nil {
 			texts = append(texts, text)
 		}
@@ -132,7 +132,7 @@ func (n *Notifier) machine(notice store.Notice, h store.Hold, now time.Time) Mes
 	var agent authz.Agent
 	_ = json.Unmarshal(h.Agent, &agent)
 	link := n.c.URL + "/h/" + h.ID
-	return Message{ID: notice.ID, Title: "exeat: a call waits for you", Text: n.line(h) + "\n" + asked(h), Link: link, at: now, notices: []store.Notice{notice},
+	return Message{ID: notice.ID, Title: "exeat: a call waits for you", Text: n.line(h) + "\n" + sayWho(h), Link: link, at: now, notices: []store.Notice{notice},
 		event: &event{Hold: h.ID, API: h.API, Tool: h.Tool, Effect: h.Effect, Method: method, Path: path, Summary: plaintext.Clean(summary, maxSummary),
 			Subject: h.Subject, Agent: plaintext.Clean(agent.ID, maxAgent), Verified: agent.Verified, Expires: h.Expires, URL: link}}
 }
