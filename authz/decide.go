@@ -90,20 +90,39 @@ func evaluate(c candidates, ents entities, req cedar.Request) (d Decision, final
 // approval could turn it, else deny with a word on what else could.
 func (a *action) withoutApproval(req cedar.Request, context types.RecordMap, ents entities, d Decision) Decision {
 	if permits, choices := a.withApproval(req, context, ents); len(permits) > 0 {
-		return Decision{Outcome: Hold, Policies: permits, Remediation: RemedyApproval, Choices: choices,
-			Reason:      "a person has to approve this call (" + list(permits) + ")",
+		causes := a.causes(req, ents, d.Policies, permits)
+		return Decision{Outcome: Hold, Policies: causes, Remediation: RemedyApproval, Choices: choices,
+			Reason:      "a person has to approve this call (" + list(causes) + ")",
 			Obligations: a.candidates.obligations(permits)}
 	}
-	otherCall := cedar.Request{Principal: req.Principal, Action: req.Action, Resource: unknownUID("resource")}
+	otherCall := req
+	if strings.Contains(a.Path, "{") {
+		otherCall.Resource = unknownUID("resource")
+	}
 	switch {
 	case a.could(req, context, ents.freshLogin(req.Principal)):
 		d.Remediation = RemedyStepUp
 		d.Reason += "; a fresh or stronger login could change that"
-	case a.could(otherCall, with(context, "input", unknown("input")), ents):
+	case a.takesArgs && a.could(otherCall, with(context, "input", unknown("input")), ents):
 		d.Remediation = RemedyArgs
 		d.Reason += "; other arguments could be permitted"
 	}
 	return d
+}
+
+// causes are the policies because of which a call waits: those that forbid it
+// for as long as nobody approved it, and, if none permits it yet, those that
+// permit it then. One that permits it anyway is no cause.
+func (a *action) causes(req cedar.Request, ents entities, forbids, permits []string) []string {
+	causes := slices.Clone(forbids)
+	permitted := slices.ContainsFunc(a.candidates, func(p *policy) bool {
+		outcome, _ := cedar.Authorize(candidates{p}, ents, req)
+		return outcome == cedar.Allow
+	})
+	if !permitted {
+		causes = append(causes, permits...)
+	}
+	return sorted(causes)
 }
 
 // obligations joins those of the policies that decided: the strictest wins.

@@ -96,7 +96,7 @@ func (e *Engine) addAPI(api API) error {
 		if err != nil {
 			return fmt.Errorf("%s: %v", a.Name, err)
 		}
-		x := &action{Action: a, api: api.Name, uid: actionUID(api.Name, a.Name), input: input, notes: notes}
+		x := &action{Action: a, api: api.Name, uid: actionUID(api.Name, a.Name), input: input, notes: notes, takesArgs: len(input.fields)+len(notes) > 0}
 		switch {
 		case a.Effect != "read" && a.Effect != "write" && a.Effect != "delete":
 			return fmt.Errorf("%s has the effect %q; it can be read, write or delete", a.Name, a.Effect)

@@ -88,7 +88,7 @@ func TestDecide(t *testing.T) {
 		{"no approval lifts a forbid", allowAll + `@id("no") forbid (principal, action == Petstore::Action::"delete_pet", resource);`,
 			ask(t, "delete_pet", pet), Deny, []string{"no"}, RemedyNone},
 		{"a forbid that an approval lifts", allowAll + `@id("ask") forbid (principal, action in Action::"delete", resource) unless { context has approval };`,
-			ask(t, "delete_pet", pet), Hold, []string{"all"}, RemedyApproval},
+			ask(t, "delete_pet", pet), Hold, []string{"ask"}, RemedyApproval},
 		{"the argument decides", `@id("own") permit (principal, action in Action::"call_tool", resource) when { context.input has force && context.input.force };`,
 			ask(t, "delete_pet", pet), Deny, nil, RemedyArgs},
 		{"this row", `@id("row") permit (principal, action, resource == Petstore::Path::"/pets/42");`, ask(t, "delete_pet", pet), Allow, []string{"row"}, RemedyNone},

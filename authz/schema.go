@@ -19,6 +19,7 @@ type action struct {
 	uid        types.EntityUID
 	input      *inputType
 	notes      []string
+	takesArgs  bool       // an agent can say something
 	candidates candidates // what the index offers for it
 }
 
