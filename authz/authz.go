@@ -72,8 +72,17 @@ type Session struct {
 	Labels    []string `json:"labels,omitempty"`
 }
 
-// Usage counts earlier calls of the same action by the same principal.
-type Usage struct{ Minute, Hour, Day int64 }
+// Counts are numbers of calls in the last minute, hour and day.
+type Counts struct{ Minute, Hour, Day int64 }
+
+// Usage counts earlier calls by the same principal: those of the same action, and
+// wider ones.
+type Usage struct {
+	Minute, Hour, Day   int64
+	Read, Write, Delete Counts // all calls with that effect, of any API
+	API                 Counts // all calls of the same API
+	Agent               Counts // all calls through the same agent
+}
 
 // Approval is what a person said of a call, with the proof of who said it.
 type Approval struct {

@@ -187,7 +187,7 @@ func TestBudget(t *testing.T) {
 	}
 	only := engine(t, `permit (principal, action == Petstore::Action::"get_pet", resource); permit (principal, action == Petstore::Action::"delete_pet", resource) when { context.usage.day < 1 };`)
 	for tool, want := range map[string]bool{"get_pet": false, "delete_pet": true, "none": false} {
-		if got := only.UsesUsage("petstore", tool); got != want {
+		if got, _ := only.ReadsUsage("petstore", tool); got != want {
 			t.Errorf("%s uses usage: %t, want %t", tool, got, want)
 		}
 	}

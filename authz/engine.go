@@ -228,11 +228,13 @@ func (e *Engine) Warnings() []string {
 	return out
 }
 
-// UsesUsage reports whether a policy that can apply to the action reads
-// context.usage, so that the caller need not count otherwise.
-func (e *Engine) UsesUsage(api, name string) bool {
+// ReadsUsage reports what of context.usage has to be counted for a call: its own
+// tool's, because a policy that can apply to the action reads it, and all tools',
+// because some policy counts several together.
+func (e *Engine) ReadsUsage(api, name string) (own, all bool) {
 	a := e.byUID[actionUID(api, name)]
-	return a != nil && slices.ContainsFunc(a.candidates, func(p *policy) bool { return p.usesUsage })
+	own = a != nil && slices.ContainsFunc(a.candidates, func(p *policy) bool { return p.usesUsage })
+	return own, slices.ContainsFunc(e.policies, func(p *policy) bool { return p.usesAll })
 }
 
 // candidates are policies as Cedar iterates over them.

@@ -44,11 +44,22 @@ func (e *Engine) request(a *action, r Request) (cedar.Request, types.RecordMap, 
 		"input":   input,
 		"agent":   ents.agent(r.Agent),
 		"session": sessionRecord(r.Session),
-		"usage": types.NewRecord(types.RecordMap{"minute": types.Long(r.Usage.Minute), "hour": types.Long(r.Usage.Hour),
-			"day": types.Long(r.Usage.Day)}),
-		"now": types.NewDatetime(r.Now),
+		"usage":   usageRecord(r.Usage),
+		"now":     types.NewDatetime(r.Now),
 	}
 	return cedar.Request{Principal: principal, Action: a.uid, Resource: resource}, context, ents, nil
+}
+
+func usageRecord(u Usage) types.Record {
+	r := countsMap(Counts{u.Minute, u.Hour, u.Day})
+	for name, c := range map[types.String]Counts{"read": u.Read, "write": u.Write, "delete": u.Delete, "api": u.API, "agent": u.Agent} {
+		r[name] = types.NewRecord(countsMap(c))
+	}
+	return types.NewRecord(r)
+}
+
+func countsMap(c Counts) types.RecordMap {
+	return types.RecordMap{"minute": types.Long(c.Minute), "hour": types.Long(c.Hour), "day": types.Long(c.Day)}
 }
 
 func sessionRecord(s Session) types.Record {

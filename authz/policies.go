@@ -26,6 +26,7 @@ type policy struct {
 	permit      bool
 	obligations Obligations
 	usesUsage   bool
+	usesAll     bool // counts of more than one tool
 	reads       reads
 }
 
@@ -104,6 +105,9 @@ func line(text []byte, n int) string {
 	return lines[n-1]
 }
 
+// ownUsage is what a policy reads of the usage of the tool that is called.
+var ownUsage = regexp.MustCompile(`context\.usage\.(minute|hour|day)\b`)
+
 func newPolicy(file string, c *cedar.Policy) (*policy, []Problem) {
 	pos := c.Position()
 	p := &policy{file: file, line: pos.Line, column: pos.Column, cedar: c, ast: (*ast.Policy)(c.AST()), permit: c.Effect() == cedar.Permit}
@@ -117,6 +121,7 @@ func newPolicy(file string, c *cedar.Policy) (*policy, []Problem) {
 	}
 	text := string(c.MarshalCedar())
 	p.usesUsage = strings.Contains(text, "usage")
+	p.usesAll = strings.Contains(ownUsage.ReplaceAllString(text, ""), "usage")
 	p.reads = readBy(text)
 	var problems []Problem
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {

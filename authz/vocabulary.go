@@ -91,7 +91,9 @@ var (
 		"amr": required(stringsT), "phishing_resistant": required(boolT),
 	}
 	sessionT = resolved.RecordType{"id": required(stringT), "transport": required(stringT), "labels": required(stringsT)}
-	usageT   = resolved.RecordType{"minute": required(longT), "hour": required(longT), "day": required(longT)}
+	countsT  = resolved.RecordType{"minute": required(longT), "hour": required(longT), "day": required(longT)}
+	usageT   = resolved.RecordType{"minute": required(longT), "hour": required(longT), "day": required(longT),
+		"read": required(countsT), "write": required(countsT), "delete": required(countsT), "api": required(countsT), "agent": required(countsT)}
 )
 
 // identityShape is what policies know of a principal.

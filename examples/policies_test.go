@@ -45,12 +45,12 @@ type example struct {
 		Expired bool     `json:"expired"`
 		Passkey bool     `json:"passkey"`
 	} `json:"approval"`
-	Usage        struct{ Minute, Hour, Day int64 } `json:"usage"`
-	Now          time.Time                         `json:"now"` // default: a Monday at ten
-	Person       string                            `json:"person"`
-	PersonGroups []string                          `json:"person_groups"`
-	Passkey      bool                              `json:"passkey"`   // the person signs with one
-	LoggedIn     string                            `json:"logged_in"` // how long ago the person did
+	Usage        authz.Usage `json:"usage"`
+	Now          time.Time   `json:"now"` // default: a Monday at ten
+	Person       string      `json:"person"`
+	PersonGroups []string    `json:"person_groups"`
+	Passkey      bool        `json:"passkey"`   // the person signs with one
+	LoggedIn     string      `json:"logged_in"` // how long ago the person did
 
 	Expect      string   `json:"expect"`
 	Policies    []string `json:"policies"`
@@ -173,7 +173,7 @@ func (x example) decide(t *testing.T, engine *authz.Engine, doc *openapi.API) au
 			Requester: principal, Agent: agent, Approval: approval, Now: now})
 	}
 	r := authz.Request{API: doc.Name, Action: op.Name, Principal: principal, Agent: agent,
-		Session: authz.Session{ID: "s1", Transport: "http"}, Usage: authz.Usage(x.Usage), Now: now, Path: request.Path, Input: args.Value()}
+		Session: authz.Session{ID: "s1", Transport: "http"}, Usage: x.Usage, Now: now, Path: request.Path, Input: args.Value()}
 	if a := x.Approval; a != nil {
 		approval.Once, approval.PhishingResistant = a.Once, a.Passkey
 		if a.By != "" {
@@ -308,6 +308,9 @@ func (x example) besides() string {
 	}
 	if u := x.Usage; u.Minute+u.Hour+u.Day > 0 {
 		s = append(s, fmt.Sprintf("calls before: %d in the minute, %d in the hour, %d in the day", u.Minute, u.Hour, u.Day))
+	}
+	if u := x.Usage; u.Write.Day+u.Delete.Day > 0 {
+		s = append(s, fmt.Sprintf("%d writes and %d deletes in the day, of all tools", u.Write.Day, u.Delete.Day))
 	}
 	if !x.Now.IsZero() {
 		s = append(s, "at "+x.Now.Format(time.RFC3339))

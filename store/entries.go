@@ -69,11 +69,11 @@ func (tx *Tx) appendAfter(head Head, e Entry) (Head, error) {
 		return head, err
 	}
 	hash := hashEntry(body)
-	for _, column := range []*string{&e.Kind, &e.Principal, &e.API, &e.Tool, &e.Txn} {
+	for _, column := range []*string{&e.Kind, &e.Principal, &e.API, &e.Tool, &e.Effect, &e.Agent, &e.Txn} {
 		*column = string([]rune(*column)) // what is not UTF-8 becomes U+FFFD, as in the body
 	}
-	_, err = tx.exec("INSERT INTO entries (seq, at, kind, principal, api, tool, txn, body, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-		e.Seq, micros(e.Time), e.Kind, e.Principal, e.API, e.Tool, e.Txn, body, hash)
+	_, err = tx.exec("INSERT INTO entries (seq, at, kind, principal, api, tool, effect, agent, txn, body, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+		e.Seq, micros(e.Time), e.Kind, e.Principal, e.API, e.Tool, e.Effect, e.Agent, e.Txn, body, hash)
 	return Head{Seq: e.Seq, Hash: hash}, err
 }
 
@@ -99,6 +99,7 @@ type row struct {
 	at              int64
 	kind, principal string
 	api, tool, txn  string
+	effect, agent   string
 	body            []byte
 	hash            string
 }
@@ -120,7 +121,7 @@ func (r row) entry() (Entry, error) {
 func (s *Store) rows(ctx context.Context, fn func(row) error, where string, args ...any) error {
 	var stop error
 	err := s.View(ctx, func(tx *Tx) error {
-		rows, err := tx.tx.QueryContext(ctx, "SELECT seq, at, kind, principal, api, tool, txn, body, hash FROM entries "+where+" ORDER BY seq", args...)
+		rows, err := tx.tx.QueryContext(ctx, "SELECT seq, at, kind, principal, api, tool, effect, agent, txn, body, hash FROM entries "+where+" ORDER BY seq", args...)
 		if err != nil {
 			return err
 		}
@@ -128,7 +129,7 @@ func (s *Store) rows(ctx context.Context, fn func(row) error, where string, args
 		var last int64
 		for rows.Next() {
 			var r row
-			if err := rows.Scan(&r.seq, &r.at, &r.kind, &r.principal, &r.api, &r.tool, &r.txn, &r.body, &r.hash); err != nil {
+			if err := rows.Scan(&r.seq, &r.at, &r.kind, &r.principal, &r.api, &r.tool, &r.effect, &r.agent, &r.txn, &r.body, &r.hash); err != nil {
 				return &ChainError{Seq: last + 1, Problem: fmt.Sprintf("what stands in its place is no entry: %v", err)}
 			}
 			last = r.seq
@@ -187,7 +188,7 @@ func (r row) follows(head Head) (Head, error) {
 		return bad("its content belongs to entry %d", e.Seq)
 	case e.Prev != head.Hash:
 		return bad("it does not follow the entry before it")
-	case micros(e.Time) != r.at || e.Kind != r.kind || e.Principal != r.principal || e.API != r.api || e.Tool != r.tool || e.Txn != r.txn:
+	case micros(e.Time) != r.at || e.Kind != r.kind || e.Principal != r.principal || e.API != r.api || e.Tool != r.tool || e.Effect != r.effect || e.Agent != r.agent || e.Txn != r.txn:
 		return bad("its index columns were changed")
 	}
 	return Head{Seq: r.seq, Hash: r.hash}, nil
@@ -226,35 +227,6 @@ func (s *Store) Contains(ctx context.Context, h Head) error {
 		}
 		return nil
 	})
-}
-
-// Usage counts, for each time, what a principal did with a tool since then:
-// calls that were decided at once and held calls that were sent. Those whose txn
-// is in except are left out.
-func (s *Store) Usage(ctx context.Context, principal, api, tool string, except []string, since ...time.Time) ([]int64, error) {
-	out := make([]int64, len(since))
-	if except == nil {
-		except = []string{}
-	}
-	left, err := json.Marshal(except)
-	if err != nil {
-		return nil, err
-	}
-	err = s.View(ctx, func(tx *Tx) error {
-		for i, t := range since {
-			// Two counts: the first one needs only its index, however long the log is.
-			err := tx.tx.QueryRowContext(ctx,
-				`SELECT (SELECT count(*) FROM entries WHERE principal = $1 AND api = $2 AND tool = $3 AND kind IN ('call', 'send') AND at >= $4)
-				- (SELECT count(*) FROM entries WHERE txn IN (SELECT value FROM json_each($5))
-					AND principal = $1 AND api = $2 AND tool = $3 AND kind IN ('call', 'send') AND at >= $4)`,
-				principal, api, tool, micros(t), string(left)).Scan(&out[i])
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return out, err
 }
 
 func fromMicros(us int64) time.Time {

@@ -28,12 +28,12 @@ func TestVerifyFindsTampering(t *testing.T) {
 		{"removed and renumbered", `DELETE FROM entries WHERE seq = 3; UPDATE entries SET seq = seq - 1 WHERE seq > 3`, 3, "its content belongs to entry 4"},
 		{"swapped", `UPDATE entries SET seq = 99 WHERE seq = 2; UPDATE entries SET seq = 2 WHERE seq = 3; UPDATE entries SET seq = 3 WHERE seq = 99`, 2, "belongs to entry 3"},
 		{"index column", `UPDATE entries SET principal = 'User::bob' WHERE seq = 5`, 5, "its index columns"},
-		{"put in", `INSERT INTO entries SELECT 6, at, kind, principal, api, tool, body, hash, txn FROM entries WHERE seq = 5`, 6, "belongs to entry 5"},
-		{"forged at the end", `INSERT INTO entries SELECT 6, at, kind, principal, api, tool, CAST(replace(CAST(body AS TEXT), '"seq":5', '"seq":6') AS BLOB), hash, txn FROM entries WHERE seq = 5`, 6, "its content was changed"},
-		{"put far behind the end", `INSERT INTO entries SELECT 9, at, kind, principal, api, tool, body, hash, txn FROM entries WHERE seq = 5`, 9, "3 entries before it are missing"},
-		{"hidden before the first", `INSERT INTO entries SELECT -9223372036854775808, at, kind, principal, api, tool, body, hash, txn FROM entries WHERE seq = 5`, -1 << 63, "out of order"},
-		{"hidden without a number", `INSERT INTO entries SELECT NULL, at, kind, principal, api, tool, body, hash, txn FROM entries WHERE seq = 5`, 1, "is no entry"},
-		{"hidden behind a word", `INSERT INTO entries SELECT 'x', at, kind, principal, api, tool, body, hash, txn FROM entries WHERE seq = 5`, 6, "is no entry"},
+		{"put in", `INSERT INTO entries (seq, at, kind, principal, api, tool, body, hash, txn) SELECT 6, at, kind, principal, api, tool, body, hash, txn FROM entries WHERE seq = 5`, 6, "belongs to entry 5"},
+		{"forged at the end", `INSERT INTO entries (seq, at, kind, principal, api, tool, body, hash, txn) SELECT 6, at, kind, principal, api, tool, CAST(replace(CAST(body AS TEXT), '"seq":5', '"seq":6') AS BLOB), hash, txn FROM entries WHERE seq = 5`, 6, "its content was changed"},
+		{"put far behind the end", `INSERT INTO entries (seq, at, kind, principal, api, tool, body, hash, txn) SELECT 9, at, kind, principal, api, tool, body, hash, txn FROM entries WHERE seq = 5`, 9, "3 entries before it are missing"},
+		{"hidden before the first", `INSERT INTO entries (seq, at, kind, principal, api, tool, body, hash, txn) SELECT -9223372036854775808, at, kind, principal, api, tool, body, hash, txn FROM entries WHERE seq = 5`, -1 << 63, "out of order"},
+		{"hidden without a number", `INSERT INTO entries (seq, at, kind, principal, api, tool, body, hash, txn) SELECT NULL, at, kind, principal, api, tool, body, hash, txn FROM entries WHERE seq = 5`, 1, "is no entry"},
+		{"hidden behind a word", `INSERT INTO entries (seq, at, kind, principal, api, tool, body, hash, txn) SELECT 'x', at, kind, principal, api, tool, body, hash, txn FROM entries WHERE seq = 5`, 6, "is no entry"},
 		{"txn", `UPDATE entries SET txn = 'txn_x' WHERE seq = 5`, 5, "its index columns"},
 		{"time", `UPDATE entries SET at = at + 1 WHERE seq = 5`, 5, "its index columns"},
 		{"kind", `UPDATE entries SET kind = 'login' WHERE seq = 1`, 1, "its index columns"},
@@ -209,16 +209,70 @@ func TestUsage(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		except []string
-		want   []int64
+		want   [3]int64
 	}{
-		{nil, []int64{1, 2, 3}},
-		{[]string{"txn_0", "txn_4", "not written yet"}, []int64{0, 1, 2}}, // txn_4 is of another tool
-		{[]string{"txn_2"}, []int64{1, 2, 2}},
+		{nil, [3]int64{1, 2, 3}},
+		{[]string{"txn_0", "txn_4", "not written yet"}, [3]int64{0, 1, 2}}, // txn_4 is of another tool
+		{[]string{"txn_2"}, [3]int64{1, 2, 2}},
 	} {
-		got, err := s.Usage(ctx, "User::alice", "petstore", "get_pet", tt.except, now.Add(-time.Minute), now.Add(-time.Hour), now.Add(-24*time.Hour))
+		got, err := s.Usage(ctx, store.UsageOf{Principal: "User::alice", API: "petstore", Tool: "get_pet", Except: tt.except, Since: since(now)})
 		if err != nil || !cmp.Equal(got, tt.want) {
 			t.Errorf("except %v: %v, %v, want %v", tt.except, got, err, tt.want)
 		}
+	}
+}
+
+func since(now time.Time) [3]time.Time {
+	return [3]time.Time{now.Add(-time.Minute), now.Add(-time.Hour), now.Add(-24 * time.Hour)}
+}
+
+// Calls of several tools are counted in the groups that budgets tell apart.
+func TestUsageOfAll(t *testing.T) {
+	s := storetest.Open(t)
+	now := time.Now()
+	for i, e := range []store.Entry{
+		{Kind: "call", API: "petstore", Tool: "put_pet", Effect: "write", Agent: "a", Time: now},
+		{Kind: "send", API: "petstore", Tool: "put_pet", Effect: "write", Agent: "b", Time: now.Add(-30 * time.Minute)},
+		{Kind: "call", API: "petstore", Tool: "get_pet", Effect: "read", Agent: "a", Time: now.Add(-2 * time.Hour)},
+		{Kind: "call", API: "shop", Tool: "put_pet", Effect: "write", Agent: "a", Time: now},
+		{Kind: "call", API: "shop", Tool: "buy", Agent: "a", Time: now},
+		{Kind: "call", API: "shop", Tool: "buy", Effect: "write", Agent: "a", Time: now.Add(-25 * time.Hour)},
+		{Kind: "outcome", API: "shop", Tool: "buy", Effect: "write", Agent: "a", Time: now},
+		{Kind: "call", API: "shop", Tool: "buy", Effect: "write", Agent: "a", Time: now, Principal: "User::bob"},
+	} {
+		e.Txn = fmt.Sprintf("txn_%d", i)
+		if e.Principal == "" {
+			e.Principal = "User::alice"
+		}
+		if err := s.Log(e)(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	of := store.UsageOf{Principal: "User::alice", API: "petstore", Tool: "put_pet", Agent: "a", Since: since(now)}
+	for _, tt := range []struct {
+		except []string
+		want   []store.Tally
+	}{
+		{nil, []store.Tally{
+			{Effect: "", SameAgent: true, Calls: [3]int64{1, 1, 1}},
+			{Effect: "read", SameAPI: true, SameAgent: true, Calls: [3]int64{0, 0, 1}},
+			{Effect: "write", SameAgent: true, Calls: [3]int64{1, 1, 1}},
+			{Effect: "write", SameAPI: true, SameTool: true, Calls: [3]int64{0, 1, 1}},
+			{Effect: "write", SameAPI: true, SameTool: true, SameAgent: true, Calls: [3]int64{1, 1, 1}},
+		}},
+		{[]string{"txn_0", "txn_3", "txn_4"}, []store.Tally{
+			{Effect: "read", SameAPI: true, SameAgent: true, Calls: [3]int64{0, 0, 1}},
+			{Effect: "write", SameAPI: true, SameTool: true, Calls: [3]int64{0, 1, 1}},
+		}},
+	} {
+		of.Except = tt.except
+		got, err := s.UsageOfAll(ctx, of)
+		if diff := cmp.Diff(tt.want, got); err != nil || diff != "" {
+			t.Errorf("except %v: %v\n%s", tt.except, err, diff)
+		}
+	}
+	if head, err := s.Verify(ctx); err != nil || head.Seq != 8 {
+		t.Error(head, err)
 	}
 }
 

@@ -197,7 +197,7 @@ func TestTwoOpenAFreshFile(t *testing.T) {
 }
 
 // undo3 takes the third migration back, and all after it.
-const undo3 = "DROP TABLE IF EXISTS pins; DROP TABLE IF EXISTS outbox; DROP TABLE IF EXISTS channels; DROP TABLE IF EXISTS subscriptions; DROP TABLE IF EXISTS passkeys; DROP TABLE IF EXISTS rules; DROP TABLE IF EXISTS clock; " +
+const undo3 = "DROP INDEX entries_usage_all; ALTER TABLE entries DROP COLUMN effect; ALTER TABLE entries DROP COLUMN agent; DROP TABLE IF EXISTS pins; DROP TABLE IF EXISTS outbox; DROP TABLE IF EXISTS channels; DROP TABLE IF EXISTS subscriptions; DROP TABLE IF EXISTS passkeys; DROP TABLE IF EXISTS rules; DROP TABLE IF EXISTS clock; " +
 	"DROP INDEX holds_pending; DROP INDEX holds_approved; DROP INDEX holds_sending; DROP INDEX holds_ended; " +
 	"ALTER TABLE holds DROP COLUMN approved_until; ALTER TABLE holds DROP COLUMN bulk;"
 
@@ -211,9 +211,9 @@ func TestMigrateTxn(t *testing.T) {
 		}
 	}
 	s.Close()
-	raw(t, path, "DROP INDEX entries_txn; ALTER TABLE entries DROP COLUMN txn; "+undo3+" PRAGMA user_version = 1")
+	raw(t, path, undo3+"DROP INDEX entries_txn; ALTER TABLE entries DROP COLUMN txn; PRAGMA user_version = 1")
 	s = storetest.OpenAt(t, path)
-	got, err := s.Usage(ctx, "User::alice", "a", "b", []string{"txn_a"}, time.Time{})
+	got, err := s.Usage(ctx, store.UsageOf{Principal: "User::alice", API: "a", Tool: "b", Except: []string{"txn_a"}})
 	if err != nil || got[0] != 1 {
 		t.Error(got, err)
 	}

@@ -120,6 +120,7 @@ type Entry struct {
 	Session   string    `json:"session,omitempty"`
 	API       string    `json:"api,omitempty"`
 	Tool      string    `json:"tool,omitempty"`
+	Effect    string    `json:"effect,omitempty"` // read, write, delete
 	Method    string    `json:"method,omitempty"`
 	Path      string    `json:"path,omitempty"` // without the query: it may hold secrets
 	Digest    string    `json:"digest,omitempty"`

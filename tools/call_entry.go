@@ -12,6 +12,7 @@ func (c *course) entry(kind, code string) store.Entry {
 		Session:   c.caller.Session.ID,
 		API:       c.tool.api.Document.Name,
 		Tool:      c.tool.op.Name,
+		Effect:    string(c.tool.op.Effect),
 		Method:    c.tool.op.Method,
 		Path:      c.request.Path,
 		Digest:    c.digest,

@@ -107,7 +107,7 @@ type Runner struct {
 	selects chan struct{} // what projections run
 
 	mu     sync.Mutex
-	active map[[3]string]map[string]bool // txns of allowed calls under way, by budget; guarded by mu
+	active map[string]*call // allowed calls under way, by txn; guarded by mu
 }
 
 // New returns a runner for the tools of cfg.APIs.
@@ -150,7 +150,7 @@ func New(cfg Config) (*Runner, error) {
 		sleep:   sleep,
 		index:   sync.OnceValue(func() *index { return newIndex(list) }),
 		selects: make(chan struct{}, selecting),
-		active:  map[[3]string]map[string]bool{},
+		active:  map[string]*call{},
 	}, nil
 }
 

@@ -553,6 +553,31 @@ func TestBudgetUnderConcurrency(t *testing.T) {
 	}
 }
 
+// A budget over several tools holds across them, at the same moment too: over all
+// that deletes, an API, an agent.
+func TestBudgetOverSeveralTools(t *testing.T) {
+	for _, sum := range []string{"context.usage.write.day + context.usage.delete.day", "context.usage.api.hour", "context.usage.agent.minute"} {
+		r := newRig(t, rigOptions{policy: `permit (principal, action in Action::"read", resource);
+			permit (principal, action in [Action::"write", Action::"delete"], resource) when { ` + sum + ` < 3 };`})
+		var all sync.WaitGroup
+		for i := range 20 {
+			all.Go(func() {
+				r.Call(context.Background(), caller("alice"), "delete_pet", fmt.Appendf(nil, `{"petId":%d}`, 1+i%8))
+			})
+			all.Go(func() {
+				r.Call(context.Background(), caller("alice"), "create_pet", fmt.Appendf(nil, `{"body":{"name":"n%d","species":"cat"}}`, i))
+			})
+		}
+		all.Wait()
+		if n := r.shop.writes.Load(); n != 3 {
+			t.Errorf("%s: %d calls were made of a budget of 3", sum, n)
+		}
+		if r.Call(context.Background(), caller("bob"), "delete_pet", []byte(`{"petId":8}`)); r.shop.writes.Load() != 4 {
+			t.Errorf("%s: another principal's calls were counted", sum)
+		}
+	}
+}
+
 // Calls that differ in a header are two calls.
 func TestDedupeSeesAllArguments(t *testing.T) {
 	r := newRig(t, rigOptions{})
