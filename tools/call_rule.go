@@ -52,7 +52,7 @@ func (r *Runner) answerStop(c *course, why error) Result {
 func blockOf(rules []approval.Rule, c *course) *approval.Rule {
 	shape := c.shape()
 	for i, rule := range rules {
-		if rule.Kind == approval.KindDenial && rule.Matches(shape) {
+		if rule.Kind == approval.KindBlock && rule.Matches(shape) {
 			return &rules[i]
 		}
 	}

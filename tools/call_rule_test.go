@@ -237,7 +237,7 @@ func TestStoppedAgent(t *testing.T) {
 // Who does not want to be asked again is not, and the agent reads why.
 func TestStandingDenial(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	rule := mustGive(t, r, approval.Offer{Kind: approval.KindDenial, Reach: approval.ReachBelow, Path: "/pets", Args: approval.ArgsAny, For: time.Hour, Reason: "not this week"})
+	rule := mustGive(t, r, approval.Offer{Kind: approval.KindBlock, Reach: approval.ReachBelow, Path: "/pets", Args: approval.ArgsAny, For: time.Hour, Reason: "not this week"})
 	for range 2 {
 		if res := r.call(t, "alice", "delete_pet", `{"petId":2}`); res.Envelope.Code != ApprovalDenied || !strings.Contains(res.Envelope.Reason, "not this week") {
 			t.Errorf("it was answered with %+v", res)

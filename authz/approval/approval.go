@@ -35,7 +35,7 @@ type Verdict struct {
 	// Typed is what a tired person typed to approve: see [ToType].
 	Typed string
 	// Rule is given with the verdict for calls to come: a grant with an approval,
-	// a denial with a denial.
+	// a block with a denial.
 	Rule *Offer
 	// Together are holds that were shown on one page, of which this is said
 	// instead of Hold. A passkey signs the whole list.

@@ -16,9 +16,9 @@ import (
 
 // The kinds of a [Rule].
 const (
-	KindGrant  = "grant"  // these calls may go until its end
-	KindDenial = "denial" // these calls are denied until its end, without asking
-	KindStop   = "stop"   // nothing of this agent goes until a person starts it again
+	KindGrant = "grant"  // these calls may go until its end
+	KindBlock = "denial" // these calls are denied until its end, without asking
+	KindStop  = "stop"   // nothing of this agent goes until a person starts it again
 )
 
 // How far a rule reaches from its path.
@@ -64,7 +64,7 @@ type Shape struct {
 
 func (c Shape) subject() string { return c.Principal.Type + "::" + c.Principal.ID }
 
-// Rule is what a person said of calls to come: a grant, a standing denial or
+// Rule is what a person said of calls to come: a grant, a block or
 // the stop of an agent.
 type Rule struct {
 	ID        string          `json:"id"`
@@ -77,7 +77,7 @@ type Rule struct {
 	Max       int64           `json:"max,omitempty"`    // uses; 0 is no maximum
 	By        authz.Principal `json:"by"`
 	AMR       []string        `json:"amr,omitempty"`
-	Reason    string          `json:"reason,omitempty"` // of a denial or stop, told to the agent
+	Reason    string          `json:"reason,omitempty"` // of a block or stop, told to the agent
 	Created   time.Time       `json:"created"`
 	Ends      time.Time       `json:"ends,omitzero"` // zero: not by itself
 	Revoked   time.Time       `json:"revoked,omitzero"`
@@ -200,7 +200,7 @@ func (r Rule) Matches(c Shape) bool {
 		if r.Verified != c.Agent.Verified {
 			return false
 		}
-	case KindDenial:
+	case KindBlock:
 	default:
 		return false
 	}
@@ -309,7 +309,7 @@ func (r Rule) Approval() *authz.Approval {
 	return &authz.Approval{By: r.By, Once: false, At: r.Created, Expires: r.Ends, AMR: r.AMR, PhishingResistant: r.Signed}
 }
 
-// Cedar is the permit that a grant amounts to, or the forbid of a denial or
+// Cedar is the permit that a grant amounts to, or the forbid of a block or
 // stop. The policies are asked all the same: no grant lifts a forbid.
 func (r Rule) Cedar() string {
 	head, action, resource := "permit", "action", "resource"

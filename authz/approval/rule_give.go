@@ -24,8 +24,8 @@ var (
 const (
 	// GrantMax is how long a grant may last where no @grant_max says otherwise.
 	GrantMax = 20 * time.Minute
-	// DenialMax is how long a standing denial may last.
-	DenialMax = 30 * 24 * time.Hour
+	// BlockMax is how long a block may last.
+	BlockMax = 30 * 24 * time.Hour
 	// GrantRate bounds the calls under one grant within a minute. The next one
 	// is held, so that a person hears of an agent that runs away.
 	GrantRate = 60
@@ -42,7 +42,7 @@ type Offer struct {
 	Keep   []string // JSON Pointers, for ArgsSome
 	For    time.Duration
 	Max    int64
-	Reason string // of a denial, told to the agent
+	Reason string // of a block, told to the agent
 }
 
 // newRule is the rule that an offer amounts to for a hold.
@@ -54,7 +54,7 @@ func newRule(h store.Hold, who Person, o Offer, now time.Time) (Rule, error) {
 	r := Rule{ID: newID(o.Kind), Kind: o.Kind, Subject: h.Subject, Agent: agent.ID, Verified: agent.Verified, Effect: h.Effect,
 		Max: o.Max, By: who.Principal, AMR: who.AMR, Reason: o.Reason, Masked: h.Masked, Created: now, Ends: now.Add(o.For).Truncate(time.Microsecond)}
 	r.Scope = Scope{API: h.API, Tool: h.Tool, Reach: o.Reach, Args: o.Args}
-	bad := o.For < time.Second || o.For > 366*24*time.Hour || o.Max < 0 || o.Kind != KindGrant && o.Kind != KindDenial ||
+	bad := o.For < time.Second || o.For > 366*24*time.Hour || o.Max < 0 || o.Kind != KindGrant && o.Kind != KindBlock ||
 		!utf8.ValidString(o.Reason) || utf8.RuneCountInString(o.Reason) > maxReason
 	switch o.Reach {
 	case ReachExact:
@@ -139,8 +139,8 @@ func (s *Service) draft(h store.Hold, who Person, o Offer) (Rule, error) {
 	if d := s.mayChoose(h, who, false, now); d.Outcome != authz.Allow {
 		return r, fmt.Errorf("%w: %s", ErrForbidden, d.Reason)
 	}
-	if o.Kind == KindDenial {
-		if o.For > DenialMax {
+	if o.Kind == KindBlock {
+		if o.For > BlockMax {
 			return r, ErrTooLong
 		}
 		return r, nil
@@ -159,7 +159,7 @@ func (s *Service) mayGive(r Rule, requester authz.Principal, now time.Time) auth
 }
 
 // give makes the rule that a person chose on the page of a pending hold, and
-// decides the hold with it: a grant approves it, a denial denies it. ErrTooLong,
+// decides the hold with it: a grant approves it, a block denies it. ErrTooLong,
 // ErrNoChoice and ErrGrantForm say why not.
 func (s *Service) give(ctx context.Context, tx *store.Tx, p Person, v Verdict) ([]Decided, error) {
 	if v.Approve != (v.Rule.Kind == KindGrant) {
@@ -229,7 +229,7 @@ func (s *Service) signRule(tx *store.Tx, r *Rule, h store.Hold, p Person, signer
 
 // decideBy decides the hold that a rule was made from.
 func (s *Service) decideBy(tx *store.Tx, h store.Hold, who Person, r Rule, now time.Time) (store.Hold, error) {
-	if r.Kind == KindDenial {
+	if r.Kind == KindBlock {
 		e, entry, err := s.verdict(h, who, Verdict{Reason: r.Reason}, now)
 		if err != nil {
 			return h, err
@@ -279,7 +279,7 @@ func (s *Service) insertRule(tx *store.Tx, r *Rule, now time.Time, note string) 
 
 // ruleEntry tells of a rule that was made.
 func (s *Service) ruleEntry(r Rule, now time.Time, note string) store.Entry {
-	kind := map[string]string{KindGrant: "grant", KindDenial: "block", KindStop: "stop"}[r.Kind]
+	kind := map[string]string{KindGrant: "grant", KindBlock: "block", KindStop: "stop"}[r.Kind]
 	e := store.Entry{Kind: kind, Time: now, Principal: r.Subject, Agent: r.Agent, API: r.Scope.API, Tool: r.Scope.Tool, Path: r.Scope.Path,
 		By: r.By.Type + "::" + r.By.ID, Grant: r.ID, PolicySet: s.c.Engine.Digest(), Note: note}
 	if r.proof != nil {

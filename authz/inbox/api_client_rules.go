@@ -8,7 +8,7 @@ import (
 	"github.com/exeat/exeat/authz/approval"
 )
 
-// Rules lists the grants, standing denials and stops in force that the person
+// Rules lists the grants, blocks and stops in force that the person
 // may see, newest first.
 func (c *Client) Rules(ctx context.Context) ([]approval.Rule, error) {
 	var rules []approval.Rule

@@ -95,7 +95,7 @@ func showcase(s *site) (pages []inboxPage) {
 	add("hold-approved", "/h/"+given.ID, false)
 	blocked := made("cursor", "search_pets", "write", "POST", "/search", "Search the pets", `{"body":{"text":"a"}}`, `{"text":"a"}`, "")
 	offer := narrow(blocked)
-	offer.Kind, offer.Reason = approval.KindDenial, "Use list_pets."
+	offer.Kind, offer.Reason = approval.KindBlock, "Use list_pets."
 	if _, err := w.Give(w.T.Context(), person, blocked, offer, approval.Verdict{}); err != nil {
 		w.T.Fatal(err)
 	}

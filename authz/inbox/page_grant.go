@@ -16,7 +16,7 @@ import (
 // choice is one line of a list to choose from.
 type choice struct{ Value, Text string }
 
-// grantPage offers a grant or a standing denial, and then shows what it is.
+// grantPage offers a grant or a block, and then shows what it is.
 type grantPage struct {
 	frame
 	HoldView
@@ -111,13 +111,13 @@ func (in *Inbox) grantForm(w http.ResponseWriter, r *http.Request, s session) er
 	}
 	q := r.URL.Query()
 	p := grantPage{frame: newFrame("Calls like this one", s), HoldView: v, Kind: q.Get("kind")}
-	longest := approval.DenialMax
+	longest := approval.BlockMax
 	switch p.Kind {
 	case approval.KindGrant:
 		if longest, err = in.holds.Longest(h, in.now()); err != nil {
 			return err
 		}
-	case approval.KindDenial:
+	case approval.KindBlock:
 	default:
 		return errRequest
 	}

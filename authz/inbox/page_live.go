@@ -69,7 +69,7 @@ func (in *Inbox) live(w http.ResponseWriter, r *http.Request, done <-chan struct
 		return
 	}
 	person, hold := s.who.Name(), r.URL.Query().Get("hold")
-	last, err := in.standsNow(r, s, hold)
+	last, err := in.liveState(r, s, hold)
 	if err != nil {
 		status, _, text := in.failure(err)
 		http.Error(w, text, status)
@@ -104,7 +104,7 @@ func (in *Inbox) live(w http.ResponseWriter, r *http.Request, done <-chan struct
 		if !ok {
 			return
 		}
-		now, err := in.standsNow(r, s, hold)
+		now, err := in.liveState(r, s, hold)
 		if err != nil {
 			return
 		}
@@ -143,8 +143,8 @@ func liveEvent(v liveNow) string {
 	return "data: " + string(b) + "\n\n"
 }
 
-// standsNow is how the list stands, or one hold, for a person.
-func (in *Inbox) standsNow(r *http.Request, s session, hold string) (liveNow, error) {
+// liveState is how the list stands, or one hold, for a person.
+func (in *Inbox) liveState(r *http.Request, s session, hold string) (liveNow, error) {
 	if hold == "" {
 		views, _, err := in.waiting(r, s, false)
 		return liveNow{Calls: len(views), Key: listKey(views)}, err

@@ -29,7 +29,7 @@ func (p permissionsPage) ByAgent(name string) (out []ruleRow) {
 }
 
 func (in *Inbox) permissions(w http.ResponseWriter, r *http.Request, s session) error {
-	agents, rules, err := in.standing(r, s)
+	agents, rules, err := in.listRules(r, s)
 	if err != nil {
 		return err
 	}
@@ -44,9 +44,9 @@ func (in *Inbox) permissions(w http.ResponseWriter, r *http.Request, s session) 
 	return render(w, http.StatusOK, "permissions.html", p)
 }
 
-// standing is what a person sees of agents and rules. An agent of somebody else
+// listRules is what a person sees of agents and rules. An agent of somebody else
 // for which the person gave something is listed too.
-func (in *Inbox) standing(r *http.Request, s session) ([]approval.AgentState, []approval.Rule, error) {
+func (in *Inbox) listRules(r *http.Request, s session) ([]approval.AgentState, []approval.Rule, error) {
 	rules, err := in.holds.Rules(r.Context(), s.who)
 	if err != nil {
 		return nil, nil, err
@@ -104,7 +104,7 @@ func (in *Inbox) turn(r *http.Request, s session, what, agent string) error {
 }
 
 func (in *Inbox) apiRules(r *http.Request, s session) (any, error) {
-	_, rules, err := in.standing(r, s)
+	_, rules, err := in.listRules(r, s)
 	if rules == nil {
 		rules = []approval.Rule{}
 	}

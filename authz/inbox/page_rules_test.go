@@ -107,7 +107,7 @@ func TestGrantForms(t *testing.T) {
 func TestDenialAndStopPages(t *testing.T) {
 	s := newSite(t).login()
 	h, other := s.open(call(alice, "k1")), s.open(call(alice, "k2"))
-	if a := s.post("/h/"+h.ID+"/grant", s.choice(h, approval.KindDenial, "for", "1h0m0s", "reason", "not <b>today</b>")); a.status != http.StatusSeeOther {
+	if a := s.post("/h/"+h.ID+"/grant", s.choice(h, approval.KindBlock, "for", "1h0m0s", "reason", "not <b>today</b>")); a.status != http.StatusSeeOther {
 		t.Fatalf("denying it: %d\n%s", a.status, a.body)
 	}
 	if got := s.Stored(h.ID); got.State != store.Denied || got.Denial != "not <b>today</b>" {

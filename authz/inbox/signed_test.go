@@ -130,9 +130,9 @@ func TestGrantNeedsItsSignature(t *testing.T) {
 	if rules, err := s.Rules(t.Context(), strong); err != nil || len(rules) != 1 || s.Stored(h.ID).State != store.Pending {
 		t.Errorf("%d rules, %v", len(rules), err)
 	}
-	// A standing denial takes something from the agent and needs no key.
+	// A block takes something from the agent and needs no key.
 	o := narrow(h)
-	o.Kind = approval.KindDenial
+	o.Kind = approval.KindBlock
 	if _, err := s.Give(t.Context(), approval.Person{Principal: alice, AMR: []string{"otp"}}, h, o, approval.Verdict{}); err != nil {
 		t.Errorf("a denial: %v", err)
 	}

@@ -16,7 +16,7 @@ func grantsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "grants",
 		Short: "Show and revoke what people said of calls to come",
-		Long: `Show and revoke what people said of calls to come: grants, standing denials and
+		Long: `Show and revoke what people said of calls to come: grants, blocks and
 stops. They are given on the page of a held call. The commands talk to the inbox
 of a running exeat and need its login: exeat approvals login.`,
 		Example: `  exeat grants list
@@ -30,7 +30,7 @@ func grantsListCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the grants, standing denials and stops in force",
+		Short: "List the grants, blocks and stops in force",
 		Args:  cobra.NoArgs,
 		RunE: loggedIn(func(cmd *cobra.Command, c *inbox.Client, _ []string) error {
 			rules, err := c.Rules(cmd.Context())
@@ -73,7 +73,7 @@ func printRules(w io.Writer, rules []approval.Rule) error {
 func grantsRevokeCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke ID",
-		Short: "End a grant or a standing denial at once",
+		Short: "End a grant or a block at once",
 		Args:  cobra.ExactArgs(1),
 		RunE: loggedIn(func(cmd *cobra.Command, c *inbox.Client, args []string) error {
 			if err := c.Revoke(cmd.Context(), args[0]); err != nil {
