@@ -100,6 +100,9 @@ func (c *compiler) compile() (*API, *Error) {
 	if c.api.Name, err = nameAPI(c.opts.Name, c.api.Title, c.location); err != nil {
 		return nil, &Error{File: c.location, Message: err.Error()}
 	}
+	if c.api.headers, err = c.fixedHeaders(); err != nil {
+		return nil, &Error{File: c.location, Message: err.Error()}
+	}
 	if bad := c.baseURL(top); bad != nil {
 		return nil, bad
 	}

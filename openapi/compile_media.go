@@ -20,7 +20,7 @@ func essence(media string) string {
 }
 
 func isJSON(essence string) bool {
-	return essence == "application/json" || strings.HasSuffix(essence, "+json") || essence == "text/json"
+	return essence == "application/json" || strings.HasSuffix(essence, "+json") || slices.Contains([]string{"text/json", "application/x-json", "text/x-json"}, essence)
 }
 
 func isXML(essence string) bool {

@@ -43,7 +43,7 @@ func (b *builder) build() error {
 	op.Summary = oneLine(str(v["summary"]), 200)
 	op.Description = clean(str(v["description"]), maxText)
 	op.Deprecated = v["deprecated"] == true
-	op.JSON = b.answersJSON()
+	b.answers()
 	tags, _ := v["tags"].([]any)
 	for _, t := range tags[:min(len(tags), maxTags)] {
 		if t := oneLine(str(t), 100); t != "" && !slices.Contains(op.Tags, t) {
@@ -75,39 +75,6 @@ func (b *builder) build() error {
 		return err
 	}
 	return b.finish()
-}
-
-// answersJSON reports whether a good answer may be JSON, as far as the document
-// tells.
-func (b *builder) answersJSON() bool {
-	responses, _ := b.v["responses"].(map[string]any)
-	good := slices.DeleteFunc(sortedKeys(responses), func(status string) bool { return !strings.HasPrefix(status, "2") })
-	if len(good) == 0 {
-		good = []string{"default"}
-	}
-	told := false
-	for _, status := range good {
-		x := responses[status]
-		_, m, err := b.c.loader.follow(b.at.to("responses", status), x)
-		if err != nil {
-			continue // of no account for the call
-		}
-		if b.c.swagger2 {
-			if m["schema"] != nil {
-				return b.c.producesJSON(b.v["produces"])
-			}
-			told = true
-			continue
-		}
-		content, ok := m["content"].(map[string]any)
-		told = told || ok || x != nil && status != "default"
-		for media := range content {
-			if isJSON(essence(media)) || strings.HasSuffix(essence(media), "*") {
-				return true
-			}
-		}
-	}
-	return !told
 }
 
 // finish writes the input schema and compiles its validator.
@@ -221,6 +188,8 @@ func (b *builder) parameters() error {
 			return &placedError{p.at, fmt.Errorf("the header parameter %q has no legal name", p.name)}
 		case p.in == "header" && ownHeader(p.name):
 			b.c.finding(p.at, b.name, false, fmt.Sprintf("the header parameter %s is left out: exeat or HTTP itself sets it", p.name))
+		case p.in == "header" && b.c.isFixed(p.name):
+			b.c.finding(p.at, b.name, false, fmt.Sprintf("the header parameter %s is left out: the configuration sets it", p.name))
 		case p.in == "cookie" && !isToken(p.name):
 			return &placedError{p.at, fmt.Errorf("the cookie parameter %q has no legal name", p.name)}
 		case p.in == "query" && b.op.query != "" && b.op.fixedQuery()[strictjson.Fold(p.name)]:

@@ -140,13 +140,3 @@ func collection(v map[string]any, in string) (style string, explode, ok bool) {
 	}
 	return "", false, false
 }
-
-// producesJSON reports whether an operation's produces, or else the document's,
-// has JSON or says nothing.
-func (c *compiler) producesJSON(own any) bool {
-	list, _ := own.([]any)
-	if list == nil {
-		list, _ = c.doc["produces"].([]any)
-	}
-	return len(list) == 0 || slices.ContainsFunc(list, func(x any) bool { return isJSON(essence(str(x))) || essence(str(x)) == "*/*" })
-}

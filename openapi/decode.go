@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,9 +14,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/andybalholm/brotli"
-	"golang.org/x/text/encoding/htmlindex"
-
-	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // Decode reads at most limit bytes of an API's response body and closes it. A
@@ -55,6 +51,9 @@ func (op *Operation) Decode(resp *http.Response, limit int64) (*Response, error)
 	case coding != "":
 		r.Note = fmt.Sprintf("the response is packed as %q, which was not asked for, and is left out", shorten(coding, 40))
 	case isJSON(media):
+		d.json(r, data)
+	case d.jsonUnderAnotherName(media, data):
+		r.MediaType = "application/json"
 		d.json(r, data)
 	case isText(media):
 		d.text(r, data)
@@ -138,17 +137,9 @@ func (d *decoder) bytes() string {
 	return fmt.Sprintf("more than %d bytes", d.limit)
 }
 
-func (d *decoder) looksLikeJSON(data []byte) bool {
-	if !d.over {
-		return json.Valid(data)
-	}
-	first := strictjson.SkipSpace(data, 0)
-	return first < len(data) && (data[first] == '{' || data[first] == '[')
-}
-
 func looksLikeText(data []byte, over bool) bool {
 	if over {
-		data = wholeRunes(data)
+		data = wholeRunes(data, "")
 	}
 	return utf8.Valid(data) && bytes.IndexByte(data, 0) < 0
 }
@@ -164,59 +155,17 @@ func isText(media string) bool {
 	return strings.HasPrefix(media, "text/") || isXML(media) || strings.HasSuffix(media, "+yaml")
 }
 
-// json reads a JSON response, or as much of it as came.
-func (d *decoder) json(r *Response, data []byte) {
-	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
-	if !d.over {
-		if !json.Valid(data) {
-			d.text(r, data)
-			r.Note = both("the API said that this is JSON, but it is not", r.Note)
-			return
-		}
-		if deep(data) {
-			d.text(r, data)
-			r.Note = both(fmt.Sprintf("this is JSON nested deeper than %d, so it is given as text", maxResponseDepth), r.Note)
-			return
-		}
-		r.JSON = bytes.TrimSpace(data)
-	} else {
-		kept, where, ok := truncateJSON(data)
-		if !ok {
-			d.text(r, data)
-			r.Note = both("the API said that this is JSON, but it is not, or it is one long text", r.Note)
-			return
-		}
-		r.JSON = kept
-		r.Note = fmt.Sprintf("the response is %s and was cut to %d: %s%s", d.bytes(), len(kept), where, d.op.narrowing())
-	}
-	if !utf8.Valid(r.JSON) {
-		r.JSON = bytes.ToValidUTF8(r.JSON, []byte("\uFFFD"))
-		r.Note = both(r.Note, "bytes that are not UTF-8 were replaced")
-	}
-}
-
 // text reads text in its character set, or as much of it as came.
 func (d *decoder) text(r *Response, data []byte) {
-	switch charset := strings.ToLower(d.charset); charset {
-	case "", "utf-8", "utf8", "us-ascii":
-		if d.over {
-			data = wholeRunes(data)
-		}
-		data = bytes.TrimPrefix(data, []byte("\uFEFF"))
-	default:
-		encoding, err := htmlindex.Get(charset)
-		if err == nil {
-			var decoded []byte
-			if decoded, err = encoding.NewDecoder().Bytes(data); err == nil {
-				data = decoded
-			}
-		}
-		if err != nil {
-			r.Note = fmt.Sprintf("the character set %q is not known, so the text was read as UTF-8", shorten(charset, 40))
-		}
-		if int64(len(data)) > d.limit { // UTF-8 may be longer
-			data, d.over = wholeRunes(data[:d.limit]), true
-		}
+	if d.over {
+		data = wholeRunes(data, d.charset)
+	}
+	plain, known := decodeCharset(data, d.charset)
+	if data = plain; !known {
+		r.Note = fmt.Sprintf("the character set %q is not known, so the text was read as UTF-8", shorten(d.charset, 40))
+	}
+	if int64(len(data)) > d.limit { // UTF-8 may be longer
+		data, d.over = wholeRunes(data[:d.limit], ""), true
 	}
 	if !utf8.Valid(data) {
 		data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
@@ -228,8 +177,11 @@ func (d *decoder) text(r *Response, data []byte) {
 	}
 }
 
-// wholeRunes drops a rune that was cut at the end.
-func wholeRunes(data []byte) []byte {
+// wholeRunes drops a rune that was cut at the end, of a text in UTF-8.
+func wholeRunes(data []byte, charset string) []byte {
+	if !isUTF8(charset) {
+		return data
+	}
 	for back := 1; back < utf8.UTFMax && back <= len(data); back++ {
 		if c := data[len(data)-back]; utf8.RuneStart(c) {
 			if !utf8.FullRune(data[len(data)-back:]) {

@@ -1,8 +1,10 @@
 package openapi
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -31,7 +33,7 @@ func (op *Operation) Encode(args *Args) (*Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s %q: %w", op.Method, op.Path, err)
 	}
-	e := &encoder{op: op, args: args.value, header: http.Header{"Accept": {"application/json, */*;q=0.5"}}}
+	e := &encoder{op: op, args: args.value, header: op.fixedHeader()}
 	path := e.path(op.Path)
 	if op.query != "" {
 		e.query = append(e.query, escapeFixed(op.query))
@@ -54,6 +56,16 @@ func (op *Operation) Encode(args *Args) (*Request, error) {
 		return nil, e.bad
 	}
 	return r, nil
+}
+
+// fixedHeader is the header of every request of the operation.
+func (op *Operation) fixedHeader() http.Header {
+	h := http.Header{}
+	if op.API != nil {
+		maps.Copy(h, op.API.headers.Clone())
+	}
+	h.Set("Accept", cmp.Or(op.accept, acceptHeader(nil)))
+	return h
 }
 
 // body writes the body into the request.

@@ -45,6 +45,9 @@ type Options struct {
 	// what x-exeat-content-type says, or else JSON, a form, a multipart form,
 	// JSON lines, XML, bytes or text, whichever comes first.
 	ContentTypes map[string]string
+	// Headers go with every request, like those of arguments: they are shown, and
+	// tokens are bound to them, all but Accept. They are not for secrets.
+	Headers map[string]string
 	// Refs are beginnings of https URLs, such as https://host/schemas/, that
 	// references may lead to; without any, none is fetched.
 	Refs []string
@@ -82,6 +85,7 @@ type API struct {
 	// Secured is true if the document says anywhere which operations need a
 	// credential. If it does not, that an operation names none means nothing.
 	Secured bool
+	headers http.Header // of Options
 }
 
 // Finding is one thing in a document that a person may want to mend.
@@ -143,6 +147,8 @@ type Operation struct {
 	// fragment of the path, by which documents tell operations apart; it is never sent.
 	fragment string
 	baseURL  string // the operation's own server, or ""
+	accept   string // what the operation's requests ask for
+	saysJSON bool   // the document says that a good answer may be JSON
 	params   []param
 	body     *body
 	input    *validator // compiled from Input at load

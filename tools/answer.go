@@ -42,6 +42,7 @@ const (
 	OutcomeUnknown      Code = "outcome_unknown"
 	ResponseTooLarge    Code = "response_too_large"
 	HandleNotFound      Code = "handle_not_found"
+	CallCancelled       Code = "call_cancelled"
 	Internal            Code = "internal"
 )
 

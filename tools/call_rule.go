@@ -39,6 +39,9 @@ func (r *Runner) rulesFor(ctx context.Context, c *course) ([]approval.Rule, erro
 // answerStop records and answers a call of an agent that may do nothing.
 func (r *Runner) answerStop(c *course, why error) Result {
 	c.decision = authz.Decision{Outcome: authz.Deny, Remediation: authz.RemedyNone}
+	if errors.Is(why, context.Canceled) {
+		return cancelled()
+	}
 	if !errors.Is(why, errStopped) && !errors.Is(why, errDamaged) {
 		c.fail(why)
 		return fail(Internal, "it could not be read whether a person has stopped this agent; nothing was executed")

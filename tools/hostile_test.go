@@ -101,7 +101,7 @@ func TestHostileResponses(t *testing.T) {
 		{"half of a surrogate pair", as(200, js, `["\ud800"]`), "", 200, `["\ud800"]`, ""},
 		{"latin 1", as(200, "text/plain; charset=iso-8859-1", "caf\xe9"), "", 200, `"café"`, ""},
 		{"latin 1, it says", as(200, "text/plain; charset=iso-8859-1", "café"), "", 200, `"cafÃ©"`, ""},
-		{"UTF-16 JSON", as(200, "application/json; charset=utf-16le", little(`{"a":1}`)), "", 200, `"{\"a\":1}"`, "it is not"},
+		{"UTF-16 JSON", as(200, "application/json; charset=utf-16le", little(`{"a":1}`)), "", 200, `{"a":1}`, ""},
 		{"an unknown character set", as(200, "text/plain; charset=\"\u202e\"", "x"), "", 200, `"x"`, "is not known"},
 		{"a header that steers terminals", as(200, "text/plain; charset=\"\x1b[2J\"", "x"), UpstreamUnreachable, 0, "", ""},
 		{"a content type of nonsense", as(200, "\"\u202e;;=/", `{"a":1}`), "", 200, "…", ""},

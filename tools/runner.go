@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -34,6 +35,9 @@ type API struct {
 	Credentials Credentials
 	Mask        []string // JSON Pointers of arguments that people are not shown unasked
 	Before      Before   // what is read for the person who decides about a call
+	// Certificate, if not nil, proves to the API that the connection is ours. No
+	// other API is shown it. It is of no use with Config.Transport.
+	Certificate *tls.Certificate
 }
 
 // Caller is who calls: taken from the transport, never from arguments.
@@ -98,9 +102,8 @@ type Runner struct {
 	tools  []*Tool
 	byName map[string]*Tool
 	byOp   map[[2]string]*Tool // API and operation name: how a hold names its tool
-	reader http.RoundTripper   // follows no redirect: what was decided for one place goes to no other
-	writer http.RoundTripper   // net/http repeats some requests on reused connections; this one has none
-	owner  string              // names this process in claims
+	wires  map[*API]wires
+	owner  string // names this process in claims
 	sleep  func(context.Context, time.Duration) error
 	index  func() *index
 
@@ -121,13 +124,6 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 30 * time.Second
 	}
-	writes := cfg.Transport
-	if cfg.Transport == nil {
-		cfg.Transport = newTransport(cfg.Dial)
-		fresh := newTransport(cfg.Dial)
-		fresh.DisableKeepAlives = true
-		writes = fresh
-	}
 	if cfg.Current == nil {
 		cfg.Current = func(p authz.Principal) (authz.Principal, bool) { return p, true }
 	}
@@ -145,30 +141,12 @@ func New(cfg Config) (*Runner, error) {
 		byName:  byName,
 		byOp:    byOp,
 		owner:   rand.Text(),
-		reader:  cfg.Transport,
-		writer:  writes,
+		wires:   cfg.newWires(),
 		sleep:   sleep,
 		index:   sync.OnceValue(func() *index { return newIndex(list) }),
 		selects: make(chan struct{}, selecting),
 		active:  map[string]*call{},
 	}, nil
-}
-
-// newTransport bounds every phase of a request. It asks no proxy: what was
-// decided for an API goes to that API.
-func newTransport(dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
-	}
-	return &http.Transport{
-		DialContext:            dial,
-		TLSHandshakeTimeout:    10 * time.Second,
-		MaxIdleConns:           100,
-		MaxIdleConnsPerHost:    32,
-		IdleConnTimeout:        90 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
-		ForceAttemptHTTP2:      true,
-	}
 }
 
 // Tools returns all tools, ordered by name.

@@ -588,6 +588,13 @@ func TestDedupeSeesAllArguments(t *testing.T) {
 	}
 }
 
+// sendBy has all requests go through a transport.
+func (r *rig) sendBy(t http.RoundTripper) {
+	for api := range r.wires {
+		r.wires[api] = wires{t, t}
+	}
+}
+
 type panicking struct{}
 
 func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("in the middle") }
@@ -595,7 +602,7 @@ func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("in th
 func TestPanicWhileReleasing(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	h := r.Call(context.Background(), caller("alice"), "delete_pet", []byte(`{"petId":1}`)).Envelope.Handle
-	r.reader, r.writer = panicking{}, panicking{}
+	r.sendBy(panicking{})
 	r.run(t)
 	if err := r.decideHold(t, h, true, ""); err != nil {
 		t.Fatal(err)

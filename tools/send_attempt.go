@@ -21,6 +21,7 @@ const (
 	lost                    // it may have arrived; there is no answer
 	changed                 // the API did not take it: what it changes is not as the person saw it
 	uncredited              // there was no credential; nothing was sent
+	gone                    // the caller went away; nothing was sent
 	unrecorded              // its entry is not on disk; nothing was sent
 	lapsed                  // the rule that allowed it did not hold until the send; nothing was sent
 	withheld                // its entry is not on disk, and the answer is not given
@@ -53,6 +54,7 @@ var (
 		notSent:    {entry: "outcome"},
 		lost:       {entry: "outcome"},
 		uncredited: {entry: "denied", answer: noCredential},
+		gone:       {entry: "denied"},
 		unrecorded: {answer: noEntry},
 		withheld:   {answer: failure(Internal, "the call could not be recorded; its answer is withheld")},
 	}}
@@ -143,6 +145,9 @@ func (r *Runner) attempt(ctx context.Context, c *course, m *manner) (Result, sta
 // way to the disk; onDisk waits for it.
 func (r *Runner) try(ctx context.Context, c *course, m *manner, since string) (res Result, at stage, onDisk func() error) {
 	req, receipt, err := r.mint(ctx, c)
+	if err != nil && hungUp(ctx) {
+		return cancelled(), gone, nil
+	}
 	if err != nil {
 		c.fail(err)
 		return res, uncredited, nil

@@ -21,9 +21,9 @@ func (r *Runner) send(c *course, req *http.Request) (Result, stage) {
 	defer cancel()
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
-	sender := r.reader
+	sender := r.wires[c.tool.api].reads
 	if c.writes() {
-		sender = r.writer
+		sender = r.wires[c.tool.api].writes
 	}
 	resp, err := sender.RoundTrip(onlyOnce(req).WithContext(ctx))
 	if err == nil && resp.StatusCode < 200 {
@@ -31,11 +31,17 @@ func (r *Runner) send(c *course, req *http.Request) (Result, stage) {
 		resp.Body.Close()
 		err = fmt.Errorf("the API changed to another protocol (%d), which nobody asked for", resp.StatusCode)
 	}
+	if err != nil && hungUp(req.Context()) {
+		return cancelled(), map[bool]stage{true: lost, false: notSent}[connected.Load()]
+	}
 	if err != nil {
 		c.fail(dropURL(err))
 		return c.explainSilence(err, connected.Load())
 	}
 	answer, err := c.tool.op.Decode(resp, r.limitOf(c))
+	if err != nil && hungUp(req.Context()) {
+		return cancelled(), lost
+	}
 	if err != nil {
 		c.fail(dropURL(err))
 		if answer = c.salvage(resp); answer == nil {
@@ -43,6 +49,18 @@ func (r *Runner) send(c *course, req *http.Request) (Result, stage) {
 		}
 	}
 	return r.answer(ctx, c, req, resp, answer), answered
+}
+
+// hungUp reports whether the caller went away, or exeat is stopping: no fault of
+// the API. A write goes on all the same, and its context never says so.
+func hungUp(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
+
+// cancelled is the answer to a call whose caller went away. Nobody may read it;
+// the log does.
+func cancelled() Result {
+	res := fail(CallCancelled, "the call was cancelled before it had an answer")
+	res.Envelope.Status = Cancelled
+	return res
 }
 
 // limitOf is how much is read of the answer to a call, in bytes.

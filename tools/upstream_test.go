@@ -282,7 +282,7 @@ func TestUnreachable(t *testing.T) {
 				}
 				r := newRig(t, o)
 				if transport != nil {
-					r.reader, r.writer = transport, transport
+					r.sendBy(transport)
 				}
 				if tt.code == UpstreamTimeout {
 					r.Timeout = 20 * time.Millisecond // passes in any case
@@ -301,7 +301,7 @@ func TestUnreachable(t *testing.T) {
 	t.Run("a certificate that is right", func(t *testing.T) {
 		s := trusting(t, "127.0.0.1", time.Hour)
 		r := newRig(t, rigOptions{base: s.url})
-		r.reader = s.Transport
+		r.sendBy(s.Transport)
 		if res := r.Call(t.Context(), caller("alice"), "get_pet", []byte(`{"petId":1}`)); res.Envelope.HTTPStatus != 200 {
 			t.Errorf("got %s", res.JSON())
 		}
@@ -449,10 +449,10 @@ func TestClientLeavesWhileSending(t *testing.T) {
 		go func() { answer <- r.Call(ctx, caller("alice"), "get_pet", []byte(`{"petId":1}`)) }()
 		<-begun
 		leave()
-		if res := <-answer; res.Envelope.Code != UpstreamUnreachable {
+		if res := <-answer; res.Envelope.Code != CallCancelled {
 			t.Errorf("got %s", res.JSON())
 		}
-		if got := strings.Join(r.entries(t), " "); got != "call outcome:upstream_unreachable" {
+		if got := strings.Join(r.entries(t), " "); got != "call outcome:call_cancelled" {
 			t.Errorf("the log has %q", got)
 		}
 	})

@@ -137,6 +137,16 @@ type apiConfig struct {
 	// document's security scheme that each is for.
 	Credential  *credentialConfig           `yaml:"credential"`
 	Credentials map[string]credentialConfig `yaml:"credentials"`
+	// Certificate is what exeat shows to the API in TLS.
+	Certificate *certificateConfig `yaml:"client_certificate"`
+	// Headers go with every call.
+	Headers map[string]string `yaml:"headers"`
+}
+
+// certificateConfig names PEM files.
+type certificateConfig struct {
+	Cert string `yaml:"cert"` // with the chain, if it needs one
+	Key  string `yaml:"key"`
 }
 
 type credentialConfig struct {
@@ -192,6 +202,9 @@ func loadConfig(path string) (config, error) {
 		}
 		if a.Credential != nil {
 			a.Credential.File = relative(dir, a.Credential.File)
+		}
+		if a.Certificate != nil {
+			a.Certificate.Cert, a.Certificate.Key = relative(dir, a.Certificate.Cert), relative(dir, a.Certificate.Key)
 		}
 		for name, cred := range a.Credentials {
 			cred.File = relative(dir, cred.File)

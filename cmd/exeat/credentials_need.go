@@ -25,6 +25,11 @@ func (a apiConfig) keyring(cfg config, doc *openapi.API, keys *token.Keys) (keyr
 	if len(a.Credentials) > 0 && a.Credential != nil {
 		return ring, errors.New("both credential and credentials are given; keep credentials, which names the security scheme of each")
 	}
+	for name, s := range doc.Security {
+		if s.Type == "mutualTLS" && a.Certificate != nil {
+			ring.by[name] = &token.Together{} // met before there is a request
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.Credentials)) {
 		c := a.Credentials[name]
 		if c.Scheme != "" {

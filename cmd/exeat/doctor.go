@@ -133,6 +133,9 @@ func (d *doctor) credentials(cfg config, docs []*openapi.API) {
 		for _, scheme := range slices.Sorted(maps.Keys(a.Credentials)) {
 			d.credential(a.Spec+": "+scheme, a.Credentials[scheme])
 		}
+		if a.Certificate != nil && a.Certificate.Key != "" {
+			d.private("credentials", a.Certificate.Key)
+		}
 		if i >= len(docs) {
 			d.note("credentials", a.Spec+": whether they fit was not checked, since a document cannot be read")
 			continue
@@ -140,6 +143,9 @@ func (d *doctor) credentials(cfg config, docs []*openapi.API) {
 		attacher, err := a.attacher(cfg, docs[i], nil)
 		if err != nil {
 			d.bad("credentials", a.Spec+": "+err.Error())
+		}
+		if _, err := a.clientCertificate(docs[i]); err != nil {
+			d.bad("credentials", a.Spec+": client_certificate: "+err.Error())
 		}
 		for _, gap := range gaps(docs[i], attacher) {
 			d.note("credentials", gap)

@@ -39,7 +39,7 @@ func loadDocs(ctx context.Context, cfg config) ([]*openapi.API, error) {
 			}
 		}
 		doc, err := openapi.Load(ctx, a.Spec, openapi.Options{Name: a.Name, BaseURL: a.BaseURL,
-			Include: a.Include, Exclude: a.Exclude, Rename: a.Rename, Parameters: a.Parameters, Effects: effects, ContentTypes: a.ContentTypes, Overlays: a.Overlays, SHA256: a.SHA256, Refs: a.Refs, Cache: cache})
+			Include: a.Include, Exclude: a.Exclude, Rename: a.Rename, Parameters: a.Parameters, Effects: effects, ContentTypes: a.ContentTypes, Overlays: a.Overlays, SHA256: a.SHA256, Refs: a.Refs, Headers: a.Headers, Cache: cache})
 		if err != nil {
 			return nil, err
 		}

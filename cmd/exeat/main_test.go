@@ -1,7 +1,16 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -10,6 +19,7 @@ import (
 	"regexp"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -45,6 +55,37 @@ func (a *recorder) request() string {
 	return a.last
 }
 
+// newSecureAPI serves h by TLS to whoever shows client.pem, whose key is
+// client.key; ca.pem is to be trusted.
+func newSecureAPI(e *testscript.Env, h http.Handler) *httptest.Server {
+	fatal := func(err error) {
+		if err != nil {
+			e.T().Fatal(err)
+		}
+	}
+	write := func(name, kind string, der []byte) {
+		fatal(os.WriteFile(filepath.Join(e.WorkDir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	fatal(err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	fatal(err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	fatal(err)
+	client, err := x509.ParseCertificate(der)
+	fatal(err)
+	write("client.pem", "CERTIFICATE", der)
+	write("client.key", "PRIVATE KEY", private)
+	srv := httptest.NewUnstartedServer(h)
+	srv.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool()}
+	srv.TLS.ClientCAs.AddCert(client)
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
+	write("ca.pem", "CERTIFICATE", srv.Certificate().Raw)
+	return srv
+}
+
 // TestScripts runs the real program as people do, each script with a home of
 // its own and, as $SHOP, a pet shop that asks for the key "shop-key".
 func TestScripts(t *testing.T) {
@@ -60,6 +101,9 @@ func TestScripts(t *testing.T) {
 			e.Defer(api.Close)
 			e.Setenv("API", api.URL)
 			e.Values["api"] = seen
+			secure := newSecureAPI(e, seen)
+			e.Defer(secure.Close)
+			e.Setenv("SECURE", secure.URL)
 			home := filepath.Join(e.WorkDir, "home")
 			e.Setenv("HOME", home)
 			e.Setenv("XDG_STATE_HOME", "")
