@@ -16,9 +16,8 @@ type Sight struct {
 	May  bool       // the policies let them decide it
 	// mayDecide is May while it waits for somebody to decide.
 	MayDecide bool
-	StepUp    StepUp  // what could let them decide it, if they may not
-	Revealed  bool    // they asked for the hidden values, and the log says so
-	Others    []Other // calls on the same thing
+	StepUp    StepUp // what could let them decide it, if they may not
+	Revealed  bool   // they asked for the hidden values, and the log says so
 	// Unseen says that there are hidden values at which they have to look before
 	// they can approve.
 	Unseen bool
@@ -63,8 +62,7 @@ func (s *Service) Show(ctx context.Context, who Identity, id string, reveal bool
 			return Sight{}, err
 		}
 	}
-	v.Others, err = s.others(ctx, v.Hold, v.person)
-	return v, err
+	return v, nil
 }
 
 // State is where a hold stands for somebody who may see it, without showing it:

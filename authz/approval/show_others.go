@@ -21,13 +21,14 @@ type Other struct {
 // Bounds of looking for other calls.
 const (
 	maxOthers  = 5  // that are told of
-	lookedBack = 20 // calls of late of the same principal, which may have been sent
+	lookedBack = 10 // calls of late of the same principal, which may have been sent
 )
 
-// others are the calls on the same thing that a person may see: those that are
-// open, and those that were sent since the hold was read. One of two calls that
-// were read before either is sent spoils the other.
-func (s *Service) others(ctx context.Context, h store.Hold, p Person) (list []Other, err error) {
+// Others are the calls on the same thing as one that a person sees, so far as they
+// may see them too: those that are open, and those that were sent since the hold
+// was read. One of two calls that were read before either is sent spoils the other.
+func (s *Service) Others(ctx context.Context, of Sight) (list []Other, err error) {
+	h := of.Hold
 	if !open(h) || h.Effect == "read" {
 		return nil, nil
 	}
@@ -39,14 +40,15 @@ func (s *Service) others(ctx context.Context, h store.Hold, p Person) (list []Ot
 			return err
 		}
 		for _, o := range outlines {
-			// An outline has no path, but its summary begins with it.
-			if o.ID == h.ID || !strings.Contains(o.Summary, " "+h.Request.Path) {
+			// An outline has no path, but its summary has: "DELETE /pets/1: Delete a pet".
+			_, at, _ := strings.Cut(o.Summary, " ")
+			if o.ID == h.ID || at != h.Request.Path && !strings.HasPrefix(at, h.Request.Path+": ") {
 				continue
 			}
 			if o, err = find(tx, o.ID); err != nil {
 				return err
 			}
-			if found = append(found, o); len(found) > 10*maxOthers {
+			if found = append(found, o); len(found) >= 2*maxOthers {
 				break
 			}
 		}
@@ -72,7 +74,7 @@ func (s *Service) others(ctx context.Context, h store.Hold, p Person) (list []Ot
 		if !open(o) && !(sent && o.Changed.After(read)) {
 			continue
 		}
-		if v := s.sight(o, p); v.Own || v.May {
+		if v := s.sight(o, of.person); v.Own || v.May {
 			list = append(list, Other{ID: o.ID, Summary: o.Summary, State: string(o.State), Sent: sent})
 		}
 	}

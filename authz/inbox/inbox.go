@@ -260,11 +260,25 @@ func (in *Inbox) countGuess(now time.Time) error {
 
 // look shows a hold, if the person may see it.
 func (in *Inbox) look(r *http.Request, s session) (store.Hold, HoldView, error) {
-	sight, err := in.holds.Show(r.Context(), s.who, r.PathValue("id"), r.URL.Query().Get("reveal") == "1")
+	sight, err := in.holds.Show(r.Context(), s.who, r.PathValue("id"), reveals(r))
 	if err != nil {
 		return store.Hold{}, HoldView{}, err
 	}
-	return sight.Hold, in.view(sight), nil
+	v := in.view(sight)
+	v.Others, err = in.holds.Others(r.Context(), sight)
+	return sight.Hold, v, err
+}
+
+// reveals reports whether a person asks for hidden values. A page of another site
+// that leads their browser here asks for nothing: what it opens in the background
+// nobody has looked at.
+func reveals(r *http.Request) bool {
+	for _, site := range r.Header.Values("Sec-Fetch-Site") {
+		if site != "same-origin" && site != "none" {
+			return false
+		}
+	}
+	return r.URL.Query().Get("reveal") == "1"
 }
 
 // view is what a person sees of a hold that they are shown in full.
@@ -273,7 +287,7 @@ func (in *Inbox) view(sight approval.Sight) HoldView {
 	if !sight.Revealed {
 		v.mask(sight.Hold)
 	}
-	v.MayDecide, v.StepUp, v.Unseen, v.Others = sight.MayDecide, in.stepUp(sight), sight.Unseen, sight.Others
+	v.MayDecide, v.StepUp, v.Unseen = sight.MayDecide, in.stepUp(sight), sight.Unseen
 	return v
 }
 

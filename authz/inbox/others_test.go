@@ -42,6 +42,7 @@ func TestTwoHoldsOnOneThing(t *testing.T) {
 	if page := s.get("/h/" + second.ID).body; strings.Contains(page, "ask again") {
 		t.Error("it is to be asked for again though nothing has changed")
 	}
+	s.want(s.get("/several?like="+first.ID), 200, "Some of them are on the same thing")
 	// The first is approved: its page names the second.
 	s.want(s.post("/h/"+first.ID, s.form(first, "approve")), 303, "")
 	s.want(s.get("/h/"+first.ID), 200, `<a href="/h/`+second.ID+`">`)

@@ -22,6 +22,7 @@ type severalPage struct {
 	Calls    []holdPage
 	Left     int  // calls of the shape that are not on the page
 	Look     bool // there are hidden values to look at first
+	Twice    bool // some are on the same thing
 	Within   string
 	signing
 	typing
@@ -64,7 +65,7 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 		return p, nil, approval.ErrNotFound
 	}
 	p.frame, p.Within = newFrame("Calls of one kind", s), plaintext.Duration(in.holds.ApprovalLife())
-	bytes := 0
+	bytes, places := 0, map[string]bool{}
 	for _, v := range views {
 		if v.State != string(store.Pending) || v.shape() != key {
 			continue
@@ -73,7 +74,7 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 			p.Left++
 			continue
 		}
-		sight, err := in.holds.Show(r.Context(), s.who, v.ID, r.URL.Query().Get("reveal") == "1")
+		sight, err := in.holds.Show(r.Context(), s.who, v.ID, reveals(r))
 		h := sight.Hold
 		if err != nil || h.State != store.Pending {
 			continue // it is settled by now, or its own page tells what is wrong
@@ -84,6 +85,8 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 		}
 		v := in.view(sight)
 		p.Look = p.Look || v.Unseen
+		place := h.Request.Origin + h.Request.Path
+		p.Twice, places[place] = p.Twice || places[place] && h.Effect != "read", true
 		p.Calls = append(p.Calls, in.holdPage(v, s))
 		list = append(list, approval.Shown{ID: h.ID, Digest: h.Digest})
 	}
