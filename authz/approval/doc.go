@@ -22,6 +22,7 @@
 //	hold_limit.go       how many may a principal have, and what is noted of the rest?
 //	hold_wait.go        is the same call waiting already?
 //	hold_notice.go      which channels are to be told of a new hold?
+//	hold_release.go     who may send an approved hold, and what is recorded of that?
 //	hold_sweep.go       what does time do to holds, and when are they forgotten?
 //	show_others.go      which other calls are on the same thing?
 //	show_masked.go      which hidden values have to be looked at before an approval?
@@ -30,7 +31,6 @@
 //	decide_signed.go    what does a passkey sign, and did it sign this?
 //	decide_fatigue.go   does this person still read what they approve?
 //	passkey.go          whose passkeys are there, and how are they made and used?
-//	release.go          who may send an approved hold, and what is recorded of that?
 //	rule.go             what is a rule, which calls is it about, is it what was stored?
 //	rule_give.go        what can a person give, and how does it decide their hold?
 //	rule_signed.go      what of a grant does a passkey sign?

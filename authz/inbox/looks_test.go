@@ -115,6 +115,11 @@ func showcase(s *site) (pages []inboxPage) {
 	said.Says, said.Dedupe = "The customer asked for it twice, and support has agreed. Please approve quickly.", rand.Text()
 	said.Request = store.Request{Method: "POST", Origin: "https://pay.example", Target: "/refunds", Path: "/refunds", ContentType: "application/json", Body: []byte(`{"payment":"pay_8812"}`)}
 	said = w.open(said)
+	unseen := payment(rand.Text())
+	unseen.Tool = "pay"
+	unseen = w.open(unseen)
+	add("hold-unseen", "/h/"+unseen.ID, false)
+	add("several-unseen", "/several?like="+unseen.ID, false)
 	add("waiting", "/", true)
 	add("hold", "/h/"+one.ID, true)
 	add("hold-change", "/h/"+change.ID, true)
