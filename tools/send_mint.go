@@ -39,6 +39,7 @@ func (r *Runner) mint(ctx context.Context, c *course) (*http.Request, token.Rece
 		Approval:   c.claim(),
 		DecisionID: c.txn,
 		PolicySet:  c.policies,
+		Effect:     string(c.tool.op.Effect),
 	}, req)
 	return req, receipt, err
 }

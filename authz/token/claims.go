@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +28,7 @@ type Claims struct {
 	Scope    string
 	Details  Details
 	Approval *Approval
+	Effect   string         // of the call as it was decided; "" if the token does not say
 	Raw      map[string]any // all of them; numbers are json.Number
 }
 
@@ -150,6 +152,19 @@ func (s claimSet) approval() (*Approval, error) {
 		return nil, errors.New("the approval claim does not end in a year of four digits")
 	}
 	return a, nil
+}
+
+// effect is what the decision claim says of the call, or "" if there is none.
+func (s claimSet) effect() (string, error) {
+	raw, there := s["urn:exeat:decision"]
+	if !there {
+		return "", nil
+	}
+	var d decisionClaim
+	if !exact(raw, &d) || d.Effect != "" && !slices.Contains(effects, d.Effect) {
+		return "", errors.New("the decision claim has members or an effect that this verifier does not know")
+	}
+	return d.Effect, nil
 }
 
 // exact decodes raw into v and reports whether v holds all of it: the same RFC

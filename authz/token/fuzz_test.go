@@ -152,7 +152,7 @@ func FuzzTarget(f *testing.F) {
 			return
 		}
 		c := Call{
-			Txn: "t", Subject: "s", Agent: "a", Audience: testAudience,
+			Txn: "t", Subject: "s", Agent: "a", Audience: testAudience, Effect: "read",
 			Details: Bind(testAudience, r.Method, r.RequestURI, "", nil, nil, "op", ""),
 		}
 		compact, _, err := w.signed.Mint(c)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -32,30 +33,39 @@ type actor struct {
 	Profile string `json:"sub_profile"`
 }
 
-// decision is the claim urn:exeat:decision.
-type decision struct {
+// decisionClaim is the claim urn:exeat:decision: which decision the token was
+// minted after, and of which effect the call was decided to be. The method does
+// not tell: a search can be a POST, and a GET can delete.
+type decisionClaim struct {
 	ID       string `json:"id"`
 	Policies string `json:"policies"`
+	Effect   string `json:"effect,omitempty"` // read, write or delete; tokens of earlier versions do not say
 }
+
+// effects are what a call can be decided to be.
+var effects = []string{effectRead, "write", "delete"}
+
+// effectRead is the effect that needs no approval at a guard that asks for one.
+const effectRead = "read"
 
 // minted are the claims of a token, in the order that a person reads them.
 type minted struct {
-	Issuer   string    `json:"iss"`
-	Audience string    `json:"aud"`
-	Subject  string    `json:"sub"`
-	ClientID string    `json:"client_id"`
-	Actor    actor     `json:"act"`
-	IssuedAt int64     `json:"iat"`
-	Expires  int64     `json:"exp"`
-	ID       string    `json:"jti"`
-	Txn      string    `json:"txn"`
-	Scope    string    `json:"scope,omitempty"`
-	AuthTime int64     `json:"auth_time,omitempty"`
-	ACR      string    `json:"acr,omitempty"`
-	AMR      []string  `json:"amr,omitempty"`
-	Details  []Details `json:"authorization_details"`
-	Approval *Approval `json:"urn:exeat:approval,omitempty"`
-	Decision decision  `json:"urn:exeat:decision"`
+	Issuer   string        `json:"iss"`
+	Audience string        `json:"aud"`
+	Subject  string        `json:"sub"`
+	ClientID string        `json:"client_id"`
+	Actor    actor         `json:"act"`
+	IssuedAt int64         `json:"iat"`
+	Expires  int64         `json:"exp"`
+	ID       string        `json:"jti"`
+	Txn      string        `json:"txn"`
+	Scope    string        `json:"scope,omitempty"`
+	AuthTime int64         `json:"auth_time,omitempty"`
+	ACR      string        `json:"acr,omitempty"`
+	AMR      []string      `json:"amr,omitempty"`
+	Details  []Details     `json:"authorization_details"`
+	Approval *Approval     `json:"urn:exeat:approval,omitempty"`
+	Decision decisionClaim `json:"urn:exeat:decision"`
 }
 
 // Mint returns the compact token for c. It ends after the TTL, or with the
@@ -113,6 +123,9 @@ func (s *Signed) claims(c Call) (*minted, error) {
 	if err := c.Details.check(c.Audience); err != nil {
 		return nil, err
 	}
+	if !slices.Contains(effects, c.Effect) {
+		return nil, fmt.Errorf("the call has the effect %q; it can be one of %s", c.Effect, strings.Join(effects, ", "))
+	}
 	client := c.Client
 	if client == "" {
 		client = c.Agent
@@ -132,7 +145,7 @@ func (s *Signed) claims(c Call) (*minted, error) {
 		AMR:      c.AMR,
 		Details:  []Details{c.Details},
 		Approval: c.Approval,
-		Decision: decision{ID: c.DecisionID, Policies: c.PolicySet},
+		Decision: decisionClaim{ID: c.DecisionID, Policies: c.PolicySet, Effect: c.Effect},
 	}
 	if !c.AuthTime.IsZero() {
 		claims.AuthTime = c.AuthTime.Unix()

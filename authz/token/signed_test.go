@@ -79,7 +79,7 @@ func TestMintIndependently(t *testing.T) {
 				"urn:exeat:approval": map[string]any{
 					"id": "hold_1", "by": "user:bob", "at": iat, "until": iat + 300, "once": true, "amr": []any{"hwk"}, "details": c.Details.Digest(),
 				},
-				"urn:exeat:decision": map[string]any{"id": "txn_1", "policies": "sha-256=:policies:"},
+				"urn:exeat:decision": map[string]any{"id": "txn_1", "policies": "sha-256=:policies:", "effect": "write"},
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("claims (-want +got):\n%s", diff)

@@ -35,6 +35,7 @@ type Call struct {
 	Approval   *Approval
 	DecisionID string
 	PolicySet  string // digest
+	Effect     string // of the call, as it was decided: read, write or delete
 }
 
 // Approval is the claim urn:exeat:approval.

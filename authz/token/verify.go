@@ -25,8 +25,8 @@ type Verifier struct {
 	Audience string
 	Keys     *KeySource
 	Spend    SpendFunc
-	// RequireApproval refuses the methods other than GET, HEAD and OPTIONS
-	// without an approval claim for exactly this request.
+	// RequireApproval refuses a call whose token does not say that it was decided
+	// to be a read, unless it has an approval claim for exactly this request.
 	RequireApproval bool
 	BodyLimit       int64            // 0 means 1 MiB
 	MaxTTL          time.Duration    // 0 means MaxTTL
@@ -228,6 +228,9 @@ func (v *Verifier) believe(payload []byte) (*Claims, *Refusal) {
 	if c.Approval, err = set.approval(); err != nil {
 		return nil, unauthorized("bad_claims", "%v", err)
 	}
+	if c.Effect, err = set.effect(); err != nil {
+		return nil, unauthorized("bad_claims", "%v", err)
+	}
 	dec := json.NewDecoder(bytes.NewReader(payload))
 	dec.UseNumber()
 	if err := dec.Decode(&c.Raw); err != nil {
@@ -281,11 +284,10 @@ func (v *Verifier) bound(r *http.Request, c *Claims, body []byte) (Details, *Ref
 // approved checks the approval, if there is one or must be one.
 func (v *Verifier) approved(c *Claims, bound Details) *Refusal {
 	if c.Approval == nil {
-		switch r := c.Details.Actions[0]; {
-		case !v.RequireApproval, r == http.MethodGet, r == http.MethodHead, r == http.MethodOptions:
+		if !v.RequireApproval || c.Effect == effectRead {
 			return nil
 		}
-		return refuse(http.StatusForbidden, "approval_required", "a request that changes something needs a token with an approval")
+		return refuse(http.StatusForbidden, "approval_required", "the token does not say that this call only reads, so it needs an approval")
 	}
 	if c.Approval.Until < v.now().Unix() {
 		return refuse(http.StatusForbidden, "approval_expired", "the approval in the token has ended")

@@ -236,13 +236,27 @@ func TestRequireApproval(t *testing.T) {
 	w.pass(11 * time.Second)
 	w.refused(t, q, http.StatusForbidden, "approval_expired", "Bearer "+approved)
 
-	for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
-		read := &testRequest{method: method, target: "/pets"}
-		w.accepted(t, read, w.mint(read.call()))
+	// The effect that was decided counts, and not the method.
+	for _, method := range []string{"GET", "HEAD", "OPTIONS", "QUERY", "get", "POST", "DELETE"} {
+		q := &testRequest{method: method, target: "/pets"}
+		for effect, ok := range map[string]bool{"read": true, "write": false, "delete": false} {
+			c := q.call()
+			c.Effect = effect
+			if compact := w.mint(c); ok {
+				w.accepted(t, q, compact)
+			} else {
+				w.refused(t, q, http.StatusForbidden, "approval_required", "Bearer "+compact)
+			}
+		}
 	}
-	for _, method := range []string{"QUERY", "get", "DELETE"} {
-		write := &testRequest{method: method, target: "/pets"}
-		w.refused(t, write, http.StatusForbidden, "approval_required", "Bearer "+w.mint(write.call()))
+	get := &testRequest{method: "GET", target: "/pets"}
+	header, payload, _ = segments(t, w.mint(get.call()))
+	silent := strings.Replace(payload, `,"effect":"read"`, "", 1)
+	w.refused(t, get, http.StatusForbidden, "approval_required", "Bearer "+forge(t, private, header, silent))
+	strange := strings.Replace(payload, `"effect":"read"`, `"effect":"reading"`, 1)
+	w.refused(t, get, http.StatusUnauthorized, "bad_claims", "Bearer "+forge(t, private, header, strange))
+	if silent == payload || strange == payload {
+		t.Fatal("the token does not say what effect the call has")
 	}
 	// An approval for something else is a sign of forgery wherever it is.
 	w.verifier.RequireApproval = false

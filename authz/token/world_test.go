@@ -200,10 +200,17 @@ func (q *testRequest) header() http.Header {
 }
 
 func (q *testRequest) call() Call {
+	effect := "write"
+	switch q.method {
+	case "GET", "HEAD", "OPTIONS":
+		effect = "read"
+	case "DELETE":
+		effect = "delete"
+	}
 	return Call{
 		Txn: "txn_1", Subject: "user:alice", Agent: "agent:claude/7", Audience: testAudience,
 		Details:    Bind(testAudience, q.method, q.target, q.contentType, q.header(), []byte(q.body), "updatePet", "sha-256=:doc:"),
-		DecisionID: "txn_1", PolicySet: "sha-256=:policies:",
+		DecisionID: "txn_1", PolicySet: "sha-256=:policies:", Effect: effect,
 	}
 }
 

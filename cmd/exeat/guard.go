@@ -51,7 +51,7 @@ that they signed: anybody on this machine can take a port that is free.`,
 	fs.StringVar(&o.db, "db", "", "keep enrolled keys and spent tokens in the SQLite file `PATH` (default: ~/.local/state/exeat/guard.db)")
 	fs.StringVar(&o.inject, "inject-env", "", "add the API's key from the environment variable `NAME`")
 	fs.StringVar(&o.injectHeader, "inject-as", "Authorization: Bearer", "put the key into `PLACE`: \"Header: prefix\", \"query:NAME\" or \"cookie:NAME\"")
-	fs.BoolVar(&o.requireApproval, "require-approval", false, "refuse writes whose token does not say that a person approved exactly this request")
+	fs.BoolVar(&o.requireApproval, "require-approval", false, "refuse calls whose token does not say that a person approved exactly this request, unless it says that the call only reads")
 	fs.Int64Var(&o.bodyLimit, "body-limit", 0, "refuse request bodies of more than `BYTES` (default: 1 MiB)")
 	fs.StringVar(&o.logFormat, "log", "console", "write the log on stderr as `FORMAT`: console or json")
 	cmd.MarkFlagRequired("upstream")

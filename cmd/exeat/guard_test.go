@@ -158,7 +158,7 @@ func (g *guarded) text() string {
 func (g *guarded) token(method, target, contentType, body string) string {
 	g.t.Helper()
 	compact, _, err := g.signer.Mint(token.Call{
-		Txn: "txn_1", Subject: "alice", Agent: "claude", Audience: guardAudience, DecisionID: "txn_1", PolicySet: "p",
+		Txn: "txn_1", Subject: "alice", Agent: "claude", Audience: guardAudience, DecisionID: "txn_1", PolicySet: "p", Effect: "write",
 		Details: token.Bind(guardAudience, method, target, contentType, nil, []byte(body), "op", ""),
 	})
 	if err != nil {
