@@ -173,6 +173,9 @@ func (w *watch) got(m holdMsg) tea.Cmd {
 		w.note = m.err.Error()
 	case m.decided:
 		w.open, w.note = nil, m.hold.ID+": "+m.hold.State
+		if others := othersOf(m.hold); others != "" && m.hold.State == "approved" {
+			w.note += "; on the same thing: " + others
+		}
 	default:
 		w.open, w.top, w.whole, w.asking, w.typed, w.note = &m.hold, 0, false, "", "", ""
 		w.look()
