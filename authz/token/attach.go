@@ -1,11 +1,3 @@
-// Package token makes and checks the credential of one request.
-//
-// The way of a credential: Bind names the exact request in one RFC 9396
-// authorization_details object; Signed mints an RFC 9068 access token around it
-// (or Static or ClientCredentials attach what an API of today understands);
-// Verifier recomputes the same object from the request that arrives, and spends
-// the token; Guard does so in front of an API that cannot, and adds the API's
-// own credential, which the process that talks to agents then never holds.
 package token
 
 import "time"

@@ -1,0 +1,32 @@
+// Package token makes and checks the credential of one request.
+//
+// The way of a credential: Bind names the exact request in one RFC 9396
+// authorization_details object; Signed mints an RFC 9068 access token around it
+// (or Static or ClientCredentials attach what an API of today understands);
+// Verifier recomputes the same object from the request that arrives, and spends
+// the token; Guard does so in front of an API that cannot, and adds the API's
+// own credential, which the process that talks to agents then never holds.
+//
+// What each file answers:
+//
+//	details.go                    which request exactly? its form and its digest
+//	attach.go                     what a credential is made for, and what is told of it
+//	attach_signed.go              a token of exeat's own, for one request
+//	attach_client_credentials.go  a token of an authorization server (RFC 6749 §4.4)
+//	attach_static.go              a standing key, and where it goes
+//	attach_together.go            several credentials that one operation needs at once
+//	attach_secret.go              where secrets are read from, and that they are never printed
+//	keys.go                       the keys that sign: made, rotated, published
+//	keys_ring.go                  the file that they are kept in
+//	keys_file.go                  who else could read or change that file
+//	keys_lock_unix.go             one process at a time changes it
+//	keys_lock_other.go            the same where there are no file locks
+//	keys_rotation.go              a new key, signed by the one before
+//	keys_pinned.go                which keys a guard believes, since it was enrolled
+//	keys_source.go                where a verifier gets public keys, and how often
+//	verify.go                     is this token good for this request?
+//	verify_claims.go              what does the token say, read in only one way?
+//	verify_body.go                the body that arrived, within bounds
+//	guard.go                      the proxy that checks, takes the token off and adds the API's key
+//	guard_problem.go              how a refusal is answered (RFC 9457)
+package token
