@@ -185,5 +185,5 @@ type PolicyOutcome struct {
 	Effect  string `json:"effect"` // permit or forbid
 	File    string `json:"file"`
 	Line    int    `json:"line"`
-	Outcome string `json:"outcome"` // satisfied, not satisfied, needs approval, error
+	Outcome string `json:"outcome"` // satisfied, not satisfied, needs approval, cannot judge an argument, error
 }

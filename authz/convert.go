@@ -4,14 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/cedar-policy/cedar-go/types"
 )
 
-// convertError is an argument that policies could have asked about and that
-// Cedar cannot hold. The call must not be decided without it.
+// convertError is an argument without which the call must not be decided.
 type convertError struct {
 	pointer string
 	problem string
@@ -19,71 +20,127 @@ type convertError struct {
 
 func (e *convertError) Error() string { return e.pointer + " " + e.problem }
 
-// convert makes the Cedar value of an argument by its type. Values that the
-// schema does not type are left out. It never interprets the argument's own
-// structure, so an agent's {"__entity": …} stays a record or is left out.
-func (t *inputType) convert(v any, pointer string) (types.Value, error) {
-	bad := func(problem string) (types.Value, error) { return nil, &convertError{pointer, problem} }
+// unheld is an argument whose value Cedar cannot hold. Policies know that it is
+// there; a call whose policies ask for more is refused.
+type unheld struct {
+	path    []string // below context: input or rounded, and then the argument's
+	problem string
+}
+
+// pointer names the argument in a JSON Pointer (RFC 6901).
+func (u unheld) pointer() string {
+	var b strings.Builder
+	for _, name := range u.path[1:] {
+		b.WriteString("/" + pointerEscaper.Replace(name))
+	}
+	return b.String()
+}
+
+// converter makes Cedar values of arguments by their types, and notes what it
+// has to leave open. Values that the schema does not type are left out. It never
+// interprets an argument's own structure, so an agent's {"__entity": …} stays a
+// record or is left out.
+type converter struct {
+	unheld []unheld
+}
+
+// value converts v. What Cedar cannot hold becomes unknown.
+func (c *converter) value(t *inputType, v any, path []string) (types.Value, error) {
 	switch t.kind {
+	case kindSet:
+		if list, ok := v.([]any); ok {
+			return c.set(t, list, path)
+		}
+	case kindRecord:
+		if m, ok := v.(map[string]any); ok {
+			return c.record(t, m, path)
+		}
+	}
+	x, problem := scalarValue(t.kind, v)
+	if problem != "" {
+		return c.leave(path, problem), nil
+	}
+	return x, nil
+}
+
+// leave notes a value that policies cannot ask about.
+func (c *converter) leave(path []string, problem string) types.Value {
+	u := unheld{slices.Clone(path), problem}
+	c.unheld = append(c.unheld, u)
+	return unknown(types.String(u.pointer()))
+}
+
+// scalarValue is a value without parts, or what is wrong with it.
+func scalarValue(k kind, v any) (types.Value, string) {
+	switch k {
 	case kindBool:
 		if b, ok := v.(bool); ok {
-			return types.Boolean(b), nil
+			return types.Boolean(b), ""
 		}
 	case kindString:
 		if s, ok := v.(string); ok {
-			return types.String(s), nil
+			return types.String(s), ""
 		}
 	case kindLong:
 		if n, ok := v.(json.Number); ok {
 			r, ok := exact(n)
 			if !ok || !r.IsInt() || !r.Num().IsInt64() {
-				return bad("is not a 64-bit integer")
+				return nil, "is not a 64-bit integer"
 			}
-			return types.Long(r.Num().Int64()), nil
+			return types.Long(r.Num().Int64()), ""
 		}
 	case kindDecimal:
 		if n, ok := v.(json.Number); ok {
 			d, err := decimal(n)
 			if err != nil {
-				return bad(err.Error())
+				return nil, err.Error()
 			}
-			return d, nil
+			return d, ""
 		}
 	case kindDatetime:
 		if s, ok := v.(string); ok {
-			at, err := time.Parse(time.RFC3339Nano, s)
-			if err != nil {
-				return bad("is not a date-time of RFC 3339")
+			if at, ok := parseTime(s); ok {
+				return types.NewDatetime(at), ""
 			}
-			return types.NewDatetime(at), nil
-		}
-	case kindSet:
-		if list, ok := v.([]any); ok {
-			return t.convertSet(list, pointer)
-		}
-	case kindRecord:
-		if m, ok := v.(map[string]any); ok {
-			return t.convertRecord(m, pointer)
+			return nil, "is not a date-time of RFC 3339"
 		}
 	}
-	return bad("does not have the type of the schema")
+	return nil, "does not have the type of the schema"
+}
+
+// timeLayouts are RFC 3339, and the same with an offset in the basic form of ISO
+// 8601, which many programs write.
+var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700"}
+
+func parseTime(s string) (time.Time, bool) {
+	for _, layout := range timeLayouts {
+		if at, err := time.Parse(layout, s); err == nil {
+			return at, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // maxSet bounds the items of a set: Cedar's sets have a hash without a secret, so
 // that items can be chosen that all collide.
 const maxSet = 10_000
 
-func (t *inputType) convertSet(list []any, pointer string) (types.Value, error) {
+// set converts a list as a whole: policies cannot ask about a part of its items.
+func (c *converter) set(t *inputType, list []any, path []string) (types.Value, error) {
 	if len(list) > maxSet {
-		return nil, &convertError{pointer, fmt.Sprintf("has more than %d items, which policies cannot compare", maxSet)}
+		return c.leave(path, fmt.Sprintf("has more than %d items", maxSet)), nil
 	}
 	values := make([]types.Value, 0, len(list))
+	var items converter
 	for i, item := range list {
-		v, err := t.elem.convert(item, fmt.Sprintf("%s/%d", pointer, i))
+		v, err := items.value(t.elem, item, append(path, strconv.Itoa(i)))
 		if err != nil {
 			return nil, err
 		}
 		values = append(values, v)
+	}
+	if len(items.unheld) > 0 {
+		return c.leave(path, "has an item that "+items.unheld[0].problem), nil
 	}
 	return types.NewSet(values...), nil
 }
@@ -91,22 +148,22 @@ func (t *inputType) convertSet(list []any, pointer string) (types.Value, error) 
 // pointerEscaper writes a name in a JSON Pointer (RFC 6901).
 var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
 
-func (t *inputType) convertRecord(m map[string]any, pointer string) (types.Value, error) {
+func (c *converter) record(t *inputType, m map[string]any, path []string) (types.Value, error) {
 	r := types.RecordMap{}
 	for _, f := range t.fields {
 		v, ok := m[f.name]
 		if !f.required && v == nil {
 			continue
 		}
-		at := pointer + "/" + pointerEscaper.Replace(f.name)
+		at := append(path, f.name)
 		if !ok {
-			return nil, &convertError{at, "is missing"}
+			return nil, &convertError{unheld{path: at}.pointer(), "is missing"}
 		}
-		c, err := f.typ.convert(v, at)
+		x, err := c.value(f.typ, v, at)
 		if err != nil {
 			return nil, err
 		}
-		r[types.String(f.name)] = c
+		r[types.String(f.name)] = x
 	}
 	return types.NewRecord(r), nil
 }
@@ -130,14 +187,14 @@ func exact(n json.Number) (*big.Rat, bool) {
 func decimal(n json.Number) (types.Decimal, error) {
 	r, ok := exact(n)
 	if !ok {
-		return types.Decimal{}, fmt.Errorf("is a number that policies cannot compare")
+		return types.Decimal{}, fmt.Errorf("is a number beyond all that policies compare")
 	}
 	scaled := new(big.Rat).Mul(r, big.NewRat(10000, 1))
 	if !scaled.IsInt() {
-		return types.Decimal{}, fmt.Errorf("has more than 4 digits after the point, which policies cannot compare")
+		return types.Decimal{}, fmt.Errorf("has more than 4 digits after the point")
 	}
 	if !scaled.Num().IsInt64() {
-		return types.Decimal{}, fmt.Errorf("is too large a number for policies to compare")
+		return types.Decimal{}, fmt.Errorf("is a larger number than policies compare")
 	}
 	return types.NewDecimal(scaled.Num().Int64(), -4)
 }

@@ -27,7 +27,7 @@ func (e *Engine) Decide(r Request) Decision {
 	if a == nil {
 		return denied("the policies do not know this tool", RemedyNone, fmt.Errorf("unknown action %s of %s", r.Action, r.API))
 	}
-	req, context, ents, err := e.request(a, r)
+	q, err := e.ask(a, r)
 	if err != nil {
 		if bad := (*convertError)(nil); errors.As(err, &bad) {
 			return denied("the policies cannot judge the argument "+bad.Error(), RemedyArgs, err)
@@ -38,18 +38,26 @@ func (e *Engine) Decide(r Request) Decision {
 		if !r.Approval.Expires.After(r.Now) {
 			return denied("the approval has expired", RemedyApproval, nil)
 		}
-		approval, err := ents.approval(*r.Approval)
+		approval, err := q.ents.approval(*r.Approval)
 		if err != nil {
 			return denied("the approval could not be put to the policies", RemedyNone, err)
 		}
-		context["approval"] = approval
+		q.context["approval"] = approval
 	}
-	req.Context = types.NewRecord(context)
-	d, final := evaluate(a.candidates, ents, req)
+	if d, refused := a.refuseUnheld(q, q.context); refused {
+		return d
+	}
+	q.Context = types.NewRecord(q.context)
+	d, final := evaluate(a.candidates, q.ents, q.Request)
 	if final || r.Approval != nil {
 		return d
 	}
-	return a.withoutApproval(req, context, ents, d)
+	for _, once := range []bool{true, false} {
+		if d, refused := a.refuseUnheld(q, with(q.context, "approval", someApproval(once))); refused {
+			return d
+		}
+	}
+	return a.withoutApproval(q.Request, q.context, q.ents, d)
 }
 
 // evaluate asks Cedar. It is final unless the answer is a deny that something
@@ -103,7 +111,7 @@ func (a *action) withoutApproval(req cedar.Request, context types.RecordMap, ent
 	case a.could(req, context, ents.freshLogin(req.Principal)):
 		d.Remediation = RemedyStepUp
 		d.Reason += "; a fresh or stronger login could change that"
-	case a.takesArgs && a.could(otherCall, with(context, "input", unknown("input")), ents):
+	case a.takesArgs && a.could(otherCall, with(with(context, "input", unknown("input")), "rounded", unknown("rounded")), ents):
 		d.Remediation = RemedyArgs
 		d.Reason += "; other arguments could be permitted"
 	}

@@ -48,7 +48,7 @@ func New(apis []API, policies []PolicyFile) (*Engine, error) {
 	e.policies = parsed
 	if len(problems) == 0 {
 		// With an API missing, policies about it would be blamed.
-		problems = e.checkPolicies(parsed)
+		problems = append(e.checkPolicies(parsed), e.checkSense(parsed)...)
 	}
 	if problems = append(problems, bad...); len(problems) > 0 {
 		slices.SortStableFunc(problems, func(a, b Problem) int {
@@ -133,6 +133,7 @@ func (e *Engine) index() {
 		actions, approve, _ := e.scope(p)
 		for _, a := range actions {
 			a.candidates = append(a.candidates, p)
+			a.rounds = a.rounds || slices.ContainsFunc(p.uses, func(u use) bool { return len(u.path) == 0 || u.path[0] == "rounded" })
 		}
 		if approve {
 			e.approve = append(e.approve, p)
@@ -220,6 +221,12 @@ func (e *Engine) Warnings() []string {
 		_, anything := p.ast.Resource.(ast.ScopeTypeAll)
 		if anybody && anyAction && anything && len(p.ast.Conditions) == 0 {
 			out = append(out, fmt.Sprintf("policy %s (%s:%d) also lets everybody approve everything; write: action in Action::\"call_tool\"", p.id, p.file, p.line))
+		}
+	}
+	for _, p := range e.policies {
+		out = append(out, e.inexactUses(p)...)
+		if len(e.touches(p)) == 0 && !slices.Contains(e.approve, p) {
+			out = append(out, fmt.Sprintf("policy %s (%s:%d) touches no operation of these documents", p.id, p.file, p.line))
 		}
 	}
 	if permits == 0 {

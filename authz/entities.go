@@ -25,20 +25,29 @@ func (e entities) Get(uid types.EntityUID) (types.Entity, bool) {
 // maxPath bounds the segments of a path that become entities.
 const maxPath = 100
 
-// request is the Cedar form of a call, without its approval.
-func (e *Engine) request(a *action, r Request) (cedar.Request, types.RecordMap, entities, error) {
+// question is the Cedar form of a call.
+type question struct {
+	cedar.Request                 // with an empty context
+	context       types.RecordMap // without an approval, until one is added
+	ents          entities
+	unheld        []unheld
+}
+
+// ask makes the Cedar form of a call, without its approval.
+func (e *Engine) ask(a *action, r Request) (*question, error) {
 	ents := entities{own: types.EntityMap{}, shared: e.entities}
-	input, err := a.input.convertRecord(r.Input, "")
+	var c converter
+	input, err := c.record(a.input, r.Input, []string{"input"})
 	if err != nil {
-		return cedar.Request{}, nil, ents, err
+		return nil, err
 	}
 	principal, err := ents.principal(r.Principal)
 	if err != nil {
-		return cedar.Request{}, nil, ents, err
+		return nil, err
 	}
 	resource, err := ents.path(a.api, r.Path)
 	if err != nil {
-		return cedar.Request{}, nil, ents, err
+		return nil, err
 	}
 	context := types.RecordMap{
 		"input":   input,
@@ -47,7 +56,10 @@ func (e *Engine) request(a *action, r Request) (cedar.Request, types.RecordMap, 
 		"usage":   usageRecord(r.Usage),
 		"now":     types.NewDatetime(r.Now),
 	}
-	return cedar.Request{Principal: principal, Action: a.uid, Resource: resource}, context, ents, nil
+	if a.rounds {
+		context["rounded"] = c.rounded(a.input, r.Input, []string{"rounded"})
+	}
+	return &question{Request: cedar.Request{Principal: principal, Action: a.uid, Resource: resource}, context: context, ents: ents, unheld: c.unheld}, nil
 }
 
 func usageRecord(u Usage) types.Record {

@@ -15,21 +15,21 @@ func (e *Engine) Explain(r Request) Explanation {
 	if a == nil {
 		return x
 	}
-	req, context, ents, err := e.request(a, r)
+	q, err := e.ask(a, r)
 	if err != nil {
 		x.Changes = append(x.Changes, "arguments that Cedar can hold: "+err.Error())
 		return x
 	}
 	if r.Approval != nil {
-		if approval, err := ents.approval(*r.Approval); err == nil {
-			context["approval"] = approval
+		if approval, err := q.ents.approval(*r.Approval); err == nil {
+			q.context["approval"] = approval
 		}
 	}
-	req.Context = types.NewRecord(context)
-	x.Request = requestJSON(req)
+	q.Context = types.NewRecord(q.context)
+	x.Request = requestJSON(q.Request)
 	for _, p := range a.candidates {
 		x.Considered = append(x.Considered, PolicyOutcome{ID: p.id, Effect: effectName(p), File: p.file, Line: p.line,
-			Outcome: a.outcomeOf(p, req, context, ents, r.Approval == nil)})
+			Outcome: a.outcomeOf(p, q, r.Approval == nil)})
 	}
 	x.Changes = append(x.Changes, x.changes(a)...)
 	return x
@@ -43,16 +43,19 @@ func effectName(p *policy) string {
 }
 
 // outcomeOf is how one policy alone comes out.
-func (a *action) outcomeOf(p *policy, req cedar.Request, context types.RecordMap, ents entities, open bool) string {
-	_, diag := cedar.Authorize(candidates{p}, ents, req)
+func (a *action) outcomeOf(p *policy, q *question, open bool) string {
+	alone := &action{api: a.api, uid: a.uid, candidates: candidates{p}}
+	if _, refused := alone.refuseUnheld(q, q.context); refused {
+		return "cannot judge an argument"
+	}
+	_, diag := cedar.Authorize(alone.candidates, q.ents, q.Request)
 	switch {
 	case len(diag.Errors) > 0:
 		return "error" // its text is in the decision
 	case len(diag.Reasons) > 0:
 		return "satisfied"
 	}
-	alone := &action{api: a.api, uid: a.uid, candidates: candidates{p}}
-	if permits, _ := alone.withApproval(req, context, ents); open && len(permits) > 0 {
+	if permits, _ := alone.withApproval(q.Request, q.context, q.ents); open && len(permits) > 0 {
 		return "needs approval"
 	}
 	return "not satisfied"

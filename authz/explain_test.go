@@ -36,7 +36,9 @@ func TestExplainOutcomes(t *testing.T) {
 			r.Usage.Day = 1
 			return r
 		}(), Deny, "e=error", "a policy that permits"},
-		{"arguments that do not convert", "", ask(t, "get_pet", `{"petId":"x"}`), Deny, "", "arguments that Cedar can hold"},
+		{"arguments that do not fit", "", ask(t, "get_pet", `{}`), Deny, "", "arguments that Cedar can hold"},
+		{"a number that Cedar cannot hold", `@id("r") permit (principal, action == Petstore::Action::"get_pet", resource) when { context.input.petId > 5 };`,
+			ask(t, "get_pet", `{"petId":1e300}`), Deny, "r=cannot judge an argument", "other arguments"},
 		{"no such tool", "", ask(t, "none", `{}`), Deny, "", ""},
 	}
 	for _, tt := range tests {

@@ -14,6 +14,8 @@ type inputType struct {
 	kind   kind
 	elem   *inputType   // of a set
 	fields []inputField // of a record, by name
+	enum   []string     // the only values of a string; nil if there are others
+	exact  bool         // a decimal never has more digits than Cedar can hold
 }
 
 type kind int
@@ -63,6 +65,29 @@ func (t *inputType) record() resolved.RecordType {
 	return r
 }
 
+// field returns the type of a field of a record, and nil of anything else.
+func (t *inputType) field(name string) *inputType {
+	if t.kind == kindRecord {
+		for _, f := range t.fields {
+			if f.name == name {
+				return f.typ
+			}
+		}
+	}
+	return nil
+}
+
+// at is the type of what a path below context.input leads to, or nil.
+func (t *inputType) at(path []string) *inputType {
+	for _, name := range path {
+		if t == nil {
+			return nil
+		}
+		t = t.field(name)
+	}
+	return t
+}
+
 // requiring is t with the named fields required, unless they may be null.
 func (t *inputType) requiring(names any) *inputType {
 	list, _ := names.([]any)
@@ -92,6 +117,10 @@ func meet(a, b *inputType) *inputType {
 			return &inputType{kind: kindSet, elem: elem}
 		}
 		return nil
+	case a.kind == kindString && b.kind == kindString && a.enum != nil && b.enum != nil:
+		return &inputType{kind: kindString, enum: slices.DeleteFunc(slices.Clone(a.enum), func(v string) bool { return !slices.Contains(b.enum, v) })}
+	case a.kind == b.kind && (b.enum != nil || b.exact):
+		return b
 	case a.kind == b.kind, a.kind == kindLong && b.kind == kindDecimal, a.kind == kindDatetime && b.kind == kindString:
 		return a
 	case b.kind == kindLong && a.kind == kindDecimal, b.kind == kindDatetime && a.kind == kindString:

@@ -61,11 +61,7 @@ func (a *action) partial(req cedar.Request, context types.Record, ents types.Ent
 // never be enough is not offered.
 func (a *action) withApproval(req cedar.Request, context types.RecordMap, ents entities) ([]string, Choices) {
 	try := func(once bool) residue {
-		approval := types.NewRecord(types.RecordMap{
-			"by": unknown("by"), "once": types.Boolean(once), "at": unknown("at"), "expires": unknown("expires"),
-			"amr": unknown("amr"), "phishing_resistant": unknown("phishing_resistant"),
-		})
-		return a.partial(req, types.NewRecord(with(context, "approval", approval)), ents)
+		return a.partial(req, types.NewRecord(with(context, "approval", someApproval(once))), ents)
 	}
 	var permits []string
 	once, grant := try(true), try(false)
@@ -75,6 +71,14 @@ func (a *action) withApproval(req cedar.Request, context types.RecordMap, ents e
 		}
 	}
 	return sorted(permits), Choices{Once: once.possible(), Grant: grant.possible()}
+}
+
+// someApproval is an approval of which only the choice is known.
+func someApproval(once bool) types.Record {
+	return types.NewRecord(types.RecordMap{
+		"by": unknown("by"), "once": types.Boolean(once), "at": unknown("at"), "expires": unknown("expires"),
+		"amr": unknown("amr"), "phishing_resistant": unknown("phishing_resistant"),
+	})
 }
 
 // could reports whether the call could be allowed, at once or by some approval.

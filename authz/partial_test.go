@@ -48,7 +48,7 @@ func TestNoHoldInVain(t *testing.T) {
 		{"every path is forbidden", all + `forbid (principal, action in Action::"call_tool", resource is Petstore::Path);`, Deny, false, Choices{}, RemedyNone},
 		{"every path is forbidden, in a condition", all + `forbid (principal, action in Action::"call_tool", resource) when { resource in Petstore::Path::"/" && resource is Petstore::Path in Api::"petstore" };`,
 			Deny, false, Choices{}, RemedyNone},
-		{"another API's paths are permitted", `permit (principal, action in Action::"call_tool", resource in Api::"shop");`, Deny, false, Choices{}, RemedyNone},
+		{"another API's paths are permitted", `@not_yet("no shop") permit (principal, action in Action::"call_tool", resource in Api::"shop");`, Deny, false, Choices{}, RemedyNone},
 		{"one subtree is forbidden", all + `forbid (principal, action in Action::"call_tool", resource in Petstore::Path::"/pets");`, Deny, true, Choices{}, RemedyArgs},
 		{"an error that every approval meets", all + `forbid (principal, action in Action::"call_tool", resource) when { context has approval && 9223372036854775807 + context.usage.day > 0 };
 			forbid (principal, action in Action::"call_tool", resource) unless { context has approval };`, Deny, true, Choices{}, RemedyNone},
@@ -231,7 +231,7 @@ func TestPartialByIndexIsAFullScan(t *testing.T) {
 		for _, r := range []Request{ask(t, "get_pet", `{"petId":1}`), ask(t, "delete_pet", `{"petId":1,"force":true}`), ask(t, "create_pet", `{"body":{"name":"x"}}`)} {
 			r.Usage.Day = 2 // makes a condition overflow
 			a := e.byUID[actionUID(r.API, r.Action)]
-			req, context, ents, err := e.request(a, r)
+			req, context, ents, err := cedarForm(e, a, r)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -21,6 +21,7 @@ type policy struct {
 	file        string
 	line        int
 	column      int
+	offset      int // of its first byte in text
 	cedar       *cedar.Policy
 	ast         *ast.Policy
 	permit      bool
@@ -28,6 +29,9 @@ type policy struct {
 	usesUsage   bool
 	usesAll     bool // counts of more than one tool
 	reads       reads
+	uses        []use  // what its conditions ask of the context
+	text        []byte // of its file
+	notYet      bool   // it may speak of what the documents do not have
 }
 
 func (e *LoadError) Error() string {
@@ -60,7 +64,7 @@ func parsePolicies(files []PolicyFile) ([]*policy, []Problem) {
 			continue
 		}
 		for _, c := range list {
-			p, bad := newPolicy(f.Name, c)
+			p, bad := newPolicy(f, c)
 			problems = append(problems, bad...)
 			if other, ok := seen[p.id]; ok {
 				problems = append(problems, p.problem(fmt.Sprintf("the id %q is taken by the policy at %s:%d", p.id, other.file, other.line), "give each policy an @id of its own"))
@@ -108,13 +112,13 @@ func line(text []byte, n int) string {
 // ownUsage is what a policy reads of the usage of the tool that is called.
 var ownUsage = regexp.MustCompile(`context\.usage\.(minute|hour|day)\b`)
 
-func newPolicy(file string, c *cedar.Policy) (*policy, []Problem) {
+func newPolicy(f PolicyFile, c *cedar.Policy) (*policy, []Problem) {
 	pos := c.Position()
-	p := &policy{file: file, line: pos.Line, column: pos.Column, cedar: c, ast: (*ast.Policy)(c.AST()), permit: c.Effect() == cedar.Permit}
+	p := &policy{file: f.Name, text: f.Text, line: pos.Line, column: pos.Column, offset: pos.Offset, cedar: c, ast: (*ast.Policy)(c.AST()), permit: c.Effect() == cedar.Permit}
 	annotations := c.Annotations()
 	p.id = string(annotations["id"])
 	if p.id == "" {
-		p.id = fmt.Sprintf("%s:%d", file, pos.Line)
+		p.id = fmt.Sprintf("%s:%d", f.Name, pos.Line)
 		if pos.Column > 1 {
 			p.id += fmt.Sprintf(":%d", pos.Column)
 		}
@@ -123,6 +127,7 @@ func newPolicy(file string, c *cedar.Policy) (*policy, []Problem) {
 	p.usesUsage = strings.Contains(text, "usage")
 	p.usesAll = strings.Contains(ownUsage.ReplaceAllString(text, ""), "usage")
 	p.reads = readBy(text)
+	p.uses = usesOf(p.ast)
 	var problems []Problem
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		if err := p.annotate(string(key), string(annotations[key])); err != nil {
@@ -133,7 +138,7 @@ func newPolicy(file string, c *cedar.Policy) (*policy, []Problem) {
 }
 
 // vocabulary are the annotations that mean something here.
-var vocabulary = []string{"id", "description", "token_ttl", "grant_max", "redact"}
+var vocabulary = []string{"id", "description", "not_yet", "token_ttl", "grant_max", "redact"}
 
 // maxTokenTTL is the longest life of a token that a policy may ask for.
 const maxTokenTTL = time.Minute
@@ -160,6 +165,10 @@ func (p *policy) annotate(key, value string) error {
 		}
 		if comment(value) != value {
 			return errors.New("an id has no characters that cannot be seen")
+		}
+	case "not_yet":
+		if p.notYet = value != ""; !p.notYet {
+			return errors.New("say why the policy speaks of what the documents do not have")
 		}
 	case "token_ttl":
 		d, err := time.ParseDuration(value)
@@ -191,7 +200,7 @@ func (p *policy) annotate(key, value string) error {
 			return fmt.Errorf("there is no such annotation; there are @%s", strings.Join(vocabulary, ", @"))
 		}
 	}
-	if key != "id" && key != "description" && !p.permit && slices.Contains(vocabulary, key) {
+	if key != "id" && key != "description" && key != "not_yet" && !p.permit && slices.Contains(vocabulary, key) {
 		return errors.New("only a permit can carry this")
 	}
 	return nil

@@ -21,6 +21,7 @@ type action struct {
 	notes      []string
 	takesArgs  bool       // an agent can say something
 	candidates candidates // what the index offers for it
+	rounds     bool       // a candidate asks for context.rounded
 }
 
 // groups are the action groups, of the shared vocabulary and of the APIs' tags.
@@ -61,7 +62,7 @@ func (e *Engine) schemaFor(actions []*action, approve bool) *resolved.Schema {
 			AppliesTo: &resolved.AppliesTo{
 				Principals: []types.EntityType{userType, workloadType},
 				Resources:  []types.EntityType{pathType(a.api)},
-				Context:    callContext(a.input.record()),
+				Context:    callContext(a.input),
 			},
 		}
 	}
@@ -127,6 +128,7 @@ func (e *Engine) writeNamespace(b *bytes.Buffer, api string) {
 		}
 		fmt.Fprintf(b, "  action %s in [%s] appliesTo {\n    principal: [User, Workload],\n    resource: [Path],\n    context: {\n", attrName(a.Name), strings.Join(parents, ", "))
 		fmt.Fprintf(b, "      input: %s,\n", typeText(a.input.record(), 6))
+		fmt.Fprintf(b, "      rounded: %s,\n", typeText(a.input.roundedRecord(), 6))
 		b.WriteString("      agent: Agent,\n      session: Session,\n      usage: Usage,\n      now: datetime,\n      approval?: Approval\n    }\n  };\n")
 	}
 	b.WriteString("}\n")

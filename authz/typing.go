@@ -156,7 +156,11 @@ func speaks(schema any) bool {
 func (t *typer) own(s map[string]any, pointer string, depth int) (*inputType, bool) {
 	name, nullable := typeName(s)
 	if k, ok := scalar(s, name); ok {
-		return &inputType{kind: k}, nullable
+		t := &inputType{kind: k, exact: k == kindDecimal && isCoarse(s["multipleOf"])}
+		if k == kindString {
+			t.enum = textsOf(s)
+		}
+		return t, nullable
 	}
 	switch name {
 	case "array":
@@ -274,7 +278,8 @@ func (t *typer) union(parts []any, pointer string, depth int) (*inputType, bool)
 		return typ, nullable || null
 	}
 	var kinds []kind
-	for _, p := range rest {
+	var enum []string // of all alternatives, if each has one
+	for i, p := range rest {
 		s, _ := p.(map[string]any)
 		name, null := typeName(s)
 		k, ok := scalar(s, name)
@@ -282,9 +287,44 @@ func (t *typer) union(parts []any, pointer string, depth int) (*inputType, bool)
 			return t.leaveOut(pointer, "one of several types")
 		}
 		kinds, nullable = append(kinds, k), nullable || null
+		if values := textsOf(s); values == nil || i > 0 && enum == nil {
+			enum = nil
+		} else {
+			enum = append(enum, values...)
+		}
 	}
 	if len(kinds) == 0 {
 		return t.leaveOut(pointer, "one of several types")
 	}
-	return &inputType{kind: kinds[0]}, nullable
+	typ := &inputType{kind: kinds[0]}
+	if typ.kind == kindString {
+		typ.enum = enum
+	}
+	return typ, nullable
+}
+
+// textsOf are the only texts that a schema allows, or nil if it allows others.
+func textsOf(s map[string]any) []string {
+	values, _ := s["enum"].([]any)
+	if c, ok := s["const"]; ok {
+		values = []any{c}
+	}
+	var texts []string
+	for _, v := range values {
+		if text, ok := v.(string); ok {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
+// isCoarse reports whether multiples of a number have at most four digits after
+// the point.
+func isCoarse(multiple any) bool {
+	n, ok := multiple.(json.Number)
+	if !ok {
+		return false
+	}
+	_, err := decimal(n)
+	return err == nil
 }

@@ -68,8 +68,8 @@ type reads struct {
 
 var (
 	word        = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)
-	knownAccess = regexp.MustCompile(`context(\.| has )(agent|session|usage|now|approval|input)\b`)
-	bareInput   = regexp.MustCompile(`context\.input\b(?:[^.\[ ]| [^h]|$)`)
+	knownAccess = regexp.MustCompile(`context(\.| has )(agent|session|usage|now|approval|input|rounded)\b`)
+	bareInput   = regexp.MustCompile(`context\.(?:input|rounded)\b(?:[^.\[ ]| [^h]|$)`)
 	literal     = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 )
 
@@ -236,7 +236,7 @@ func (c *checker) suggestAttribute(message string) string {
 	if m := inContext.FindStringSubmatch(message); m != nil {
 		for _, a := range c.actions {
 			if a.uid.String() == m[2] {
-				name, names = m[1], attributes(callContext(a.input.record()))
+				name, names = m[1], attributes(callContext(a.input))
 			}
 		}
 	} else if m := onEntity.FindStringSubmatch(message); m != nil {

@@ -59,7 +59,7 @@ func (e *Engine) viewer(p Principal, ag Agent, s Session) *viewer {
 		return nil
 	}
 	context := types.RecordMap{
-		"input": unknown("input"), "usage": unknown("usage"), "now": unknown("now"),
+		"input": unknown("input"), "rounded": unknown("rounded"), "usage": unknown("usage"), "now": unknown("now"),
 		"agent": ents.agent(ag), "session": sessionRecord(s),
 	}
 	v := &viewer{who: caller{p, ag, s}, principal: principal, ents: ents, plain: types.NewRecord(context),

@@ -126,9 +126,9 @@ func sharedEntities() map[types.EntityType]resolved.Entity {
 }
 
 // callContext is the context of a call with the given input.
-func callContext(input resolved.RecordType) resolved.RecordType {
+func callContext(input *inputType) resolved.RecordType {
 	return resolved.RecordType{
-		"input": required(input), "agent": required(agentT), "session": required(sessionT),
+		"input": required(input.record()), "rounded": required(input.roundedRecord()), "agent": required(agentT), "session": required(sessionT),
 		"usage": required(usageT), "now": required(datetimeT), "approval": optional(approvalT),
 	}
 }

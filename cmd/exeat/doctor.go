@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/notify"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/openapi"
@@ -122,7 +123,26 @@ func (d *doctor) documents(ctx context.Context, cfg config) []*openapi.API {
 	for _, w := range engine.Warnings() {
 		d.note("policies", w)
 	}
+	for _, t := range engine.Touches() {
+		d.ok("policies", t.ID+" decides about "+touched(t))
+	}
+	if hidden := hiddenTools(engine, docs, principal(cfg)); len(hidden) > 0 {
+		d.note("policies", fmt.Sprintf("no agent of %s is shown %s: nothing permits them; exeat policy explain says why", cfg.User, someOf(hidden)))
+	}
 	return docs
+}
+
+// hiddenTools are the tools that the policies never let a principal call.
+func hiddenTools(engine *authz.Engine, docs []*openapi.API, who authz.Principal) []string {
+	var hidden []string
+	for _, doc := range docs {
+		for _, op := range doc.Operations {
+			if !engine.Visible(doc.Name, op.Name, who, authz.Agent{ID: "doctor"}, authz.Session{ID: "doctor", Transport: "stdio"}, now()) {
+				hidden = append(hidden, op.Name)
+			}
+		}
+	}
+	return hidden
 }
 
 func (d *doctor) credentials(cfg config, docs []*openapi.API) {

@@ -1,0 +1,132 @@
+package authz
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/cedar-policy/cedar-go/types"
+	"github.com/cedar-policy/cedar-go/x/exp/ast"
+	"github.com/cedar-policy/cedar-go/x/exp/eval"
+)
+
+// Touched says which operations a policy can apply to.
+type Touched struct {
+	ID      string   `json:"id"`
+	File    string   `json:"file"`
+	Line    int      `json:"line"`
+	Effect  string   `json:"effect"`            // permit or forbid
+	Tools   []string `json:"tools"`             // API and tool, such as petstore.delete_pet, sorted
+	Approve bool     `json:"approve,omitempty"` // it is also about who may decide
+}
+
+// Touches lists for each policy, in the order of the files, what it can decide
+// about.
+func (e *Engine) Touches() []Touched {
+	var out []Touched
+	for _, p := range e.policies {
+		t := Touched{ID: p.id, File: p.file, Line: p.line, Effect: effectName(p), Tools: []string{}, Approve: slices.Contains(e.approve, p)}
+		for _, a := range e.touches(p) {
+			t.Tools = append(t.Tools, a.api+"."+a.Name)
+		}
+		t.Tools = sorted(t.Tools)
+		out = append(out, t)
+	}
+	return out
+}
+
+// touches are the actions of a policy's scope for which neither the path nor the
+// conditions rule it out.
+func (e *Engine) touches(p *policy) []*action {
+	actions, _, _ := e.scope(p)
+	var out []*action
+	for _, a := range actions {
+		if a.scopeTruth(p.ast.Resource)&mayHold != 0 && a.mayBeIn(p.ast.Resource) && a.canHold(p, e.entities) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// mayBeIn is scopeTruth with a look at the action's path.
+func (a *action) mayBeIn(scope ast.IsResourceScopeNode) bool {
+	at := func(uid types.EntityUID, equal bool) bool {
+		return uid.Type != pathType(a.api) || a.mayBeAt(string(uid.ID), equal)
+	}
+	switch s := scope.(type) {
+	case ast.ScopeTypeEq:
+		return at(s.Entity, true)
+	case ast.ScopeTypeIn:
+		return at(s.Entity, false)
+	case ast.ScopeTypeIsIn:
+		return at(s.Entity, false)
+	}
+	return true
+}
+
+// mayBeAt reports whether a call of the action can have the path, or, unless
+// equal, one below it.
+func (a *action) mayBeAt(path string, equal bool) bool {
+	if path == "/" {
+		return !equal || len(segments(a.Path)) == 0
+	}
+	if !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") {
+		return false // no entity is named so
+	}
+	return pathFits(a.Path, path, equal)
+}
+
+// canHold reports whether the conditions of a policy can hold for some call.
+func (a *action) canHold(p *policy, ents types.EntityMap) bool {
+	env := eval.Env{Entities: ents, Principal: unknownUID("principal"), Action: a.uid, Resource: unknownUID("resource"), Context: unknown("context")}
+	left := *p.ast
+	left.Principal, left.Action, left.Resource = ast.ScopeTypeAll{}, ast.ScopeTypeAll{}, ast.ScopeTypeAll{}
+	rest, keep := eval.PartialPolicy(env, &left)
+	return keep && a.remains(rest)&mayHold != 0
+}
+
+// pathFits reports whether a path template can become a path, or one below it.
+// In doubt it says yes.
+func pathFits(template, path string, exact bool) bool {
+	if template == "" || strings.ContainsAny(template, "#?") || strings.Contains(template, "{+") {
+		return true // where such a template ends is not for us to say
+	}
+	want, have := segments(path), segments(template)
+	if len(want) > len(have) || exact && len(want) != len(have) {
+		return false
+	}
+	for i, s := range want {
+		if !segmentFits(have[i], s) {
+			return false
+		}
+	}
+	return true
+}
+
+func segments(path string) []string {
+	path = strings.Trim(path, "/")
+	if path == "" {
+		return nil
+	}
+	return strings.Split(path, "/")
+}
+
+var placeholder = regexp.MustCompile(`\{[^}]*\}`)
+
+func segmentFits(template, segment string) bool {
+	var pattern strings.Builder
+	rest := template
+	for _, m := range placeholder.FindAllStringIndex(template, -1) {
+		at := m[0] - (len(template) - len(rest))
+		pattern.WriteString(regexp.QuoteMeta(rest[:at]) + ".+")
+		rest = template[m[1]:]
+	}
+	pattern.WriteString(regexp.QuoteMeta(rest))
+	re, err := regexp.Compile("^" + pattern.String() + "$")
+	if err != nil || re.MatchString(segment) {
+		return true
+	}
+	decoded, err := url.PathUnescape(segment)
+	return err == nil && re.MatchString(decoded)
+}
