@@ -17,7 +17,8 @@ var (
 )
 
 func (c *call) shape() approval.Shape {
-	return approval.Shape{Principal: c.caller.Principal, Agent: c.caller.Agent, API: c.tool.api.Document.Name,
+	place := approval.Place{Audience: c.tool.api.Audience, Origin: c.request.Origin, Method: c.request.Method, Document: c.details.Document}
+	return approval.Shape{Principal: c.caller.Principal, Agent: c.caller.Agent, Place: place, API: c.tool.api.Document.Name,
 		Tool: c.tool.op.Name, Path: c.request.Path, Args: c.args.Canonical()}
 }
 

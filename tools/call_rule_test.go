@@ -55,6 +55,27 @@ func mustGive(t testing.TB, r *rig, o approval.Offer) approval.Rule {
 
 var anyPet = approval.Offer{Kind: approval.KindGrant, Reach: approval.ReachAny, Args: approval.ArgsAny, For: 10 * time.Minute}
 
+// Two processes on one database serve the same document, for staging and for
+// production: a grant for one lets nothing go to the other.
+func TestGrantIsForOnePlace(t *testing.T) {
+	keys, err := token.OpenKeys(filepath.Join(t.TempDir(), "keys"), "EdDSA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	staging := newRig(t, rigOptions{keys: keys})
+	production := newRig(t, rigOptions{keys: keys, path: staging.path})
+	mustGive(t, staging, anyPet)
+	if res := production.call(t, "alice", "delete_pet", `{"petId":1}`); res.Envelope.Status != Pending {
+		t.Errorf("in production: %+v", res)
+	}
+	if res := staging.call(t, "alice", "delete_pet", `{"petId":2}`); res.Envelope.HTTPStatus != 204 {
+		t.Errorf("in staging: %+v", res)
+	}
+	if n := production.shop.writes.Load(); n != 0 {
+		t.Errorf("%d writes in production", n)
+	}
+}
+
 // A grant releases the call that it was given for and answers the next one in
 // the person's name, until it is revoked; it answers for nobody else.
 func TestGrant(t *testing.T) {

@@ -43,6 +43,7 @@ type Equal struct {
 
 // Scope is which calls a rule is about.
 type Scope struct {
+	Place Place   `json:"place,omitzero"`
 	API   string  `json:"api,omitempty"`
 	Tool  string  `json:"tool,omitempty"`
 	Reach string  `json:"reach,omitempty"`
@@ -52,10 +53,26 @@ type Scope struct {
 	Equal []Equal `json:"equal,omitempty"` // for ArgsSome
 }
 
+// Place is where calls go, and by which document. The same tool of the same
+// document can be another system's under another base URL, and another request
+// under another document of the same name.
+type Place struct {
+	Audience string `json:"audience,omitempty"` // the API's resource identifier (RFC 8707)
+	Origin   string `json:"origin,omitempty"`   // scheme and host
+	Method   string `json:"method,omitempty"`
+	Document string `json:"document,omitempty"` // its digest
+}
+
+// whole reports whether nothing of a place is missing.
+func (p Place) whole() bool {
+	return p.Audience != "" && p.Origin != "" && p.Method != "" && p.Document != ""
+}
+
 // Shape is a call as rules see it.
 type Shape struct {
 	Principal authz.Principal
 	Agent     authz.Agent
+	Place     Place
 	API       string
 	Tool      string
 	Path      string
@@ -197,7 +214,9 @@ func (r Rule) Matches(c Shape) bool {
 	case KindStop:
 		return true
 	case KindGrant:
-		if r.Verified != c.Agent.Verified {
+		// A grant is for one place; a block, which only takes away, for the tool
+		// wherever its calls go.
+		if r.Verified != c.Agent.Verified || !r.Scope.Place.whole() || r.Scope.Place != c.Place {
 			return false
 		}
 	case KindBlock:
@@ -346,6 +365,10 @@ func (r Rule) Cedar() string {
 		} else {
 			notes = append(notes, "// and "+strconv.QuoteToASCII(e.Pointer)+" is exactly "+strconv.QuoteToASCII(e.Value))
 		}
+	}
+	if p := r.Scope.Place; r.Kind == KindGrant {
+		notes = append(notes, fmt.Sprintf("// and only %s at %s, for the audience %s, by the document %s", strconv.QuoteToASCII(p.Method),
+			strconv.QuoteToASCII(p.Origin), strconv.QuoteToASCII(p.Audience), strconv.QuoteToASCII(p.Document)))
 	}
 	if r.Max > 0 {
 		notes = append(notes, fmt.Sprintf("// at most %d times", r.Max))

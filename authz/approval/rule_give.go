@@ -53,7 +53,7 @@ func newRule(h store.Hold, who Person, o Offer, now time.Time) (Rule, error) {
 	}
 	r := Rule{ID: newID(o.Kind), Kind: o.Kind, Subject: h.Subject, Agent: agent.ID, Verified: agent.Verified, Effect: h.Effect,
 		Max: o.Max, By: who.Principal, AMR: who.AMR, Reason: o.Reason, Masked: h.Masked, Created: now, Ends: now.Add(o.For).Truncate(time.Microsecond)}
-	r.Scope = Scope{API: h.API, Tool: h.Tool, Reach: o.Reach, Args: o.Args}
+	r.Scope = Scope{Place: placeOf(h), API: h.API, Tool: h.Tool, Reach: o.Reach, Args: o.Args}
 	bad := o.For < time.Second || o.For > 366*24*time.Hour || o.Max < 0 || o.Kind != KindGrant && o.Kind != KindBlock ||
 		!utf8.ValidString(o.Reason) || utf8.RuneCountInString(o.Reason) > maxReason
 	switch o.Reach {
@@ -90,7 +90,21 @@ func newRule(h store.Hold, who Person, o Offer, now time.Time) (Rule, error) {
 func shapeOf(h store.Hold, agent authz.Agent) Shape {
 	var p authz.Principal
 	_ = json.Unmarshal(h.Principal, &p) // what is nobody matches nothing
-	return Shape{Principal: p, Agent: agent, API: h.API, Tool: h.Tool, Path: h.Request.Path, Args: h.Args}
+	return Shape{Principal: p, Agent: agent, Place: placeOf(h), API: h.API, Tool: h.Tool, Path: h.Request.Path, Args: h.Args}
+}
+
+// placeOf is where a held call goes; what its details do not say is missing, and
+// no grant can be for it.
+func placeOf(h store.Hold) Place {
+	var details struct {
+		Locations []string `json:"locations"`
+		Document  string   `json:"document"`
+	}
+	p := Place{Origin: h.Request.Origin, Method: h.Request.Method}
+	if json.Unmarshal(h.Details, &details) == nil && len(details.Locations) == 1 {
+		p.Audience, p.Document = details.Locations[0], details.Document
+	}
+	return p
 }
 
 // Longest is how long a grant from this hold may last, as the policies are now.

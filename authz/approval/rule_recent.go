@@ -61,6 +61,9 @@ func (r Rule) Told() string {
 	case ArgsAny:
 		parts = append(parts, "with any arguments")
 	}
+	if r.Kind == KindGrant {
+		parts = append(parts, "at "+r.Scope.Place.Origin+" only")
+	}
 	if r.Max > 0 {
 		parts = append(parts, fmt.Sprintf("at most %d times", r.Max))
 	}

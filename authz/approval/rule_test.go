@@ -16,7 +16,7 @@ import (
 // and nothing where there is a doubt.
 func TestRuleMatches(t *testing.T) {
 	shape := func(path, args string) Shape {
-		return Shape{Principal: alice, Agent: authz.Agent{ID: "claude"}, API: "petstore", Tool: "delete_pet", Path: path, Args: []byte(args)}
+		return Shape{Principal: alice, Agent: authz.Agent{ID: "claude"}, Place: here, API: "petstore", Tool: "delete_pet", Path: path, Args: []byte(args)}
 	}
 	below := func(path string) Scope { return Scope{Reach: ReachBelow, Path: path, Args: ArgsAny} }
 	some := func(equal ...string) Scope {
@@ -66,7 +66,7 @@ func TestRuleMatches(t *testing.T) {
 		{"the whole", some("", `{}`), "/p", `{}`, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.scope.API, tt.scope.Tool = "petstore", "delete_pet"
+			tt.scope.API, tt.scope.Tool, tt.scope.Place = "petstore", "delete_pet", here
 			r := Rule{Kind: KindGrant, Subject: "User::alice", Agent: "claude", Scope: tt.scope}
 			if got := r.Matches(shape(tt.path, tt.args)); got != tt.want {
 				t.Errorf("matches: %v", got)
@@ -170,12 +170,39 @@ func TestGrantRate(t *testing.T) {
 	}
 }
 
+// A grant is for the place that it was given for. One that was made before grants
+// knew places is for none; a block is for the tool wherever its calls go.
+func TestRuleMatchesPlace(t *testing.T) {
+	for name, at := range map[string]Place{
+		"another audience": {"https://api.example.org", here.Origin, here.Method, here.Document},
+		"another origin":   {here.Audience, "https://api.example.com:8443", here.Method, here.Document},
+		"another method":   {here.Audience, here.Origin, "PUT", here.Document},
+		"another document": {here.Audience, here.Origin, here.Method, "sha-256=:other:"},
+		"nowhere":          {},
+	} {
+		call := Shape{Principal: alice, Agent: authz.Agent{ID: "claude"}, Place: at, API: "petstore", Tool: "delete_pet", Path: "/pets/4"}
+		for kind, want := range map[string]bool{KindGrant: false, KindBlock: true, KindStop: true} {
+			for _, place := range []Place{here, {}} {
+				r := Rule{Kind: kind, Subject: "User::alice", Agent: "claude", Scope: Scope{Place: place, API: "petstore", Tool: "delete_pet", Reach: ReachAny, Args: ArgsAny}}
+				if got := r.Matches(call); got != want {
+					t.Errorf("%s: a %s of %v matches: %t", name, kind, place, got)
+				}
+			}
+		}
+	}
+	a := Rule{Kind: KindGrant, Scope: Scope{Place: here}}
+	b := Rule{Kind: KindGrant, Scope: Scope{Place: Place{here.Audience, "https://api.example.net", here.Method, here.Document}}}
+	if a.Terms() == b.Terms() || a.Told() == b.Told() || a.Cedar() == b.Cedar() {
+		t.Error("what is signed or shown of a grant does not say where it is for")
+	}
+}
+
 // A grant is for calls of its own principal, and by whom the policies let decide
 // them now.
 func TestGrantGiver(t *testing.T) {
 	w := newWorld(t)
 	r, _ := w.give(nil)
-	err := w.Use(t.Context(), r.ID, Shape{Principal: bob, Agent: authz.Agent{ID: "claude-desktop"}, API: "petstore", Tool: "delete_pet",
+	err := w.Use(t.Context(), r.ID, Shape{Principal: bob, Agent: authz.Agent{ID: "claude-desktop"}, Place: here, API: "petstore", Tool: "delete_pet",
 		Path: "/pets/42", Args: []byte(`{"id":42}`)}, store.Entry{})
 	if !errors.Is(err, ErrNoGrant) {
 		t.Errorf("bob used it: %v", err)

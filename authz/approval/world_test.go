@@ -110,7 +110,10 @@ func (w *world) give(o func(*Offer)) (Rule, store.Hold) {
 	return r, h
 }
 
+// here is where the calls of the tests go.
+var here = Place{Audience: "https://api.example.com", Origin: "https://api.example.com", Method: "DELETE", Document: "sha-256=:doc:"}
+
 func (w *world) use(r Rule) error {
-	return w.Use(w.T.Context(), r.ID, Shape{Principal: alice, Agent: authz.Agent{ID: "claude-desktop"}, API: "petstore", Tool: "delete_pet",
+	return w.Use(w.T.Context(), r.ID, Shape{Principal: alice, Agent: authz.Agent{ID: "claude-desktop"}, Place: here, API: "petstore", Tool: "delete_pet",
 		Path: "/pets/42", Args: []byte(`{"id":42}`)}, store.Entry{Kind: "call"})
 }

@@ -112,7 +112,7 @@ func (w *world) give(o func(*approval.Offer)) (approval.Rule, store.Hold) {
 }
 
 func (w *world) use(r approval.Rule) error {
-	return w.Use(w.T.Context(), r.ID, approval.Shape{Principal: alice, Agent: authz.Agent{ID: "claude-desktop"}, API: "petstore", Tool: "delete_pet",
+	return w.Use(w.T.Context(), r.ID, approval.Shape{Principal: alice, Agent: authz.Agent{ID: "claude-desktop"}, Place: approval.Place{Audience: "https://api.example.com", Origin: "https://api.example.com", Method: "DELETE", Document: "sha-256=:doc:"}, API: "petstore", Tool: "delete_pet",
 		Path: "/pets/42", Args: []byte(`{"id":42}`)}, store.Entry{Kind: "call"})
 }
 

@@ -86,6 +86,9 @@ func (w *World) Pass(d time.Duration) {
 	w.at = w.at.Add(d)
 }
 
+// details are those of a call, as far as rules look at them.
+const details = `{"document":"sha-256=:doc:","locations":["https://api.example.com"]}`
+
 // Call is a hold as tools makes one, by who for what.
 func Call(who authz.Principal, dedupe string) store.Hold {
 	principal, _ := json.Marshal(who)
@@ -96,7 +99,7 @@ func Call(who authz.Principal, dedupe string) store.Hold {
 		Session: json.RawMessage(`{"id":"s1","transport":"stdio"}`),
 		Args:    json.RawMessage(`{"id":42}`),
 		Request: store.Request{Method: "DELETE", Origin: "https://api.example.com", Target: "/pets/42?force=true", Path: "/pets/42"},
-		Details: json.RawMessage(`{}`), Digest: strings.Repeat("0123456789abcdef", 4), Dedupe: dedupe,
+		Details: json.RawMessage(details), Digest: strings.Repeat("0123456789abcdef", 4), Dedupe: dedupe,
 		Policies: []string{"writes-wait-for-a-person"}, Reason: "a person has to approve this call", PolicySet: "p1",
 		Choices: json.RawMessage(`{"once":true,"grant":true}`), Txn: "txn_1",
 	}
@@ -107,7 +110,7 @@ func Rich(dedupe string) store.Hold {
 	h := Call(Alice, dedupe)
 	h.Request.ContentType, h.Request.Body = "application/json", []byte(`{"note":"x"}`)
 	h.Request.Header = map[string][]string{"X-Env": {"test"}}
-	h.Details = json.RawMessage(`{"type":"urn:exeat:call:1"}`)
+	h.Details = json.RawMessage(`{"document":"sha-256=:doc:","locations":["https://api.example.com"],"type":"urn:exeat:call:1"}`)
 	return h
 }
 
