@@ -28,6 +28,9 @@ type Config struct {
 	// URL is the inbox's own origin, e.g. http://127.0.0.1:8421: what the Host
 	// and Origin headers must name.
 	URL string
+	// State, if not empty, tells this inbox from others of the same person: each
+	// page names it.
+	State string
 	// Announce, if not nil, shows a new login link to the person in the
 	// terminal. The login page then offers to ask for one, at most one each
 	// 30 s.

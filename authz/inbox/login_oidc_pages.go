@@ -180,7 +180,7 @@ func (in *Inbox) oidcFailed(w http.ResponseWriter, r *http.Request, back string,
 	status, _, text := in.failure(err)
 	page := loginPage{frame: frame{Error: text}, Back: back}
 	if s, _, ok := in.who(r); ok {
-		page.frame = newFrame("", s)
+		page.frame = in.newFrame("", s)
 		page.Error, page.Return, page.Again = text, back, true
 	}
 	in.showLogin(w, status, page)
@@ -190,7 +190,7 @@ func (in *Inbox) oidcFailed(w http.ResponseWriter, r *http.Request, back string,
 // nothing of the hold, but that it is there: to somebody who may well decide it.
 func (in *Inbox) askAgain(w http.ResponseWriter, s session, back string) {
 	status, _, text := in.failure(approval.ErrBetterLogin)
-	page := loginPage{frame: newFrame("", s), Back: back, Again: true}
+	page := loginPage{frame: in.newFrame("", s), Back: back, Again: true}
 	page.Error = text
 	in.showLogin(w, status, page)
 }

@@ -105,6 +105,7 @@ func (l late) Unwrap() error { return l.error }
 // frame is what every page has.
 type frame struct {
 	Title   string
+	State   string // what tells this inbox from others of the same person
 	Person  string // empty if nobody is logged in
 	CSRF    string
 	Error   string
@@ -112,8 +113,8 @@ type frame struct {
 	Every   int
 }
 
-func newFrame(title string, s session) frame {
-	return frame{Title: title, Person: s.who.Name(), CSRF: s.csrf}
+func (in *Inbox) newFrame(title string, s session) frame {
+	return frame{Title: title, State: in.c.State, Person: s.who.Name(), CSRF: s.csrf}
 }
 
 // render writes a page, or nothing of it if it cannot be made.
@@ -148,7 +149,7 @@ func (in *Inbox) page(f func(http.ResponseWriter, *http.Request, session) error)
 		}
 		if err != nil {
 			status, _, text := in.failure(err)
-			message(w, status, newFrame(http.StatusText(status), s), text)
+			message(w, status, in.newFrame(http.StatusText(status), s), text)
 		}
 	}
 }

@@ -154,7 +154,7 @@ type activityPage struct {
 
 func (in *Inbox) activity(w http.ResponseWriter, r *http.Request, s session) error {
 	q := r.URL.Query()
-	p := activityPage{frame: newFrame("Activity", s), Spans: stretches, Span: stretches[1], Decision: q.Get("decision"), Agent: q.Get("agent"), Tool: q.Get("tool")}
+	p := activityPage{frame: in.newFrame("Activity", s), Spans: stretches, Span: stretches[1], Decision: q.Get("decision"), Agent: q.Get("agent"), Tool: q.Get("tool")}
 	for _, x := range stretches {
 		if x.Key == q.Get("since") {
 			p.Span = x
@@ -246,7 +246,7 @@ type chainPage struct {
 
 // chain is the page of one call: hold, approval, token, request, answer.
 func (in *Inbox) chain(w http.ResponseWriter, r *http.Request, s session) error {
-	p := chainPage{frame: newFrame("A call", s)}
+	p := chainPage{frame: in.newFrame("A call", s)}
 	mine := false
 	err := in.c.Store.Chain(r.Context(), r.PathValue("txn"), func(e store.Entry) error {
 		p.Call.add(e)

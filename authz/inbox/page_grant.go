@@ -110,7 +110,7 @@ func (in *Inbox) grantForm(w http.ResponseWriter, r *http.Request, s session) er
 		return err
 	}
 	q := r.URL.Query()
-	p := grantPage{frame: newFrame("Calls like this one", s), HoldView: v, Kind: q.Get("kind")}
+	p := grantPage{frame: in.newFrame("Calls like this one", s), HoldView: v, Kind: q.Get("kind")}
 	longest := approval.BlockMax
 	switch p.Kind {
 	case approval.KindGrant:

@@ -77,7 +77,7 @@ func (in *Inbox) tired(r *http.Request, s session) (string, error) {
 
 // holdPage is a hold as its page shows it, but for what is asked of the person.
 func (in *Inbox) holdPage(v HoldView, s session) holdPage {
-	p := holdPage{frame: newFrame("A held call", s), row: row{v, plaintext.Left(v.Expires, in.now())},
+	p := holdPage{frame: in.newFrame("A held call", s), row: row{v, plaintext.Left(v.Expires, in.now())},
 		Arguments: arguments(v.Args), Within: plaintext.Duration(in.holds.ApprovalLife())}
 	p.spell()
 	return p

@@ -156,7 +156,7 @@ func (in *Inbox) list(w http.ResponseWriter, r *http.Request, s session) error {
 	if err != nil {
 		return err
 	}
-	p := listPage{frame: newFrame("Waiting for you", s), Down: in.down(r.Context())}
+	p := listPage{frame: in.newFrame("Waiting for you", s), Down: in.down(r.Context())}
 	key := listKey(views)
 	// What was changed stands first, and is no call.
 	alarms := slices.IndexFunc(views, func(v HoldView) bool { return v.State == approval.Tampered })

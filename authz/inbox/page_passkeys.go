@@ -85,7 +85,7 @@ type keyRow struct {
 }
 
 func (in *Inbox) passkeyPage(w http.ResponseWriter, r *http.Request, s session) error {
-	p := passkeysPage{frame: newFrame("Passkeys", s)}
+	p := passkeysPage{frame: in.newFrame("Passkeys", s)}
 	keys, err := in.holds.PasskeysOf(r.Context(), s.who.Name())
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ type browser struct {
 }
 
 func (in *Inbox) pushPage(w http.ResponseWriter, r *http.Request, s session) error {
-	p := pushPageData{frame: newFrame("Messages to this browser", s)}
+	p := pushPageData{frame: in.newFrame("Messages to this browser", s)}
 	if in.c.Push != nil {
 		p.Key = in.c.Push.Key()
 	}

@@ -33,7 +33,7 @@ func (in *Inbox) permissions(w http.ResponseWriter, r *http.Request, s session) 
 	if err != nil {
 		return err
 	}
-	p := permissionsPage{frame: newFrame("Permissions", s), Agents: agents}
+	p := permissionsPage{frame: in.newFrame("Permissions", s), Agents: agents}
 	for _, x := range rules {
 		row := ruleRow{Rule: x, Giver: x.By.Type + "::" + x.By.ID}
 		if x.Kind != approval.KindStop && !x.Damaged {

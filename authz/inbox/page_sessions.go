@@ -38,7 +38,7 @@ type loginRow struct {
 // sessionPage lists who is logged in as this person. Other exeat processes have
 // logins of their own.
 func (in *Inbox) sessionPage(w http.ResponseWriter, _ *http.Request, s session) error {
-	p := sessionsPage{frame: newFrame("Logins", s)}
+	p := sessionsPage{frame: in.newFrame("Logins", s)}
 	for _, x := range in.logins.of(s.who.Name(), in.now()) {
 		end := x.used.Add(idleEnd)
 		if last := x.since.Add(absoluteEnd); last.Before(end) {

@@ -64,7 +64,7 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 	if key == (shape{}) {
 		return p, nil, approval.ErrNotFound
 	}
-	p.frame, p.Within = newFrame("Calls of one kind", s), plaintext.Duration(in.holds.ApprovalLife())
+	p.frame, p.Within = in.newFrame("Calls of one kind", s), plaintext.Duration(in.holds.ApprovalLife())
 	bytes, places := 0, map[string]bool{}
 	for _, v := range views {
 		if v.State != string(store.Pending) || v.shape() != key {
@@ -147,7 +147,7 @@ func (in *Inbox) decideSeveral(w http.ResponseWriter, r *http.Request, s session
 	if err != nil {
 		return err
 	}
-	p := severalPage{frame: newFrame("Calls of one kind", s)}
+	p := severalPage{frame: in.newFrame("Calls of one kind", s)}
 	for _, d := range done {
 		b := became{HoldView: outline(d.Hold)}
 		if d.Err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -39,6 +40,9 @@ type config struct {
 	// Policy lists Cedar files and folders of *.cedar files. Empty means the
 	// built-in default: reads are allowed, everything else waits for a person.
 	Policy []string `yaml:"policy"`
+	// State names the folder that DB and Keys are in by default, apart from those
+	// of other configurations of the same user.
+	State string `yaml:"state"`
 	// DB is the SQLite file with holds and the audit log.
 	DB string `yaml:"db"`
 	// Keys is the folder with signing keys.
@@ -241,14 +245,29 @@ func stateDir() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("make the folder for exeat's files: %w", err)
-	}
-	return dir, nil
+	return dir, makeState(dir)
 }
 
-// statePath is stateDir, whether or not it is there.
-func statePath() (string, error) {
+func makeState(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the folder for exeat's files: %w", err)
+	}
+	return nil
+}
+
+// statePath is stateDir, whether or not it is there: of the state that EXEAT_STATE
+// names, if it does.
+func statePath() (string, error) { return statePathOf(os.Getenv("EXEAT_STATE")) }
+
+// stateName is what a state can be called: it names a folder.
+var stateName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
+
+// statePathOf is the folder of the state of that name, of the one without a name
+// if it is "".
+func statePathOf(name string) (string, error) {
+	if name != "" && !stateName.MatchString(name) {
+		return "", fmt.Errorf("the state %q cannot be called so: use small letters, digits, - and _, at most 40", name)
+	}
 	dir := os.Getenv("XDG_STATE_HOME")
 	if dir == "" {
 		home, err := os.UserHomeDir()
@@ -257,13 +276,21 @@ func statePath() (string, error) {
 		}
 		dir = filepath.Join(home, ".local", "state")
 	}
-	return filepath.Join(dir, "exeat"), nil
+	dir = filepath.Join(dir, "exeat")
+	if name != "" {
+		dir = filepath.Join(dir, "states", name)
+	}
+	return dir, nil
 }
 
 // withDefaults fills what was not said.
 func (c config) withDefaults() (config, error) {
+	setDefault(&c.State, os.Getenv("EXEAT_STATE"))
 	if c.DB == "" || c.Keys == "" {
-		dir, err := stateDir()
+		dir, err := statePathOf(c.State)
+		if err == nil {
+			err = makeState(dir)
+		}
 		if err != nil {
 			return c, err
 		}

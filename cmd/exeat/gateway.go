@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -154,10 +155,19 @@ func (g *gateway) openHolds(ctx context.Context, channels []*notify.Channel, err
 	if err != nil {
 		return err
 	}
-	g.inbox, err = inbox.New(inbox.Config{Holds: g.holds, Door: g.door, Store: g.store, Person: principal(cfg), URL: url, OIDC: provider, Push: push, Notifier: g.notify,
+	g.inbox, err = inbox.New(inbox.Config{Holds: g.holds, Door: g.door, Store: g.store, Person: principal(cfg), URL: url, State: stateLabel(cfg), OIDC: provider, Push: push, Notifier: g.notify,
 		Announce: func(link string) { fmt.Fprintf(errOut, "exeat: log in once, as %s, with %s\n", cfg.User, link) },
 		Trouble:  func(err error) { g.log.Error().Err(err).Msg("inbox") }})
 	return err
+}
+
+// stateLabel tells the inbox from others of the same user, if there is anything
+// to tell.
+func stateLabel(cfg config) string {
+	if name := filepath.Base(cfg.DB); cfg.State == "" && name != "exeat.db" {
+		return name
+	}
+	return cfg.State
 }
 
 // principal is who calls where no login says it.
