@@ -105,7 +105,7 @@ func (l late) Unwrap() error { return l.error }
 // frame is what every page has.
 type frame struct {
 	Title   string
-	State   string // what tells this inbox from others of the same person
+	InboxOf string // what tells this inbox from others of the same person
 	Person  string // empty if nobody is logged in
 	CSRF    string
 	Error   string
@@ -114,7 +114,7 @@ type frame struct {
 }
 
 func (in *Inbox) newFrame(title string, s session) frame {
-	return frame{Title: title, State: in.c.State, Person: s.who.Name(), CSRF: s.csrf}
+	return frame{Title: title, InboxOf: in.c.State, Person: s.who.Name(), CSRF: s.csrf}
 }
 
 // render writes a page, or nothing of it if it cannot be made.

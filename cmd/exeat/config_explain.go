@@ -83,7 +83,7 @@ func explainKey(key, typ string, sections []section) string {
 	}
 	elsewhere := slices.IndexFunc(sections, func(s section) bool { return slices.Contains(s.keys, key) })
 	switch near := nearest(key, sections[here].keys); {
-	case near != "":
+	case near != "" && elsewhere < 0:
 		return said + fmt.Sprintf("; did you mean %q?", near)
 	case slices.Contains(tlsKeys, strings.ToLower(key)):
 		return said + ": exeat has no TLS of its own. It listens on loopback; for people, put a proxy that has TLS before the inbox and name it in inbox.url; to an API it speaks TLS wherever the base URL is https"
