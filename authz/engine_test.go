@@ -234,7 +234,7 @@ func TestLoadProblems(t *testing.T) {
 		{"syntax", "permit (principal, action, resource)\nwhen { true }", "test.cedar:"},
 		{"unknown action", `permit (principal, action == Petstore::Action::"delete_pets", resource);`, `did you mean Petstore::Action::"delete_pet"?`},
 		{"missing namespace", `permit (principal, action == Action::"delete_pet", resource);`, `Petstore::Action::"delete_pet"`},
-		{"unknown attribute", "\n  permit (principal, action == Petstore::Action::\"delete_pet\", resource) when { context.input.petID == 1 };", "test.cedar:2:3: "},
+		{"unknown attribute", "\n  permit (principal, action == Petstore::Action::\"delete_pet\", resource) when { context.input.petID == 1 };", "test.cedar:2:95: "},
 		{"optional without has", `permit (principal, action == Petstore::Action::"delete_pet", resource) when { context.input.force };`, "optional"},
 		{"type", `permit (principal, action == Petstore::Action::"delete_pet", resource) when { context.input.petId == "1" };`, "test.cedar:1:1: "},
 		{"a scope too wide", `permit (principal, action, resource) when { context.input has force };`, `action in Action::"call_tool"`},

@@ -3,8 +3,6 @@ package authz
 import (
 	"strings"
 	"unicode/utf8"
-
-	"github.com/cedar-policy/cedar-go/types"
 )
 
 // token is a name, a string or another sign of a policy's text.
@@ -56,19 +54,28 @@ func tokenAt(text string) string {
 	return text[:size]
 }
 
-// problemAt is a problem where the policy first says one of the names, the first
-// of them that it says at all.
-func (p *policy) problemAt(message, hint string, names ...string) Problem {
+// problemAt is a problem where the policy says one of the given runs of words,
+// the first run that it says at all. The place is that of the run's last word.
+func (p *policy) problemAt(message, hint string, runs ...[]string) Problem {
 	bad := p.problem(message, hint)
 	tokens := p.tokens()
-	for _, name := range names {
-		quoted := strings.Trim(string(types.String(name).MarshalCedar()), `"`)
-		for _, t := range tokens {
-			if t.text == name || t.text == quoted {
-				bad.Line, bad.Column = t.line, t.column
+	for _, run := range runs {
+		for i := range len(tokens) - len(run) + 1 {
+			if saysRun(tokens[i:i+len(run)], run) {
+				last := tokens[i+len(run)-1]
+				bad.Line, bad.Column = last.line, last.column
 				return bad
 			}
 		}
 	}
 	return bad
+}
+
+func saysRun(tokens []token, run []string) bool {
+	for i, t := range tokens {
+		if t.text != run[i] && t.text != strings.Trim(cedarString(run[i]), `"`) {
+			return false
+		}
+	}
+	return true
 }

@@ -51,7 +51,7 @@ func (e *Engine) checkSense(policies []*policy) []Problem {
 
 // complain points at the first place in the policy where the word stands.
 func (s *sense) complain(word, message, hint string) {
-	x := s.p.problemAt(message, hint, word)
+	x := s.p.problemAt(message, hint, []string{word})
 	if !slices.ContainsFunc(s.problems, func(y Problem) bool { return y.Message == x.Message }) {
 		s.problems = append(s.problems, x)
 	}

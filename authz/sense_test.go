@@ -115,3 +115,20 @@ func TestTouches(t *testing.T) {
 		t.Error(w)
 	}
 }
+
+// A comparison of money as if it were an integer says how it is written, and where.
+func TestDecimalHint(t *testing.T) {
+	for _, condition := range []string{
+		`context.input.body.amount > 100`,
+		`100 <= context.input.body.amount`,
+		`context.input.body.amount < decimal("100.0")`,
+		`context.input.body.amount == 100`,
+		`context.input.body.amount.greaterThan(100)`,
+	} {
+		_, err := New([]API{bank()}, []PolicyFile{{Name: "p", Text: []byte("forbid (principal, action == Bank::Action::\"pay\", resource)\nwhen {\n  context.input.body has amount &&\n  " + condition + "\n};")}})
+		want := `write: context.input.body.amount.greaterThan(decimal("100.0"))`
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "p:4:") {
+			t.Errorf("%s: %v, want %s", condition, err, want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/cedar-policy/cedar-go/types"
+	"github.com/cedar-policy/cedar-go/x/exp/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
 )
@@ -152,7 +153,7 @@ func (c *checker) problems(p *policy, err error) []Problem {
 			continue
 		}
 		at[kind] = len(out)
-		out = append(out, p.problem(m, c.hint(p, m)))
+		out = append(out, p.problemAt(m, c.hint(p, m), c.runsIn(p, m)...))
 	}
 	for kind, n := range more {
 		out[at[kind]].Message += fmt.Sprintf(" (and %d more like it)", n)
@@ -179,8 +180,76 @@ func (c *checker) hint(p *policy, message string) string {
 		return askFirst(message)
 	case strings.Contains(message, "not found"):
 		return c.suggestAttribute(message)
+	case strings.Contains(message, "decimal"):
+		if path := c.comparedDecimal(p); path != nil {
+			return "a decimal has methods, with decimals; write: context." + strings.Join(path, ".") + `.greaterThan(decimal("100.0")), or lessThan, lessThanOrEqual, greaterThanOrEqual, ==`
+		}
 	}
 	return "exeat policy schema prints what can be asked"
+}
+
+// runsIn are the words of a policy that the validator's message is about.
+func (c *checker) runsIn(p *policy, message string) [][]string {
+	var runs [][]string
+	if strings.Contains(message, "decimal") {
+		if path := c.comparedDecimal(p); path != nil {
+			runs = append(runs, path)
+		}
+	}
+	if m := literal.FindString(message); m != "" && strings.Contains(message, "unrecognized") {
+		runs = append(runs, []string{strings.Trim(m, `"`)})
+	}
+	for _, m := range quoted.FindAllStringSubmatch(message, -1) {
+		path := strings.FieldsFunc(m[1], func(r rune) bool { return r == '.' || r == ':' })
+		if len(path) > 0 {
+			runs = append(runs, path, path[len(path)-1:])
+		}
+	}
+	return runs
+}
+
+// comparedDecimal is the path, below context, of a decimal that a policy compares
+// with something that is none.
+func (c *checker) comparedDecimal(p *policy) []string {
+	actions, _, _ := c.scope(p)
+	var found []string
+	for _, condition := range p.ast.Conditions {
+		ast.Inspect(ast.NewNode(condition.Body), func(n ast.IsNode) bool {
+			for _, side := range operands(n) {
+				root, path, has, ok := chainOf(side)
+				if found != nil || !ok || has || root != "context" || len(path) < 2 || path[0] != "input" {
+					continue
+				}
+				if slices.ContainsFunc(actions, func(a *action) bool { t := a.input.at(path[1:]); return t != nil && t.kind == kindDecimal }) {
+					found = path
+				}
+			}
+			return true
+		})
+	}
+	return found
+}
+
+// operands are the sides of a comparison, or the arguments of a method of
+// decimals that gets another type.
+func operands(n ast.IsNode) []ast.IsNode {
+	switch n := n.(type) {
+	case ast.NodeTypeLessThan:
+		return []ast.IsNode{n.Left, n.Right}
+	case ast.NodeTypeLessThanOrEqual:
+		return []ast.IsNode{n.Left, n.Right}
+	case ast.NodeTypeGreaterThan:
+		return []ast.IsNode{n.Left, n.Right}
+	case ast.NodeTypeGreaterThanOrEqual:
+		return []ast.IsNode{n.Left, n.Right}
+	case ast.NodeTypeEquals:
+		return []ast.IsNode{n.Left, n.Right}
+	case ast.NodeTypeNotEquals:
+		return []ast.IsNode{n.Left, n.Right}
+	case ast.NodeTypeExtensionCall:
+		return n.Args
+	}
+	return nil
 }
 
 // suggestName finds the action or entity type that was probably meant.
