@@ -1,11 +1,3 @@
-// Package authz decides calls with Cedar. It is pure: policies and schema are
-// compiled by [New], after which a decision does no I/O.
-//
-// One vocabulary is shared by all APIs, in the empty namespace: entity types
-// User, Workload, Group, Agent, Api, Hold and the actions call_tool, read,
-// write, delete and approve. What belongs to one API lives in its namespace
-// (the API's name in CamelCase): Petstore::Action::"delete_pet",
-// Petstore::Action::"tag:pets" and Petstore::Path::"/pets/42".
 package authz
 
 import (

@@ -1,6 +1,3 @@
-// Package store keeps what must outlive a process: holds, spent token ids and
-// the audit log, in SQLite. Every state change is a compare-and-swap, and the
-// entry of a change commits in the same transaction as the change.
 package store
 
 import (

@@ -11,7 +11,8 @@
 //
 //	call.go            Call: the way of a call; what a call is, and its course
 //	call_prepare.go    arguments to request: the first thing that can fail
-//	call_decide.go     what Cedar says, and the usage that it is told
+//	call_decide.go     what Cedar says
+//	call_usage.go      the usage that Cedar is told
 //	call_rule.go       what people said of calls to come: grants, blocks, stops
 //	call_hold.go       keeping a call until a person decides
 //	call_preview.go    what a call would do

@@ -55,8 +55,20 @@ func Check(t testing.TB, s *store.Store) {
 	if _, err := s.Verify(ctx); err != nil {
 		t.Errorf("the chain does not hold: %v", err)
 	}
-	sent, ended := map[string]int{}, map[string]string{}
-	made, forgotten := map[string]bool{}, 0
+	sent, ended, made, forgotten := readEntries(ctx, t, s)
+	checkHolds(ctx, t, s, sent, made)
+	for id := range made {
+		if len(made) > forgotten || ended[id] == "" {
+			t.Errorf("hold %s is lost", id)
+		}
+	}
+}
+
+// readEntries counts the sends of each hold, how each ended and which were made,
+// and how many were forgotten.
+func readEntries(ctx context.Context, t testing.TB, s *store.Store) (sent map[string]int, ended map[string]string, made map[string]bool, forgotten int) {
+	t.Helper()
+	sent, ended, made = map[string]int{}, map[string]string{}, map[string]bool{}
 	if err := s.Entries(ctx, 0, func(e store.Entry) error {
 		end, over := ended[e.Hold]
 		switch {
@@ -84,6 +96,12 @@ func Check(t testing.TB, s *store.Store) {
 	}); err != nil {
 		t.Errorf("read the entries: %v", err)
 	}
+	return sent, ended, made, forgotten
+}
+
+// checkHolds checks those that are there, and takes them out of made.
+func checkHolds(ctx context.Context, t testing.TB, s *store.Store, sent map[string]int, made map[string]bool) {
+	t.Helper()
 	var holds []store.Hold
 	if err := s.View(ctx, func(tx *store.Tx) (err error) {
 		holds, err = tx.Holds(store.HoldFilter{Limit: 1 << 20})
@@ -102,11 +120,6 @@ func Check(t testing.TB, s *store.Store) {
 				t.Errorf("holds %s and %s are open for one call", other, h.ID)
 			}
 			open[h.Dedupe] = h.ID
-		}
-	}
-	for id := range made {
-		if len(made) > forgotten || ended[id] == "" {
-			t.Errorf("hold %s is lost", id)
 		}
 	}
 }

@@ -1,0 +1,19 @@
+// Package store keeps what must outlive a process: holds, spent token ids and
+// the audit log, in SQLite. Every state change is a compare-and-swap, and the
+// entry of a change commits in the same transaction as the change.
+//
+//	store.go          Open, migrations, View and Update
+//	records.go        what a hold, a request and an approval are
+//	holds.go          holds and their compare-and-swap
+//	before.go         a snapshot of what a call changes
+//	grants.go         rules, and the clock that only goes forward
+//	entries.go        the chain: append, read, verify
+//	log.go            many entries in one commit
+//	usage.go          how often a principal did what, for budgets
+//	outbox.go         messages that are to be sent
+//	subscriptions.go  browsers that get messages
+//	passkeys.go       passkeys of people
+//	pins.go           keys of issuers that a guard relies on
+//	watch.go          who waits for a change
+//	backup.go         a whole copy, while running
+package store
