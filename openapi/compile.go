@@ -32,7 +32,8 @@ type compiler struct {
 	needs    [][]SecurityNeed
 	builders map[*Operation]builder // for what is compiled twice
 	declared map[string]SecurityScheme
-	used     map[string]bool // of Options.Parameters
+	children map[place][]place // see family
+	used     map[string]bool   // of Options.Parameters
 }
 
 // remarks count what was changed in schemas, or looks odd in them.
@@ -43,6 +44,7 @@ type remarks struct {
 	unseen   int      // values with characters that cannot be seen
 	orders   int      // texts that read like instructions to an agent
 	odd      []string // names of properties that hosts refuse
+	clashes  []string // what no value could satisfy
 }
 
 func (r *remarks) add(x remarks) {
@@ -52,6 +54,7 @@ func (r *remarks) add(x remarks) {
 	r.unseen += x.unseen
 	r.orders += x.orders
 	r.odd = append(r.odd, x.odd...)
+	r.clashes = append(r.clashes, x.clashes...)
 }
 
 // maxCompileWork bounds what is looked at while a document is compiled, in values: by

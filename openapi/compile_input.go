@@ -36,11 +36,18 @@ func (c *compiler) shared(p place) *compiled {
 	}
 	s := &compiled{name: c.defName(p)}
 	c.schemas[p] = s
-	v, _ := p.doc.at(p.pointer)
 	t := translator{c: c}
 	before := c.remarks
 	c.remarks = remarks{}
-	out, err := t.schema(p, v, 0)
+	var out any
+	var err error
+	if base, kinds := strings.CutSuffix(p.pointer, kindsOf); kinds {
+		v, _ := p.doc.at(base)
+		out = t.kinds(place{p.doc, base}, mapOf(v))
+	} else {
+		v, _ := p.doc.at(p.pointer)
+		out, err = t.schema(p, v, 0)
+	}
 	s.remarks, c.remarks = c.remarks, before
 	if err != nil {
 		s.err = err
@@ -56,6 +63,9 @@ var defChars = regexp.MustCompile(`[^a-zA-Z0-9_.-]`)
 // defName names a shared schema in $defs: by its own name if it is a component,
 // else with a hash of its place.
 func (c *compiler) defName(p place) string {
+	if base, kinds := strings.CutSuffix(p.pointer, kindsOf); kinds {
+		return c.defName(place{p.doc, base}) + ".kinds"
+	}
 	parent, last := "", p.pointer
 	if i := strings.LastIndex(p.pointer, "/"); i >= 0 {
 		parent, last = p.pointer[:i], unescape(p.pointer[i+1:])

@@ -202,9 +202,7 @@ func (b *builder) setBody(x *body, at place, mt map[string]any, description stri
 			out = map[string]any{"type": "array", "items": out}
 		}
 	}
-	if m, ok := out.(map[string]any); ok && description != "" && m["description"] == nil {
-		m["description"] = description
-	}
+	b.bodyWords(at, mt, out, description)
 	return b.putBody(x, out)
 }
 

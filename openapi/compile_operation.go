@@ -40,8 +40,13 @@ func (b *builder) build() error {
 	if op.Effect, err = b.effect(); err != nil {
 		return err
 	}
-	op.Summary = oneLine(str(v["summary"]), 200)
-	op.Description = clean(str(v["description"]), maxText)
+	summary, description := str(v["summary"]), str(v["description"])
+	if summary == "" && description == "" {
+		// What is said of the path is said of its operations.
+		summary, description = str(b.item["summary"]), str(b.item["description"])
+	}
+	op.Summary = oneLine(summary, 200)
+	op.Description = clean(description, maxText)
 	op.Deprecated = v["deprecated"] == true
 	b.answers()
 	tags, _ := v["tags"].([]any)
@@ -61,8 +66,8 @@ func (b *builder) build() error {
 	b.props, b.required, b.refs, b.bodyRefs = map[string]json.RawMessage{}, nil, nil, nil
 	b.made, b.must, b.may = false, nil, nil
 	b.c.remarks = remarks{}
-	b.c.look(op.Summary, str(v["summary"]))
-	b.c.look(op.Description, str(v["description"]))
+	b.c.look(op.Summary, summary)
+	b.c.look(op.Description, description)
 	if err := b.parameters(); err != nil {
 		return err
 	}
@@ -104,6 +109,9 @@ func (b *builder) finish() error {
 		if r.n > 0 {
 			b.c.finding(b.at, b.name, false, fmt.Sprintf(r.message, r.n))
 		}
+	}
+	if list := b.c.remarks.clashes; len(list) > 0 {
+		b.c.finding(b.at, b.name, false, fmt.Sprintf("%d of its schemas contradict themselves: %s", len(list), strings.Join(list[:min(len(list), 3)], "; ")))
 	}
 	if b.c.inputs += len(op.Input) + len(op.whole); b.c.inputs > maxInputs {
 		return errors.New("the input schemas of the document are larger than 64 MiB together")
@@ -310,8 +318,9 @@ func (b *builder) parameter(p parameter, property string) error {
 	}
 	x.Type = b.typeOf(schemaAt, schema)
 	b.refs = append(b.refs, t.refs...)
-	description := clean(str(p.v["description"]), maxText)
-	b.c.look(description, str(p.v["description"]))
+	words := b.parameterWords(p, out)
+	description := clean(words, maxText)
+	b.c.look(description, words)
 	if len(description) > maxDescription {
 		b.c.remarks.long++
 	}

@@ -70,8 +70,8 @@ func (t *translator) inPlace(p place, m map[string]any, depth int) (any, error) 
 
 // inner translates the schema of another value, which hides other properties.
 func (t *translator) inner(p place, v any, depth int) (any, error) {
-	before := t.hidden
-	defer func() { t.hidden = before }()
-	t.hidden = nil
+	before, opened := t.hidden, t.opened
+	defer func() { t.hidden, t.opened = before, opened }()
+	t.hidden, t.opened = nil, false
 	return t.schema(p, v, depth+1)
 }

@@ -23,6 +23,7 @@ type translator struct {
 	hidden []string // properties that a schema around this one says are readOnly
 	inline []place  // shared schemas being written in place, for what is hidden in them
 	placed int      // how many were
+	opened bool     // whether this is a part of a schema beside others, whose properties it must allow
 	exact  int      // within how many conditions this is, where a type that is added would mean something else
 	turned int      // within how many not and if, where what is left out would refuse more
 }
@@ -74,6 +75,7 @@ func (t *translator) object(p place, v map[string]any, depth int) (any, error) {
 	if err := t.nested(p, v, out, depth); err != nil {
 		return nil, err
 	}
+	t.mend(p, v, out)
 	if isArray(out["type"]) && out["items"] == nil && out["prefixItems"] == nil {
 		out["items"] = map[string]any{} // hosts refuse arrays without items
 	}
@@ -90,7 +92,7 @@ func isArray(typ any) bool {
 
 // describe takes a schema's description over.
 func (t *translator) describe(v, out map[string]any) {
-	if d, ok := v["description"].(string); ok {
+	if d := joinWords(str(v["description"]), wordsOf(v)); d != "" {
 		text := clean(d, maxText)
 		if t.c.look(text, d); text != "" {
 			out["description"] = text
@@ -112,13 +114,16 @@ func (t *translator) reference(p place, v map[string]any, ref string, depth int)
 			return nil, err // it leads nowhere, or in a circle
 		}
 	}
-	if m, ok := at.(map[string]any); ok && t.demandsHidden(target, m) {
+	if m, ok := at.(map[string]any); ok && (t.demandsHidden(target, m) || t.demandsOpen(target, m)) {
 		return t.inPlace(target, m, depth)
 	}
 	if m, ok := at.(map[string]any); ok && t.turned > 0 && !slices.Contains(t.inline, target) && t.placed < 100 {
 		// Shared schemas are translated for other places than this. One within itself
 		// stays shared: a translation that changes it then refuses more, not less.
 		return t.inPlace(target, m, depth)
+	}
+	if m, ok := at.(map[string]any); ok && t.hasKinds(p, target, m) {
+		target.pointer += kindsOf
 	}
 	t.refs = append(t.refs, target)
 	out := map[string]any{}
@@ -213,6 +218,18 @@ func (t *translator) bounds(v, out map[string]any) {
 
 // nested translates the schemas within a schema.
 func (t *translator) nested(p place, v, out map[string]any, depth int) error {
+	closed := false
+	if v["allOf"] != nil && !t.opened && t.exact == 0 {
+		var err error
+		if closed, err = t.closedToOthers(p, v); err != nil {
+			return err
+		}
+		if t.opened = closed; closed {
+			defer func() { t.opened = false }()
+			out["unevaluatedProperties"] = false
+			t.c.remarks.clashes = append(t.c.remarks.clashes, "parts of allOf allow no properties of each other, and are read as one object, at "+shorten(p.pointer, 200))
+		}
+	}
 	if _, ok := v["allOf"]; ok {
 		before := t.hidden
 		hidden, err := t.answersOnly(p, v, map[place]bool{}, 0)
@@ -234,7 +251,7 @@ func (t *translator) nested(p place, v, out map[string]any, depth int) error {
 		}
 	}
 	for _, key := range []string{"additionalProperties", "unevaluatedProperties", "unevaluatedItems"} {
-		if x, ok := v[key]; ok {
+		if x, ok := v[key]; ok && (key != "additionalProperties" || x != false || !t.opened) {
 			y, err := t.inner(p.to(key), x, depth)
 			if err != nil {
 				return err
@@ -253,6 +270,9 @@ func (t *translator) nested(p place, v, out map[string]any, depth int) error {
 		translated, err := t.list(p.to(key), list, depth)
 		if err != nil {
 			return err
+		}
+		if key == "oneOf" || key == "anyOf" {
+			t.tellApart(p, v, key, translated)
 		}
 		if key == "oneOf" && t.exact == 0 && out["anyOf"] == nil {
 			// People write oneOf for alternatives that overlap, such as any object

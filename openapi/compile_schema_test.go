@@ -29,7 +29,7 @@ func TestSchemaTranslation(t *testing.T) {
 		{"readOnly in another part of allOf", `{allOf: [{type: object, properties: {id: {type: string, readOnly: true}}}, {required: [id, n]}]}`, `{"allOf":[{"properties":{},"type":"object"},{"required":["n"]}]}`},
 		{"readOnly of a part is not that of its properties", `{allOf: [{properties: {id: {readOnly: true}}}, {properties: {n: {type: object, required: [id], properties: {id: {type: string}}}}}]}`,
 			`{"allOf":[{"properties":{},"type":"object"},{"properties":{"n":{"properties":{"id":{"type":"string"}},"required":["id"],"type":"object"}},"type":"object"}]}`},
-		{"what hosts trip over", `{type: string, example: x, x-mcp-header: X, discriminator: {propertyName: y}, xml: {name: z}, title: t}`, `{"type":"string"}`},
+		{"what hosts trip over", `{type: string, example: x, x-mcp-header: X, discriminator: {propertyName: y}, xml: {name: z}, title: t}`, `{"description":"Example: x","type":"string"}`},
 		{"a pattern that is not RE2", `{type: string, pattern: '(?=a)'}`, `{"type":"string"}`},
 		{"values that are no keywords' values", `{type: integer, minimum: "1", multipleOf: 0, enum: x}`, `{"type":"integer"}`},
 		{"a negative length", `{type: string, minLength: -1, format: [x]}`, `{"type":"string"}`},

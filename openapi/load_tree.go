@@ -295,7 +295,38 @@ func (t *yamlTree) mapping(n *yaml.Node) any {
 	for _, v := range merges {
 		t.merge(m, v)
 	}
+	if m["type"] == "string" {
+		ownTexts(m, n)
+	}
 	return m
+}
+
+// ownTexts makes the values that a schema of type string allows the texts that they are
+// written as: 007, 1.10 and yes are no numbers and no boolean there.
+func ownTexts(m map[string]any, n *yaml.Node) {
+	text := func(v any, n *yaml.Node) any {
+		if n.Kind == yaml.AliasNode {
+			n = n.Alias
+		}
+		switch v.(type) {
+		case json.Number, bool:
+			if n.Kind == yaml.ScalarNode {
+				return n.Value
+			}
+		}
+		return v
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, node := n.Content[i].Value, n.Content[i+1]
+		switch list, isList := m[key].([]any); {
+		case key == "const" || key == "default":
+			m[key] = text(m[key], node)
+		case key == "enum" && isList && node.Kind == yaml.SequenceNode && len(list) == len(node.Content):
+			for i := range list {
+				list[i] = text(list[i], node.Content[i])
+			}
+		}
+	}
 }
 
 // merge adds what "<<" brings in: one mapping or a list of them, the first

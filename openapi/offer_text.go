@@ -45,6 +45,9 @@ func cutText(s string, most int) string {
 		n--
 	}
 	head := s[:n]
+	if s[n] == '`' {
+		head = strings.TrimRight(head, "`") // not within the marks themselves
+	}
 	if i := strings.LastIndexAny(head, " \n\t"); i > 0 && !strings.ContainsAny(s[n:n+1], " \n\t") {
 		head = head[:i]
 	}
@@ -71,7 +74,7 @@ func beforeOpen(head string) string {
 	if at := opened.FindStringIndex(head[max(0, len(head)-500):]); at != nil {
 		head = head[:max(0, len(head)-500)+at[0]]
 	}
-	if line := head[strings.LastIndexByte(head, '\n')+1:]; strings.Count(line, "`")%2 == 1 {
+	if line := head[strings.LastIndexByte(head, '\n')+1:]; strings.Count(strings.ReplaceAll(line, "```", ""), "`")%2 == 1 {
 		head = head[:strings.LastIndexByte(head, '`')]
 	}
 	return head
