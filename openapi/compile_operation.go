@@ -316,6 +316,10 @@ func (b *builder) parameter(p parameter, property string) error {
 	if p.v["allowEmptyValue"] == true && p.in == "query" && x.ContentType == "" {
 		out = orEmpty(out)
 	}
+	if err := b.carry(&x, p, schemaAt, schema); err != nil {
+		return err
+	}
+	b.sendable(x, p, out)
 	x.Type = b.typeOf(schemaAt, schema)
 	b.refs = append(b.refs, t.refs...)
 	words := b.parameterWords(p, out)

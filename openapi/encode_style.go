@@ -188,7 +188,30 @@ func (p param) queryPairs(v any, at string) ([]pair, *ArgumentError) {
 		text, bad := p.contentText(v, at)
 		return []pair{{name: escapeText(p.Name, ""), value: escapeText(text, p.plain())}}, bad
 	}
-	return formPairs(p.Name, p.Style, p.Explode, v, at, func(s string) string { return escapeText(s, p.plain()) })
+	enc := func(s string) string { return escapeText(s, p.plain()) }
+	if _, bad := flatten(v, at); bad != nil && p.Nested {
+		return p.nestedPairs(v, at, enc)
+	}
+	return formPairs(p.Name, p.Style, p.Explode, v, at, enc)
+}
+
+// nestedPairs writes with brackets what the parameter's style cannot carry. An exploded
+// object's members keep their own names.
+func (p param) nestedPairs(v any, at string, enc func(string) string) (out []pair, bad *ArgumentError) {
+	object, ok := v.(map[string]any)
+	if !ok || !p.Explode || len(object) == 0 {
+		return deepPairs(nil, escapeText(p.Name, ""), v, at, enc)
+	}
+	for _, k := range canonicalKeys(object) {
+		where := at + "/" + escape(k)
+		if k == "" {
+			return nil, refuse(where, "cannot be written: its name is empty")
+		}
+		if out, bad = deepPairs(out, escapeText(k, ""), object[k], where, enc); bad != nil {
+			return nil, bad
+		}
+	}
+	return out, nil
 }
 
 func (p param) plain() string {

@@ -166,6 +166,7 @@ type param struct {
 	Style         string // always set
 	Explode       bool
 	AllowReserved bool
+	Nested        bool // lists and objects within the value are written with brackets, whatever the style
 	Slashes       bool // of a path parameter: may hold slashes, which are sent as %2F
 	Required      bool
 	ContentType   string           // for content parameters: the value is serialised so
