@@ -90,23 +90,7 @@ func (c *compiler) compile() (*API, *Error) {
 	if bad := c.version(top); bad != nil {
 		return nil, bad
 	}
-	c.schemas, c.builders = map[place]*compiled{}, map[*Operation]builder{}
-	c.used = map[string]bool{}
-	info, _ := c.doc["info"].(map[string]any)
-	c.api = &API{Location: c.location, Title: oneLine(str(info["title"]), 200), Version: oneLine(str(info["version"]), 100),
-		Description: clean(str(info["description"]), 4096)}
-	c.declared = c.securitySchemes()
-	c.api.Security = maps.Clone(c.declared)
-	c.needs = needs(c.doc["security"])
-	c.api.Secured = c.doc["security"] != nil
-	var err error
-	if c.api.Name, err = nameAPI(c.opts.Name, c.api.Title, c.location); err != nil {
-		return nil, &Error{File: c.location, Message: err.Error()}
-	}
-	if c.api.headers, err = c.fixedHeaders(); err != nil {
-		return nil, &Error{File: c.location, Message: err.Error()}
-	}
-	if bad := c.baseURL(top); bad != nil {
+	if bad := c.begin(top); bad != nil {
 		return nil, bad
 	}
 	ops, bad := c.operations(top)
@@ -129,9 +113,37 @@ func (c *compiler) compile() (*API, *Error) {
 	if bad := c.effects(ops); bad != nil {
 		return nil, bad
 	}
+	var err error
 	if c.api.Operations, err = filter(ops, c.opts.Include, c.opts.Exclude); err != nil {
 		return nil, &Error{File: c.location, Message: err.Error()}
 	}
+	c.settle()
+	return c.api, nil
+}
+
+// begin compiles what the document says of the API as a whole.
+func (c *compiler) begin(top place) *Error {
+	c.schemas, c.builders = map[place]*compiled{}, map[*Operation]builder{}
+	c.used = map[string]bool{}
+	info, _ := c.doc["info"].(map[string]any)
+	c.api = &API{Location: c.location, Title: oneLine(str(info["title"]), 200), Version: oneLine(str(info["version"]), 100),
+		Description: clean(str(info["description"]), 4096)}
+	c.declared = c.securitySchemes()
+	c.api.Security = maps.Clone(c.declared)
+	c.needs = needs(c.doc["security"])
+	c.api.Secured = c.doc["security"] != nil
+	var err error
+	if c.api.Name, err = nameAPI(c.opts.Name, c.api.Title, c.location); err != nil {
+		return &Error{File: c.location, Message: err.Error()}
+	}
+	if c.api.headers, err = c.fixedHeaders(); err != nil {
+		return &Error{File: c.location, Message: err.Error()}
+	}
+	return c.baseURL(top)
+}
+
+// settle adds what was found in the files as a whole, and orders the findings.
+func (c *compiler) settle() {
 	for _, name := range slices.Sorted(maps.Keys(c.loader.docs)) {
 		if d := c.loader.docs[name].doc; d != nil {
 			c.duplicates(d)
@@ -143,7 +155,6 @@ func (c *compiler) compile() (*API, *Error) {
 	slices.SortStableFunc(c.api.Findings, func(a, b Finding) int {
 		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column)
 	})
-	return c.api, nil
 }
 
 func (c *compiler) duplicates(d *document) {

@@ -10,8 +10,10 @@ import (
 // means the same; strict is for those that would refuse more if they were looser,
 // and which are better left out.
 func (t *translator) condition(p place, key string, v any, depth int, strict bool) (out any, same bool, err error) {
+	opened := t.opened
+	t.opened = false
 	t.exact++
-	defer func() { t.exact-- }()
+	defer func() { t.opened = opened; t.exact-- }()
 	if !strict {
 		if key == "then" || key == "else" {
 			out, err = t.schema(p, v, depth+1)

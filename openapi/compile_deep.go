@@ -9,7 +9,7 @@ import (
 // list of objects in a query, and chooses what vendors mean by them: brackets in a
 // query, JSON in a header or cookie. Nothing can be meant of them in a path.
 func (b *builder) carry(x *param, p parameter, at place, schema any) error {
-	if x.ContentType != "" || x.Style == "deepObject" || !b.deep(at, schema, false, 0) {
+	if x.ContentType != "" || x.Style == "deepObject" || !b.deep(at, schema, false, map[place]bool{}) {
 		return nil
 	}
 	form := "as JSON"
@@ -26,9 +26,9 @@ func (b *builder) carry(x *param, p parameter, at place, schema any) error {
 }
 
 // deep reports whether a value can have lists or objects within lists or objects.
-func (b *builder) deep(at place, schema any, within bool, depth int) bool {
+func (b *builder) deep(at place, schema any, within bool, seen map[place]bool) bool {
 	at, m, err := b.c.loader.follow(at, schema)
-	if err != nil || depth > 8 || b.c.spend(1) != nil {
+	if err != nil || seen[at] || len(seen) > 1000 || b.c.spend(1) != nil {
 		return false
 	}
 	kind := b.typeOf(at, m)
@@ -36,20 +36,21 @@ func (b *builder) deep(at place, schema any, within bool, depth int) bool {
 	if within && (kind == "object" || kind == "array") {
 		return true
 	}
+	seen[at] = true
 	for name, x := range props {
-		if mapOf(x)["readOnly"] != true && b.deep(at.to("properties", name), x, true, depth+1) {
+		if mapOf(x)["readOnly"] != true && b.deep(at.to("properties", name), x, true, seen) {
 			return true
 		}
 	}
 	for _, k := range []string{"items", "additionalProperties"} {
-		if _, ok := m[k].(map[string]any); ok && b.deep(at.to(k), m[k], true, depth+1) {
+		if _, ok := m[k].(map[string]any); ok && b.deep(at.to(k), m[k], true, seen) {
 			return true
 		}
 	}
 	for _, k := range []string{"allOf", "anyOf", "oneOf"} {
 		parts, _ := m[k].([]any)
 		for i, part := range parts {
-			if b.deep(at.to(k, fmt.Sprint(i)), part, within, depth+1) {
+			if b.deep(at.to(k, fmt.Sprint(i)), part, within, seen) {
 				return true
 			}
 		}

@@ -49,7 +49,7 @@ func (d *discriminator) valuesOf(c *compiler, kind place, v map[string]any, allo
 			}
 		}
 	}
-	own := c.enumOf(kind, v, d.property, 0)
+	own := c.enumOf(kind, v, d.property, map[place]bool{})
 	if len(values) == 0 && len(own) > 0 && len(allowed) == 0 {
 		return nil
 	}
@@ -74,7 +74,7 @@ func (d *discriminator) valuesOf(c *compiler, kind place, v map[string]any, allo
 }
 
 // enumOf are the values that a schema and its parts allow a property to have.
-func (c *compiler) enumOf(p place, v map[string]any, property string, depth int) []any {
+func (c *compiler) enumOf(p place, v map[string]any, property string, seen map[place]bool) []any {
 	props, _ := v["properties"].(map[string]any)
 	if x, ok := props[property]; ok {
 		if _, m, err := c.loader.follow(p.to("properties", property), x); err == nil {
@@ -89,10 +89,11 @@ func (c *compiler) enumOf(p place, v map[string]any, property string, depth int)
 	parts, _ := v["allOf"].([]any)
 	for i, part := range parts {
 		at, m, err := c.loader.follow(p.to("allOf", fmt.Sprint(i)), part)
-		if err != nil || depth > 10 {
+		if err != nil || seen[at] || len(seen) > 200 {
 			continue
 		}
-		if list := c.enumOf(at, m, property, depth+1); len(list) > 0 {
+		seen[at] = true
+		if list := c.enumOf(at, m, property, seen); len(list) > 0 {
 			return list
 		}
 	}
@@ -188,7 +189,7 @@ func (t *translator) kinds(p place, v map[string]any) any {
 	if d == nil {
 		return t.refer(p)
 	}
-	allowed := t.c.enumOf(p, v, d.property, 0)
+	allowed := t.c.enumOf(p, v, d.property, map[place]bool{})
 	seen := map[place]bool{p: true}
 	var out []any
 	all := true

@@ -196,8 +196,13 @@ func clashOf(out map[string]any) string {
 func (t *translator) closedToOthers(p place, v map[string]any) (bool, error) {
 	all := map[string]bool{}
 	var closed []map[string]any
+	seen := map[place]bool{}
 	var walk func(p place, v map[string]any, depth int) error
 	walk = func(p place, v map[string]any, depth int) error {
+		if seen[p] {
+			return nil
+		}
+		seen[p] = true
 		props, _ := v["properties"].(map[string]any)
 		if err := t.c.spend(1 + len(props)); err != nil || depth > 20 {
 			return err
@@ -236,8 +241,13 @@ func (t *translator) demandsOpen(p place, m map[string]any) bool {
 		return false
 	}
 	closed := false
+	seen := map[place]bool{}
 	var walk func(p place, v map[string]any, depth int)
 	walk = func(p place, v map[string]any, depth int) {
+		if seen[p] {
+			return
+		}
+		seen[p] = true
 		closed = closed || v["additionalProperties"] == false
 		for _, key := range []string{"allOf", "anyOf", "oneOf"} {
 			parts, _ := v[key].([]any)
