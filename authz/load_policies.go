@@ -10,9 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
+
+	"github.com/exeat/exeat/openapi/nearest"
 )
 
 // policy is one compiled policy.
@@ -150,7 +151,7 @@ var jsonPointer = regexp.MustCompile(`^(/([^~]|~[01])*)+$`)
 // letters are no misspelling of "id" but another word.
 func misspelt(key string) string {
 	for _, word := range vocabulary {
-		if nearest(key, []string{word}, min(2, len(word)/2)) != "" {
+		if nearest.Find(key, []string{word}, min(2, len(word)/2), nil) != "" {
 			return word
 		}
 	}
@@ -204,18 +205,4 @@ func (p *policy) annotate(key, value string) error {
 		return errors.New("only a permit can carry this")
 	}
 	return nil
-}
-
-// nearest returns the candidate within a distance of word, or "".
-func nearest(word string, candidates []string, within int) string {
-	best := ""
-	for _, c := range candidates {
-		if c == word {
-			continue
-		}
-		if d := levenshtein.ComputeDistance(word, c); d <= within && (best == "" || d < within) {
-			best, within = c, d
-		}
-	}
-	return best
 }

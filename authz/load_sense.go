@@ -8,6 +8,8 @@ import (
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
+
+	"github.com/exeat/exeat/openapi/nearest"
 )
 
 // Cedar's validator takes "has" on any name, any path and any text, and a policy
@@ -144,7 +146,7 @@ func (s *sense) has(root string, path []string) {
 	hint := "exeat policy schema prints what can be asked"
 	if note := s.note(base, name); note != "" {
 		hint = "the document has it, but policies cannot ask about it: " + note
-	} else if near := nearest(name, sorted(names), slack(name)); near != "" {
+	} else if near := nearest.Find(name, sorted(names), slack(name), nil); near != "" {
 		hint = "did you mean " + near + "?"
 	}
 	s.complain(name, fmt.Sprintf("%s never has %q for any tool that this policy is about, so the condition decides nothing", of, name), hint)
@@ -202,7 +204,7 @@ func (s *sense) text(root string, path []string, text string) {
 	}
 	all = sorted(all)
 	hint := "it is one of " + strings.Join(all[:min(len(all), 10)], ", ")
-	if near := nearest(text, all, slack(text)); near != "" {
+	if near := nearest.Find(text, all, slack(text), nil); near != "" {
 		hint = "did you mean " + cedarString(near) + "?"
 	}
 	s.complain(text, fmt.Sprintf("%s is never %s", strings.Join(append([]string{root}, path...), "."), cedarString(text)), hint)
@@ -298,7 +300,7 @@ func (s *sense) place(uid types.EntityUID, equal bool) {
 	if uid.Type == apiType {
 		if !slices.Contains(s.apis, id) {
 			hint := "there are " + strings.Join(s.apis, ", ")
-			if near := nearest(id, s.apis, slack(id)); near != "" {
+			if near := nearest.Find(id, s.apis, slack(id), nil); near != "" {
 				hint = "did you mean " + types.NewEntityUID(apiType, types.String(near)).String() + "?"
 			}
 			s.complain(id, fmt.Sprintf("there is no API %q", id), hint)
@@ -323,7 +325,7 @@ func (s *sense) place(uid types.EntityUID, equal bool) {
 		return // the validator knows the types
 	}
 	hint := notYetHint
-	if near := nearest(id, sorted(paths), slack(id)); near != "" {
+	if near := nearest.Find(id, sorted(paths), slack(id), nil); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}
 	s.complain(id, fmt.Sprintf("no operation has the path %s", id), hint)

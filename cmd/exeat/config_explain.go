@@ -10,8 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agnivade/levenshtein"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/exeat/exeat/openapi/nearest"
 )
 
 var (
@@ -82,7 +83,7 @@ func explainKey(key, typ string, sections []section) string {
 		said = sections[here].path + ": " + said
 	}
 	elsewhere := slices.IndexFunc(sections, func(s section) bool { return slices.Contains(s.keys, key) })
-	switch near := nearest(key, sections[here].keys); {
+	switch near := nearestWord(key, sections[here].keys); {
 	case near != "" && elsewhere < 0:
 		return said + fmt.Sprintf("; did you mean %q?", near)
 	case slices.Contains(tlsKeys, strings.ToLower(key)):
@@ -122,13 +123,7 @@ func describeType(typ string, sections []section) string {
 	return "what belongs here"
 }
 
-// nearest returns the candidate closest to word, or "" if none is close.
-func nearest(word string, candidates []string) string {
-	best, at := "", max(1, (1+len(word))/3)
-	for _, c := range candidates {
-		if d := levenshtein.ComputeDistance(strings.ToLower(word), strings.ToLower(c)); d <= at && (best == "" || d < at) {
-			best, at = c, d
-		}
-	}
-	return best
+// nearestWord returns the candidate closest to word, or "" if none is close.
+func nearestWord(word string, candidates []string) string {
+	return nearest.Find(word, candidates, max(1, (1+len(word))/3), strings.ToLower)
 }

@@ -29,12 +29,14 @@ const ourModule = "github.com/exeat/exeat"
 //
 // mcpserver knows authz for the values that name a caller, no more. What decides
 // does not know who shows or tells of it, so tools reaches no page, no login and
-// no message. authz/plaintext and authz/tally are leaves. Below openapi are two more:
-// strictjson, which mcpserver reads with too, and reach, which every dial asks.
+// no message. authz/plaintext and authz/tally are leaves. Below openapi are three more:
+// strictjson, which mcpserver reads with too, reach, which every dial asks, and nearest,
+// which finds what a misspelt word was meant to be.
 var arrows = map[string][]string{
-	"authz":              {},
+	"authz":              {"openapi/nearest"},
 	"authz/token":        {"openapi/reach"},
-	"openapi":            {"openapi/reach", "openapi/strictjson"},
+	"openapi":            {"openapi/nearest", "openapi/reach", "openapi/strictjson"},
+	"openapi/nearest":    {},
 	"openapi/reach":      {},
 	"openapi/strictjson": {},
 	"store":              {},
@@ -46,7 +48,7 @@ var arrows = map[string][]string{
 	"tools":              {"authz", "authz/approval", "authz/token", "openapi", "store", "tools/jq"},
 	"tools/jq":           {},
 	"mcpserver":          {"authz", "openapi/strictjson", "tools"},
-	"cmd/exeat":          {"authz", "authz/approval", "authz/inbox", "authz/notify", "authz/token", "examples/petstore", "mcpserver", "openapi", "openapi/reach", "store", "tools"},
+	"cmd/exeat":          {"authz", "authz/approval", "authz/inbox", "authz/notify", "authz/token", "examples/petstore", "mcpserver", "openapi", "openapi/nearest", "openapi/reach", "store", "tools"},
 	"store/storetest":    {"store"},
 
 	"authz/approval/approvaltest": {"authz", "store"},
@@ -86,7 +88,6 @@ var modules = map[string]module{
 	"github.com/mark3labs/mcp-go":              {"the MCP protocol", []string{"cmd/exeat", "mcpserver"}},
 	"modernc.org/sqlite":                       {"the database, without cgo", []string{"authz/approval/approvaltest", "store", "store/storetest"}},
 	"github.com/SherClockHolmes/webpush-go":    {"encrypts and signs Web Push", []string{"authz/notify"}},
-	"github.com/agnivade/levenshtein":          {"what a misspelt name was meant to be", []string{"authz", "cmd/exeat", "openapi"}},
 	"github.com/spf13/cobra":                   {"the command line", []string{"cmd/exeat"}},
 	"github.com/andybalholm/brotli":            {"answers that are packed as br", []string{"openapi"}},
 	"github.com/itchyny/gojq":                  {"_select: jq over an API's answer", []string{"tools/jq"}},

@@ -179,7 +179,7 @@ func findTool(list []*tools.Tool, name string) (*tools.Tool, error) {
 		}
 		names = append(names, t.Name)
 	}
-	if s := nearest(name, names); s != "" {
+	if s := nearestWord(name, names); s != "" {
 		return nil, fmt.Errorf("there is no tool %q; did you mean %q?", name, s)
 	}
 	return nil, fmt.Errorf("there is no tool %q; exeat tools SPEC lists them", name)
