@@ -29,6 +29,8 @@
 //	compile_effect.go       read, write or delete
 //	compile_server.go       where its requests go
 //	compile_credential.go   parameters that are credentials, and what the operator says of parameters
+//	compile_headers.go      headers that the configuration sets on every request
+//	compile_answer.go       which answers it may have, and what it asks for first
 //	compile_content.go      parameters with a media type
 //	compile_deep.go         parameters whose style cannot carry their values
 //	compile_body.go         forms and files; compile_partheaders.go headers of their parts
@@ -70,6 +72,7 @@
 // Decode: an answer to a value
 //
 //	decode.go           status and body; decode_stream.go answers in pieces
+//	decode_json.go      which answers are read as JSON
 //	decode_page.go      where the next page is
 //	decode_truncate.go  answers that are too long
 package openapi
