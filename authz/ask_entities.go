@@ -34,7 +34,7 @@ type question struct {
 }
 
 // ask makes the Cedar form of a call, without its approval.
-func (e *Engine) ask(a *action, r Request) (*question, error) {
+func (e *Engine) ask(a *action, r Query) (*question, error) {
 	ents := entities{own: types.EntityMap{}, shared: e.entities}
 	var c converter
 	input, err := c.record(a.input, r.Input, []string{"input"})
@@ -146,7 +146,7 @@ func (e entities) path(api, path string) (types.EntityUID, error) {
 }
 
 // approvalRecord is what a person said, for the context.
-func (e entities) approval(a Approval) (types.Record, error) {
+func (e entities) approval(a ApprovalContext) (types.Record, error) {
 	if a.By.Type != string(userType) {
 		return types.Record{}, fmt.Errorf("an approval is by a User, not by a %q", a.By.Type)
 	}

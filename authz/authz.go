@@ -51,6 +51,10 @@ type Principal struct {
 	AuthTime time.Time `json:"auth_time,omitzero"`
 }
 
+// Name is the principal in one word, like User::alice: whose holds, entries and
+// rules there are.
+func (p Principal) Name() string { return p.Type + "::" + p.ID }
+
 // Agent is the program that calls. ID is what it calls itself unless Verified.
 type Agent struct {
 	ID       string `json:"id"`
@@ -76,8 +80,8 @@ type Usage struct {
 	Agent               Counts // all calls through the same agent
 }
 
-// Approval is what a person said of a call, with the proof of who said it.
-type Approval struct {
+// ApprovalContext is what a person said of a call, with the proof of who said it.
+type ApprovalContext struct {
 	By                Principal `json:"by"`
 	Once              bool      `json:"once"`
 	At                time.Time `json:"at"`
@@ -86,8 +90,8 @@ type Approval struct {
 	PhishingResistant bool      `json:"phishing_resistant"`
 }
 
-// Request is one call to decide.
-type Request struct {
+// Query is one call to decide.
+type Query struct {
 	API       string
 	Action    string
 	Principal Principal
@@ -97,7 +101,7 @@ type Request struct {
 	Now       time.Time
 	Path      string         // the real path below the base URL, e.g. /pets/42
 	Input     map[string]any // arguments: nil, bool, string, json.Number, []any, map[string]any
-	Approval  *Approval
+	Approval  *ApprovalContext
 }
 
 // Outcome is allow, deny or hold.
@@ -155,7 +159,7 @@ type HoldFacts struct {
 	Effect    string
 	Requester Principal
 	Agent     Agent
-	Approval  Approval // the choice and its proof
+	Approval  ApprovalContext // the choice and its proof
 	Now       time.Time
 }
 

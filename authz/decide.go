@@ -22,7 +22,7 @@ func denied(reason string, remedy Remediation, err error) Decision {
 
 // Decide decides a call. Any doubt (unknown action, arguments that do not
 // convert, an error in any policy) is a deny.
-func (e *Engine) Decide(r Request) Decision {
+func (e *Engine) Decide(r Query) Decision {
 	a := e.byUID[actionUID(r.API, r.Action)]
 	if a == nil {
 		return denied("the policies do not know this tool", RemedyNone, fmt.Errorf("unknown action %s of %s", r.Action, r.API))

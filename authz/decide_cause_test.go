@@ -65,7 +65,7 @@ func TestArgumentsThatCannotChange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := e.Decide(Request{API: "petstore", Action: tt.tool, Principal: alice(), Agent: Agent{ID: "claude"}, Now: noon, Path: "/cache", Input: input(t, tt.args)})
+		d := e.Decide(Query{API: "petstore", Action: tt.tool, Principal: alice(), Agent: Agent{ID: "claude"}, Now: noon, Path: "/cache", Input: input(t, tt.args)})
 		if d.Outcome != Deny || d.Remediation != tt.want {
 			t.Errorf("%s: %s, remediation %s, want %s", tt.tool, d.Outcome, d.Remediation, tt.want)
 		}

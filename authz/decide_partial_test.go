@@ -202,13 +202,13 @@ func TestHoldAndVisibleMissNothing(t *testing.T) {
 }
 
 // provenChoices tries concrete approvals.
-func provenChoices(e *Engine, r Request) Choices {
+func provenChoices(e *Engine, r Query) Choices {
 	var c Choices
 	for _, by := range []Principal{alice(), {Type: "User", ID: "bob"}} {
 		for _, amr := range [][]string{nil, {"hwk"}} {
 			for _, strong := range []bool{false, true} {
 				for _, once := range []bool{false, true} {
-					r.Approval = &Approval{By: by, Once: once, At: noon, Expires: noon.Add(time.Hour), AMR: amr, PhishingResistant: strong}
+					r.Approval = &ApprovalContext{By: by, Once: once, At: noon, Expires: noon.Add(time.Hour), AMR: amr, PhishingResistant: strong}
 					if e.Decide(r).Outcome == Allow {
 						c.Once, c.Grant = c.Once || once, c.Grant || !once
 					}
@@ -228,7 +228,7 @@ func TestPartialByIndexIsAFullScan(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		for _, r := range []Request{ask(t, "get_pet", `{"petId":1}`), ask(t, "delete_pet", `{"petId":1,"force":true}`), ask(t, "create_pet", `{"body":{"name":"x"}}`)} {
+		for _, r := range []Query{ask(t, "get_pet", `{"petId":1}`), ask(t, "delete_pet", `{"petId":1,"force":true}`), ask(t, "create_pet", `{"body":{"name":"x"}}`)} {
 			r.Usage.Day = 2 // makes a condition overflow
 			a := e.byUID[actionUID(r.API, r.Action)]
 			req, context, ents, err := cedarForm(e, a, r)

@@ -56,7 +56,7 @@ func TestTraps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := Request{API: "petstore", Action: "give", Principal: alice(), Now: noon, Path: "/give",
+		r := Query{API: "petstore", Action: "give", Principal: alice(), Now: noon, Path: "/give",
 			Input: input(t, `{"owner":{"__entity":{"type":"User","id":"admin"}},"to":"x"}`)}
 		if d := e.Decide(r); d.Outcome != Allow {
 			t.Errorf("the record did not stay a record: %+v", d)
@@ -251,7 +251,7 @@ func TestApprovals(t *testing.T) {
 	strong := `permit (principal, action in Action::"delete", resource) when { context has approval && context.approval.phishing_resistant && context.approval.amr.contains("hwk") };`
 	tests := []struct {
 		name, policy string
-		request      Request
+		request      Query
 		want         Outcome
 	}{
 		{"by a lead", byLead, bobs, Allow},
@@ -271,7 +271,7 @@ func TestApprovals(t *testing.T) {
 
 func TestMayApproveDoubts(t *testing.T) {
 	facts := HoldFacts{ID: "h", API: "petstore", Action: "delete_pet", Effect: "delete", Requester: alice(), Agent: Agent{ID: "x"},
-		Approval: Approval{By: alice(), Once: true, At: noon, Expires: noon.Add(time.Hour)}, Now: noon}
+		Approval: ApprovalContext{By: alice(), Once: true, At: noon, Expires: noon.Add(time.Hour)}, Now: noon}
 	boom := `permit (principal, action == Action::"approve", resource);
 		@id("boom") forbid (principal, action == Action::"approve", resource) when { context.now.toTime() < duration("1h") && 9223372036854775807 + (if principal.roles.contains("x") then 2 else 1) > 1 };`
 	midnight := facts

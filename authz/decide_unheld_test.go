@@ -25,8 +25,8 @@ func placesEngine(t testing.TB, policies string) *Engine {
 	return e
 }
 
-func near(t testing.TB, args string) Request {
-	return Request{API: "maps", Action: "near", Principal: alice(), Agent: Agent{ID: "claude"}, Session: Session{ID: "s", Transport: "stdio"}, Now: noon,
+func near(t testing.TB, args string) Query {
+	return Query{API: "maps", Action: "near", Principal: alice(), Agent: Agent{ID: "claude"}, Session: Session{ID: "s", Transport: "stdio"}, Now: noon,
 		Path: "/near", Input: input(t, args)}
 }
 
@@ -92,7 +92,7 @@ func TestReadingWhatIsLeftOut(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", condition, err)
 			}
-			for _, r := range []Request{near(t, args), approved(near(t, args), true)} {
+			for _, r := range []Query{near(t, args), approved(near(t, args), true)} {
 				d := e.Decide(r)
 				if d.Outcome != Deny || len(d.Policies) != 1 || d.Policies[0] != "reads" || !strings.Contains(d.Reason, "policy reads asks about an argument") {
 					t.Errorf("%s\n%s: %s by %v", policies, d.Outcome, d.Reason, d.Policies)

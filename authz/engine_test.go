@@ -56,17 +56,17 @@ func input(t testing.TB, s string) map[string]any {
 
 func alice() Principal { return Principal{Type: "User", ID: "alice", Groups: []string{"keepers"}} }
 
-func ask(t testing.TB, tool, args string) Request {
+func ask(t testing.TB, tool, args string) Query {
 	path := "/pets/42"
 	if tool == "create_pet" {
 		path = "/pets"
 	}
-	return Request{API: "petstore", Action: tool, Principal: alice(), Agent: Agent{ID: "claude"},
+	return Query{API: "petstore", Action: tool, Principal: alice(), Agent: Agent{ID: "claude"},
 		Session: Session{ID: "s1", Transport: "stdio"}, Now: noon, Path: path, Input: input(t, args)}
 }
 
 // cedarForm is a call as Cedar gets it, with nothing left open.
-func cedarForm(e *Engine, a *action, r Request) (cedar.Request, types.RecordMap, entities, error) {
+func cedarForm(e *Engine, a *action, r Query) (cedar.Request, types.RecordMap, entities, error) {
 	q, err := e.ask(a, r)
 	if err != nil {
 		return cedar.Request{}, nil, entities{}, err
@@ -77,8 +77,8 @@ func cedarForm(e *Engine, a *action, r Request) (cedar.Request, types.RecordMap,
 	return q.Request, q.context, q.ents, nil
 }
 
-func approved(r Request, once bool) Request {
-	r.Approval = &Approval{By: alice(), Once: once, At: noon.Add(-time.Minute), Expires: noon.Add(time.Minute), AMR: []string{"pwd"}}
+func approved(r Query, once bool) Query {
+	r.Approval = &ApprovalContext{By: alice(), Once: once, At: noon.Add(-time.Minute), Expires: noon.Add(time.Minute), AMR: []string{"pwd"}}
 	return r
 }
 
@@ -88,7 +88,7 @@ func TestDecide(t *testing.T) {
 	tests := []struct {
 		name     string
 		policies string
-		request  Request
+		request  Query
 		want     Outcome
 		ids      []string
 		remedy   Remediation
@@ -97,8 +97,8 @@ func TestDecide(t *testing.T) {
 		{"default delete waits", "", ask(t, "delete_pet", pet), Hold, []string{"writes-wait-for-a-person"}, RemedyApproval},
 		{"default create waits", "", ask(t, "create_pet", `{"body":{"name":"x"}}`), Hold, []string{"writes-wait-for-a-person"}, RemedyApproval},
 		{"default approved delete", "", approved(ask(t, "delete_pet", pet), true), Allow, []string{"writes-wait-for-a-person"}, RemedyNone},
-		{"unknown tool", "", Request{API: "petstore", Action: "nope", Principal: alice(), Path: "/"}, Deny, nil, RemedyNone},
-		{"unknown api", "", Request{API: "other", Action: "get_pet", Principal: alice(), Path: "/"}, Deny, nil, RemedyNone},
+		{"unknown tool", "", Query{API: "petstore", Action: "nope", Principal: alice(), Path: "/"}, Deny, nil, RemedyNone},
+		{"unknown api", "", Query{API: "other", Action: "get_pet", Principal: alice(), Path: "/"}, Deny, nil, RemedyNone},
 		{"nothing permits", `@id("x") permit (principal == User::"bob", action, resource);`, ask(t, "get_pet", pet), Deny, nil, RemedyNone},
 		{"no approval lifts a forbid", allowAll + `@id("no") forbid (principal, action == Petstore::Action::"delete_pet", resource);`,
 			ask(t, "delete_pet", pet), Deny, []string{"no"}, RemedyNone},
@@ -126,17 +126,17 @@ func TestDecide(t *testing.T) {
 			ask(t, "create_pet", `{"body":{"name":"x","note":null}}`), Allow, []string{"n"}, RemedyNone},
 		{"entity escapes stay records", `@id("e") permit (principal, action == Petstore::Action::"create_pet", resource) when { context.input.body has owner && context.input.body.owner has name };`,
 			ask(t, "create_pet", `{"body":{"name":"x","owner":{"__entity":{"type":"User","id":"admin"}}}}`), Deny, nil, RemedyArgs},
-		{"a workload", `@id("w") permit (principal is Workload, action, resource);`, func() Request {
+		{"a workload", `@id("w") permit (principal is Workload, action, resource);`, func() Query {
 			r := ask(t, "get_pet", pet)
 			r.Principal = Principal{Type: "Workload", ID: "ci"}
 			return r
 		}(), Allow, []string{"w"}, RemedyNone},
-		{"a principal of another kind", allowAll, func() Request {
+		{"a principal of another kind", allowAll, func() Query {
 			r := ask(t, "get_pet", pet)
 			r.Principal.Type = "Group"
 			return r
 		}(), Deny, nil, RemedyNone},
-		{"an expired approval", "", func() Request {
+		{"an expired approval", "", func() Query {
 			r := approved(ask(t, "delete_pet", pet), true)
 			r.Approval.Expires = noon
 			return r
@@ -181,7 +181,7 @@ func TestObligations(t *testing.T) {
 	e := engine(t, `@id("a") @token_ttl("20s") @grant_max("1h") @redact("/ssn") permit (principal, action, resource) when { context has approval };
 		@id("b") @token_ttl("40s") @grant_max("20m") @redact("/card/number, /ssn") permit (principal, action, resource) when { context has approval };`)
 	want := Obligations{TokenTTL: 20 * time.Second, GrantMax: 20 * time.Minute, Redact: []string{"/card/number", "/ssn"}}
-	for _, r := range []Request{ask(t, "delete_pet", `{"petId":1}`), approved(ask(t, "delete_pet", `{"petId":1}`), true)} {
+	for _, r := range []Query{ask(t, "delete_pet", `{"petId":1}`), approved(ask(t, "delete_pet", `{"petId":1}`), true)} {
 		if diff := cmp.Diff(want, e.Decide(r).Obligations); diff != "" {
 			t.Error(diff)
 		}
@@ -190,7 +190,7 @@ func TestObligations(t *testing.T) {
 
 func TestMayApprove(t *testing.T) {
 	facts := HoldFacts{ID: "hold_1", API: "petstore", Action: "delete_pet", Effect: "delete", Requester: alice(), Agent: Agent{ID: "claude"},
-		Approval: Approval{By: alice(), Once: true, At: noon, Expires: noon.Add(time.Hour)}, Now: noon}
+		Approval: ApprovalContext{By: alice(), Once: true, At: noon, Expires: noon.Add(time.Hour)}, Now: noon}
 	bob := facts
 	bob.Approval.By = Principal{Type: "User", ID: "bob"}
 	workload := facts

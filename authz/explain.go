@@ -9,7 +9,7 @@ import (
 )
 
 // Explain decides a call and says why.
-func (e *Engine) Explain(r Request) Explanation {
+func (e *Engine) Explain(r Query) Explanation {
 	x := Explanation{Decision: e.Decide(r), Considered: []PolicyOutcome{}, Changes: []string{}}
 	a := e.byUID[actionUID(r.API, r.Action)]
 	if a == nil {

@@ -12,7 +12,7 @@ func TestExplainOutcomes(t *testing.T) {
 	const own = `@id("own") permit (principal, action in Action::"call_tool", resource) when { context.input has force && context.input.force };`
 	tests := []struct {
 		name, policies string
-		request        Request
+		request        Query
 		outcome        Outcome
 		considered     string // id=outcome
 		changes        string
@@ -31,7 +31,7 @@ func TestExplainOutcomes(t *testing.T) {
 			`a policy that permits Petstore::Action::"get_pet"`},
 		{"in vain", `@id("v") permit (principal, action in Action::"call_tool", resource) when { context has approval && context.approval.once && principal in Group::"leads" };`,
 			ask(t, "get_pet", pet42), Deny, "v=not satisfied", "a policy that permits"},
-		{"an error", `@id("e") permit (principal, action in Action::"call_tool", resource) when { context.usage.day + 9223372036854775807 > 1 };`, func() Request {
+		{"an error", `@id("e") permit (principal, action in Action::"call_tool", resource) when { context.usage.day + 9223372036854775807 > 1 };`, func() Query {
 			r := ask(t, "get_pet", pet42)
 			r.Usage.Day = 1
 			return r

@@ -83,7 +83,7 @@ func TestIndexIsAFullScan(t *testing.T) {
 // error in any policy that Cedar evaluates denies.
 func sameAsFullScan(t *testing.T, e *Engine, text string) {
 	t.Helper()
-	for _, r := range []Request{ask(t, "get_pet", `{"petId":1}`), approved(ask(t, "delete_pet", `{"petId":1}`), true), ask(t, "create_pet", `{"body":{"name":"x"}}`)} {
+	for _, r := range []Query{ask(t, "get_pet", `{"petId":1}`), approved(ask(t, "delete_pet", `{"petId":1}`), true), ask(t, "create_pet", `{"body":{"name":"x"}}`)} {
 		a := e.byUID[actionUID(r.API, r.Action)]
 		req, context, ents, err := cedarForm(e, a, r)
 		if err != nil {
@@ -234,7 +234,7 @@ func FuzzConvert(f *testing.F) {
 		if dec.Decode(&m) != nil {
 			return
 		}
-		r := Request{API: "petstore", Action: "create_pet", Principal: alice(), Agent: Agent{ID: "x"}, Now: noon, Path: "/pets", Input: m}
+		r := Query{API: "petstore", Action: "create_pet", Principal: alice(), Agent: Agent{ID: "x"}, Now: noon, Path: "/pets", Input: m}
 		if d := e.Decide(r); d.Outcome != Hold && d.Remediation != RemedyArgs {
 			t.Errorf("%s: %+v", args, d)
 		}
@@ -242,7 +242,7 @@ func FuzzConvert(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if context["approval"], err = ents.approval(Approval{By: alice()}); err != nil {
+		if context["approval"], err = ents.approval(ApprovalContext{By: alice()}); err != nil {
 			t.Fatal(err)
 		}
 		var c converter

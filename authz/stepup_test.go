@@ -32,7 +32,7 @@ func TestStepUp(t *testing.T) {
 			}
 			alice := Principal{Type: "User", ID: "alice", ACR: "pwd", AuthTime: now.Add(-time.Hour)}
 			h := HoldFacts{ID: "hold_1", API: "petstore", Action: "delete_pet", Effect: "delete", Requester: Principal{Type: "User", ID: "alice"},
-				Agent: Agent{ID: "a"}, Now: now, Approval: Approval{By: alice, Once: true, At: now, Expires: now.Add(time.Minute), AMR: []string{"pwd"}}}
+				Agent: Agent{ID: "a"}, Now: now, Approval: ApprovalContext{By: alice, Once: true, At: now, Expires: now.Add(time.Minute), AMR: []string{"pwd"}}}
 			if d := e.MayApprove(h); d.Outcome != Deny {
 				t.Fatalf("it is %s as it stands", d.Outcome)
 			}

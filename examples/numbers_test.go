@@ -45,7 +45,7 @@ func TestGuideNumbers(t *testing.T) {
 		if err := dec.Decode(&input); err != nil {
 			t.Fatal(err)
 		}
-		d := e.Decide(authz.Request{API: "bank", Action: tt.tool, Principal: authz.Principal{Type: "User", ID: "alice"}, Agent: authz.Agent{ID: "a"},
+		d := e.Decide(authz.Query{API: "bank", Action: tt.tool, Principal: authz.Principal{Type: "User", ID: "alice"}, Agent: authz.Agent{ID: "a"},
 			Now: time.Now(), Path: "/x", Input: input})
 		if d.Outcome != tt.want || !strings.Contains(d.Reason, tt.reason) {
 			t.Errorf("%s %s %s: %s: %s", tt.snippet, tt.tool, tt.args, d.Outcome, d.Reason)

@@ -162,7 +162,7 @@ func (x example) decide(t *testing.T, engine *authz.Engine, doc *openapi.API) au
 	}
 	principal := authz.Principal{Type: "User", ID: or(x.Principal, "alice"), Groups: x.Groups}
 	agent := authz.Agent{ID: or(x.Agent, "claude-code"), Verified: x.Verified}
-	approval := authz.Approval{By: principal, Once: true, At: now, Expires: now.Add(5 * time.Minute), AMR: []string{"pwd"}}
+	approval := authz.ApprovalContext{By: principal, Once: true, At: now, Expires: now.Add(5 * time.Minute), AMR: []string{"pwd"}}
 	if x.Person != "" {
 		approval.By = authz.Principal{Type: "User", ID: x.Person, Groups: x.PersonGroups}
 		approval.PhishingResistant = x.Passkey
@@ -172,7 +172,7 @@ func (x example) decide(t *testing.T, engine *authz.Engine, doc *openapi.API) au
 		return engine.MayApprove(authz.HoldFacts{ID: "hold_1", API: doc.Name, Action: op.Name, Effect: string(op.Effect),
 			Requester: principal, Agent: agent, Approval: approval, Now: now})
 	}
-	r := authz.Request{API: doc.Name, Action: op.Name, Principal: principal, Agent: agent,
+	r := authz.Query{API: doc.Name, Action: op.Name, Principal: principal, Agent: agent,
 		Session: authz.Session{ID: "s1", Transport: "http"}, Usage: x.Usage, Now: now, Path: request.Path, Input: args.Value()}
 	if a := x.Approval; a != nil {
 		approval.Once, approval.PhishingResistant = a.Once, a.Passkey

@@ -5,7 +5,7 @@
 //	store.go          Open, migrations, View and Update
 //	records.go        what a hold, a request and an approval are
 //	holds.go          holds and their compare-and-swap
-//	before.go         a snapshot of what a call changes
+//	snapshot.go       a snapshot of what a call changes
 //	grants.go         rules, and the clock that only goes forward
 //	entries.go        the chain: append, read, verify
 //	log.go            many entries in one commit

@@ -30,7 +30,7 @@ type bulk struct {
 	Args    json.RawMessage `json:",omitempty"`
 	Request Request
 	Choices json.RawMessage `json:",omitempty"`
-	Before  *Before         `json:",omitempty"`
+	Before  *Snapshot       `json:",omitempty"`
 	Says    string          `json:",omitempty"`
 	Masked  []string        `json:",omitempty"`
 	Waived  []string        `json:",omitempty"`
@@ -42,8 +42,8 @@ type changing struct {
 	Denial, DeniedBy string
 	Owner            string
 	Result           []byte
-	After            *Before `json:",omitempty"`
-	Mark             []byte  `json:",omitempty"`
+	After            *Snapshot `json:",omitempty"`
+	Mark             []byte    `json:",omitempty"`
 }
 
 func (h Hold) fixed() ([]byte, error) {

@@ -76,7 +76,7 @@ type Hold struct {
 	Choices   json.RawMessage // authz.Choices
 	Txn       string
 	// Before is what the call changes as it stood when the call was held, or nil.
-	Before *Before `json:",omitempty"`
+	Before *Snapshot `json:",omitempty"`
 	// Masked are the JSON Pointers of arguments that are not for everybody's eyes.
 	Masked []string `json:",omitempty"`
 	// Waived are those that whoever runs exeat has hidden from all who approve. The
@@ -96,7 +96,7 @@ type Hold struct {
 	Lease    time.Time // until when the claim holds
 	Result   []byte    // what the handle yields, once final
 	// After is what Before had become when a call was refused for it, or nil.
-	After   *Before `json:",omitempty"`
+	After   *Snapshot `json:",omitempty"`
 	Changed time.Time
 	// Mark is a MAC over where the hold stands: all that changes, and Seal.
 	Mark []byte

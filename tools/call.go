@@ -27,9 +27,9 @@ type call struct {
 	request store.Request
 	details token.Details
 	digest  string
-	program *jq.Program   // what the agent wants of the answer; nil is all
-	says    string        // the agent's reason, for whoever decides; it is part of nothing else
-	before  *store.Before // what it changes, as a person saw it
+	program *jq.Program     // what the agent wants of the answer; nil is all
+	says    string          // the agent's reason, for whoever decides; it is part of nothing else
+	before  *store.Snapshot // what it changes, as a person saw it
 }
 
 // purpose is why exeat itself makes a call.
@@ -42,14 +42,14 @@ type purpose struct {
 type course struct {
 	*call
 	decision authz.Decision
-	approval *authz.Approval // what a person said of it, or of calls like it
-	grant    string          // the rule that the approval comes from
-	handle   string          // of its hold
-	hold     *store.Hold     // that it was released from
-	found    *store.Before   // what it changes, when it was to be sent, if the person saw something else
-	state    *store.Before   // what it read, if it is a peek
-	note     string          // for its entries
-	err      error           // for the operator
+	approval *authz.ApprovalContext // what a person said of it, or of calls like it
+	grant    string                 // the rule that the approval comes from
+	handle   string                 // of its hold
+	hold     *store.Hold            // that it was released from
+	found    *store.Snapshot        // what it changes, when it was to be sent, if the person saw something else
+	state    *store.Snapshot        // what it read, if it is a peek
+	note     string                 // for its entries
+	err      error                  // for the operator
 }
 
 // fail adds to what the operator is told.

@@ -30,7 +30,7 @@ func (r *Runner) decide(ctx context.Context, c *course) {
 }
 
 func (r *Runner) ask(c *course, now time.Time, usage authz.Usage) {
-	c.decision = r.Engine.Decide(authz.Request{
+	c.decision = r.Engine.Decide(authz.Query{
 		API:       c.tool.api.Document.Name,
 		Action:    c.tool.op.Name,
 		Principal: c.caller.Principal,

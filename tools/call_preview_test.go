@@ -9,7 +9,7 @@ import (
 // nothing, and leaves an entry.
 func TestPreviewed(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	r.APIs[0].Before = BeforeOff // which would add If-Match
+	r.APIs[0].Before = SnapshotOff // which would add If-Match
 	args := []byte(`{"petId":1}`)
 	var p Preview
 	res := r.ShowPreview(caller("alice"), "delete_pet", args)

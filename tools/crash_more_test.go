@@ -44,7 +44,7 @@ func TestHungAPIHoldsUpNoOther(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		apis = append(apis, &API{Document: doc, Audience: url, Credentials: &token.Signed{Issuer: "http://exeat.test", Keys: keys}, Before: BeforeOff})
+		apis = append(apis, &API{Document: doc, Audience: url, Credentials: &token.Signed{Issuer: "http://exeat.test", Keys: keys}, Before: SnapshotOff})
 		engine = append(engine, PolicyAPI(doc))
 	}
 	policies, err := authz.New(engine, nil)

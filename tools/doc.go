@@ -29,7 +29,7 @@
 //	hold_resume.go     Resume, Cancel, Open: what an agent learns of its holds
 //
 //	look.go            a call that exeat makes to look at something
-//	look_before.go     what a call changes, before and when it is sent
+//	look_snapshot.go   what a call changes, before and when it is sent
 //	look_state.go      reading that
 //	look_after.go      what became of a write whose answer was lost
 //

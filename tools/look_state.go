@@ -20,25 +20,25 @@ import (
 // readState reads what a call is about to change: a call of its own, for the
 // same caller. It is nil if there is nothing to be read. What is read is for the
 // person only.
-func (r *Runner) readState(ctx context.Context, c *call) *store.Before {
+func (r *Runner) readState(ctx context.Context, c *call) *store.Snapshot {
 	t, args, why := r.subject(c)
 	if t == nil && why == "" {
 		return nil
 	}
 	at := r.moment()
 	if t == nil {
-		return &store.Before{At: at, Why: why}
+		return &store.Snapshot{At: at, Why: why}
 	}
 	// An agent that hangs up must not keep the person from seeing it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beforeWithin)
 	defer cancel()
 	q, _, why := r.look(ctx, c, t, args, onIt, purpose{note: "reads what " + c.txn + " would change, for the person who decides", peek: true})
-	var b store.Before
+	var b store.Snapshot
 	if q.state != nil {
 		b = *q.state
 	}
 	if why != "" {
-		b = store.Before{Why: why, Txn: b.Txn}
+		b = store.Snapshot{Why: why, Txn: b.Txn}
 	}
 	if t.op.Path != c.tool.op.Path {
 		b.ETag = "" // it is of another resource
@@ -101,7 +101,7 @@ var strong = regexp.MustCompile(`^"[\x21\x23-\x7e]{1,256}"$`)
 // keep takes what a call has read, so far as a person may see it. Whole is false
 // if not all of the answer could be read.
 func (c *course) keep(a *openapi.Response, header http.Header, whole bool, res Result) {
-	b := store.Before{Txn: c.txn, Status: a.Status}
+	b := store.Snapshot{Txn: c.txn, Status: a.Status}
 	content := a.Binary
 	if a.JSON != nil {
 		if v, err := jq.Read(a.JSON); err == nil {

@@ -33,8 +33,8 @@ type API struct {
 	// Audience is the API's resource identifier (RFC 8707).
 	Audience    string
 	Credentials Credentials
-	Mask        []string // JSON Pointers of arguments that people are not shown unasked
-	Before      Before   // what is read for the person who decides about a call
+	Mask        []string     // JSON Pointers of arguments that people are not shown unasked
+	Before      SnapshotMode // what is read for the person who decides about a call
 	// Certificate, if not nil, proves to the API that the connection is ours. No
 	// other API is shown it. It is of no use with Config.Transport.
 	Certificate *tls.Certificate
@@ -48,7 +48,7 @@ type Caller struct {
 }
 
 // Subject names the principal in holds, entries and logs.
-func (c Caller) Subject() string { return c.Principal.Type + "::" + c.Principal.ID }
+func (c Caller) Subject() string { return c.Principal.Name() }
 
 // Config is what a Runner works with. All fields without a default are needed.
 type Config struct {

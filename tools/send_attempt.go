@@ -177,7 +177,7 @@ func (c *course) sending(m *manner, since string, t token.Receipt) store.Entry {
 		e.Kind, e.Note = "retry", join(e.Note, since)
 	}
 	if c.approval != nil {
-		e.By = c.approval.By.Type + "::" + c.approval.By.ID
+		e.By = c.approval.By.Name()
 	}
 	e.Strategy, e.JTI, e.Standing = t.Strategy, t.JTI, t.Standing
 	return e

@@ -82,7 +82,7 @@ func origin(base string) string {
 }
 
 // claim is what a token says of the approval.
-func (c *course) claim() *token.Approval {
+func (c *course) claim() *token.ApprovalClaim {
 	a := c.approval
 	if a == nil {
 		return nil
@@ -91,7 +91,7 @@ func (c *course) claim() *token.Approval {
 	if id == "" {
 		id = c.grant
 	}
-	return &token.Approval{ID: id, By: a.By.ID, At: a.At.Unix(), Until: a.Expires.Unix(), Once: a.Once, AMR: a.AMR, Details: c.digest}
+	return &token.ApprovalClaim{ID: id, By: a.By.ID, At: a.At.Unix(), Until: a.Expires.Unix(), Once: a.Once, AMR: a.AMR, Details: c.digest}
 }
 
 // scopes are what the operation names in the first way of satisfying it.

@@ -458,7 +458,7 @@ func TestClientLeavesWhileSending(t *testing.T) {
 	})
 	t.Run("a release", func(t *testing.T) {
 		r := newRig(t, rigOptions{api: api})
-		r.APIs[0].Before = BeforeOff
+		r.APIs[0].Before = SnapshotOff
 		r.Timeout = time.Minute
 		ctx, stop := context.WithCancel(t.Context())
 		stopped := make(chan struct{})

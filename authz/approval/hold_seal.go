@@ -64,7 +64,7 @@ func (s *Service) mark(h store.Hold) []byte {
 		Lease                   time.Time
 		Result                  []byte
 		Changed                 time.Time
-		After                   *store.Before `json:",omitempty"`
+		After                   *store.Snapshot `json:",omitempty"`
 	}{h.ID, h.Seal, h.Version, h.State, h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Lease.UTC(), h.Result, h.Changed.UTC(), h.After})
 	if err != nil {
 		return nil // what has no mark is not sealed
@@ -138,11 +138,11 @@ func (s *Service) proven(h store.Hold) bool {
 
 // ApprovalOf turns a hold's stored approval into what policies see. It does not
 // check the proof: Claim has.
-func ApprovalOf(h store.Hold) (*authz.Approval, error) {
+func ApprovalOf(h store.Hold) (*authz.ApprovalContext, error) {
 	if h.Approval == nil {
 		return nil, errors.New("the hold has no approval")
 	}
-	a := &authz.Approval{Once: h.Approval.Once, At: h.Approval.At, Expires: h.Approval.Expires, AMR: h.Approval.AMR, PhishingResistant: len(h.Approval.Signed) > 0}
+	a := &authz.ApprovalContext{Once: h.Approval.Once, At: h.Approval.At, Expires: h.Approval.Expires, AMR: h.Approval.AMR, PhishingResistant: len(h.Approval.Signed) > 0}
 	if err := json.Unmarshal(h.Approval.By, &a.By); err != nil {
 		return nil, fmt.Errorf("read who approved: %v", err)
 	}

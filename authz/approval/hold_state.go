@@ -32,7 +32,7 @@ type (
 	// why.
 	Refuse struct {
 		Result []byte
-		After  *store.Before
+		After  *store.Snapshot
 	}
 	// Lose is a send whose answer was lost.
 	Lose struct{ Result []byte }

@@ -23,7 +23,7 @@ type Person struct {
 }
 
 // Name is the person in holds and entries.
-func (p Person) Name() string { return p.Principal.Type + "::" + p.Principal.ID }
+func (p Person) Name() string { return p.Principal.Name() }
 
 // Login is the same for entries.
 func (p Person) Login() *store.Login {

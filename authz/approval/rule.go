@@ -79,7 +79,7 @@ type Shape struct {
 	Args      []byte // canonical JSON
 }
 
-func (c Shape) subject() string { return c.Principal.Type + "::" + c.Principal.ID }
+func (c Shape) subject() string { return c.Principal.Name() }
 
 // Rule is what a person said of calls to come: a grant, a block or
 // the stop of an agent.
@@ -324,8 +324,8 @@ const maxEqual = 50
 
 // Approval is what the policies see of a grant: what its giver said, once and
 // for all of its calls, and whether a passkey signed that.
-func (r Rule) Approval() *authz.Approval {
-	return &authz.Approval{By: r.By, Once: false, At: r.Created, Expires: r.Ends, AMR: r.AMR, PhishingResistant: r.Signed}
+func (r Rule) Approval() *authz.ApprovalContext {
+	return &authz.ApprovalContext{By: r.By, Once: false, At: r.Created, Expires: r.Ends, AMR: r.AMR, PhishingResistant: r.Signed}
 }
 
 // Cedar is the permit that a grant amounts to, or the forbid of a block or

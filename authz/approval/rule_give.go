@@ -109,7 +109,7 @@ func placeOf(h store.Hold) Place {
 
 // Longest is how long a grant from this hold may last, as the policies are now.
 func (s *Service) Longest(h store.Hold, now time.Time) (time.Duration, error) {
-	r := authz.Request{API: h.API, Action: h.Tool, Now: now, Path: h.Request.Path}
+	r := authz.Query{API: h.API, Action: h.Tool, Now: now, Path: h.Request.Path}
 	dec := json.NewDecoder(strings.NewReader(string(h.Args)))
 	dec.UseNumber()
 	err := errors.Join(dec.Decode(&r.Input), json.Unmarshal(h.Principal, &r.Principal), json.Unmarshal(h.Agent, &r.Agent), json.Unmarshal(h.Session, &r.Session))
@@ -295,7 +295,7 @@ func (s *Service) insertRule(tx *store.Tx, r *Rule, now time.Time, note string) 
 func (s *Service) ruleEntry(r Rule, now time.Time, note string) store.Entry {
 	kind := map[string]string{KindGrant: "grant", KindBlock: "block", KindStop: "stop"}[r.Kind]
 	e := store.Entry{Kind: kind, Time: now, Principal: r.Subject, Agent: r.Agent, API: r.Scope.API, Tool: r.Scope.Tool, Path: r.Scope.Path,
-		By: r.By.Type + "::" + r.By.ID, Grant: r.ID, PolicySet: s.c.Engine.Digest(), Note: note}
+		By: r.By.Name(), Grant: r.ID, PolicySet: s.c.Engine.Digest(), Note: note}
 	if r.proof != nil {
 		e.Hold, e.Digest = r.proof.Hold, r.proof.Digest
 		e.Signed, _ = json.Marshal(r.proof.Signed) // strings and a time

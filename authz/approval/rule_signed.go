@@ -56,7 +56,7 @@ func (s *Service) verifyRule(tx *store.Tx, r Rule) (bool, error) {
 	if r.proof == nil {
 		return true, nil
 	}
-	who, err := s.signers(tx, r.By.Type+"::"+r.By.ID)
+	who, err := s.signers(tx, r.By.Name())
 	if err != nil || r.proof.Signed.Choice != r.Terms() {
 		return false, err
 	}

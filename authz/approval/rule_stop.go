@@ -35,7 +35,7 @@ func (s *Service) Rules(ctx context.Context, who Identity) ([]Rule, error) {
 // of reports whether a rule is a person's to see. Whose a damaged one is cannot
 // be told, so it is everybody's.
 func (r Rule) of(who Person) bool {
-	return r.Damaged || r.Subject == who.Name() || r.By.Type+"::"+r.By.ID == who.Name()
+	return r.Damaged || r.Subject == who.Name() || r.By.Name() == who.Name()
 }
 
 // Revoke ends a rule at once: calls under a grant that have not left yet do not

@@ -245,7 +245,7 @@ func TestDecideFourEyes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &authz.Approval{By: bob, Once: true, At: w.Clock(), Expires: w.Clock().Add(5 * time.Minute), AMR: []string{"otp"}}
+	want := &authz.ApprovalContext{By: bob, Once: true, At: w.Clock(), Expires: w.Clock().Add(5 * time.Minute), AMR: []string{"otp"}}
 	if d := cmp.Diff(want, a); d != "" {
 		t.Errorf("approval (-want +got):\n%s", d)
 	}

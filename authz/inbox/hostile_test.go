@@ -37,7 +37,7 @@ func hostile(dedupe, evil string) store.Hold {
 	h.Agent = json.RawMessage(`{"id":` + string(quoted) + `,"verified":false}`)
 	h.Session = json.RawMessage(`{"id":` + string(quoted) + `,"transport":` + string(quoted) + `}`)
 	h.Says = evil
-	h.Before = &store.Before{Tool: evil, Digest: "x", Status: 200, Value: json.RawMessage(`{` + string(quoted) + `:` + string(quoted) + `}`), Hidden: []string{evil}}
+	h.Before = &store.Snapshot{Tool: evil, Digest: "x", Status: 200, Value: json.RawMessage(`{` + string(quoted) + `:` + string(quoted) + `}`), Hidden: []string{evil}}
 	h.Args = json.RawMessage(`{` + string(quoted) + `:` + string(quoted) + `,"list":[[` + string(quoted) + `],{"deep":` + string(quoted) + `}]}`)
 	h.Request = store.Request{Method: evil, Origin: "https://" + evil, Target: evil, Path: evil, ContentType: "text/plain" + evil,
 		Header: map[string][]string{evil: {evil}}, Body: []byte(evil)}

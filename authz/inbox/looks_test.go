@@ -41,7 +41,7 @@ func showcase(s *site) (pages []inboxPage) {
 			h.Request.ContentType, h.Request.Body = "application/json", []byte(body)
 		}
 		if before != "" {
-			h.Before = &store.Before{At: w.Clock(), Tool: "get_pet", Status: 200, Digest: "d", Value: json.RawMessage(before), Checked: true, Size: len(before)}
+			h.Before = &store.Snapshot{At: w.Clock(), Tool: "get_pet", Status: 200, Digest: "d", Value: json.RawMessage(before), Checked: true, Size: len(before)}
 		}
 		w.Pass(37 * time.Second)
 		return w.open(h)
@@ -66,7 +66,7 @@ func showcase(s *site) (pages []inboxPage) {
 		finish(claim(h), approval.Finish{Result: []byte(`{"envelope":{"http_status":204}}`)})
 	})
 	settle("refused", 2, func(h store.Hold) {
-		finish(claim(h), approval.Refuse{After: &store.Before{At: h.Created, Status: 200, Digest: "e", Value: json.RawMessage(strings.Replace(mia, "available", "adopted", 1))}})
+		finish(claim(h), approval.Refuse{After: &store.Snapshot{At: h.Created, Status: 200, Digest: "e", Value: json.RawMessage(strings.Replace(mia, "available", "adopted", 1))}})
 	})
 	settle("unknown", 3, func(h store.Hold) { finish(claim(h), approval.Lose{Result: []byte(`{}`)}) })
 	settle("denied", 4, func(h store.Hold) {

@@ -14,7 +14,7 @@ import (
 // change is a call that goes only if what it changes is as it was read.
 func (s *site) change(dedupe string, alter func(*store.Hold)) store.Hold {
 	h := call(alice, dedupe)
-	h.Before = &store.Before{Tool: "get_pet", Digest: "x", Status: 200, At: s.Clock(), Checked: true, Value: json.RawMessage(`{"name":"Mia"}`)}
+	h.Before = &store.Snapshot{Tool: "get_pet", Digest: "x", Status: 200, At: s.Clock(), Checked: true, Value: json.RawMessage(`{"name":"Mia"}`)}
 	if alter != nil {
 		alter(&h)
 	}

@@ -35,7 +35,7 @@ func (in *Inbox) permissions(w http.ResponseWriter, r *http.Request, s session) 
 	}
 	p := permissionsPage{frame: in.newFrame("Permissions", s), Agents: agents}
 	for _, x := range rules {
-		row := ruleRow{Rule: x, Giver: x.By.Type + "::" + x.By.ID}
+		row := ruleRow{Rule: x, Giver: x.By.Name()}
 		if x.Kind != approval.KindStop && !x.Damaged {
 			row.Cedar = x.Cedar()
 		}

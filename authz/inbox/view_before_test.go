@@ -16,7 +16,7 @@ import (
 func heldWith(method, media, was, body string) store.Hold {
 	h := call(alice, rand.Text())
 	h.Request.Method, h.Request.ContentType, h.Request.Body = method, media, []byte(body)
-	h.Before = &store.Before{At: h.Created, Tool: "get_pet", Status: 200, Digest: "x", Value: []byte(was), Checked: true}
+	h.Before = &store.Snapshot{At: h.Created, Tool: "get_pet", Status: 200, Digest: "x", Value: []byte(was), Checked: true}
 	return h
 }
 
@@ -96,7 +96,7 @@ func TestBeforeOnThePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	after := store.Before{At: h.Created, Status: 200, Digest: "y", Value: []byte(`{"name":"Tom","fee":60}`)}
+	after := store.Snapshot{At: h.Created, Status: 200, Digest: "y", Value: []byte(`{"name":"Tom","fee":60}`)}
 	if _, err := s.Finish(t.Context(), claimed, approval.Refuse{After: &after}, entryOf(h, "refuse")); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func secretCall() store.Hold {
 	h.Tool, h.Effect, h.Args = "delete_pet", "delete", json.RawMessage(`{"body":{"keys":[{"value":"`+secret+`"}],"name":"Mia","password":"`+secret+`"},"pin":"`+secret+`"}`)
 	h.Request = store.Request{Method: "PUT", Origin: "https://api.example.com", Path: "/users/1", Target: "/users/1?pin=" + secret + "&page=2", ContentType: "application/json",
 		Header: map[string][]string{"X-Pin": {secret}, "X-Page": {"2"}}, Body: []byte(`{"keys":[{"value":"` + secret + `"}],"name":"Mia","password":"` + secret + `"}`)}
-	h.Before = &store.Before{Digest: "x", Status: 200, Value: json.RawMessage(`{"name":"Tom","password":"` + secret + `"}`)}
+	h.Before = &store.Snapshot{Digest: "x", Status: 200, Value: json.RawMessage(`{"name":"Tom","password":"` + secret + `"}`)}
 	h.Masked = []string{"/body/keys/0/value", "/body/password", "/pin"}
 	return h
 }

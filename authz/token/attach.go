@@ -24,14 +24,14 @@ type Call struct {
 	AMR        []string
 	Details    Details
 	TTL        time.Duration // whole seconds, rounded down; 0 means DefaultTTL, more than MaxTTL is an error
-	Approval   *Approval
+	Approval   *ApprovalClaim
 	DecisionID string
 	PolicySet  string // digest
 	Effect     string // of the call, as it was decided: read, write or delete
 }
 
-// Approval is the claim urn:exeat:approval.
-type Approval struct {
+// ApprovalClaim is the claim urn:exeat:approval.
+type ApprovalClaim struct {
 	ID      string   `json:"id"` // the hold's handle
 	By      string   `json:"by"`
 	At      int64    `json:"at"`    // Unix seconds

@@ -50,22 +50,22 @@ const effectRead = "read"
 
 // minted are the claims of a token, in the order that a person reads them.
 type minted struct {
-	Issuer   string        `json:"iss"`
-	Audience string        `json:"aud"`
-	Subject  string        `json:"sub"`
-	ClientID string        `json:"client_id"`
-	Actor    actor         `json:"act"`
-	IssuedAt int64         `json:"iat"`
-	Expires  int64         `json:"exp"`
-	ID       string        `json:"jti"`
-	Txn      string        `json:"txn"`
-	Scope    string        `json:"scope,omitempty"`
-	AuthTime int64         `json:"auth_time,omitempty"`
-	ACR      string        `json:"acr,omitempty"`
-	AMR      []string      `json:"amr,omitempty"`
-	Details  []Details     `json:"authorization_details"`
-	Approval *Approval     `json:"urn:exeat:approval,omitempty"`
-	Decision decisionClaim `json:"urn:exeat:decision"`
+	Issuer   string         `json:"iss"`
+	Audience string         `json:"aud"`
+	Subject  string         `json:"sub"`
+	ClientID string         `json:"client_id"`
+	Actor    actor          `json:"act"`
+	IssuedAt int64          `json:"iat"`
+	Expires  int64          `json:"exp"`
+	ID       string         `json:"jti"`
+	Txn      string         `json:"txn"`
+	Scope    string         `json:"scope,omitempty"`
+	AuthTime int64          `json:"auth_time,omitempty"`
+	ACR      string         `json:"acr,omitempty"`
+	AMR      []string       `json:"amr,omitempty"`
+	Details  []Details      `json:"authorization_details"`
+	Approval *ApprovalClaim `json:"urn:exeat:approval,omitempty"`
+	Decision decisionClaim  `json:"urn:exeat:decision"`
 }
 
 // Mint returns the compact token for c. It ends after the TTL, or with the

@@ -28,7 +28,7 @@ func TestMintIndependently(t *testing.T) {
 			c.AuthTime = testStart.Add(-time.Minute)
 			c.ACR, c.AMR = "urn:phr", []string{"hwk", "user"}
 			c.TTL = 20 * time.Second
-			c.Approval = &Approval{ID: "hold_1", By: "user:bob", At: testStart.Unix(), Until: testStart.Unix() + 300, Once: true, AMR: []string{"hwk"}, Details: c.Details.Digest()}
+			c.Approval = &ApprovalClaim{ID: "hold_1", By: "user:bob", At: testStart.Unix(), Until: testStart.Unix() + 300, Once: true, AMR: []string{"hwk"}, Details: c.Details.Digest()}
 			compact, receipt, err := w.signed.Mint(c)
 			if err != nil {
 				t.Fatal(err)
@@ -117,8 +117,8 @@ func TestMintRefuses(t *testing.T) {
 		"target not UTF-8":    {func(c *Call) { c.Details.Request.Target = "/\xff" }, "not UTF-8"},
 		"header not UTF-8":    {func(c *Call) { c.Details.Request.Headers["if-match"] = "\xfe" }, "not UTF-8"},
 		"target too long":     {func(c *Call) { c.Details.Request.Target = "/" + strings.Repeat("a", 7000) }, "shorten the request-target (7001 bytes)"},
-		"approval elsewhere":  {func(c *Call) { c.Approval = &Approval{Until: testStart.Unix() + 60, Details: "0"} }, "for another request"},
-		"approval has ended":  {func(c *Call) { c.Approval = &Approval{Until: testStart.Unix(), Details: c.Details.Digest()} }, "has ended"},
+		"approval elsewhere":  {func(c *Call) { c.Approval = &ApprovalClaim{Until: testStart.Unix() + 60, Details: "0"} }, "for another request"},
+		"approval has ended":  {func(c *Call) { c.Approval = &ApprovalClaim{Until: testStart.Unix(), Details: c.Details.Digest()} }, "has ended"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			call := testCall()
@@ -137,7 +137,7 @@ func TestMintRefuses(t *testing.T) {
 func TestMintEndsWithApproval(t *testing.T) {
 	w := newWorld(t, "EdDSA")
 	c := testCall()
-	c.Approval = &Approval{Until: testStart.Unix() + 7, Details: c.Details.Digest()}
+	c.Approval = &ApprovalClaim{Until: testStart.Unix() + 7, Details: c.Details.Digest()}
 	_, receipt, err := w.signed.Mint(c)
 	if err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ func BenchmarkVerify(b *testing.B) {
 			w := newWorld(b, alg)
 			q := newTestRequest()
 			c := q.call()
-			c.Approval = &Approval{ID: "hold_1", By: "user:bob", Until: testStart.Unix() + 60, Details: c.Details.Digest()}
+			c.Approval = &ApprovalClaim{ID: "hold_1", By: "user:bob", Until: testStart.Unix() + 60, Details: c.Details.Digest()}
 			compact := w.mint(c)
 			b.ReportAllocs()
 			for b.Loop() {

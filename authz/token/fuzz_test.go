@@ -90,7 +90,7 @@ func FuzzClaims(f *testing.F) {
 	q := newTestRequest()
 	private, _ := activeKey(f, w.keys)
 	c := q.call()
-	c.Approval = &Approval{ID: "hold_1", By: "user:bob", Until: testStart.Unix() + 60, Details: c.Details.Digest()}
+	c.Approval = &ApprovalClaim{ID: "hold_1", By: "user:bob", Until: testStart.Unix() + 60, Details: c.Details.Digest()}
 	header, payload, _ := segments(f, w.mint(c))
 	f.Add(payload)
 	for _, c := range [][2]string{

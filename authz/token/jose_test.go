@@ -71,7 +71,7 @@ func testJose(t *testing.T, alg, dir string) {
 	var want []joseResult
 	for _, q := range requests {
 		c := q.call()
-		c.Approval = &Approval{ID: "hold_1", By: "user:bob", Until: testStart.Unix() + 60, Details: c.Details.Digest()}
+		c.Approval = &ApprovalClaim{ID: "hold_1", By: "user:bob", Until: testStart.Unix() + 60, Details: c.Details.Digest()}
 		good := joseCase{w.mint(c), joseRequestOf(q)}
 		ok := joseResult{Digest: c.Details.Digest(), Header: "alg kid typ", Sub: "user:alice", Txn: "txn_1", Matches: true, Approval: c.Details.Digest()}
 		cases, want = append(cases, good), append(want, ok)

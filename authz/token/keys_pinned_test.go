@@ -198,7 +198,7 @@ func TestTakenPort(t *testing.T) {
 	q := newTestRequest()
 	q.method, q.target = "DELETE", "/pets/1"
 	call := q.call()
-	call.Approval = &Approval{ID: "hold_1", By: "alice", At: w.now().Unix(), Until: w.now().Add(time.Hour).Unix(), Once: true, Details: call.Details.Digest()}
+	call.Approval = &ApprovalClaim{ID: "hold_1", By: "alice", At: w.now().Unix(), Until: w.now().Add(time.Hour).Unix(), Once: true, Details: call.Details.Digest()}
 	forged, _, err := (&Signed{Issuer: testIssuer, Keys: mallory.keys, Now: w.now}).Mint(call)
 	if err != nil {
 		t.Fatal(err)

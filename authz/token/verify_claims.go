@@ -27,7 +27,7 @@ type Claims struct {
 	Expires  time.Time
 	Scope    string
 	Details  Details
-	Approval *Approval
+	Approval *ApprovalClaim
 	Effect   string         // of the call as it was decided; "" if the token does not say
 	Raw      map[string]any // all of them; numbers are json.Number
 }
@@ -139,12 +139,12 @@ func (s claimSet) details(audience string) (Details, error) {
 }
 
 // approval is the claim urn:exeat:approval, or nil if it is absent.
-func (s claimSet) approval() (*Approval, error) {
+func (s claimSet) approval() (*ApprovalClaim, error) {
 	raw, there := s["urn:exeat:approval"]
 	if !there {
 		return nil, nil
 	}
-	a := new(Approval)
+	a := new(ApprovalClaim)
 	if !exact(raw, a) {
 		return nil, errors.New("the approval claim has members that this verifier does not know")
 	}

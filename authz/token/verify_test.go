@@ -106,7 +106,7 @@ func TestAcceptedToken(t *testing.T) {
 	q := newTestRequest()
 	c := q.call()
 	c.Scopes = []string{"pets:write"}
-	c.Approval = &Approval{ID: "hold_1", By: "user:bob", At: testStart.Unix(), Until: testStart.Unix() + 60, Details: c.Details.Digest()}
+	c.Approval = &ApprovalClaim{ID: "hold_1", By: "user:bob", At: testStart.Unix(), Until: testStart.Unix() + 60, Details: c.Details.Digest()}
 	r := outgoing(t, q, "http://127.0.0.1")
 	r.RequestURI = q.target
 	receipt, err := w.signed.Attach(t.Context(), c, r)
@@ -225,7 +225,7 @@ func TestRequireApproval(t *testing.T) {
 	c := q.call()
 	w.refused(t, q, http.StatusForbidden, "approval_required", "Bearer "+w.mint(c))
 
-	c.Approval = &Approval{ID: "hold_1", By: "user:bob", Until: testStart.Unix() + 10, Details: c.Details.Digest()}
+	c.Approval = &ApprovalClaim{ID: "hold_1", By: "user:bob", Until: testStart.Unix() + 10, Details: c.Details.Digest()}
 	approved := w.mint(c)
 	w.accepted(t, q, w.mint(c))
 	header, payload, _ := segments(t, approved)
@@ -294,7 +294,7 @@ func TestApprovalIsSpent(t *testing.T) {
 	w := newWorld(t, "EdDSA")
 	q := newTestRequest()
 	c := q.call()
-	c.Approval = &Approval{ID: "hold_1", By: "bob", At: testStart.Unix(), Until: testStart.Unix() + 60, Once: true, Details: c.Details.Digest()}
+	c.Approval = &ApprovalClaim{ID: "hold_1", By: "bob", At: testStart.Unix(), Until: testStart.Unix() + 60, Once: true, Details: c.Details.Digest()}
 	w.accepted(t, q, w.mint(c))
 	w.refused(t, q, http.StatusForbidden, "approval_spent", "Bearer "+w.mint(c))
 	c.Approval.ID = "hold_2"

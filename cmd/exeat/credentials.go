@@ -32,8 +32,8 @@ func serveAPI(cfg config, a apiConfig, doc *openapi.API, keys *token.Keys) (*too
 	}
 	switch a.Before {
 	case "", "check":
-	case string(tools.BeforeShow), string(tools.BeforeOff):
-		api.Before = tools.Before(a.Before)
+	case string(tools.SnapshotShow), string(tools.SnapshotOff):
+		api.Before = tools.SnapshotMode(a.Before)
 	default:
 		return nil, fmt.Errorf("%s: before is check, show or off, and not %q", doc.Name, a.Before)
 	}

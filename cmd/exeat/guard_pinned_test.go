@@ -72,7 +72,7 @@ func deletePet(t *testing.T, signer *token.Signed) string {
 	t.Helper()
 	details := token.Bind(guardAudience, "DELETE", "/pets/1", "", nil, nil, "op", "")
 	compact, _, err := signer.Mint(token.Call{Txn: "txn_1", Subject: "alice", Agent: "claude", Audience: guardAudience, Details: details, Effect: "delete",
-		Approval: &token.Approval{ID: "hold_1", By: "alice", At: time.Now().Unix(), Until: time.Now().Add(time.Minute).Unix(), Once: true, Details: details.Digest()}})
+		Approval: &token.ApprovalClaim{ID: "hold_1", By: "alice", At: time.Now().Unix(), Until: time.Now().Add(time.Minute).Unix(), Once: true, Details: details.Digest()}})
 	if err != nil {
 		t.Fatal(err)
 	}

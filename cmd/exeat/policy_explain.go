@@ -99,19 +99,19 @@ func (s *supposed) flags(cmd *cobra.Command, f *flags) {
 }
 
 // explainRequest is the decision that a call with these arguments asks for.
-func explainRequest(cfg config, docs []*openapi.API, s supposed, tool, args string) (authz.Request, error) {
+func explainRequest(cfg config, docs []*openapi.API, s supposed, tool, args string) (authz.Query, error) {
 	var apis []*tools.API
 	for _, d := range docs {
 		apis = append(apis, &tools.API{Document: d})
 	}
 	t, err := findTool(tools.FromAPIs(apis, cfg.offer()), tool)
 	if err != nil {
-		return authz.Request{}, err
+		return authz.Query{}, err
 	}
 	op := t.Operation()
 	parsed, err := op.Parse([]byte(args))
 	if err != nil {
-		return authz.Request{}, err
+		return authz.Query{}, err
 	}
 	if op.API.BaseURL == "" {
 		// The path is the same wherever the API is.
@@ -119,15 +119,15 @@ func explainRequest(cfg config, docs []*openapi.API, s supposed, tool, args stri
 	}
 	req, err := op.Encode(parsed)
 	if err != nil {
-		return authz.Request{}, err
+		return authz.Query{}, err
 	}
-	r := authz.Request{API: op.API.Name, Action: op.Name, Principal: principal(cfg), Agent: authz.Agent{ID: s.agent, Verified: s.verified},
+	r := authz.Query{API: op.API.Name, Action: op.Name, Principal: principal(cfg), Agent: authz.Agent{ID: s.agent, Verified: s.verified},
 		Session: authz.Session{ID: "explain", Transport: "stdio"}, Now: now(), Path: req.Path, Input: parsed.Value()}
 	return r, s.apply(&r)
 }
 
 // apply puts into a call what is supposed of it.
-func (s *supposed) apply(r *authz.Request) error {
+func (s *supposed) apply(r *authz.Query) error {
 	if s.at != "" {
 		at, err := time.Parse(time.RFC3339Nano, s.at)
 		if err != nil {
@@ -154,7 +154,7 @@ func (s *supposed) apply(r *authz.Request) error {
 	if s.approver == "" {
 		by = r.Principal
 	}
-	r.Approval = &authz.Approval{By: by, Once: s.approved == "once", At: r.Now, Expires: r.Now.Add(time.Minute), PhishingResistant: s.passkey}
+	r.Approval = &authz.ApprovalContext{By: by, Once: s.approved == "once", At: r.Now, Expires: r.Now.Add(time.Minute), PhishingResistant: s.passkey}
 	return nil
 }
 
@@ -185,7 +185,7 @@ func findTool(list []*tools.Tool, name string) (*tools.Tool, error) {
 	return nil, fmt.Errorf("there is no tool %q; exeat tools SPEC lists them", name)
 }
 
-func printExplanation(w io.Writer, r authz.Request, x authz.Explanation) error {
+func printExplanation(w io.Writer, r authz.Query, x authz.Explanation) error {
 	d := x.Decision
 	fmt.Fprintf(w, "%s  %s on %s as %s\n", strings.ToUpper(string(d.Outcome)), r.Action, r.Path, r.Principal.ID)
 	fmt.Fprintf(w, "  %s\n", d.Reason)

@@ -94,7 +94,7 @@ func Call(who authz.Principal, dedupe string) store.Hold {
 	principal, _ := json.Marshal(who)
 	return store.Hold{
 		API: "petstore", Tool: "delete_pet", Effect: "delete", Summary: "DELETE /pets/42: Delete a pet",
-		Principal: principal, Subject: who.Type + "::" + who.ID,
+		Principal: principal, Subject: who.Name(),
 		Agent:   json.RawMessage(`{"id":"claude-desktop","verified":false}`),
 		Session: json.RawMessage(`{"id":"s1","transport":"stdio"}`),
 		Args:    json.RawMessage(`{"id":42}`),

@@ -13,14 +13,14 @@ import (
 	"github.com/exeat/exeat/store"
 )
 
-// Before says what exeat reads for the person who decides about a call.
-type Before string
+// SnapshotMode says what exeat reads for the person who decides about a call.
+type SnapshotMode string
 
 // What can be read for a person.
 const (
-	BeforeCheck Before = ""     // what the call changes; it is not sent once that is another
-	BeforeShow  Before = "show" // the same, and it is sent all the same
-	BeforeOff   Before = "off"  // nothing
+	SnapshotCheck SnapshotMode = ""     // what the call changes; it is not sent once that is another
+	SnapshotShow  SnapshotMode = "show" // the same, and it is sent all the same
+	SnapshotOff   SnapshotMode = "off"  // nothing
 )
 
 // Bounds of reading for a person: the time, how much of an answer makes its
@@ -33,15 +33,15 @@ const (
 
 // readBefore reads what a call that is about to be held changes, for the person
 // who decides, and says whether it is looked at again before the send.
-func (r *Runner) readBefore(ctx context.Context, c *call) *store.Before {
-	if c.tool.api.Before == BeforeOff {
+func (r *Runner) readBefore(ctx context.Context, c *call) *store.Snapshot {
+	if c.tool.api.Before == SnapshotOff {
 		return nil
 	}
 	b := r.readState(ctx, c)
 	if b == nil {
 		return nil
 	}
-	b.Checked = b.Digest != "" && c.tool.api.Before == BeforeCheck
+	b.Checked = b.Digest != "" && c.tool.api.Before == SnapshotCheck
 	if !b.Checked {
 		b.ETag = ""
 	}
@@ -49,7 +49,7 @@ func (r *Runner) readBefore(ctx context.Context, c *call) *store.Before {
 }
 
 // onlyIf is the same call for the state that a person is shown.
-func (c *call) onlyIf(before *store.Before) *call {
+func (c *call) onlyIf(before *store.Snapshot) *call {
 	next := *c
 	next.before = before
 	next.request = addCondition(c.request, before)
@@ -60,7 +60,7 @@ func (c *call) onlyIf(before *store.Before) *call {
 
 // addCondition is a request that is only for the state that a person saw, where
 // the API can be told so and the agent did not say which state it means.
-func addCondition(q store.Request, b *store.Before) store.Request {
+func addCondition(q store.Request, b *store.Snapshot) store.Request {
 	if b == nil || b.ETag == "" || len(q.Header["If-Match"]) > 0 {
 		return q
 	}
@@ -80,14 +80,14 @@ func (c *call) matched() bool {
 // what the person saw. It is nil if it is, if the person saw nothing, and if the
 // API looks for itself: where the document says that it does, and not wherever
 // it gives an ETag, since many give them and never look at If-Match.
-func (r *Runner) moved(ctx context.Context, c *call) *store.Before {
+func (r *Runner) moved(ctx context.Context, c *call) *store.Snapshot {
 	if b := c.before; b == nil || !b.Checked || c.matched() && takes(c.tool.op, "If-Match") {
 		return nil
 	}
 	now := r.readState(ctx, c)
 	switch {
 	case now == nil:
-		return &store.Before{At: r.moment(), Why: "the document has no operation any more that reads it"}
+		return &store.Snapshot{At: r.moment(), Why: "the document has no operation any more that reads it"}
 	case now.Digest == c.before.Digest:
 		return nil
 	}
@@ -104,7 +104,7 @@ func takes(op *openapi.Operation, name string) bool {
 }
 
 // stateChanged is the answer to an approved call that was for another state.
-func stateChanged(after *store.Before) Result {
+func stateChanged(after *store.Snapshot) Result {
 	reason := "what this call changes is not as it was when a person looked at it; nothing was executed. Make the call again, if it is still right: it asks again, and shows how things are then"
 	if after != nil && after.Digest == "" {
 		reason = "what this call changes could be read when it was held and cannot be read any more, so nobody can tell whether it is still the same; nothing was executed. Making the call again asks again"

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Before is how what a call changes stood at a time, as far as it could be read.
+// Snapshot is how what a call changes stood at a time, as far as it could be read.
 // It is for the person who decides; the agent never gets it.
-type Before struct {
+type Snapshot struct {
 	At   time.Time `json:"at"`             // to the microsecond
 	Tool string    `json:"tool,omitempty"` // the operation that read it
 	Txn  string    `json:"txn,omitempty"`  // of that call

@@ -93,7 +93,7 @@ permit (principal, action == Action::"approve", resource);`
 		policy  string
 		tool    string
 		args    string
-		before  Before
+		before  SnapshotMode
 		at      state        // when it is held
 		then    func(*thing) // until it is released
 		ifMatch string       // that is sent
@@ -121,8 +121,8 @@ permit (principal, action == Action::"approve", resource);`
 		{name: "a hidden field has changed", policy: redacting, at: state{body: mia}, then: func(a *thing) { a.body = rex }, value: `{"id":1}`, code: StateChanged, reads: 2},
 		{name: "too large to show", at: state{body: `"` + strings.Repeat("x", maxStateKept) + `"`}, reads: 2},
 		{name: "too large to compare", at: state{body: `"` + strings.Repeat("x", maxState) + `"`}, why: "larger than", reads: 1},
-		{name: "it is shown only", before: BeforeShow, at: state{body: mia, etag: `"1"`}, then: func(a *thing) { a.body = rex }, value: mia, reads: 1},
-		{name: "off", before: BeforeOff, at: state{body: mia, etag: `"1"`}, then: func(a *thing) { a.body = rex }},
+		{name: "it is shown only", before: SnapshotShow, at: state{body: mia, etag: `"1"`}, then: func(a *thing) { a.body = rex }, value: mia, reads: 1},
+		{name: "off", before: SnapshotOff, at: state{body: mia, etag: `"1"`}, then: func(a *thing) { a.body = rex }},
 		{name: "adding to a collection", tool: "create_pet", args: `{"body":{"name":"x","species":"cat"}}`, at: state{body: mia}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -147,7 +147,7 @@ permit (principal, action == Action::"approve", resource);`
 			h := r.hold(t, pending.Envelope.Handle)
 			got := h.Before
 			if got == nil {
-				got = &store.Before{}
+				got = &store.Snapshot{}
 			}
 			if string(got.Value) != tt.value || !strings.Contains(got.Why, tt.why) || tt.why == "" && got.Why != "" {
 				t.Errorf("the person sees %+v", got)
