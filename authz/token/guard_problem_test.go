@@ -11,13 +11,13 @@ import (
 // TestCodesAreDocumented finds every code in the source, and wants it in the
 // comment of Refusal.
 func TestCodesAreDocumented(t *testing.T) {
-	source, err := os.ReadFile("problem.go")
+	source, err := os.ReadFile("guard_problem.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	comment, _, found := strings.Cut(string(source), "type Refusal struct")
 	if !found {
-		t.Fatal("problem.go does not hold Refusal")
+		t.Fatal("guard_problem.go does not hold Refusal")
 	}
 	documented := map[string]bool{}
 	for _, word := range regexp.MustCompile(`[a-z_]+`).FindAllString(comment, -1) {
