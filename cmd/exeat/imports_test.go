@@ -95,7 +95,7 @@ var modules = map[string]module{
 	"github.com/chromedp/chromedp":             {"a real browser, for tests of the pages", nil},
 	"github.com/chromedp/cdproto":              {"the browser's virtual authenticator, in tests", nil},
 	"github.com/pb33f/libopenapi":              {"OpenAPI Overlays", []string{"openapi"}},
-	"github.com/pb33f/go-yaml":                 {"what libopenapi reads overlays with", []string{"openapi"}},
+	"github.com/pb33f/go-yaml":                 {"the node type of libopenapi's overlays. A fork with other words in its errors, by which config_explain.go explains; so yaml/v3 reads all else", []string{"openapi"}},
 	"charm.land/bubbletea/v2":                  {"exeat approvals watch on the full screen", []string{"cmd/exeat"}},
 	"github.com/rs/zerolog":                    {"the log on stderr", []string{"cmd/exeat"}},
 	"golang.org/x/sync":                        {"errgroup: what runs together ends together; a semaphore over bytes", []string{"cmd/exeat", "mcpserver"}},
