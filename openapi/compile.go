@@ -224,7 +224,7 @@ func (c *compiler) operations(top place) ([]*Operation, *Error) {
 			continue
 		}
 		if c.ctx.Err() != nil {
-			return nil, ended(c.ctx, c.location)
+			return nil, endError(c.ctx, c.location)
 		}
 		at, item, err := c.loader.follow(top.to("paths", path), paths[path])
 		refused := legalPath(path)
@@ -329,7 +329,7 @@ func (c *compiler) effects(ops []*Operation) *Error {
 		if effect != Read && effect != Write && effect != Delete {
 			return &Error{File: c.location, Message: fmt.Sprintf("the effect for %q is %q; it can be read, write or delete", key, effect)}
 		}
-		op, bad := c.named(key, "effect", ops)
+		op, bad := c.findOperation(key, "effect", ops)
 		if bad != nil {
 			return bad
 		}

@@ -228,7 +228,7 @@ func (b *builder) swaggerForm(form []parameter) error {
 	x := &body{Media: formType, Essence: formType, Fields: map[string]field{}}
 	files := slices.ContainsFunc(form, func(p parameter) bool { return p.v["type"] == "file" })
 	list := b.consumes()
-	wanted, err := b.wanted(list)
+	wanted, err := b.chooseMedia(list)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (t *translator) modern(p place, v map[string]any) map[string]any {
 			continue
 		}
 		if !strings.HasPrefix(ref, "#/") {
-			ref = anchored(p, anchor, strings.TrimPrefix(ref, "#"))
+			ref = findAnchor(p, anchor, strings.TrimPrefix(ref, "#"))
 		}
 		if ref != "" {
 			v = withKey(v, "$ref", ref)
@@ -81,9 +81,9 @@ func mapOf(v any) map[string]any {
 	return m
 }
 
-// anchored refers to the schema around p that has an anchor: true, or a name. It
+// findAnchor gives a reference to the schema around p that has an anchor: true, or a name. It
 // is empty if there is none.
-func anchored(p place, key, name string) string {
+func findAnchor(p place, key, name string) string {
 	found := ""
 	for at := p.pointer; at != ""; at = at[:strings.LastIndex(at, "/")] {
 		v, _ := p.doc.at(at)

@@ -122,7 +122,7 @@ func (e *encoder) queryString(p param, v any, at string) {
 		for _, name := range canonicalKeys(object) {
 			pairs = append(pairs, pair{key: name})
 		}
-		if bad := e.spilled(param{Property: p.Property, In: "query"}, pairs, at); bad != nil {
+		if bad := e.refuseSpill(param{Property: p.Property, In: "query"}, pairs, at); bad != nil {
 			e.fail(bad)
 		}
 	} else {

@@ -28,9 +28,9 @@ type compiled struct {
 	remarks
 }
 
-// shared returns the shared schema at p, translated. Its references are
+// translateShared returns the shared schema at p, translated. Its references are
 // followed only when a tool needs them, so cycles are no trouble.
-func (c *compiler) shared(p place) *compiled {
+func (c *compiler) translateShared(p place) *compiled {
 	if s, ok := c.schemas[p]; ok {
 		return s
 	}
@@ -102,7 +102,7 @@ func (c *compiler) inputSchema(props map[string]json.RawMessage, required []stri
 	}
 	// The nearest first: what is beyond the bound is deepest.
 	for size := b.Len(); len(refs) > 0; refs = refs[1:] {
-		s := c.shared(refs[0])
+		s := c.translateShared(refs[0])
 		if s.err != nil {
 			return nil, s.err
 		}
@@ -129,9 +129,9 @@ func (c *compiler) inputSchema(props map[string]json.RawMessage, required []stri
 // beyond stands for what is deeper in a schema than the bound.
 var beyond = json.RawMessage(`{"description":"too large to describe; see the API's documentation"}`)
 
-// checked is what arguments are checked against: the schema, or of a large one what
+// limitInput gives what arguments are checked against: the schema, or of a large one what
 // is nearest to its root. Whole is all of it then, if that may be kept.
-func (c *compiler) checked(schema json.RawMessage) (input, whole json.RawMessage, err error) {
+func (c *compiler) limitInput(schema json.RawMessage) (input, whole json.RawMessage, err error) {
 	most := maxSchema
 	if c.inputs > scarceInputs {
 		most = 2 * DefaultBudget

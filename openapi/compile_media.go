@@ -87,9 +87,9 @@ func writable(media []string) []string {
 	return list
 }
 
-// wanted is the media type that somebody chose for the operation's body, out of
+// chooseMedia is the media type that somebody chose for the operation's body, out of
 // those that it takes, or "".
-func (b *builder) wanted(media []string) (string, error) {
+func (b *builder) chooseMedia(media []string) (string, error) {
 	chosen, from := b.media, "the content type chosen for it"
 	if x, ok := b.v["x-exeat-content-type"]; ok && chosen == "" {
 		if chosen, from = str(x), "its x-exeat-content-type"; chosen == "" {
@@ -114,7 +114,7 @@ func (b *builder) wanted(media []string) (string, error) {
 func (b *builder) requestBody() error {
 	v, ok := b.v["requestBody"]
 	if !ok || v == nil {
-		_, err := b.wanted(nil)
+		_, err := b.chooseMedia(nil)
 		return err
 	}
 	at, m, err := b.c.loader.follow(b.at.to("requestBody"), v)
@@ -123,7 +123,7 @@ func (b *builder) requestBody() error {
 	}
 	content, _ := m["content"].(map[string]any)
 	media := writable(b.inOrder(at.to("content"), content))
-	wanted, err := b.wanted(media)
+	wanted, err := b.chooseMedia(media)
 	if err != nil {
 		return &placedError{at, err}
 	}
@@ -242,7 +242,7 @@ func (b *builder) swaggerBody(p parameter) error {
 		list = []string{"application/json"}
 	}
 	media := writable(slices.DeleteFunc(slices.Clone(list), func(m string) bool { e := meantBy(essence(m)); return e == formType || e == multipartType }))
-	wanted, err := b.wanted(media)
+	wanted, err := b.chooseMedia(media)
 	switch {
 	case err != nil:
 		return err
@@ -269,7 +269,7 @@ func (b *builder) swaggerBody(p parameter) error {
 // again, as what was chosen. Its name is not known before all others are.
 func (c *compiler) contentTypes(ops []*Operation) *Error {
 	for _, key := range slices.Sorted(maps.Keys(c.opts.ContentTypes)) {
-		op, bad := c.named(key, "content type", ops)
+		op, bad := c.findOperation(key, "content type", ops)
 		if bad != nil {
 			return bad
 		}
@@ -284,8 +284,8 @@ func (c *compiler) contentTypes(ops []*Operation) *Error {
 	return nil
 }
 
-// named finds the one operation of an id or tool name that an option is for.
-func (c *compiler) named(key, what string, ops []*Operation) (*Operation, *Error) {
+// findOperation finds the one operation of an id or tool name that an option is for.
+func (c *compiler) findOperation(key, what string, ops []*Operation) (*Operation, *Error) {
 	var found []*Operation
 	named := slices.ContainsFunc(ops, func(op *Operation) bool { return op.Name == key })
 	for _, op := range ops {

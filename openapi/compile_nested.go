@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// nested translates the schemas within a schema.
-func (t *translator) nested(p place, v, out map[string]any, depth int) error {
+// translateNested translates the schemas within a schema.
+func (t *translator) translateNested(p place, v, out map[string]any, depth int) error {
 	if _, ok := v["allOf"]; ok {
 		hidden, opened := t.hidden, t.opened
 		defer func() { t.hidden, t.opened = hidden, opened }()

@@ -85,7 +85,7 @@ func (b *builder) finish() error {
 	if err != nil {
 		return err
 	}
-	if op.Input, op.whole, err = b.c.checked(schema); err != nil {
+	if op.Input, op.whole, err = b.c.limitInput(schema); err != nil {
 		return err
 	}
 	if len(op.Input) < len(schema) {

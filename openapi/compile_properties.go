@@ -27,17 +27,17 @@ func (t *translator) properties(p place, v, out map[string]any, depth int) error
 			parent := place{at.doc, strings.TrimSuffix(at.pointer, "/"+key)}
 			return t.properties(parent, withKey(v, key, m), out, depth)
 		}
-		list, err := t.named(p.to(key), key, props, depth)
+		list, err := t.translateNamed(p.to(key), key, props, depth)
 		if err != nil {
 			return err
 		}
 		out[key] = list
 	}
-	return t.required(p, v, out)
+	return t.takeRequired(p, v, out)
 }
 
-// named translates schemas that are listed by names, or by patterns for names.
-func (t *translator) named(p place, key string, props map[string]any, depth int) (map[string]any, error) {
+// translateNamed translates schemas that are listed by names, or by patterns for names.
+func (t *translator) translateNamed(p place, key string, props map[string]any, depth int) (map[string]any, error) {
 	list := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(props)) {
 		at := p.to(name)
@@ -64,9 +64,9 @@ func (t *translator) named(p place, key string, props map[string]any, depth int)
 	return list, nil
 }
 
-// required takes over which properties an object must have, each once, and none that
+// takeRequired takes over which properties an object must have, each once, and none that
 // only answers have.
-func (t *translator) required(p place, v, out map[string]any) error {
+func (t *translator) takeRequired(p place, v, out map[string]any) error {
 	required, isList := v["required"].([]any)
 	if v["required"] != nil && !isList {
 		t.c.remarks.dropped++

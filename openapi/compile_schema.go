@@ -71,7 +71,7 @@ func (t *translator) object(p place, v map[string]any, depth int) (any, error) {
 		}
 	}
 	t.bounds(v, out)
-	if err := t.nested(p, v, out, depth); err != nil {
+	if err := t.translateNested(p, v, out, depth); err != nil {
 		return nil, err
 	}
 	t.mend(p, v, out)

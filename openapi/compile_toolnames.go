@@ -58,7 +58,7 @@ func (c *compiler) rename(ops []*Operation) *Error {
 		if !legalAPIName.MatchString(to) || slices.Contains(reserved, to) {
 			return bad("rename: the name %q for %q is not legal: use a small letter, then small letters, digits and _, at most 40 in all, and none of %s", to, key, strings.Join(reserved, ", "))
 		}
-		op, err := c.named(key, "name", ops)
+		op, err := c.findOperation(key, "name", ops)
 		if err != nil {
 			return err
 		}

@@ -210,7 +210,7 @@ func (e *encoder) parameter(p param, v any) {
 	case "query":
 		pairs, bad := p.queryPairs(v, at)
 		if bad == nil {
-			bad = e.spilled(p, pairs, at)
+			bad = e.refuseSpill(p, pairs, at)
 		}
 		if bad != nil {
 			e.fail(bad)
@@ -224,7 +224,7 @@ func (e *encoder) parameter(p param, v any) {
 	case "cookie":
 		pairs, bad := p.cookiePairs(v, at)
 		if bad == nil {
-			bad = e.spilled(p, pairs, at)
+			bad = e.refuseSpill(p, pairs, at)
 		}
 		if bad != nil {
 			e.fail(bad)
@@ -246,10 +246,10 @@ func (e *encoder) parameter(p param, v any) {
 	}
 }
 
-// spilled refuses an exploded object that writes another parameter's name, or
+// refuseSpill refuses an exploded object that writes another parameter's name, or
 // the name a credential goes by: the policy would see one value and the API
 // another.
-func (e *encoder) spilled(p param, pairs []pair, at string) *ArgumentError {
+func (e *encoder) refuseSpill(p param, pairs []pair, at string) *ArgumentError {
 	if !slices.ContainsFunc(pairs, func(x pair) bool { return x.key != "" }) {
 		return nil
 	}

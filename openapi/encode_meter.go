@@ -88,8 +88,8 @@ func (p meteredPattern) MatchString(s string) bool {
 	return p.Regexp.MatchString(s)
 }
 
-// metered puts the cost of a visit into every schema within v.
-func metered(v any) {
+// meterSchemas puts the cost of a visit into every schema within v.
+func meterSchemas(v any) {
 	s, ok := v.(map[string]any)
 	if !ok {
 		return
@@ -98,18 +98,18 @@ func metered(v any) {
 	for _, key := range []string{"properties", "patternProperties", "dependentSchemas", "$defs"} {
 		list, _ := s[key].(map[string]any)
 		for _, x := range list {
-			metered(x)
+			meterSchemas(x)
 		}
 	}
 	for _, key := range []string{"allOf", "anyOf", "oneOf", "prefixItems"} {
 		list, _ := s[key].([]any)
 		direct += len(list)
 		for _, x := range list {
-			metered(x)
+			meterSchemas(x)
 		}
 	}
 	for _, key := range []string{"not", "if", "then", "else", "additionalProperties", "propertyNames", "contains", "unevaluatedProperties", "unevaluatedItems", "items"} {
-		metered(s[key])
+		meterSchemas(s[key])
 	}
 	name, least := "exeat-1000", meterFormats["exeat-1000"]
 	for n, cost := range meterFormats {
@@ -149,9 +149,9 @@ func weigh(re *syntax.Regexp) int {
 	return min(weight, 1<<30)
 }
 
-// recovered turns a panic of the validator into an error: it is foreign code on
+// explainPanic turns a panic of the validator into an error: it is foreign code on
 // values that an agent chose.
-func recovered(r any) error {
+func explainPanic(r any) error {
 	if r == errWork {
 		return errWork
 	}

@@ -108,9 +108,9 @@ func (f flat) texts() []string {
 	return f.list(false, func(s string) string { return s })
 }
 
-// joined refuses a delimiter inside what it delimits: encoded or not, an API
+// refuseDelimiter refuses a delimiter inside what it delimits: encoded or not, an API
 // that decodes before it splits would read other items than a policy saw.
-func (f flat) joined(delimiter, at string) *ArgumentError {
+func (f flat) refuseDelimiter(delimiter, at string) *ArgumentError {
 	if f.kind == 's' || !slices.ContainsFunc(f.texts(), func(s string) bool { return strings.Contains(s, delimiter) }) {
 		return nil
 	}
@@ -146,7 +146,7 @@ func (p param) pathText(v any, at string) (string, *ArgumentError) {
 	case p.Style == "matrix" && p.Explode:
 		separator = ";"
 	}
-	if bad := f.joined(separator, at); bad != nil {
+	if bad := f.refuseDelimiter(separator, at); bad != nil {
 		return "", bad
 	}
 	switch p.Style {
@@ -260,7 +260,7 @@ func formPairs(name, style string, explode bool, v any, at string, enc func(stri
 		delimiter = ","
 	}
 	plain, _ := unpercent(delimiter)
-	bad = f.joined(plain, at)
+	bad = f.refuseDelimiter(plain, at)
 	return []pair{{name: enc(name), value: strings.Join(f.list(false, enc), delimiter)}}, bad
 }
 
@@ -327,7 +327,7 @@ func (p param) headerText(v any, at string) (string, *ArgumentError) {
 			return "", refuse(at, "cannot go into a header: it begins or ends with a space")
 		}
 	}
-	bad = f.joined(",", at)
+	bad = f.refuseDelimiter(",", at)
 	return f.text + strings.Join(f.list(p.Explode, func(s string) string { return s }), ","), bad
 }
 

@@ -47,7 +47,7 @@ func compileSchema(schema json.RawMessage, m *meter) (*jsonschema.Schema, error)
 	if err != nil {
 		return nil, err
 	}
-	metered(doc)
+	meterSchemas(doc)
 	m.left = math.MaxInt // compiling checks the schema, with the same patterns
 	c := jsonschema.NewCompiler()
 	m.install(c)
@@ -96,7 +96,7 @@ func (v *validator) check(schema *jsonschema.Schema, value any) (err error) {
 	defer v.turn.Unlock()
 	defer func() {
 		if r := recover(); r != nil {
-			err = recovered(r)
+			err = explainPanic(r)
 		}
 	}()
 	v.meter.left = workFor(value)

@@ -75,12 +75,12 @@ func load(ctx context.Context, location string, opts Options) (*API, error) {
 		return nil, err
 	}
 	if ctx.Err() != nil {
-		return nil, ended(ctx, location)
+		return nil, endError(ctx, location)
 	}
 	var notes []Finding
 	if len(opts.Overlays) > 0 {
 		var bad *Error
-		if root, notes, bad = l.overlaid(root, opts.Overlays); bad != nil {
+		if root, notes, bad = l.applyOverlays(root, opts.Overlays); bad != nil {
 			return nil, bad
 		}
 	}
@@ -91,7 +91,7 @@ func load(ctx context.Context, location string, opts Options) (*API, error) {
 	c := &compiler{ctx: ctx, loader: l, root: root, opts: opts, location: location}
 	api, bad := c.compile()
 	if ctx.Err() != nil {
-		return nil, ended(ctx, location) // what was left out for it is no finding
+		return nil, endError(ctx, location) // what was left out for it is no finding
 	}
 	if bad != nil {
 		return nil, bad
@@ -101,8 +101,8 @@ func load(ctx context.Context, location string, opts Options) (*API, error) {
 	return api, nil
 }
 
-// ended is what Load says when its context ends.
-func ended(ctx context.Context, location string) *Error {
+// endError is what Load says when its context ends.
+func endError(ctx context.Context, location string) *Error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return &Error{File: location, Message: "reading it took too long, with all its files; two minutes are the most", Hint: "try again, or make it smaller"}
 	}
@@ -235,7 +235,7 @@ func (l *loader) file(name, shown string) (*document, *Error) {
 		return nil, &Error{File: shown, Message: fmt.Sprintf("the document has more than %d files", maxFiles)}
 	}
 	if !ok && l.ctx.Err() != nil {
-		return nil, ended(l.ctx, shown)
+		return nil, endError(l.ctx, shown)
 	}
 	if !ok {
 		x.doc, x.bad = l.read(name, shown)

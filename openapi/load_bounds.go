@@ -49,10 +49,10 @@ func boundYAML(data []byte) (offset int, message string) {
 	return 0, ""
 }
 
-// repeated finds the keys of JSON that stand in their object for the second
+// noteRepeated finds the keys of JSON that stand in their object for the second
 // time. In most files there is none, and that is known by counting: keys are
 // colons outside of strings.
-func (d *document) repeated(keys int) {
+func (d *document) noteRepeated(keys int) {
 	if countKeys(d.root) != keys {
 		w := repeats{doc: d, finder: newJSONFinder(d.data)}
 		w.value()

@@ -47,14 +47,14 @@ func (l *loader) fetch(ctx context.Context, location string, client *http.Client
 		}
 		if before != nil && l.pinned(before) {
 			l.notes = append(l.notes, Finding{File: location, Message: "it could not be fetched (" + oneLine(err.Error(), 200) + "); the copy from before has the pinned SHA-256 and is served"})
-			return l.fetched(location, before.Found, before.data)
+			return l.parseFetched(location, before.Found, before.data)
 		}
 		return nil, &Error{File: location, Message: "it could not be fetched: " + err.Error(), Hint: "check the address, or download the file"}
 	}
 	defer resp.Body.Close()
 	found := resp.Request.URL.String()
 	if resp.StatusCode == http.StatusNotModified && before != nil {
-		return l.fetched(location, found, before.data)
+		return l.parseFetched(location, found, before.data)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, &Error{File: location, Message: "the server answered " + resp.Status, Hint: "check the address"}
@@ -63,15 +63,15 @@ func (l *loader) fetch(ctx context.Context, location string, client *http.Client
 	if err != nil {
 		return nil, &Error{File: location, Message: "it could not be read to its end: " + err.Error(), Hint: "try again"}
 	}
-	d, bad := l.fetched(location, found, data)
+	d, bad := l.parseFetched(location, found, data)
 	if bad == nil {
 		keep(l.cache, location, found, resp.Header, data)
 	}
 	return d, bad
 }
 
-// fetched takes in what came from a URL, after redirects from found.
-func (l *loader) fetched(location, found string, data []byte) (*document, error) {
+// parseFetched takes in what came from a URL, after redirects from found.
+func (l *loader) parseFetched(location, found string, data []byte) (*document, error) {
 	d, bad := l.add(location, data)
 	if bad != nil {
 		return nil, bad

@@ -21,10 +21,10 @@ const (
 	maxActions = 2000
 )
 
-// overlaid is the root document after the overlays (OpenAPI Overlay
+// applyOverlays gives the root document after the overlays (OpenAPI Overlay
 // Specification 1.x), in order. An overlay that does not apply is an *Error; an
 // action that matches nothing is a finding.
-func (l *loader) overlaid(root *document, files []string) (*document, []Finding, *Error) {
+func (l *loader) applyOverlays(root *document, files []string) (*document, []Finding, *Error) {
 	var notes []Finding
 	data := root.data
 	if root.yaml == nil {

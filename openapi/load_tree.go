@@ -119,7 +119,7 @@ func (d *document) parseJSON() *Error {
 	if _, err := dec.Token(); err != io.EOF {
 		return fail(int(dec.InputOffset()), "the file has something after its JSON value")
 	}
-	d.repeated(keys)
+	d.noteRepeated(keys)
 	return nil
 }
 

@@ -37,15 +37,15 @@ func (op *Operation) Offer(p Profile, budget int) (schema json.RawMessage, cut b
 	if plain && len(op.aliases) == 0 && len(op.Input) <= budget && op.whole == nil && !op.long {
 		return op.Input, false
 	}
-	root, err := op.shown(p)
+	root, err := op.adapt(p)
 	if err != nil {
 		return op.Input, false
 	}
 	return excerpt{profile: p, budget: budget, text: maxDescription}.write(root)
 }
 
-// shown is the schema under the names that agents see and as a profile wants it.
-func (op *Operation) shown(p Profile) (map[string]any, error) {
+// adapt gives the schema under the names that agents see and as a profile wants it.
+func (op *Operation) adapt(p Profile) (map[string]any, error) {
 	root, err := decodeSchema(op.schema())
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func (op *Operation) Describe(p Profile, pointer string) (json.RawMessage, error
 	if at != "" && at[0] != '/' || len(pointer) > 2000 {
 		return nil, errors.New("the pointer is not a JSON Pointer; one looks like /properties/body")
 	}
-	root, err := op.shown(p)
+	root, err := op.adapt(p)
 	if err != nil {
 		return nil, errors.New("the tool has no schema")
 	}
@@ -46,7 +46,7 @@ func (op *Operation) Describe(p Profile, pointer string) (json.RawMessage, error
 		return nil, errors.New("the part at this pointer has no more than " + strconv.Itoa(n) + " members")
 	}
 	schema = maps.Clone(schema)
-	if defs := reached(schema, mapOf(root["$defs"])); len(defs) > 0 {
+	if defs := reachable(schema, mapOf(root["$defs"])); len(defs) > 0 {
 		schema["$defs"] = defs
 	}
 	out, _ := excerpt{profile: p, pointer: at, from: from, budget: describeBudget, text: maxText}.write(schema)
@@ -107,8 +107,8 @@ func widest(m map[string]any) int {
 	return n
 }
 
-// reached are the shared schemas that a schema refers to, and those that they do.
-func reached(schema map[string]any, defs map[string]any) map[string]any {
+// reachable are the shared schemas that a schema refers to, and those that they do.
+func reachable(schema map[string]any, defs map[string]any) map[string]any {
 	found := map[string]any{}
 	for next := namesOf(schema); len(next) > 0; next = next[1:] {
 		name := next[0]
@@ -135,8 +135,8 @@ func (op *Operation) Brief() (text string, cut bool) {
 	return withSummary(op.Summary, brief), brief != op.Description
 }
 
-// Told is the operation's summary and all of its description.
-func (op *Operation) Told() string { return withSummary(op.Summary, op.Description) }
+// WholeText is the operation's summary and all of its description.
+func (op *Operation) WholeText() string { return withSummary(op.Summary, op.Description) }
 
 func withSummary(summary, text string) string {
 	switch {

@@ -121,7 +121,7 @@ func TestGiants(t *testing.T) {
 // mustShow is the schema before anything is cut.
 func mustShow(t *testing.T, op *Operation, p Profile) map[string]any {
 	t.Helper()
-	root, err := op.shown(p)
+	root, err := op.adapt(p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func followOnce(t *testing.T, op *Operation, p Profile, raw json.RawMessage, see
 // nothing else.
 func keepsNames(t *testing.T, op *Operation, raw json.RawMessage) {
 	t.Helper()
-	whole, err := op.shown(Generic)
+	whole, err := op.adapt(Generic)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func (in *inliner) schema(v any) any {
 		return v
 	}
 	if in.left--; in.left < 0 {
-		return unwritten(m, "too large to describe")
+		return placeholder(m, "too large to describe")
 	}
 	out := make(map[string]any, len(m))
 	for k, x := range m {
@@ -55,7 +55,7 @@ func (in *inliner) schema(v any) any {
 	name := unescape(strings.TrimPrefix(ref, "#/$defs/"))
 	if slices.Contains(in.path, name) || len(in.path) > 8 {
 		again, _ := in.defs[name].(map[string]any)
-		return unwritten(again, "a "+name+" again")
+		return placeholder(again, "a "+name+" again")
 	}
 	in.path = append(in.path, name)
 	target, _ := in.schema(in.defs[name]).(map[string]any)
@@ -72,8 +72,8 @@ func (in *inliner) schema(v any) any {
 // they do not know either, becomes anyOf.
 var notOpenAI = []string{"not", "if", "then", "else", "dependentSchemas", "dependentRequired", "unevaluatedProperties", "unevaluatedItems", "propertyNames", "contains", "minContains", "maxContains", "contentEncoding", "contentMediaType"}
 
-// unwritten stands for a schema that is not written in place.
-func unwritten(m map[string]any, why string) map[string]any {
+// placeholder stands for a schema that is not written in place.
+func placeholder(m map[string]any, why string) map[string]any {
 	out := map[string]any{"description": why}
 	if m["type"] != nil {
 		out["type"] = m["type"]

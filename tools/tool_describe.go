@@ -25,6 +25,6 @@ func (r *Runner) Description(caller Caller, name, pointer string) Result {
 		return Result{Envelope: Envelope{Status: Done, Response: mustJSON(map[string]any{"name": t.Name, "pointer": pointer, "schema": part})}}
 	}
 	return Result{Envelope: Envelope{Status: Done, Response: mustJSON(map[string]any{
-		"name": t.Name, "title": t.Title, "description": describe(t.op, t.op.Told()), "inputSchema": t.InputSchema, "annotations": t.Annotations,
+		"name": t.Name, "title": t.Title, "description": describe(t.op, t.op.WholeText()), "inputSchema": t.InputSchema, "annotations": t.Annotations,
 	}), Next: "Call it by its name, with arguments that fit inputSchema."}}
 }

@@ -40,7 +40,7 @@ func TestToolsKeepToTheirBudget(t *testing.T) {
 				t.Errorf("the description does not say that there is more: %s", tool.Description)
 			}
 		}
-		if text := describe(api.Operations[0], api.Operations[0].Told()); strings.Count(text, "Makes a thing.") < 199 {
+		if text := describe(api.Operations[0], api.Operations[0].WholeText()); strings.Count(text, "Makes a thing.") < 199 {
 			t.Errorf("not all of the description is given: %d bytes", len(text))
 		}
 	}
