@@ -35,7 +35,7 @@ func TestBackup(t *testing.T) {
 	for w := range 4 {
 		writers.Go(func() {
 			for i := 0; writing.Err() == nil; i++ {
-				if err := s.Log(store.Entry{Kind: "call", Txn: fmt.Sprint(w, "-", i)})(); err != nil {
+				if err := s.Log(store.Entry{Kind: store.KindCall, Txn: fmt.Sprint(w, "-", i)})(); err != nil {
 					t.Error(err)
 					return
 				}
@@ -116,7 +116,7 @@ func TestBackupKeepsWhatIsThere(t *testing.T) {
 	db := filepath.Join(dir, "exeat.db")
 	s := openAt(t, db)
 	for range 3 {
-		if err := s.Log(store.Entry{Kind: "call"})(); err != nil {
+		if err := s.Log(store.Entry{Kind: store.KindCall})(); err != nil {
 			t.Fatal(err)
 		}
 	}

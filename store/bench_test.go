@@ -12,7 +12,7 @@ import (
 )
 
 func BenchmarkAppend(b *testing.B) {
-	e := store.Entry{Kind: "call", Principal: "User::alice", API: "petstore", Tool: "get_pet", Method: "GET", Path: "/pets/1", Digest: strings.Repeat("a", 64)}
+	e := store.Entry{Kind: store.KindCall, Principal: "User::alice", API: "petstore", Tool: "get_pet", Method: "GET", Path: "/pets/1", Digest: strings.Repeat("a", 64)}
 	b.Run("alone", func(b *testing.B) {
 		s := storetest.Open(b)
 		for b.Loop() {

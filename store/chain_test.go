@@ -27,7 +27,7 @@ func TestVerifyFindsARehashedEntry(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	s := storetest.OpenAt(t, path)
 	for i := range 5 {
-		if err := s.Log(store.Entry{Kind: "call", Note: fmt.Sprint("note ", i+1)})(); err != nil {
+		if err := s.Log(store.Entry{Kind: store.KindCall, Note: fmt.Sprint("note ", i+1)})(); err != nil {
 			t.Fatal(err)
 		}
 	}

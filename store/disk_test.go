@@ -23,7 +23,7 @@ func filled(t *testing.T, path string, n int) *store.Store {
 		h := hold(fmt.Sprintf("hold_%03d", i))
 		h.Request.Body = []byte(strings.Repeat("x", 3000))
 		update(t, s, func(tx *store.Tx) error {
-			return errors.Join(tx.Insert(h), tx.Append(store.Entry{Kind: "hold", Hold: h.ID}))
+			return errors.Join(tx.Insert(h), tx.Append(store.Entry{Kind: store.KindHold, Hold: h.ID}))
 		})
 	}
 	return s
@@ -51,7 +51,7 @@ func TestDiskFullKeepsHolds(t *testing.T) {
 		h := hold(fmt.Sprint("more", i))
 		h.Request.Body = make([]byte, 10_000)
 		err = s.Update(ctx, func(tx *store.Tx) error {
-			return errors.Join(tx.Insert(h), tx.Append(store.Entry{Kind: "hold", Hold: h.ID}))
+			return errors.Join(tx.Insert(h), tx.Append(store.Entry{Kind: store.KindHold, Hold: h.ID}))
 		})
 	}
 	wantError(t, "written", err, path, "the disk is full: make room on it")
@@ -60,7 +60,7 @@ func TestDiskFullKeepsHolds(t *testing.T) {
 	}
 	storetest.Check(t, s)
 	store.LimitPages(t, s, 1000)
-	if err := s.Log(store.Entry{Kind: "call"})(); err != nil {
+	if err := s.Log(store.Entry{Kind: store.KindCall})(); err != nil {
 		t.Error("with room again:", err)
 	}
 	storetest.Check(t, s)
@@ -79,14 +79,14 @@ func TestLockedTooLong(t *testing.T) {
 	}
 	for what, err := range map[string]error{
 		"written":  s.Update(ctx, func(tx *store.Tx) error { return tx.Insert(hold("2")) }),
-		"recorded": s.Log(store.Entry{Kind: "call"})(),
+		"recorded": s.Log(store.Entry{Kind: store.KindCall})(),
 		"spent":    spend,
 	} {
 		wantError(t, what, err, path, "another program keeps it locked: let that program finish, or stop it")
 	}
 	get(t, s, "hold_000") // can be read all the time
 	unlock()
-	if err := s.Log(store.Entry{Kind: "call"})(); err != nil {
+	if err := s.Log(store.Entry{Kind: store.KindCall})(); err != nil {
 		t.Error("unlocked:", err)
 	}
 	storetest.Check(t, s)

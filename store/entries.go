@@ -69,7 +69,7 @@ func (tx *Tx) appendAfter(head Head, e Entry) (Head, error) {
 		return head, err
 	}
 	hash := hashEntry(body)
-	for _, column := range []*string{&e.Kind, &e.Principal, &e.API, &e.Tool, &e.Effect, &e.Agent, &e.Txn} {
+	for _, column := range []*string{(*string)(&e.Kind), &e.Principal, &e.API, &e.Tool, &e.Effect, &e.Agent, &e.Txn} {
 		*column = string([]rune(*column)) // what is not UTF-8 becomes U+FFFD, as in the body
 	}
 	_, err = tx.exec("INSERT INTO entries (seq, at, kind, principal, api, tool, effect, agent, txn, body, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -188,7 +188,7 @@ func (r row) follows(head Head) (Head, error) {
 		return bad("its content belongs to entry %d", e.Seq)
 	case e.Prev != head.Hash:
 		return bad("it does not follow the entry before it")
-	case micros(e.Time) != r.at || e.Kind != r.kind || e.Principal != r.principal || e.API != r.api || e.Tool != r.tool || e.Effect != r.effect || e.Agent != r.agent || e.Txn != r.txn:
+	case micros(e.Time) != r.at || string(e.Kind) != r.kind || e.Principal != r.principal || e.API != r.api || e.Tool != r.tool || e.Effect != r.effect || e.Agent != r.agent || e.Txn != r.txn:
 		return bad("its index columns were changed")
 	}
 	return Head{Seq: r.seq, Hash: r.hash}, nil

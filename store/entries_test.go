@@ -45,7 +45,7 @@ func TestVerifyFindsTampering(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "db")
 			s := storetest.OpenAt(t, path)
 			for i := range 5 {
-				if err := s.Log(store.Entry{Kind: "call", Principal: "User::alice", Note: fmt.Sprint("note ", i+1)})(); err != nil {
+				if err := s.Log(store.Entry{Kind: store.KindCall, Principal: "User::alice", Note: fmt.Sprint("note ", i+1)})(); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -63,7 +63,7 @@ func TestVerifyFindsTampering(t *testing.T) {
 func TestContains(t *testing.T) {
 	log := func(t *testing.T, s *store.Store, n int, note string) {
 		for range n {
-			if err := s.Log(store.Entry{Kind: "call", Note: note})(); err != nil {
+			if err := s.Log(store.Entry{Kind: store.KindCall, Note: note})(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -161,7 +161,7 @@ func TestEntriesStops(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	s, other := storetest.OpenAt(t, path), storetest.OpenAt(t, path)
 	for range 5 {
-		if err := s.Log(store.Entry{Kind: "call"})(); err != nil {
+		if err := s.Log(store.Entry{Kind: store.KindCall})(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -282,7 +282,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add([]byte(nil), "")
 	path := filepath.Join(f.TempDir(), "db")
 	s := storetest.OpenAt(f, path)
-	if err := s.Log(store.Entry{Kind: "call", Principal: "User::alice"})(); err != nil {
+	if err := s.Log(store.Entry{Kind: store.KindCall, Principal: "User::alice"})(); err != nil {
 		f.Fatal(err)
 	}
 	db, err := sql.Open("sqlite", path)

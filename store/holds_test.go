@@ -115,7 +115,7 @@ func TestViewCannotWrite(t *testing.T) {
 	if err := s.View(ctx, func(tx *store.Tx) error { return tx.Insert(hold("1")) }); err == nil || errors.Is(err, store.ErrConflict) {
 		t.Error("a view inserted:", err)
 	}
-	if err := s.View(ctx, func(tx *store.Tx) error { return tx.Append(store.Entry{Kind: "call"}) }); err == nil {
+	if err := s.View(ctx, func(tx *store.Tx) error { return tx.Append(store.Entry{Kind: store.KindCall}) }); err == nil {
 		t.Error("a view appended")
 	}
 	storetest.Check(t, s)

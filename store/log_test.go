@@ -33,13 +33,13 @@ func TestUnderLoad(t *testing.T) {
 			s := stores[i%2]
 			for j := range rounds {
 				h := hold(fmt.Sprintf("%d.%d", i, j))
-				wait := s.Log(store.Entry{Kind: "call", Note: "call " + h.ID})
+				wait := s.Log(store.Entry{Kind: store.KindCall, Note: "call " + h.ID})
 				err := s.Update(ctx, func(tx *store.Tx) error {
-					return errors.Join(tx.Insert(h), tx.Append(store.Entry{Kind: "hold", Hold: h.ID, Note: "hold " + h.ID}))
+					return errors.Join(tx.Insert(h), tx.Append(store.Entry{Kind: store.KindHold, Hold: h.ID, Note: "hold " + h.ID}))
 				})
 				h.State = store.Cancelled
 				err = errors.Join(err, wait(), s.Update(ctx, func(tx *store.Tx) error {
-					return errors.Join(tx.Append(store.Entry{Kind: "cancel", Hold: h.ID, Note: "cancel " + h.ID}), tx.Swap(h))
+					return errors.Join(tx.Append(store.Entry{Kind: store.KindCancel, Hold: h.ID, Note: "cancel " + h.ID}), tx.Swap(h))
 				}), s.View(ctx, func(tx *store.Tx) error {
 					got, err := tx.Hold(h.ID)
 					if err == nil && got.State != store.Cancelled {
@@ -72,7 +72,7 @@ func TestCloseDrains(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	s := storetest.OpenAt(t, path)
 	for range 100 {
-		s.Log(store.Entry{Kind: "outcome"})
+		s.Log(store.Entry{Kind: store.KindOutcome})
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestLogKeepsTheOrder(t *testing.T) {
 	var wait func() error
 	for i := range 3*store.BatchMost + 1 {
 		want = append(want, strconv.Itoa(i))
-		wait = s.Log(store.Entry{Kind: "call", Note: strconv.Itoa(i)})
+		wait = s.Log(store.Entry{Kind: store.KindCall, Note: strconv.Itoa(i)})
 	}
 	if got := notes(t, other); len(got) != 0 {
 		t.Errorf("%d entries were committed in spite of the lock", len(got))
@@ -159,7 +159,7 @@ func TestLogDuringClose(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for i := 0; ; i++ {
-				if err := s.Log(store.Entry{Kind: "call"})(); err != nil {
+				if err := s.Log(store.Entry{Kind: store.KindCall})(); err != nil {
 					return
 				}
 				kept.Add(1)
@@ -191,7 +191,7 @@ func TestLogDuringClose(t *testing.T) {
 func TestDiskFull(t *testing.T) {
 	s := storetest.Open(t)
 	store.LimitPages(t, s, 4)
-	big := store.Entry{Kind: "call", Note: strings.Repeat("x", 64<<10)}
+	big := store.Entry{Kind: store.KindCall, Note: strings.Repeat("x", 64<<10)}
 	if err := s.Log(big)(); err == nil || !strings.Contains(err.Error(), "full") {
 		t.Fatalf("an entry without room: %v", err)
 	}
@@ -216,15 +216,15 @@ func TestDiskFull(t *testing.T) {
 // A cancelled transaction leaves nothing, says so, and is out of the way.
 func TestCancelledContext(t *testing.T) {
 	for name, fn := range map[string]func(*store.Tx, func()) error{
-		"before the change": func(tx *store.Tx, cancel func()) error { cancel(); return tx.Append(store.Entry{Kind: "hold"}) },
+		"before the change": func(tx *store.Tx, cancel func()) error { cancel(); return tx.Append(store.Entry{Kind: store.KindHold}) },
 		"after the change": func(tx *store.Tx, cancel func()) error {
-			err := tx.Append(store.Entry{Kind: "hold"})
+			err := tx.Append(store.Entry{Kind: store.KindHold})
 			cancel()
 			return err
 		},
 		"in the middle of changes": func(tx *store.Tx, cancel func()) error {
 			for i := 0; ; i++ {
-				if err := tx.Append(store.Entry{Kind: "hold"}); err != nil {
+				if err := tx.Append(store.Entry{Kind: store.KindHold}); err != nil {
 					return err
 				}
 				if i == 10 {
@@ -242,7 +242,7 @@ func TestCancelledContext(t *testing.T) {
 			if err := s.Update(c, func(*store.Tx) error { t.Error("ran"); return nil }); !errors.Is(err, context.Canceled) {
 				t.Errorf("%v, want context canceled", err)
 			}
-			if err := s.Log(store.Entry{Kind: "call", Note: "next"})(); err != nil {
+			if err := s.Log(store.Entry{Kind: store.KindCall, Note: "next"})(); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff([]string{"next"}, notes(t, s)); diff != "" {
@@ -269,7 +269,7 @@ func TestLockedByAnother(t *testing.T) {
 	if took := time.Since(begin); took > 4*time.Second {
 		t.Errorf("gave up after %v", took)
 	}
-	wait := s.Log(store.Entry{Kind: "call", Note: "patient"})
+	wait := s.Log(store.Entry{Kind: store.KindCall, Note: "patient"})
 	unlock()
 	if err := wait(); err != nil {
 		t.Error(err)

@@ -108,7 +108,7 @@ func TestOpenAnyName(t *testing.T) {
 			t.Chdir(dir)
 			s := storetest.OpenAt(t, name)
 			t.Chdir(t.TempDir()) // connections are made later too
-			if err := s.Log(store.Entry{Kind: "call"})(); err != nil {
+			if err := s.Log(store.Entry{Kind: store.KindCall})(); err != nil {
 				t.Fatal(err)
 			}
 			if head, err := s.Verify(ctx); err != nil || head.Seq != 1 {
@@ -143,7 +143,7 @@ func TestRemovedFile(t *testing.T) {
 			for what, err := range map[string]error{
 				"read":     s.View(ctx, func(tx *store.Tx) error { _, err := tx.Hold("1"); return err }),
 				"written":  s.Update(ctx, func(tx *store.Tx) error { return tx.Insert(hold("2")) }),
-				"recorded": s.Log(store.Entry{Kind: "call"})(),
+				"recorded": s.Log(store.Entry{Kind: store.KindCall})(),
 				"spent":    spend,
 			} {
 				if err == nil || !strings.Contains(err.Error(), path+" was removed, moved or replaced while it was in use: stop every exeat that uses it, put it back") {
@@ -160,7 +160,7 @@ func TestRemovedFile(t *testing.T) {
 func TestFilesArePrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	s := storetest.OpenAt(t, path)
-	if err := s.Log(store.Entry{Kind: "call"})(); err != nil {
+	if err := s.Log(store.Entry{Kind: store.KindCall})(); err != nil {
 		t.Fatal(err)
 	}
 	for _, suffix := range []string{"", "-wal", "-shm"} {
@@ -184,7 +184,7 @@ func TestTwoOpenAFreshFile(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if err := s.Log(store.Entry{Kind: "call"})(); err != nil {
+			if err := s.Log(store.Entry{Kind: store.KindCall})(); err != nil {
 				t.Error(err)
 			}
 			s.Close()
@@ -206,7 +206,7 @@ func TestMigrateTxn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	s := storetest.OpenAt(t, path)
 	for _, txn := range []string{"txn_a", ""} {
-		if err := s.Log(store.Entry{Kind: "call", Principal: "User::alice", API: "a", Tool: "b", Txn: txn})(); err != nil {
+		if err := s.Log(store.Entry{Kind: store.KindCall, Principal: "User::alice", API: "a", Tool: "b", Txn: txn})(); err != nil {
 			t.Fatal(err)
 		}
 	}

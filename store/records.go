@@ -113,7 +113,7 @@ type Login struct {
 type Entry struct {
 	Seq       int64     `json:"seq"`
 	Time      time.Time `json:"time"`
-	Kind      string    `json:"kind"` // call, retry, denied, outcome, hold, approve, deny, expire, cancel, send, refuse, unknown, forget, login, preview, passkey, push, grant, block, stop, start, revoke, logout, reveal
+	Kind      Kind      `json:"kind"`
 	Txn       string    `json:"txn,omitempty"`
 	Principal string    `json:"principal,omitempty"`
 	Agent     string    `json:"agent,omitempty"`

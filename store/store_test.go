@@ -53,7 +53,7 @@ func TestRollback(t *testing.T) {
 	s := storetest.Open(t)
 	boom := errors.New("boom")
 	err := s.Update(ctx, func(tx *store.Tx) error {
-		if err := errors.Join(tx.Insert(hold("1")), tx.Append(store.Entry{Kind: "hold"})); err != nil {
+		if err := errors.Join(tx.Insert(hold("1")), tx.Append(store.Entry{Kind: store.KindHold})); err != nil {
 			return err
 		}
 		return boom
@@ -79,7 +79,7 @@ func TestKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := 1; ; i++ {
-			if err := s.Log(store.Entry{Kind: "call", Note: strconv.Itoa(i)})(); err != nil {
+			if err := s.Log(store.Entry{Kind: store.KindCall, Note: strconv.Itoa(i)})(); err != nil {
 				t.Fatal(err)
 			}
 			fmt.Println("on disk", i)

@@ -41,7 +41,7 @@ func TestWatchLosesNothing(t *testing.T) {
 						t.Fatalf("nobody was woken for change %d", want)
 					}
 				}
-				writer.Log(store.Entry{Kind: "call"})
+				writer.Log(store.Entry{Kind: store.KindCall})
 			}
 		})
 	}
@@ -55,7 +55,7 @@ func TestWatchWakesEverybody(t *testing.T) {
 		defer func() { <-changed }() // hangs if there is none
 		<-changed
 	}
-	if err := s.Log(store.Entry{Kind: "call"})(); err != nil {
+	if err := s.Log(store.Entry{Kind: store.KindCall})(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -69,13 +69,13 @@ func TestWatchStops(t *testing.T) {
 	for len(changed) > 0 {
 		<-changed
 	}
-	update(t, s, func(tx *store.Tx) error { return tx.Append(store.Entry{Kind: "call"}) })
+	update(t, s, func(tx *store.Tx) error { return tx.Append(store.Entry{Kind: store.KindCall}) })
 	if len(changed) > 0 {
 		t.Error("woken after stop")
 	}
 	changed, stop = s.Watch()
 	defer stop()
-	if <-changed; s.Log(store.Entry{Kind: "call"})() != nil {
+	if <-changed; s.Log(store.Entry{Kind: store.KindCall})() != nil {
 		t.Error("cannot log")
 	}
 	<-changed
@@ -114,7 +114,7 @@ func TestWatchWhileReadersAreBusy(t *testing.T) {
 	changed, stop := s.Watch()
 	defer stop()
 	<-changed // the first wake-up is for what came before
-	if err := other.Log(store.Entry{Kind: "call"})(); err != nil {
+	if err := other.Log(store.Entry{Kind: store.KindCall})(); err != nil {
 		t.Error(err)
 	}
 	select {

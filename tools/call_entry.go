@@ -3,7 +3,7 @@ package tools
 import "github.com/exeat/exeat/store"
 
 // entry is the call as a line of the audit log.
-func (c *course) entry(kind, code string) store.Entry {
+func (c *course) entry(kind store.Kind, code string) store.Entry {
 	return store.Entry{
 		Kind:      kind,
 		Txn:       c.txn,
@@ -27,7 +27,7 @@ func (c *course) entry(kind, code string) store.Entry {
 }
 
 // outcome is how the call came out as a line of the audit log.
-func (c *course) outcome(kind string, res Result) store.Entry {
+func (c *course) outcome(kind store.Kind, res Result) store.Entry {
 	e := c.entry(kind, string(res.Envelope.Code))
 	e.Status = res.Envelope.HTTPStatus
 	if l := res.Envelope.Lookup; l != nil {

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/store"
 )
 
 // Preview is what a call would send and how it would be decided.
@@ -59,7 +60,7 @@ func (r *Runner) Preview(caller Caller, name string, raw []byte) (*Preview, Resu
 	}
 	r.ask(c, r.Now(), authz.Usage{})
 	if r.Store != nil {
-		if err := r.Store.Log(c.entry("preview", ""))(); err != nil {
+		if err := r.Store.Log(c.entry(store.KindPreview, ""))(); err != nil {
 			c.err = err
 			return nil, fail(Internal, "the preview could not be recorded")
 		}

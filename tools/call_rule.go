@@ -7,6 +7,7 @@ import (
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/store"
 )
 
 // errStopped is a call of an agent that a person has stopped; errDamaged one of
@@ -66,7 +67,7 @@ func blockOf(rules []approval.Rule, c *course) *approval.Rule {
 // answerBlock records and answers a call that a person does not want to be asked about.
 func (r *Runner) answerBlock(c *course, rule approval.Rule) Result {
 	c.decision.Outcome, c.grant = authz.Deny, rule.ID
-	if err := r.Store.Log(c.entry("denied", string(ApprovalDenied)))(); err != nil {
+	if err := r.Store.Log(c.entry(store.KindDenied, string(ApprovalDenied)))(); err != nil {
 		c.fail(err)
 	}
 	reason := fmt.Sprintf("a person denied calls like this one until %s and does not want to be asked again", stamp(rule.Ends))

@@ -94,7 +94,7 @@ func TestGrant(t *testing.T) {
 	}
 	var entry store.Entry
 	if err := r.Store.Entries(t.Context(), 0, func(e store.Entry) error {
-		if e.Kind == "call" {
+		if e.Kind == store.KindCall {
 			entry = e
 		}
 		return nil

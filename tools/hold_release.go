@@ -17,14 +17,14 @@ func (r *Runner) release(ctx context.Context, h store.Hold) {
 	entry := store.Entry{Txn: h.Txn, Principal: h.Subject, API: h.API, Tool: h.Tool, Hold: h.ID, Digest: h.Digest}
 	defer func() {
 		if v := recover(); v != nil {
-			entry.Kind, entry.Code = "unknown", string(OutcomeUnknown)
+			entry.Kind, entry.Code = store.KindUnknown, string(OutcomeUnknown)
 			r.finish(ctx, h, approval.Lose{}, entry)
 			r.trouble(fmt.Errorf("release %s: panic: %v", h.ID, v))
 		}
 	}()
 	c, err := r.revive(h)
 	if err != nil {
-		entry.Kind, entry.Code, entry.Note = "refuse", string(PolicyChanged), err.Error()
+		entry.Kind, entry.Code, entry.Note = store.KindRefuse, string(PolicyChanged), err.Error()
 		r.finish(ctx, h, approval.Refuse{}, entry)
 		r.trouble(fmt.Errorf("release %s: %w", h.ID, err))
 		return

@@ -120,7 +120,7 @@ func TestLookupOfAHeldCall(t *testing.T) {
 	// The outcome of a read is committed with the next group, so its place varies.
 	by := map[string]store.Entry{}
 	for _, e := range r.log(t) {
-		by[e.Kind] = e
+		by[string(e.Kind)] = e
 	}
 	if len(by) != 6 || by["unknown"].Note != "looked up: it_is_not" || by["unknown"].Hold != h || by["send"].Hold != h ||
 		by["call"].Hold != "" || by["outcome"].Status != 404 || by["call"].Txn != by["outcome"].Txn || !strings.Contains(by["call"].Note, by["send"].Txn) {

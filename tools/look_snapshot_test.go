@@ -194,7 +194,7 @@ func TestBeforeIsRecorded(t *testing.T) {
 	log := r.log(t)
 	kinds := []string{}
 	for _, e := range log {
-		kinds = append(kinds, e.Kind+" "+e.Tool)
+		kinds = append(kinds, string(e.Kind)+" "+e.Tool)
 	}
 	if want := []string{"call get_pet", "outcome get_pet", "hold delete_pet"}; !slices.Equal(kinds, want) {
 		t.Fatalf("the log has %q", kinds)

@@ -168,7 +168,7 @@ func (r *Runner) Visible(caller Caller, t *Tool) bool {
 func (r *Runner) Hidden(caller Caller, t *Tool) {
 	c := &course{call: r.newCall(caller, t, purpose{}), decision: authz.Decision{Outcome: authz.Deny}}
 	if r.Store != nil {
-		r.Store.Log(c.entry("denied", string(PolicyDenied)))
+		r.Store.Log(c.entry(store.KindDenied, string(PolicyDenied)))
 	}
 	r.observe(c, deny(PolicyDenied, "", nil, authz.RemedyNone))
 }

@@ -199,7 +199,7 @@ func (r *rig) wait(t testing.TB, handle string) Result {
 func (r *rig) entries(t testing.TB) []string {
 	t.Helper()
 	// What was queued before this entry is in the log once it is.
-	if err := r.Store.Log(store.Entry{Kind: "login"})(); err != nil {
+	if err := r.Store.Log(store.Entry{Kind: store.KindLogin})(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.Store.Verify(context.Background()); err != nil {
@@ -207,8 +207,8 @@ func (r *rig) entries(t testing.TB) []string {
 	}
 	var out []string
 	if err := r.Store.Entries(context.Background(), 0, func(e store.Entry) error {
-		if e.Kind != "login" {
-			s := e.Kind
+		if e.Kind != store.KindLogin {
+			s := string(e.Kind)
 			if e.Code != "" {
 				s += ":" + e.Code
 			}

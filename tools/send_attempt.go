@@ -33,46 +33,46 @@ func (s stage) sent() bool { return s <= changed }
 // manner is how a call is sent: all that distinguishes a read, a write and a
 // call that a person approved.
 type manner struct {
-	entry    string // the kind of the entry of its first request
-	first    bool   // entries are on disk before a request leaves, and not only before the answer does
-	tries    int    // how often a request may be sent at most, each time with a token and entry of its own
-	detached bool   // the caller may hang up; what has begun is seen through
-	hold     bool   // what becomes of it is the end of its hold, which keeps the whole answer
+	entry    store.Kind // the kind of the entry of its first request
+	first    bool       // entries are on disk before a request leaves, and not only before the answer does
+	tries    int        // how often a request may be sent at most, each time with a token and entry of its own
+	detached bool       // the caller may hang up; what has begun is seen through
+	hold     bool       // what becomes of it is the end of its hold, which keeps the whole answer
 	ends     map[stage]ending
 }
 
 // ending is what a stage leaves behind.
 type ending struct {
-	entry       string  // the kind of the last entry; none if empty
-	answer      *Result // in place of what the API answered
+	entry       store.Kind // the kind of the last entry; none if empty
+	answer      *Result    // in place of what the API answered
 	disposition string
 }
 
 var (
-	reading = manner{entry: "call", tries: 3, ends: map[stage]ending{
-		answered:   {entry: "outcome"},
-		notSent:    {entry: "outcome"},
-		lost:       {entry: "outcome"},
-		uncredited: {entry: "denied", answer: noCredential},
-		gone:       {entry: "denied"},
+	reading = manner{entry: store.KindCall, tries: 3, ends: map[stage]ending{
+		answered:   {entry: store.KindOutcome},
+		notSent:    {entry: store.KindOutcome},
+		lost:       {entry: store.KindOutcome},
+		uncredited: {entry: store.KindDenied, answer: noCredential},
+		gone:       {entry: store.KindDenied},
 		unrecorded: {answer: noEntry},
 		withheld:   {answer: failure(Internal, "the call could not be recorded; its answer is withheld")},
 	}}
-	writing   = manner{entry: "call", first: true, tries: 1, detached: true, ends: reading.ends}
-	releasing = manner{entry: "send", first: true, tries: 1, detached: true, hold: true, ends: map[stage]ending{
-		answered:   {entry: "outcome", disposition: ApprovedExecuted},
-		notSent:    {entry: "refuse", disposition: ExecutionError},
-		lost:       {entry: "unknown", disposition: UnknownOutcome},
-		changed:    {entry: "refuse", disposition: DeniedNotExecuted, answer: notTaken()},
-		uncredited: {entry: "refuse", disposition: ExecutionError, answer: failure(CredentialFailed, "approved, but no credential could be had; nothing was executed")},
-		unrecorded: {entry: "refuse", disposition: ExecutionError, answer: failure(Internal, "approved, but the send could not be recorded; nothing was executed")},
-		lapsed:     {entry: "refuse", disposition: DeniedNotExecuted, answer: takenBack},
+	writing   = manner{entry: store.KindCall, first: true, tries: 1, detached: true, ends: reading.ends}
+	releasing = manner{entry: store.KindSend, first: true, tries: 1, detached: true, hold: true, ends: map[stage]ending{
+		answered:   {entry: store.KindOutcome, disposition: ApprovedExecuted},
+		notSent:    {entry: store.KindRefuse, disposition: ExecutionError},
+		lost:       {entry: store.KindUnknown, disposition: UnknownOutcome},
+		changed:    {entry: store.KindRefuse, disposition: DeniedNotExecuted, answer: notTaken()},
+		uncredited: {entry: store.KindRefuse, disposition: ExecutionError, answer: failure(CredentialFailed, "approved, but no credential could be had; nothing was executed")},
+		unrecorded: {entry: store.KindRefuse, disposition: ExecutionError, answer: failure(Internal, "approved, but the send could not be recorded; nothing was executed")},
+		lapsed:     {entry: store.KindRefuse, disposition: DeniedNotExecuted, answer: takenBack},
 	}}
 
 	noCredential = failure(CredentialFailed, "no credential could be had for this call; it was not executed")
 	noEntry      = failure(Internal, "the call could not be recorded and was not executed")
 	takenBack    = refusal(PolicyChanged, "approved for a time, but a person took that back before it was sent; nothing was executed", authz.RemedyApproval)
-	refused      = ending{entry: "refuse", disposition: DeniedNotExecuted}
+	refused      = ending{entry: store.KindRefuse, disposition: DeniedNotExecuted}
 )
 
 // notTaken is the answer to an approved call that the API itself found to be for
@@ -174,7 +174,7 @@ func (r *Runner) try(ctx context.Context, c *course, m *manner, since string) (r
 func (c *course) sending(m *manner, since string, t token.Receipt) store.Entry {
 	e := c.entry(m.entry, "")
 	if since != "" {
-		e.Kind, e.Note = "retry", join(e.Note, since)
+		e.Kind, e.Note = store.KindRetry, join(e.Note, since)
 	}
 	if c.approval != nil {
 		e.By = c.approval.By.Name()

@@ -80,7 +80,7 @@ func (r *rig) log(t testing.TB) (out []store.Entry) {
 	t.Helper()
 	r.entries(t)
 	if err := r.Store.Entries(context.Background(), 0, func(e store.Entry) error {
-		if e.Kind != "login" {
+		if e.Kind != store.KindLogin {
 			out = append(out, e)
 		}
 		return nil
@@ -208,7 +208,7 @@ func TestEachTryHasItsOwnToken(t *testing.T) {
 		sent = append(sent, jti(t, req))
 	}
 	for _, e := range r.log(t) {
-		if e.Kind != "outcome" {
+		if e.Kind != store.KindOutcome {
 			logged, notes = append(logged, e.JTI), append(notes, e.Note)
 		}
 	}

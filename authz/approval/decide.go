@@ -158,12 +158,12 @@ func settles(err error) bool {
 
 // verdict is the event of a verdict and the entry that tells it.
 func (s *Service) verdict(h store.Hold, who Person, v Verdict, now time.Time) (Event, store.Entry, error) {
-	entry := entryOf(h, "deny")
+	entry := entryOf(h, store.KindDeny)
 	entry.Time, entry.By, entry.PolicySet, entry.Login = now, who.Name(), s.c.Engine.Digest(), who.Login()
 	if !v.Approve {
 		return Deny{By: who.Name(), Reason: v.Reason}, entry, nil
 	}
-	entry.Kind = "approve"
+	entry.Kind = store.KindApprove
 	by, err := json.Marshal(who.Principal)
 	if err != nil {
 		return nil, entry, err

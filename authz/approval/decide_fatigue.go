@@ -109,8 +109,8 @@ func (s *Service) recall(ctx context.Context, person string) error {
 	}
 	var list []decided
 	err := s.c.Store.Newest(ctx, newestEntries, func(e store.Entry) error {
-		if e.By == person && e.Code == "" && (e.Kind == "approve" || e.Kind == "deny") {
-			list = append(list, decided{e.Time, e.Kind == "approve", time.Duration(e.Took) * time.Millisecond, e.Note == typedNote || len(e.Signed) > 0})
+		if e.By == person && e.Code == "" && (e.Kind == store.KindApprove || e.Kind == store.KindDeny) {
+			list = append(list, decided{e.Time, e.Kind == store.KindApprove, time.Duration(e.Took) * time.Millisecond, e.Note == typedNote || len(e.Signed) > 0})
 		}
 		return nil
 	})
@@ -217,11 +217,11 @@ func (s *Service) Habits(ctx context.Context, who Identity) (h Habits, err error
 	}
 	var took []time.Duration
 	err = s.c.Store.Newest(ctx, ActivityEntries, func(e store.Entry) error {
-		if e.By != p.Name() || e.Code != "" || e.Kind != "approve" && e.Kind != "deny" || now.Sub(e.Time) > 7*24*time.Hour {
+		if e.By != p.Name() || e.Code != "" || e.Kind != store.KindApprove && e.Kind != store.KindDeny || now.Sub(e.Time) > 7*24*time.Hour {
 			return nil
 		}
 		h.Decisions++
-		if e.Kind == "approve" {
+		if e.Kind == store.KindApprove {
 			h.Approved++
 		}
 		if e.Took > 0 {

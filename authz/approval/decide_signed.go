@@ -168,7 +168,7 @@ func (s *Service) Pins(ctx context.Context, person string) ([]Pinned, error) {
 // signature; the error says that there is one that is not the person's, or that
 // it does not stand for what the entry says.
 func CheckEntry(e store.Entry, pins []Pinned) (signed bool, err error) {
-	if e.Kind != "approve" && e.Kind != KindGrant || len(e.Signed) == 0 {
+	if e.Kind != store.KindApprove && e.Kind != KindGrant || len(e.Signed) == 0 {
 		return false, nil
 	}
 	var s Signed

@@ -62,14 +62,14 @@ func (a *alarms) since(t time.Time) []Alarm {
 // request is gone or will never go. None of them gets a mark: what is stored of
 // them is never believed again.
 func (s *Service) condemn(tx *store.Tx, h store.Hold, now time.Time) (store.Hold, error) {
-	e := entryOf(h, "refuse")
+	e := entryOf(h, store.KindRefuse)
 	e.Time, e.Code, e.Note = now, Tampered, ErrTampered.Error()
 	e.Policies, e.PolicySet = nil, ""
 	switch {
 	case h.State == store.Pending || h.State == store.Approved:
 		h.State = store.Refused
 	case h.State == store.Sending && !now.Before(h.Lease):
-		h.State, e.Kind = store.Unknown, "unknown"
+		h.State, e.Kind = store.Unknown, store.KindUnknown
 	default:
 		// The entry is all there is to write, once for each process.
 		if e.Kind = Tampered; !s.alarms.raise(h.ID, now) {

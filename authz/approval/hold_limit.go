@@ -24,7 +24,7 @@ func (s *Service) noteMiss(subject, id string) {
 	if n > missesNoted {
 		return
 	}
-	e := store.Entry{Kind: "denied", Time: now, Principal: subject, Code: "handle_not_found", Hold: id, Note: "asked for a handle that names nothing"}
+	e := store.Entry{Kind: store.KindDenied, Time: now, Principal: subject, Code: "handle_not_found", Hold: id, Note: "asked for a handle that names nothing"}
 	if id != "" {
 		e.Note = "asked for a handle of another principal"
 	}
@@ -40,7 +40,7 @@ func (s *Service) noteCrowd(h store.Hold, now time.Time) {
 		return
 	}
 	h.ID = "" // it was not made
-	e := entryOf(h, "denied")
+	e := entryOf(h, store.KindDenied)
 	e.Time, e.Code, e.Note = now, "rate_limited", "too many calls wait for a person; more of this minute are not recorded"
 	s.note(e)
 }

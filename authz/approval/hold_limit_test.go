@@ -65,7 +65,7 @@ func TestMissedHandles(t *testing.T) {
 	}
 	var got []string
 	if err := w.c.Store.Entries(t.Context(), 0, func(e store.Entry) error {
-		if e.Kind == "denied" {
+		if e.Kind == store.KindDenied {
 			got = append(got, strings.TrimPrefix(e.Principal+" "+e.Code+" "+e.Hold, "User::alice handle_not_found "))
 		}
 		return nil

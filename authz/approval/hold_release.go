@@ -72,7 +72,7 @@ func (s *Service) claim(ctx context.Context, id string, mine func(store.Hold) bo
 				_, err = s.condemn(tx, h, now)
 				return err
 			}
-			e := entryOf(h, "refuse")
+			e := entryOf(h, store.KindRefuse)
 			e.Code, e.Note = "forbidden", why.Error()
 			_, err = s.change(tx, h, Refuse{}, now, e)
 			return err

@@ -191,7 +191,7 @@ func TestReplay(t *testing.T) {
 	w := newWorld(t)
 	w.approve(w.open(call(alice, "k1")))
 	h := w.claim()
-	if _, err := w.Finish(t.Context(), h, Finish{Result: []byte("{}")}, store.Entry{Kind: "outcome"}); err != nil {
+	if _, err := w.Finish(t.Context(), h, Finish{Result: []byte("{}")}, store.Entry{Kind: store.KindOutcome}); err != nil {
 		t.Fatal(err)
 	}
 	w.SQL("UPDATE holds SET state = 'approved', lease = 0")
@@ -269,7 +269,7 @@ func TestFinish(t *testing.T) {
 			h := w.claim()
 			gone, cancel := context.WithCancel(t.Context())
 			cancel()
-			got, err := w.Finish(gone, h, tt.event, store.Entry{Kind: tt.kind, Hold: h.ID})
+			got, err := w.Finish(gone, h, tt.event, store.Entry{Kind: store.Kind(tt.kind), Hold: h.ID})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -284,7 +284,7 @@ func TestFinish(t *testing.T) {
 				t.Errorf("entries %v", got)
 			}
 			before := len(w.Entries())
-			if _, err := w.Finish(t.Context(), h, Finish{}, store.Entry{Kind: "outcome"}); !errors.Is(err, ErrDecided) {
+			if _, err := w.Finish(t.Context(), h, Finish{}, store.Entry{Kind: store.KindOutcome}); !errors.Is(err, ErrDecided) {
 				t.Errorf("twice: %v", err)
 			}
 			if len(w.Entries()) != before {
@@ -297,15 +297,15 @@ func TestFinish(t *testing.T) {
 func TestFinishOnlyOnesOwn(t *testing.T) {
 	w := newWorld(t)
 	h := w.approve(w.open(call(alice, "k1")))
-	if _, err := w.Finish(t.Context(), h, Refuse{}, store.Entry{Kind: "refuse"}); err == nil {
+	if _, err := w.Finish(t.Context(), h, Refuse{}, store.Entry{Kind: store.KindRefuse}); err == nil {
 		t.Error("finished without a claim")
 	}
 	h = w.claim()
-	if _, err := w.Finish(t.Context(), h, Deny{}, store.Entry{Kind: "deny"}); err == nil {
+	if _, err := w.Finish(t.Context(), h, Deny{}, store.Entry{Kind: store.KindDeny}); err == nil {
 		t.Error("a send ended with a denial")
 	}
 	h.Owner = "another"
-	if _, err := w.Finish(t.Context(), h, Finish{}, store.Entry{Kind: "outcome"}); err == nil {
+	if _, err := w.Finish(t.Context(), h, Finish{}, store.Entry{Kind: store.KindOutcome}); err == nil {
 		t.Error("finished another's claim")
 	}
 }
@@ -338,7 +338,7 @@ func TestSweep(t *testing.T) {
 		}
 	}
 	// Whoever comes back after the lease does not rewrite what was said.
-	if _, err := w.Finish(t.Context(), sent, Finish{Result: []byte("late")}, store.Entry{Kind: "outcome"}); !errors.Is(err, ErrDecided) {
+	if _, err := w.Finish(t.Context(), sent, Finish{Result: []byte("late")}, store.Entry{Kind: store.KindOutcome}); !errors.Is(err, ErrDecided) {
 		t.Errorf("finished after its lease: %v", err)
 	}
 	got := w.Entries()

@@ -59,7 +59,7 @@ func (s *Service) forget(ctx context.Context, now time.Time) error {
 		if err != nil || n == 0 {
 			return err
 		}
-		return tx.Append(store.Entry{Kind: "forget", Time: now,
+		return tx.Append(store.Entry{Kind: store.KindForget, Time: now,
 			Note: fmt.Sprintf("%d held calls that ended before %s are not kept any more", n, before.Format(time.RFC3339))})
 	})
 }
@@ -83,9 +83,9 @@ func (s *Service) settle(tx *store.Tx, h store.Hold, now time.Time) (store.Hold,
 	}
 	switch e.(type) {
 	case Expire:
-		return s.change(tx, h, e, now, entryOf(h, "expire"))
+		return s.change(tx, h, e, now, entryOf(h, store.KindExpire))
 	case Lose:
-		entry := entryOf(h, "unknown")
+		entry := entryOf(h, store.KindUnknown)
 		entry.Code, entry.Note = "outcome_unknown", "the claim of "+h.Owner+" outlived its lease"
 		return s.change(tx, h, e, now, entry)
 	}

@@ -104,7 +104,7 @@ func TestForgetsWhatEndedLongAgo(t *testing.T) {
 	}
 	var told []string
 	if err := w.c.Store.Entries(t.Context(), 0, func(e store.Entry) error {
-		if e.Kind == "forget" {
+		if e.Kind == store.KindForget {
 			told = append(told, e.Note)
 		}
 		return nil

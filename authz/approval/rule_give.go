@@ -206,7 +206,7 @@ func (s *Service) giveFrom(tx *store.Tx, h *store.Hold, p Person, v Verdict, now
 	p = strengthen(p, signer) // or nothing comes of it
 	r, err = s.draft(*h, p, *v.Rule)
 	if errors.Is(err, ErrForbidden) {
-		e := entryOf(*h, v.Rule.Kind)
+		e := entryOf(*h, ruleKinds[v.Rule.Kind])
 		e.Time, e.By, e.Code, e.Decision = now, p.Name(), "forbidden", string(authz.Deny)
 		return r, err, tx.Append(e)
 	}
@@ -256,7 +256,7 @@ func (s *Service) decideBy(tx *store.Tx, h store.Hold, who Person, r Rule, now t
 		return h, err
 	}
 	a := store.Approval{By: by, ByName: who.Name(), At: now, Expires: earlier(now.Add(s.ApprovalLife()), r.Ends), AMR: who.AMR, Grant: r.ID}
-	entry := entryOf(h, "approve")
+	entry := entryOf(h, store.KindApprove)
 	if r.proof != nil {
 		if a.Signed, err = json.Marshal(r.proof.Signed); err != nil {
 			return h, err
@@ -291,10 +291,12 @@ func (s *Service) insertRule(tx *store.Tx, r *Rule, now time.Time, note string) 
 	return tx.Append(s.ruleEntry(*r, now, note))
 }
 
+// ruleKinds are the kinds of entries that tell of rules.
+var ruleKinds = map[string]store.Kind{KindGrant: store.KindGrant, KindBlock: store.KindBlock, KindStop: store.KindStop}
+
 // ruleEntry tells of a rule that was made.
 func (s *Service) ruleEntry(r Rule, now time.Time, note string) store.Entry {
-	kind := map[string]string{KindGrant: "grant", KindBlock: "block", KindStop: "stop"}[r.Kind]
-	e := store.Entry{Kind: kind, Time: now, Principal: r.Subject, Agent: r.Agent, API: r.Scope.API, Tool: r.Scope.Tool, Path: r.Scope.Path,
+	e := store.Entry{Kind: ruleKinds[r.Kind], Time: now, Principal: r.Subject, Agent: r.Agent, API: r.Scope.API, Tool: r.Scope.Tool, Path: r.Scope.Path,
 		By: r.By.Name(), Grant: r.ID, PolicySet: s.c.Engine.Digest(), Note: note}
 	if r.proof != nil {
 		e.Hold, e.Digest = r.proof.Hold, r.proof.Digest

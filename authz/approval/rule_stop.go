@@ -88,9 +88,9 @@ func (s *Service) revoke(tx *store.Tx, p Person, id string) (version int64, err 
 			return 0, ErrNeedPasskey
 		}
 	}
-	kind := "revoke"
+	kind := store.KindRevoke
 	if r.Kind == KindStop {
-		kind = "start"
+		kind = store.KindStart
 	}
 	e := store.Entry{Kind: kind, Time: now, Principal: r.Subject, Agent: r.Agent, API: r.Scope.API, Tool: r.Scope.Tool, Path: r.Scope.Path, By: p.Name(), Grant: r.ID}
 	if r.Damaged {
@@ -159,9 +159,9 @@ func (s *Service) endHolds(ctx context.Context, who Person, agent string) error 
 				return err
 			}
 			now := s.Now()
-			event, entry := Event(Deny{By: who.Name(), Reason: stoppedText}), entryOf(h, "deny")
+			event, entry := Event(Deny{By: who.Name(), Reason: stoppedText}), entryOf(h, store.KindDeny)
 			if h.State == store.Approved {
-				event, entry = Refuse{}, entryOf(h, "refuse")
+				event, entry = Refuse{}, entryOf(h, store.KindRefuse)
 			}
 			entry.By, entry.Note = who.Name(), stoppedText
 			_, err = s.change(tx, h, event, now, entry)

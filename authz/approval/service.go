@@ -118,7 +118,7 @@ func (s *Service) swap(tx *store.Tx, h store.Hold) (store.Hold, error) {
 }
 
 // entryOf is an entry about a hold.
-func entryOf(h store.Hold, kind string) store.Entry {
+func entryOf(h store.Hold, kind store.Kind) store.Entry {
 	var agent authz.Agent
 	var session authz.Session
 	// Both only name things; an entry without them is better than none.
@@ -209,7 +209,7 @@ func (s *Service) insert(tx *store.Tx, h store.Hold, now time.Time) error {
 	if err := s.enqueue(tx, h, now); err != nil {
 		return err
 	}
-	e := entryOf(h, "hold")
+	e := entryOf(h, store.KindHold)
 	e.Time, e.Decision = now, string(authz.Hold)
 	return tx.Append(e)
 }
@@ -319,7 +319,7 @@ func (s *Service) Cancel(ctx context.Context, subject, id string) (store.Hold, e
 			h, err = s.condemn(tx, h, s.Now())
 			return err
 		}
-		h, err = s.change(tx, h, Cancel{}, s.Now(), entryOf(h, "cancel"))
+		h, err = s.change(tx, h, Cancel{}, s.Now(), entryOf(h, store.KindCancel))
 		return err
 	})
 	switch {

@@ -294,7 +294,7 @@ func TestWait(t *testing.T) {
 		got <- h
 	}()
 	w.approve(h)
-	if _, err := w.Finish(t.Context(), w.claim(), Finish{Result: []byte("{}")}, store.Entry{Kind: "outcome"}); err != nil {
+	if _, err := w.Finish(t.Context(), w.claim(), Finish{Result: []byte("{}")}, store.Entry{Kind: store.KindOutcome}); err != nil {
 		t.Fatal(err)
 	}
 	if h := <-got; h.State != store.Done {
@@ -347,7 +347,7 @@ func BenchmarkHold(b *testing.B) {
 	w := newWorld(b)
 	for b.Loop() {
 		w.approve(w.open(call(alice, "k")))
-		if _, err := w.Finish(b.Context(), w.claim(), Finish{}, store.Entry{Kind: "outcome"}); err != nil {
+		if _, err := w.Finish(b.Context(), w.claim(), Finish{}, store.Entry{Kind: store.KindOutcome}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -50,7 +50,7 @@ func (s *Service) Show(ctx context.Context, who Identity, id string, reveal bool
 		return Sight{}, err
 	}
 	if v.Revealed = reveal; reveal && len(v.Hold.Masked) > 0 {
-		e := entryOf(v.Hold, "reveal")
+		e := entryOf(v.Hold, store.KindReveal)
 		e.Time, e.By, e.Note = s.Now(), p.Name(), "looked at hidden values"
 		if err := s.c.Store.Log(e)(); err != nil {
 			return Sight{}, err

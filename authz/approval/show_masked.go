@@ -27,7 +27,7 @@ func hidesSomething(h store.Hold) bool {
 // values.
 func (s *Service) looked(ctx context.Context, h store.Hold, person string) (found bool, err error) {
 	err = s.c.Store.Chain(ctx, h.Txn, func(e store.Entry) error {
-		found = found || e.Kind == "reveal" && e.Hold == h.ID && e.By == person
+		found = found || e.Kind == store.KindReveal && e.Hold == h.ID && e.By == person
 		return nil
 	})
 	return found, err

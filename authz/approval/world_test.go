@@ -115,5 +115,5 @@ var here = Place{Audience: "https://api.example.com", Origin: "https://api.examp
 
 func (w *world) use(r Rule) error {
 	return w.Use(w.T.Context(), r.ID, Shape{Principal: alice, Agent: authz.Agent{ID: "claude-desktop"}, Place: here, API: "petstore", Tool: "delete_pet",
-		Path: "/pets/42", Args: []byte(`{"id":42}`)}, store.Entry{Kind: "call"})
+		Path: "/pets/42", Args: []byte(`{"id":42}`)}, store.Entry{Kind: store.KindCall})
 }

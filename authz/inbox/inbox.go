@@ -223,7 +223,7 @@ func (in *Inbox) start(w http.ResponseWriter, r *http.Request, p approval.Person
 func (in *Inbox) startAs(w http.ResponseWriter, r *http.Request, who approval.Identity, how string) (session, error) {
 	now, p := in.now(), who.Person()
 	err := in.c.Store.Update(r.Context(), func(tx *store.Tx) error {
-		return tx.Append(store.Entry{Kind: "login", Time: now, Principal: p.Name(), By: p.Name(), Note: "inbox, by " + how, Login: p.Login()})
+		return tx.Append(store.Entry{Kind: store.KindLogin, Time: now, Principal: p.Name(), By: p.Name(), Note: "inbox, by " + how, Login: p.Login()})
 	})
 	if err != nil {
 		return session{}, err
@@ -246,7 +246,7 @@ func (in *Inbox) note(e store.Entry) { _ = in.c.Store.Log(e)() }
 // this machine keep the person out.
 func (in *Inbox) countGuess(now time.Time) error {
 	n := in.guesses.Add("", now, time.Minute)
-	e := store.Entry{Kind: "denied", Time: now, Code: "login_refused", Note: "a login link that does not work"}
+	e := store.Entry{Kind: store.KindDenied, Time: now, Code: "login_refused", Note: "a login link that does not work"}
 	switch {
 	case n < maxGuesses:
 	case n == maxGuesses:

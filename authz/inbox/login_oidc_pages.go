@@ -170,7 +170,7 @@ func (in *Inbox) oidcFailed(w http.ResponseWriter, r *http.Request, back string,
 			in.c.Trouble(fmt.Errorf("inbox: %w", err))
 		}
 		if !errors.Is(err, errOIDCDown) {
-			e := store.Entry{Kind: "denied", Time: now, Code: "login_refused", Note: brief(err)}
+			e := store.Entry{Kind: store.KindDenied, Time: now, Code: "login_refused", Note: brief(err)}
 			if n == maxGuesses {
 				e.Note += "; more of this minute are not recorded"
 			}

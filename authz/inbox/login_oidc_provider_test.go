@@ -140,7 +140,7 @@ func TestOIDCProvider(t *testing.T) {
 func loginEntry(t *testing.T, s *site) (login *store.Login) {
 	t.Helper()
 	if err := s.DB.Entries(t.Context(), 0, func(e store.Entry) error {
-		if e.Kind == "login" {
+		if e.Kind == store.KindLogin {
 			login = e.Login
 		}
 		return nil

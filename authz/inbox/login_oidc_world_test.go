@@ -281,7 +281,7 @@ func (s *oidcSite) in(b *agent) bool { return b.get(s.inbox.c.URL+"/").status ==
 func (s *oidcSite) last(kind string) (last store.Entry) {
 	s.T.Helper()
 	if err := s.DB.Entries(s.T.Context(), 0, func(e store.Entry) error {
-		if e.Kind == kind {
+		if string(e.Kind) == kind {
 			last = e
 		}
 		return nil

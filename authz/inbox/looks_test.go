@@ -58,7 +58,7 @@ func showcase(s *site) (pages []inboxPage) {
 	}
 	claim := func(h store.Hold) store.Hold { w.approve(h); return w.claim() }
 	finish := func(h store.Hold, e approval.Event) {
-		if _, err := w.Finish(w.T.Context(), h, e, entryOf(h, "outcome")); err != nil {
+		if _, err := w.Finish(w.T.Context(), h, e, entryOf(h, store.KindOutcome)); err != nil {
 			w.T.Fatal(err)
 		}
 	}

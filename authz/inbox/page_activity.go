@@ -67,14 +67,14 @@ func (c *loggedCall) add(e store.Entry) {
 	c.Method, c.Path = cmp.Or(c.Method, e.Method), cmp.Or(c.Path, e.Path)
 	c.By, c.Code, c.Status = cmp.Or(e.By, c.By), cmp.Or(e.Code, c.Code), cmp.Or(e.Status, c.Status)
 	switch {
-	case e.Kind == "hold":
+	case e.Kind == store.KindHold:
 		c.Decision = "hold" // and stays so: what comes of it is told by the last entry
-	case c.Decision == "" && e.Kind == "denied":
+	case c.Decision == "" && e.Kind == store.KindDenied:
 		c.Decision = "deny"
 	case c.Decision == "":
 		c.Decision = cmp.Or(e.Decision, "allow")
 	}
-	c.Last = e.Kind
+	c.Last = string(e.Kind)
 }
 
 // ours reports whether an entry is about a call of the person's own agents, or

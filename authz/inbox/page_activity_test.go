@@ -35,7 +35,7 @@ func (w *world) record(entries ...store.Entry) {
 func TestActivity(t *testing.T) {
 	s := newSite(t)
 	entry := func(txn, kind, principal, tool string, set ...func(*store.Entry)) store.Entry {
-		e := store.Entry{Kind: kind, Txn: txn, Principal: principal, Agent: "claude", API: "petstore", Tool: tool, Method: "GET", Path: "/" + txn}
+		e := store.Entry{Kind: store.Kind(kind), Txn: txn, Principal: principal, Agent: "claude", API: "petstore", Tool: tool, Method: "GET", Path: "/" + txn}
 		for _, f := range set {
 			f(&e)
 		}
@@ -110,7 +110,7 @@ func TestChainPage(t *testing.T) {
 	if hold, approve := strings.Index(a.body, "<h2>hold"), strings.Index(a.body, "<h2>approve"); hold < 0 || approve < hold {
 		t.Error("the chain is not in order", hold, approve)
 	}
-	s.record(store.Entry{Kind: "call", Txn: "txn_bob", Principal: "User::bob"}, store.Entry{Kind: "login", Principal: "User::alice"})
+	s.record(store.Entry{Kind: store.KindCall, Txn: "txn_bob", Principal: "User::bob"}, store.Entry{Kind: store.KindLogin, Principal: "User::alice"})
 	for _, txn := range []string{"txn_bob", "txn_nothing", "%3Cb%3E"} {
 		if got := s.get("/activity/" + txn); got.status != http.StatusNotFound {
 			t.Errorf("%s: %d", txn, got.status)
@@ -126,7 +126,7 @@ func TestActivityOfALongLog(t *testing.T) {
 	s := newSite(t).login()
 	var entries []store.Entry
 	for i := range approval.ActivityEntries + 10 {
-		entries = append(entries, store.Entry{Kind: "call", Txn: fmt.Sprintf("txn_%d", i), Principal: "User::alice", Agent: fmt.Sprintf("agent %d", i%10), Method: "GET", Path: "/pets"})
+		entries = append(entries, store.Entry{Kind: store.KindCall, Txn: fmt.Sprintf("txn_%d", i), Principal: "User::alice", Agent: fmt.Sprintf("agent %d", i%10), Method: "GET", Path: "/pets"})
 	}
 	s.record(entries...)
 	a := s.get("/activity")

@@ -123,7 +123,7 @@ func TestPasskeyInChromium(t *testing.T) {
 	}
 	entries := 0
 	if err := s.DB.Chain(t.Context(), first.Txn, func(e store.Entry) error {
-		if e.Kind == "approve" && len(e.Signed) > 0 {
+		if e.Kind == store.KindApprove && len(e.Signed) > 0 {
 			entries++
 		}
 		return nil

@@ -77,7 +77,7 @@ func (in *Inbox) subscribe(w http.ResponseWriter, r *http.Request, s session) er
 		if err := tx.Subscribe(sub); err != nil {
 			return err
 		}
-		return tx.Append(store.Entry{Kind: "push", Time: sub.Created, Principal: sub.Person, By: sub.Person, Note: "a browser gets messages from now on"})
+		return tx.Append(store.Entry{Kind: store.KindPush, Time: sub.Created, Principal: sub.Person, By: sub.Person, Note: "a browser gets messages from now on"})
 	})
 	if err != nil {
 		return err

@@ -66,7 +66,7 @@ func (in *Inbox) revokeOthers(w http.ResponseWriter, r *http.Request, s session)
 
 func (in *Inbox) recordLogout(w http.ResponseWriter, r *http.Request, s session, note string) error {
 	err := in.c.Store.Update(r.Context(), func(tx *store.Tx) error {
-		return tx.Append(store.Entry{Kind: "logout", Time: in.now(), Principal: s.who.Name(), By: s.who.Name(), Note: note})
+		return tx.Append(store.Entry{Kind: store.KindLogout, Time: in.now(), Principal: s.who.Name(), By: s.who.Name(), Note: note})
 	})
 	if err != nil {
 		return err

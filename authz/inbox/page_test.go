@@ -69,7 +69,7 @@ func TestOutcomes(t *testing.T) {
 	s := newSite(t).login()
 	finish := func(e approval.Event) string {
 		h := s.approve(s.open(call(alice, "k")))
-		if _, err := s.Finish(t.Context(), s.claim(), e, store.Entry{Kind: "outcome"}); err != nil {
+		if _, err := s.Finish(t.Context(), s.claim(), e, store.Entry{Kind: store.KindOutcome}); err != nil {
 			t.Fatal(err)
 		}
 		return h.ID

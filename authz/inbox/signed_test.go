@@ -62,7 +62,7 @@ func TestSignedGrant(t *testing.T) {
 		if !signed {
 			return nil
 		}
-		checked[e.Kind]++
+		checked[string(e.Kind)]++
 		for name, change := range map[string]func(*store.Entry){
 			"another tool": func(e *store.Entry) { e.Tool = "delete_owner" }, "another agent": func(e *store.Entry) { e.Agent = "x" },
 			"no grant": func(e *store.Entry) { e.Grant = "" }, "another principal": func(e *store.Entry) { e.Principal = "User::bob" },

@@ -29,7 +29,7 @@ var stages = []struct {
 
 func (w *world) finish(h store.Hold, e approval.Event) store.Hold {
 	w.T.Helper()
-	h, err := w.Finish(w.T.Context(), h, e, store.Entry{Kind: "outcome", Hold: h.ID})
+	h, err := w.Finish(w.T.Context(), h, e, store.Entry{Kind: store.KindOutcome, Hold: h.ID})
 	if err != nil {
 		w.T.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func TestBeforeOnThePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := store.Snapshot{At: h.Created, Status: 200, Digest: "y", Value: []byte(`{"name":"Tom","fee":60}`)}
-	if _, err := s.Finish(t.Context(), claimed, approval.Refuse{After: &after}, entryOf(h, "refuse")); err != nil {
+	if _, err := s.Finish(t.Context(), claimed, approval.Refuse{After: &after}, entryOf(h, store.KindRefuse)); err != nil {
 		t.Fatal(err)
 	}
 	s.want(s.get("/h/"+h.ID), http.StatusOK, "this had changed. So it was not sent")

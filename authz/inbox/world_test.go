@@ -113,11 +113,11 @@ func (w *world) give(o func(*approval.Offer)) (approval.Rule, store.Hold) {
 
 func (w *world) use(r approval.Rule) error {
 	return w.Use(w.T.Context(), r.ID, approval.Shape{Principal: alice, Agent: authz.Agent{ID: "claude-desktop"}, Place: approval.Place{Audience: "https://api.example.com", Origin: "https://api.example.com", Method: "DELETE", Document: "sha-256=:doc:"}, API: "petstore", Tool: "delete_pet",
-		Path: "/pets/42", Args: []byte(`{"id":42}`)}, store.Entry{Kind: "call"})
+		Path: "/pets/42", Args: []byte(`{"id":42}`)}, store.Entry{Kind: store.KindCall})
 }
 
 // entryOf is an entry about a hold, as who sends it writes one.
-func entryOf(h store.Hold, kind string) store.Entry {
+func entryOf(h store.Hold, kind store.Kind) store.Entry {
 	return store.Entry{Kind: kind, Txn: h.Txn, Hold: h.ID, Principal: h.Subject, Agent: "claude-desktop", Session: "s1",
 		API: h.API, Tool: h.Tool, Method: h.Request.Method, Path: h.Request.Path, Digest: h.Digest, Policies: h.Policies, PolicySet: h.PolicySet}
 }

@@ -324,7 +324,7 @@ func TestGuessedHandlesOverMCP(t *testing.T) {
 	}
 	recorded := 0
 	if err := w.g.store.Entries(t.Context(), 0, func(e store.Entry) error {
-		if e.Kind == "denied" && e.Code == "handle_not_found" && e.Principal == "User::alice" {
+		if e.Kind == store.KindDenied && e.Code == "handle_not_found" && e.Principal == "User::alice" {
 			recorded++
 		}
 		return nil

@@ -148,7 +148,7 @@ func checkSigned(cmd *cobra.Command, s *store.Store, pins []approval.Pinned) (si
 			return err
 		case ok:
 			signed++
-		case e.Kind == "approve" && e.Code == "":
+		case e.Kind == store.KindApprove && e.Code == "":
 			unsigned++
 		}
 		return nil

@@ -108,14 +108,14 @@ func (d *demo) readPet(ctx context.Context, agent *client.Client) error {
 	if e.Status != tools.Done || e.HTTPStatus != http.StatusOK {
 		return fmt.Errorf("%w: reading a pet gave %s %s", errNotAsExpected, e.Status, e.Reason)
 	}
-	if err := d.lastEntry(ctx, "call"); err != nil {
+	if err := d.lastEntry(ctx, store.KindCall); err != nil {
 		return err
 	}
 	return d.showToken()
 }
 
 // lastEntry shows what the log says of the newest entry of a kind.
-func (d *demo) lastEntry(ctx context.Context, kind string) error {
+func (d *demo) lastEntry(ctx context.Context, kind store.Kind) error {
 	var last store.Entry
 	err := d.gateway.store.Entries(ctx, 0, func(e store.Entry) error {
 		if e.Kind == kind {

@@ -30,7 +30,7 @@ func OpenAt(t testing.TB, path string) *store.Store {
 }
 
 // endings are the kinds of the entries that end a hold.
-var endings = []string{"outcome", "refuse", "unknown", "deny", "expire", "cancel"}
+var endings = []store.Kind{store.KindOutcome, store.KindRefuse, store.KindUnknown, store.KindDeny, store.KindExpire, store.KindCancel}
 
 // Check reports, as errors of t, everything in the stored state that must not
 // be there at any time. What must hold:
@@ -72,16 +72,16 @@ func readEntries(ctx context.Context, t testing.TB, s *store.Store) (sent map[st
 	if err := s.Entries(ctx, 0, func(e store.Entry) error {
 		end, over := ended[e.Hold]
 		switch {
-		case e.Kind == "forget":
+		case e.Kind == store.KindForget:
 			var n int
 			if _, err := fmt.Sscanf(e.Note, "%d ", &n); err != nil {
 				t.Errorf("entry %d does not say how many holds were forgotten: %s", e.Seq, e.Note)
 			}
 			forgotten += n
 		case e.Hold == "":
-		case e.Kind == "hold":
+		case e.Kind == store.KindHold:
 			made[e.Hold] = true
-		case e.Kind == "send":
+		case e.Kind == store.KindSend:
 			sent[e.Hold]++
 			if over {
 				t.Errorf("entry %d sends the hold %s after its end (%s)", e.Seq, e.Hold, end)
@@ -90,7 +90,7 @@ func readEntries(ctx context.Context, t testing.TB, s *store.Store) (sent map[st
 			if over {
 				t.Errorf("entry %d (%s) ends the hold %s a second time, after %s", e.Seq, e.Kind, e.Hold, end)
 			}
-			ended[e.Hold] = e.Kind
+			ended[e.Hold] = string(e.Kind)
 		}
 		return nil
 	}); err != nil {

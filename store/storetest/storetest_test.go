@@ -81,7 +81,7 @@ func TestCheck(t *testing.T) {
 			s := storetest.OpenAt(t, filepath.Join(t.TempDir(), "db"))
 			if err := s.Update(ctx, func(tx *store.Tx) error {
 				for _, kind := range strings.Fields(tt.kinds) {
-					if err := tx.Append(store.Entry{Kind: kind, Hold: "h"}); err != nil {
+					if err := tx.Append(store.Entry{Kind: store.Kind(kind), Hold: "h"}); err != nil {
 						return err
 					}
 				}

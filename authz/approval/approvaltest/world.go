@@ -136,7 +136,7 @@ func (w *World) Entries() []string {
 	w.T.Helper()
 	var out []string
 	err := w.DB.Entries(w.T.Context(), 0, func(e store.Entry) error {
-		out = append(out, strings.TrimSpace(e.Kind+" "+strings.TrimSpace(e.Code+" "+e.By)))
+		out = append(out, strings.TrimSpace(string(e.Kind)+" "+strings.TrimSpace(e.Code+" "+e.By)))
 		return nil
 	})
 	if err != nil {

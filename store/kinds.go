@@ -1,0 +1,67 @@
+package store
+
+// Kind says what an entry of the audit log tells.
+type Kind string
+
+// The kinds of entries; [Kinds] says what each tells.
+const (
+	KindCall    Kind = "call"
+	KindRetry   Kind = "retry"
+	KindOutcome Kind = "outcome"
+	KindDenied  Kind = "denied"
+	KindPreview Kind = "preview"
+
+	KindHold    Kind = "hold"
+	KindApprove Kind = "approve"
+	KindDeny    Kind = "deny"
+	KindCancel  Kind = "cancel"
+	KindExpire  Kind = "expire"
+	KindSend    Kind = "send"
+	KindRefuse  Kind = "refuse"
+	KindUnknown Kind = "unknown"
+	KindReveal  Kind = "reveal"
+	KindForget  Kind = "forget"
+
+	KindGrant  Kind = "grant"
+	KindBlock  Kind = "block"
+	KindStop   Kind = "stop"
+	KindStart  Kind = "start"
+	KindRevoke Kind = "revoke"
+
+	KindLogin   Kind = "login"
+	KindLogout  Kind = "logout"
+	KindPasskey Kind = "passkey"
+	KindPush    Kind = "push"
+)
+
+// Kinds lists every kind with what it tells, in the order of a call's life. The
+// table in docs/design.md is made of it.
+var Kinds = []struct {
+	Kind    Kind
+	Meaning string
+}{
+	{KindCall, "a call that the policies allowed at once, before it is sent"},
+	{KindRetry, "a read that is sent again"},
+	{KindOutcome, "what came of a call, allowed at once or approved"},
+	{KindDenied, "a call that was refused, by policy, by a rule or for its arguments; a login or a handle that was"},
+	{KindPreview, "an agent tried out a call; nothing was sent"},
+	{KindHold, "a call that waits for a person"},
+	{KindApprove, "a person approved a hold"},
+	{KindDeny, "a person denied a hold"},
+	{KindCancel, "the agent took its held call back"},
+	{KindExpire, "a hold that nobody decided, or that was not sent, in time"},
+	{KindSend, "an approved call, before it is sent"},
+	{KindRefuse, "an approved call that was not sent after all; code `tampered`: it was altered"},
+	{KindUnknown, "an approved call whose answer was lost"},
+	{KindReveal, "a person looked at hidden values"},
+	{KindForget, "holds that ended more than 30 days ago were deleted, up to 100 at a time; their entries stay"},
+	{KindGrant, "a person allowed calls to come"},
+	{KindBlock, "a person denied calls to come"},
+	{KindStop, "a person stopped an agent"},
+	{KindStart, "a person let a stopped agent go on"},
+	{KindRevoke, "a person took a grant or a block back"},
+	{KindLogin, "a person logged in"},
+	{KindLogout, "a person ended logins"},
+	{KindPasskey, "a passkey was added or revoked"},
+	{KindPush, "a browser gets messages from now on"},
+}
