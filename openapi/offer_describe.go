@@ -40,7 +40,11 @@ func (op *Operation) Describe(p Profile, pointer string) (json.RawMessage, error
 	}
 	schema, ok := part.(map[string]any)
 	if !ok {
-		return json.Marshal(part)
+		b, err := json.Marshal(part)
+		if len(b) > describeBudget {
+			return nil, errors.New("what is at this pointer is too long to give; describe what is around it")
+		}
+		return b, err
 	}
 	if n := widest(schema); from > 0 && from >= n {
 		return nil, errors.New("the part at this pointer has no more than " + strconv.Itoa(n) + " members")

@@ -286,3 +286,29 @@ func keepsNames(t *testing.T, op *Operation, raw json.RawMessage) {
 		t.Errorf("%s: more than descriptions are lost: %d of %d bytes", op.Name, len(left), len(bare))
 	}
 }
+
+// Whatever pointer an agent writes, it gets a part or is told that there is none.
+func TestPointersOfAgents(t *testing.T) {
+	op := compileOne(t, giants()["enum"])
+	wide := compileOne(t, giants()["required"])
+	for _, tt := range []struct {
+		op      *Operation
+		pointer string
+		want    string // within the answer; "" if there is none
+	}{
+		{op, "", `"body"`}, {op, "/properties", `"body"`}, {op, "/properties/body", `"e"`}, {op, "/properties/body/properties", `"e"`},
+		{op, "/properties/body/properties/e/enum", `"value-00000"`}, {op, "/properties/body/properties/e~from=3000", `"value-03999"`},
+		{op, "/properties/body/properties/e/enum~from=3999", `"value-03999"`}, {op, "/properties/body/properties/e/enum/7", `"value-00007"`},
+		{op, "/properties/body/properties/e~from=4000", ""}, {op, "/properties/body/properties/e~from=999999", ""}, {op, "/properties/body/properties/e~from=-1", ""},
+		{op, "/properties/body/properties/e~from=9999999999999999999", ""}, {op, "/properties/body/type", `"object"`}, {op, "/required", `"body"`}, {op, "/$defs", ""},
+		{op, "properties", ""}, {op, "/nothing", ""}, {op, "/properties/body/~2", ""}, {op, "~from=0", `"body"`}, {op, "~from=1", ""},
+		{wide, "/properties/body/required", `"field_1499"`}, {wide, "/properties/body~from=1", `"field_1499"`}, {wide, "/properties/body/properties~from=1499", `"field_1498"`},
+		{compileOne(t, bodyOf("", `{"type":"object","properties":{"a":{"type":"string"}},"required":[`+strings.TrimSuffix(listOf(4000), ",")+`]}`)), "/properties/body/required", ""},
+		{wide, "/properties/body/properties/field_0007", `"string"`}, {wide, "/properties/body/additionalProperties", "false"},
+	} {
+		part, err := tt.op.Describe(Generic, tt.pointer)
+		if (err == nil) != (tt.want != "") || !strings.Contains(string(part), tt.want) || len(part) > describeBudget {
+			t.Errorf("%q: %.300s, %v; want %s", tt.pointer, part, err, tt.want)
+		}
+	}
+}
