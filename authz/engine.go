@@ -225,7 +225,7 @@ func (e *Engine) Warnings() []string {
 	}
 	for _, p := range e.policies {
 		out = append(out, e.inexactUses(p)...)
-		if len(e.touches(p)) == 0 && !slices.Contains(e.approve, p) {
+		if !e.touchesAny(p) && !slices.Contains(e.approve, p) {
 			out = append(out, fmt.Sprintf("policy %s (%s:%d) touches no operation of these documents", p.id, p.file, p.line))
 		}
 	}

@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"iter"
 	"net/url"
 	"regexp"
 	"slices"
@@ -27,7 +28,7 @@ func (e *Engine) Touches() []Touched {
 	var out []Touched
 	for _, p := range e.policies {
 		t := Touched{ID: p.id, File: p.file, Line: p.line, Effect: effectName(p), Tools: []string{}, Approve: slices.Contains(e.approve, p)}
-		for _, a := range e.touches(p) {
+		for a := range e.touches(p) {
 			t.Tools = append(t.Tools, a.api+"."+a.Name)
 		}
 		t.Tools = sorted(t.Tools)
@@ -38,15 +39,24 @@ func (e *Engine) Touches() []Touched {
 
 // touches are the actions of a policy's scope for which neither the path nor the
 // conditions rule it out.
-func (e *Engine) touches(p *policy) []*action {
-	actions, _, _ := e.scope(p)
-	var out []*action
-	for _, a := range actions {
-		if a.scopeTruth(p.ast.Resource)&mayHold != 0 && a.mayBeIn(p.ast.Resource) && a.canHold(p, e.entities) {
-			out = append(out, a)
+func (e *Engine) touches(p *policy) iter.Seq[*action] {
+	return func(yield func(*action) bool) {
+		actions, _, _ := e.scope(p)
+		for _, a := range actions {
+			if a.scopeTruth(p.ast.Resource)&mayHold != 0 && a.mayBeIn(p.ast.Resource) && a.canHold(p, e.entities) && !yield(a) {
+				return
+			}
 		}
 	}
-	return out
+}
+
+// touchesAny looks no further than to the first one: there may be thousands of
+// policies and of actions.
+func (e *Engine) touchesAny(p *policy) bool {
+	for range e.touches(p) {
+		return true
+	}
+	return false
 }
 
 // mayBeIn is scopeTruth with a look at the action's path.
@@ -112,21 +122,34 @@ func segments(path string) []string {
 	return strings.Split(path, "/")
 }
 
+// placeholder is a variable part of a path template.
 var placeholder = regexp.MustCompile(`\{[^}]*\}`)
 
 func segmentFits(template, segment string) bool {
-	var pattern strings.Builder
-	rest := template
-	for _, m := range placeholder.FindAllStringIndex(template, -1) {
-		at := m[0] - (len(template) - len(rest))
-		pattern.WriteString(regexp.QuoteMeta(rest[:at]) + ".+")
-		rest = template[m[1]:]
+	if decoded, err := url.PathUnescape(segment); err == nil {
+		segment = decoded
 	}
-	pattern.WriteString(regexp.QuoteMeta(rest))
-	re, err := regexp.Compile("^" + pattern.String() + "$")
-	if err != nil || re.MatchString(segment) {
-		return true
+	parts := placeholder.Split(template, -1)
+	if len(parts) == 1 {
+		return segment == template
 	}
-	decoded, err := url.PathUnescape(segment)
-	return err == nil && re.MatchString(decoded)
+	if len(segment) <= len(strings.Join(parts, "")) {
+		return false // every placeholder is at least one character
+	}
+	last := len(parts) - 1
+	if !strings.HasPrefix(segment, parts[0]) || !strings.HasSuffix(segment, parts[last]) {
+		return false
+	}
+	segment = segment[len(parts[0]):]
+	for _, part := range parts[1:last] {
+		i := strings.Index(segment[1:], part)
+		if i < 0 {
+			return false
+		}
+		segment = segment[1+i+len(part):]
+		if segment == "" {
+			return false
+		}
+	}
+	return len(segment) > len(parts[last])
 }

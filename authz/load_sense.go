@@ -2,6 +2,7 @@ package authz
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -43,7 +44,7 @@ func (e *Engine) checkSense(policies []*policy) []Problem {
 				ast.Inspect(ast.NewNode(c.Body), s.node)
 			}
 		}
-		if len(s.problems) == 0 && len(s.actions) > 0 && !s.approve && len(e.touches(p)) == 0 {
+		if len(s.problems) == 0 && len(s.actions) > 0 && !s.approve && !e.touchesAny(p) {
 			s.problems = append(s.problems, p.problem("no call of any tool in its scope can meet this policy, so it decides nothing", notYetHint))
 		}
 		problems = append(problems, s.problems...)
@@ -86,25 +87,28 @@ func (s *sense) node(n ast.IsNode) bool {
 	return true
 }
 
-// roots are the types that a variable has for the actions in scope.
-func (s *sense) roots(name string) []resolved.RecordType {
-	var roots []resolved.RecordType
-	switch name {
-	case "context":
-		for _, a := range s.actions {
-			roots = append(roots, callContext(a.input))
-		}
-		if s.approve {
-			roots = append(roots, approveContext)
-		}
-	case "principal":
-		roots = append(roots, identityShape)
-	case "resource":
-		if s.approve {
-			roots = append(roots, sharedEntities()[holdType].Shape)
+// roots are the types that a variable has for the actions in scope. They are made
+// one by one, as there may be thousands.
+func (s *sense) roots(name string) iter.Seq[resolved.RecordType] {
+	return func(yield func(resolved.RecordType) bool) {
+		switch name {
+		case "context":
+			for _, a := range s.actions {
+				if !yield(callContext(a.input)) {
+					return
+				}
+			}
+			if s.approve {
+				yield(approveContext)
+			}
+		case "principal":
+			yield(identityShape)
+		case "resource":
+			if s.approve {
+				yield(sharedEntities()[holdType].Shape)
+			}
 		}
 	}
-	return roots
 }
 
 // shapeAt is the record that a path leads to, through entities as well.
@@ -130,7 +134,7 @@ func shapeAt(r resolved.RecordType, path []string) (resolved.RecordType, bool) {
 func (s *sense) has(root string, path []string) {
 	base, name := path[:len(path)-1], path[len(path)-1]
 	var names []string
-	for _, r := range s.roots(root) {
+	for r := range s.roots(root) {
 		shape, ok := shapeAt(r, base)
 		if !ok {
 			continue
