@@ -131,7 +131,7 @@ func (s *Server) preview(ctx context.Context, req mcp.CallToolRequest) tools.Res
 	if bad != nil {
 		return *bad
 	}
-	return s.Runner.ShowPreview(callerOf(ctx), name, args)
+	return s.Runner.ShowPreview(ctx, callerOf(ctx), name, args)
 }
 
 func (s *Server) holds(ctx context.Context, _ mcp.CallToolRequest) tools.Result {

@@ -48,7 +48,7 @@ func (s *Server) find(ctx context.Context, req mcp.CallToolRequest) tools.Result
 	if limit < 1 || limit > tools.MaxFound {
 		return invalid("/limit", fmt.Sprintf("must be an integer from 1 to %d", tools.MaxFound))
 	}
-	return s.Runner.Find(callerOf(ctx), query, limit)
+	return s.Runner.Find(ctx, callerOf(ctx), query, limit)
 }
 
 func (s *Server) describe(ctx context.Context, req mcp.CallToolRequest) tools.Result {
@@ -56,7 +56,7 @@ func (s *Server) describe(ctx context.Context, req mcp.CallToolRequest) tools.Re
 	if _, bad := ownArgs(req.Params.RawArguments, map[string]any{"name": &name, "pointer": &pointer}); bad != nil {
 		return *bad
 	}
-	return s.Runner.Description(callerOf(ctx), name, pointer)
+	return s.Runner.Description(ctx, callerOf(ctx), name, pointer)
 }
 
 func (s *Server) callFound(ctx context.Context, req mcp.CallToolRequest) tools.Result {

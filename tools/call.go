@@ -80,7 +80,7 @@ func (r *Runner) Call(ctx context.Context, caller Caller, name string, raw []byt
 		return r.refuseArguments(c, err)
 	}
 	defer r.end(c)
-	rules, err := r.rulesFor(ctx, c)
+	rules, err := r.rulesFor(ctx, c.caller)
 	if err != nil {
 		return r.answerStop(c, err)
 	}

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"unicode/utf8"
@@ -30,7 +31,10 @@ const maxShown = 16 << 10
 // ShowPreview answers an agent that asks what a call would send and how it would
 // be decided. Nothing is sent or held, and nothing counts towards a budget, but
 // there is an entry of kind preview: who tries out the policies can be seen.
-func (r *Runner) ShowPreview(caller Caller, name string, raw []byte) Result {
+func (r *Runner) ShowPreview(ctx context.Context, caller Caller, name string, raw []byte) Result {
+	if res, refused := r.refuseAgent(ctx, caller); refused {
+		return res
+	}
 	p, res := r.Preview(caller, name, raw)
 	if p == nil {
 		return res

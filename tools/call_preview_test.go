@@ -12,7 +12,7 @@ func TestPreviewed(t *testing.T) {
 	r.APIs[0].Before = SnapshotOff // which would add If-Match
 	args := []byte(`{"petId":1}`)
 	var p Preview
-	res := r.ShowPreview(caller("alice"), "delete_pet", args)
+	res := r.ShowPreview(t.Context(), caller("alice"), "delete_pet", args)
 	if err := json.Unmarshal(res.Envelope.Response, &p); err != nil {
 		t.Fatalf("%s", res.JSON())
 	}
@@ -29,7 +29,7 @@ func TestPreviewed(t *testing.T) {
 		t.Errorf("the preview has the digest %s, and the log %+v", p.Digest, log)
 	}
 	for _, bad := range []struct{ tool, args string }{{"delete_pet", `{"petId":"x"}`}, {"drop_table", `{}`}} {
-		if res := r.ShowPreview(caller("alice"), bad.tool, []byte(bad.args)); res.Envelope.Code != InvalidArguments {
+		if res := r.ShowPreview(t.Context(), caller("alice"), bad.tool, []byte(bad.args)); res.Envelope.Code != InvalidArguments {
 			t.Errorf("%s", res.JSON())
 		}
 	}

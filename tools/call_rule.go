@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
@@ -25,8 +26,8 @@ func (c *call) shape() approval.Shape {
 
 // rulesFor reads what people have said of the agent's calls to come. It is an
 // error if nothing of the agent may go.
-func (r *Runner) rulesFor(ctx context.Context, c *course) ([]approval.Rule, error) {
-	rules, err := r.Holds.RulesInForce(ctx, c.caller.Subject(), c.caller.Agent.ID)
+func (r *Runner) rulesFor(ctx context.Context, caller Caller) ([]approval.Rule, error) {
+	rules, err := r.Holds.RulesInForce(ctx, caller.Subject(), caller.Agent.ID)
 	for _, rule := range rules {
 		switch {
 		case rule.Damaged:
@@ -36,6 +37,25 @@ func (r *Runner) rulesFor(ctx context.Context, c *course) ([]approval.Rule, erro
 		}
 	}
 	return rules, err
+}
+
+// refuseAgent answers a call of one of exeat's own tools by an agent that a person
+// has stopped: it gets nothing, the results of its earlier calls neither.
+func (r *Runner) refuseAgent(ctx context.Context, caller Caller) (Result, bool) {
+	if r.Store == nil {
+		return Result{}, false
+	}
+	// A call that is cancelled still learns what is known.
+	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	_, err := r.rulesFor(look, caller)
+	switch {
+	case err == nil:
+		return Result{}, false
+	case errors.Is(err, errStopped), errors.Is(err, errDamaged):
+		return deny(PolicyDenied, err.Error(), nil, authz.RemedyNone), true
+	}
+	return fail(Internal, "it could not be read whether a person has stopped this agent"), true
 }
 
 // answerStop records and answers a call of an agent that may do nothing.

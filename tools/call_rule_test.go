@@ -192,7 +192,8 @@ func TestGrantTakenBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.run(t)
-			if res := r.wait(t, held.Envelope.Handle); res.Envelope.Code != PolicyChanged {
+			want := map[string]Code{"revoked": PolicyChanged, "stopped": PolicyDenied}[name]
+			if res := r.wait(t, held.Envelope.Handle); res.Envelope.Code != want {
 				t.Errorf("it was answered with %+v", res)
 			}
 			if n := r.shop.writes.Load(); n != 0 {
@@ -228,16 +229,26 @@ func (a attach) Attach(ctx context.Context, c token.Call, r *http.Request) (toke
 	return a(ctx, c, r)
 }
 
-// A stopped agent does nothing, reads neither, until it is started; its held
-// calls are over.
+// A stopped agent does nothing, reads neither, and gets nothing from exeat's own
+// tools, until it is started; its held calls are over.
 func TestStoppedAgent(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	held := r.call(t, "alice", "delete_pet", `{"petId":1}`)
 	if err := r.Holds.Stop(t.Context(), personOf("alice"), "test-agent"); err != nil {
 		t.Fatal(err)
 	}
-	if res := r.Resume(t.Context(), caller("alice"), held.Envelope.Handle, 0, ""); res.Envelope.Code != ApprovalDenied || !strings.Contains(res.Envelope.Reason, "stopped this agent") {
-		t.Errorf("its held call: %+v", res)
+	who := caller("alice")
+	for name, res := range map[string]Result{
+		"resume":   r.Resume(t.Context(), who, held.Envelope.Handle, 0, ""),
+		"cancel":   r.Cancel(t.Context(), who, held.Envelope.Handle),
+		"holds":    r.Open(t.Context(), who),
+		"preview":  r.ShowPreview(t.Context(), who, "get_pet", []byte(`{"petId":1}`)),
+		"find":     r.Find(t.Context(), who, "", 0),
+		"describe": r.Description(t.Context(), who, "get_pet", ""),
+	} {
+		if res.Envelope.Code != PolicyDenied || !strings.Contains(res.Envelope.Reason, "stopped this agent") {
+			t.Errorf("%s: %+v", name, res)
+		}
 	}
 	for _, tool := range []string{"get_pet", "delete_pet"} {
 		if res := r.call(t, "alice", tool, `{"petId":1}`); res.Envelope.Code != PolicyDenied || !strings.Contains(res.Envelope.Reason, "a person stopped this agent") {
@@ -250,8 +261,39 @@ func TestStoppedAgent(t *testing.T) {
 	if err := r.Holds.Start(t.Context(), personOf("alice"), "test-agent"); err != nil {
 		t.Fatal(err)
 	}
+	if res := r.Resume(t.Context(), who, held.Envelope.Handle, 0, ""); res.Envelope.Code != ApprovalDenied || !strings.Contains(res.Envelope.Reason, "stopped this agent") {
+		t.Errorf("its held call: %+v", res)
+	}
 	if res := r.call(t, "alice", "get_pet", `{"petId":1}`); res.Envelope.Status != Done {
 		t.Errorf("after the start: %+v", res)
+	}
+}
+
+// A hold is its agent's: another agent of the same principal does not see it, read
+// its result or withdraw it, whether its name is verified or not.
+func TestAgentsAreApart(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	held := r.call(t, "alice", "delete_pet", `{"petId":1}`).Envelope.Handle
+	other, verified, session := caller("alice"), caller("alice"), caller("alice")
+	other.Agent.ID, verified.Agent.Verified, session.Session.ID = "another", true, "another"
+	for name, who := range map[string]Caller{"another name": other, "the same name, verified": verified} {
+		if res := r.Open(t.Context(), who); len(res.Envelope.Holds) != 0 {
+			t.Errorf("%s sees %+v", name, res.Envelope.Holds)
+		}
+		for _, res := range []Result{r.Resume(t.Context(), who, held, 0, ""), r.Cancel(t.Context(), who, held)} {
+			if res.Envelope.Code != HandleNotFound {
+				t.Errorf("%s: %+v", name, res)
+			}
+		}
+		if again := r.Call(t.Context(), who, "delete_pet", []byte(`{"petId":1}`)).Envelope.Handle; again == held || again == "" {
+			t.Errorf("%s: the same call has the handle %q", name, again)
+		}
+	}
+	if res := r.Open(t.Context(), session); len(res.Envelope.Holds) != 1 {
+		t.Errorf("the agent in another session sees %+v", res.Envelope.Holds)
+	}
+	if res := r.Resume(t.Context(), session, held, 0, ""); res.Envelope.Status != Pending {
+		t.Errorf("it waits no more: %+v", res)
 	}
 }
 

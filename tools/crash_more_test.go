@@ -130,7 +130,7 @@ func TestDatabaseThatCannotBeWritten(t *testing.T) {
 				t.Errorf("the operator is told %v", err)
 			}
 			f.Pragma(tt.back)
-			if h, err := p.Holds.Get(t.Context(), "User::alice", held); err != nil || h.State != store.Pending {
+			if h, err := p.Holds.Get(t.Context(), asker("User::alice"), held); err != nil || h.State != store.Pending {
 				t.Errorf("the hold is %s, %v", h.State, err)
 			}
 			writes := w.shop.Load().writes.Load()

@@ -159,7 +159,7 @@ func (p *process) resume(handle string) {
 
 // person decides, and keeps what the person was told.
 func (p *process) person(handle string, approve bool) {
-	h, err := p.Holds.Get(context.Background(), "User::alice", handle)
+	h, err := p.Holds.Get(context.Background(), asker("User::alice"), handle)
 	if err == nil {
 		_, err = approval.One(p.Holds.Decide(context.Background(), personOf("alice"), approval.Verdict{Approve: approve, Hold: handle, Digest: h.Digest}))
 	}

@@ -36,7 +36,7 @@ func (r *Runner) release(ctx context.Context, h store.Hold) {
 
 // sendApproved takes a revived call from the second decision to its answer.
 func (r *Runner) sendApproved(ctx context.Context, c *course) Result {
-	if _, err := r.rulesFor(ctx, c); err != nil {
+	if _, err := r.rulesFor(ctx, c.caller); err != nil {
 		return r.endHold(ctx, c, refused, r.answerStop(c, err))
 	}
 	if r.decide(ctx, c); c.decision.Outcome != authz.Allow {

@@ -33,9 +33,12 @@ func (r *Runner) Resume(ctx context.Context, caller Caller, handle string, wait 
 			return res
 		}
 	}
+	if res, refused := r.refuseAgent(ctx, caller); refused {
+		return res
+	}
 	waiting, cancel := context.WithTimeout(ctx, min(wait, MaxWait))
 	defer cancel()
-	h, err := r.Holds.Wait(waiting, caller.Subject(), handle)
+	h, err := r.Holds.Wait(waiting, caller.asker(), handle)
 	if err != nil {
 		return noHold(err)
 	}
@@ -46,9 +49,12 @@ func (r *Runner) Resume(ctx context.Context, caller Caller, handle string, wait 
 
 // Cancel withdraws a call that still waits for a person.
 func (r *Runner) Cancel(ctx context.Context, caller Caller, handle string) Result {
-	h, err := r.Holds.Cancel(ctx, caller.Subject(), handle)
+	if res, refused := r.refuseAgent(ctx, caller); refused {
+		return res
+	}
+	h, err := r.Holds.Cancel(ctx, caller.asker(), handle)
 	if errors.Is(err, approval.ErrDecided) || errors.Is(err, approval.ErrExpired) {
-		h, err = r.Holds.Get(ctx, caller.Subject(), handle)
+		h, err = r.Holds.Get(ctx, caller.asker(), handle)
 	}
 	if err != nil {
 		return noHold(err)
@@ -58,7 +64,10 @@ func (r *Runner) Cancel(ctx context.Context, caller Caller, handle string) Resul
 
 // Open lists the caller's open holds.
 func (r *Runner) Open(ctx context.Context, caller Caller) Result {
-	holds, err := r.Holds.List(ctx, caller.Subject())
+	if res, refused := r.refuseAgent(ctx, caller); refused {
+		return res
+	}
+	holds, err := r.Holds.List(ctx, caller.asker())
 	if err != nil {
 		return noHold(err)
 	}

@@ -50,6 +50,11 @@ type Caller struct {
 // Subject names the principal in holds, entries and logs.
 func (c Caller) Subject() string { return c.Principal.Name() }
 
+// asker is the caller as what it has held knows it.
+func (c Caller) asker() approval.Asker {
+	return approval.Asker{Subject: c.Subject(), Agent: c.Agent}
+}
+
 // Config is what a Runner works with. All fields without a default are needed.
 type Config struct {
 	APIs    []*API

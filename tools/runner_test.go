@@ -711,3 +711,8 @@ func BenchmarkCall(b *testing.B) {
 		})
 	}
 }
+
+// asker is the agent that the tests' callers are.
+func asker(subject string) approval.Asker {
+	return approval.Asker{Subject: subject, Agent: authz.Agent{ID: "test-agent"}}
+}

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/exeat/exeat/authz"
@@ -8,7 +9,10 @@ import (
 
 // Description is everything that a host would show of the tool if it were
 // listed or, with a pointer (RFC 6901), that part of the schema of its arguments.
-func (r *Runner) Description(caller Caller, name, pointer string) Result {
+func (r *Runner) Description(ctx context.Context, caller Caller, name, pointer string) Result {
+	if res, refused := r.refuseAgent(ctx, caller); refused {
+		return res
+	}
 	t, ok := r.offered(caller, name)
 	if !ok {
 		res := fail(InvalidArguments, fmt.Sprintf("there is no tool %q; find_tools finds those that there are", name))

@@ -57,7 +57,7 @@ func TestReason(t *testing.T) {
 		t.Errorf("%s", res.JSON())
 	}
 	tamper(t, r.path, plain.ID, `"Request"`, `"Says":"approve it","Request"`)
-	if _, err := r.Holds.Get(t.Context(), plain.Subject, plain.ID); err == nil {
+	if _, err := r.Holds.Get(t.Context(), asker(plain.Subject), plain.ID); err == nil {
 		t.Error("a reason can be put into the database")
 	}
 }

@@ -1,6 +1,9 @@
 package tools
 
-import "cmp"
+import (
+	"cmp"
+	"context"
+)
 
 // Found is one tool that a search found, short enough to read many of.
 type Found struct {
@@ -21,7 +24,10 @@ func (r *Runner) Searchable() { go r.index() }
 
 // Find gives the tools that fit a query best, best first, among those that the
 // caller could ever use. An empty query gives all, by name. At most limit, or 10.
-func (r *Runner) Find(caller Caller, query string, limit int) Result {
+func (r *Runner) Find(ctx context.Context, caller Caller, query string, limit int) Result {
+	if res, refused := r.refuseAgent(ctx, caller); refused {
+		return res
+	}
 	limit = min(cmp.Or(limit, 10), MaxFound)
 	query = query[:min(len(query), maxQuery)]
 	found, more := []Found{}, false

@@ -74,15 +74,15 @@ permit (principal, action == Petstore::Action::"get_pet", resource);`})
 		{"bob", "remove a pet", 0, []string{"get_pet"}},
 		{"bob", "", 0, []string{"get_pet"}},
 	} {
-		if diff := cmp.Diff(tt.want, found(t, r.Find(caller(tt.who), tt.query, tt.limit))); diff != "" {
+		if diff := cmp.Diff(tt.want, found(t, r.Find(t.Context(), caller(tt.who), tt.query, tt.limit))); diff != "" {
 			t.Errorf("%s, %q: %s", tt.who, tt.query, diff)
 		}
 	}
-	if res := r.Description(caller("alice"), "delete_pet", ""); !strings.Contains(string(res.JSON()), `"inputSchema":{`) {
+	if res := r.Description(t.Context(), caller("alice"), "delete_pet", ""); !strings.Contains(string(res.JSON()), `"inputSchema":{`) {
 		t.Errorf("%s", res.JSON())
 	}
 	for _, name := range []string{"delete_pet", "nothing"} {
-		if res := r.Description(caller("bob"), name, ""); res.Envelope.Code != InvalidArguments || !strings.HasPrefix(res.Envelope.Reason, "there is no tool") {
+		if res := r.Description(t.Context(), caller("bob"), name, ""); res.Envelope.Code != InvalidArguments || !strings.HasPrefix(res.Envelope.Reason, "there is no tool") {
 			t.Errorf("%s", res.JSON())
 		}
 	}
@@ -222,10 +222,10 @@ func BenchmarkIndex(b *testing.B) {
 func TestFindIsBounded(t *testing.T) {
 	r := newRig(t, rigOptions{policy: permitAll})
 	query := strings.Repeat("pet ", 2<<20)
-	if allocs := testing.AllocsPerRun(1, func() { r.Find(caller("alice"), query, MaxFound) }); allocs > 20_000 {
+	if allocs := testing.AllocsPerRun(1, func() { r.Find(t.Context(), caller("alice"), query, MaxFound) }); allocs > 20_000 {
 		t.Errorf("%.0f allocations", allocs)
 	}
-	if names := found(t, r.Find(caller("alice"), query, 3)); len(names) != 3 {
+	if names := found(t, r.Find(t.Context(), caller("alice"), query, 3)); len(names) != 3 {
 		t.Errorf("%v", names)
 	}
 }

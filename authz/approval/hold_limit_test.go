@@ -27,7 +27,7 @@ func TestFloodOfWithdrawn(t *testing.T) {
 			t.Fatal(err)
 		}
 		made++
-		if _, err := w.Cancel(t.Context(), "User::alice", h.ID); err != nil {
+		if _, err := w.Cancel(t.Context(), asker("User::alice"), h.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -46,9 +46,9 @@ func TestMissedHandles(t *testing.T) {
 	theirs := w.open(call(bob, "b"))
 	never := newID("hold")
 	for _, ask := range []func(id string) error{
-		func(id string) error { _, err := w.Get(t.Context(), "User::alice", id); return err },
-		func(id string) error { _, err := w.Wait(t.Context(), "User::alice", id); return err },
-		func(id string) error { _, err := w.Cancel(t.Context(), "User::alice", id); return err },
+		func(id string) error { _, err := w.Get(t.Context(), asker("User::alice"), id); return err },
+		func(id string) error { _, err := w.Wait(t.Context(), asker("User::alice"), id); return err },
+		func(id string) error { _, err := w.Cancel(t.Context(), asker("User::alice"), id); return err },
 	} {
 		stolen, guessed := ask(theirs.ID), ask(never)
 		if !errors.Is(stolen, ErrNotFound) || stolen.Error() != guessed.Error() {
@@ -56,11 +56,11 @@ func TestMissedHandles(t *testing.T) {
 		}
 	}
 	for range 200 {
-		if _, err := w.Get(t.Context(), "User::alice", newID("hold")); !errors.Is(err, ErrNotFound) {
+		if _, err := w.Get(t.Context(), asker("User::alice"), newID("hold")); !errors.Is(err, ErrNotFound) {
 			t.Fatal(err)
 		}
 	}
-	if list, err := w.List(t.Context(), "User::alice"); err != nil || len(list) != 0 {
+	if list, err := w.List(t.Context(), asker("User::alice")); err != nil || len(list) != 0 {
 		t.Errorf("listed %d, %v", len(list), err)
 	}
 	var got []string

@@ -40,7 +40,7 @@ func TestAlteredWhileSending(t *testing.T) {
 			h := w.claim()
 			w.SQL(sql)
 			w.finish(h, Finish{Result: []byte("{}")})
-			got, err := w.Get(t.Context(), "User::alice", h.ID)
+			got, err := w.Get(t.Context(), asker("User::alice"), h.ID)
 			if err != nil || got.State != store.Done || string(got.Result) != "{}" {
 				t.Errorf("it is %s with %q, %v", got.State, got.Result, err)
 			}

@@ -44,7 +44,7 @@ func TestDeadLeaseIsUnknownAtOnce(t *testing.T) {
 	defer cancel()
 	w.Pass(time.Minute - 50*time.Millisecond)
 	go func() {
-		h, err := w.Wait(ctx, h.Subject, h.ID)
+		h, err := w.Wait(ctx, asker(h.Subject), h.ID)
 		if err != nil {
 			t.Error(err)
 		}
@@ -67,12 +67,12 @@ func TestForgetsWhatEndedLongAgo(t *testing.T) {
 	w := newWorld(t)
 	w.c.MaxOpen = 1000
 	old := w.open(call(alice, "old"))
-	if _, err := w.Cancel(t.Context(), old.Subject, old.ID); err != nil {
+	if _, err := w.Cancel(t.Context(), asker(old.Subject), old.ID); err != nil {
 		t.Fatal(err)
 	}
 	for i := range sweepMost {
 		h := w.open(call(alice, fmt.Sprint(i)))
-		if _, err := w.Cancel(t.Context(), h.Subject, h.ID); err != nil {
+		if _, err := w.Cancel(t.Context(), asker(h.Subject), h.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -96,10 +96,10 @@ func TestForgetsWhatEndedLongAgo(t *testing.T) {
 	sweep(2) // no more than sweepMost at a time
 	sweep(1)
 	sweep(1)
-	if _, err := w.Get(t.Context(), old.Subject, old.ID); !errors.Is(err, ErrNotFound) {
+	if _, err := w.Get(t.Context(), asker(old.Subject), old.ID); !errors.Is(err, ErrNotFound) {
 		t.Errorf("the old one: %v", err)
 	}
-	if h, err := w.Get(t.Context(), open.Subject, open.ID); err != nil || h.State != store.Pending {
+	if h, err := w.Get(t.Context(), asker(open.Subject), open.ID); err != nil || h.State != store.Pending {
 		t.Errorf("the open one: %s %v", h.State, err)
 	}
 	var told []string
@@ -144,7 +144,7 @@ func TestClockSteps(t *testing.T) {
 					t.Errorf("it was %s and is %s", before.State, after.State)
 				}
 				w.Pass(-step)
-				if _, err := w.Get(t.Context(), h.Subject, h.ID); err != nil {
+				if _, err := w.Get(t.Context(), asker(h.Subject), h.ID); err != nil {
 					t.Error(err)
 				}
 				if _, err := w.Claim(t.Context(), apis, anyHold, "another", time.Minute); !errors.Is(err, ErrNotFound) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -214,19 +215,33 @@ func (s *Service) insert(tx *store.Tx, h store.Hold, now time.Time) error {
 	return tx.Append(e)
 }
 
-// Get returns subject's hold, ErrNotFound if it is somebody else's and
+// Asker is whose hold it is: an agent's of a principal. Other agents of the same
+// principal have no part in it; which of them it is, is known by what they call
+// themselves where nothing verifies it.
+type Asker struct {
+	Subject string // "User::alice"
+	Agent   authz.Agent
+}
+
+// asked reports whether the hold is the asker's.
+func (a Asker) asked(h store.Hold) bool {
+	var agent authz.Agent
+	return h.Subject == a.Subject && json.Unmarshal(h.Agent, &agent) == nil && agent == a.Agent
+}
+
+// Get returns who's hold, ErrNotFound if it is somebody else's and
 // ErrTampered if it is not what exeat stored. An open hold whose time is over
 // comes back expired, or unknown if it was being sent.
-func (s *Service) Get(ctx context.Context, subject, id string) (store.Hold, error) {
+func (s *Service) Get(ctx context.Context, who Asker, id string) (store.Hold, error) {
 	h, err := s.read(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		s.noteMiss(subject, "")
-	case err == nil && h.Subject != subject:
-		s.noteMiss(subject, h.ID)
+		s.noteMiss(who.Subject, "")
+	case err == nil && h.Subject == who.Subject && !s.sealed(h):
+		err = s.expose(ctx, id) // of which agent it is, an altered one does not say
+	case err == nil && !who.asked(h):
+		s.noteMiss(who.Subject, h.ID)
 		err = ErrNotFound
-	case err == nil && !s.sealed(h):
-		err = s.expose(ctx, id)
 	}
 	if err != nil {
 		return store.Hold{}, err
@@ -246,13 +261,13 @@ func (s *Service) read(ctx context.Context, id string) (store.Hold, error) {
 
 // Wait is Get, after the hold has reached one of the final states or ctx ends;
 // the end of ctx is not an error.
-func (s *Service) Wait(ctx context.Context, subject, id string) (store.Hold, error) {
+func (s *Service) Wait(ctx context.Context, who Asker, id string) (store.Hold, error) {
 	changed, stop := s.c.Store.Watch()
 	defer stop()
 	for {
 		// The last look must succeed though ctx has ended.
 		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		h, err := s.Get(look, subject, id)
+		h, err := s.Get(look, who, id)
 		cancel()
 		if err != nil || !open(h) || ctx.Err() != nil {
 			return h, err
@@ -269,12 +284,13 @@ func (s *Service) Wait(ctx context.Context, subject, id string) (store.Hold, err
 	}
 }
 
-// List returns subject's open holds, oldest first.
-func (s *Service) List(ctx context.Context, subject string) ([]store.Hold, error) {
-	if subject == "" {
+// List returns who's open holds, oldest first.
+func (s *Service) List(ctx context.Context, who Asker) ([]store.Hold, error) {
+	if who.Subject == "" {
 		return nil, nil
 	}
-	return s.list(ctx, store.HoldFilter{Subject: subject, States: openStates})
+	list, err := s.list(ctx, store.HoldFilter{Subject: who.Subject, States: openStates})
+	return slices.DeleteFunc(list, func(h store.Hold) bool { return !who.asked(h) }), err
 }
 
 // list returns the outlines of holds that are open now. What is not as it was
@@ -301,8 +317,8 @@ func (s *Service) list(ctx context.Context, f store.HoldFilter) ([]store.Hold, e
 	return list, err
 }
 
-// Cancel withdraws subject's pending hold.
-func (s *Service) Cancel(ctx context.Context, subject, id string) (store.Hold, error) {
+// Cancel withdraws who's pending hold.
+func (s *Service) Cancel(ctx context.Context, who Asker, id string) (store.Hold, error) {
 	var h store.Hold
 	var theirs string // somebody else's
 	var tampered bool
@@ -311,20 +327,20 @@ func (s *Service) Cancel(ctx context.Context, subject, id string) (store.Hold, e
 		if h, err = find(tx, id); err != nil {
 			return err
 		}
-		if h.Subject != subject {
-			theirs, h = h.ID, store.Hold{}
-			return ErrNotFound
-		}
-		if tampered = !s.sealed(h); tampered {
+		if tampered = h.Subject == who.Subject && !s.sealed(h); tampered {
 			h, err = s.condemn(tx, h, s.Now())
 			return err
+		}
+		if !who.asked(h) {
+			theirs, h = h.ID, store.Hold{}
+			return ErrNotFound
 		}
 		h, err = s.change(tx, h, Cancel{}, s.Now(), entryOf(h, store.KindCancel))
 		return err
 	})
 	switch {
 	case errors.Is(err, ErrNotFound):
-		s.noteMiss(subject, theirs)
+		s.noteMiss(who.Subject, theirs)
 	case err == nil && tampered:
 		err = ErrTampered
 	}

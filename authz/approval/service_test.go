@@ -112,24 +112,24 @@ func TestOpenTooMany(t *testing.T) {
 func TestGet(t *testing.T) {
 	w := newWorld(t)
 	h := w.open(call(alice, "k1"))
-	if _, err := w.Get(t.Context(), "User::bob", h.ID); !errors.Is(err, ErrNotFound) {
+	if _, err := w.Get(t.Context(), asker("User::bob"), h.ID); !errors.Is(err, ErrNotFound) {
 		t.Errorf("bob reads it: %v", err)
 	}
-	if _, err := w.Get(t.Context(), "User::alice", "hold_nothing"); !errors.Is(err, ErrNotFound) {
+	if _, err := w.Get(t.Context(), asker("User::alice"), "hold_nothing"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("no such handle: %v", err)
 	}
-	if _, err := w.Cancel(t.Context(), "User::bob", h.ID); !errors.Is(err, ErrNotFound) {
+	if _, err := w.Cancel(t.Context(), asker("User::bob"), h.ID); !errors.Is(err, ErrNotFound) {
 		t.Errorf("bob cancels it: %v", err)
 	}
 	w.Pass(time.Hour - time.Microsecond)
-	if got, err := w.Get(t.Context(), "User::alice", h.ID); err != nil || got.State != store.Pending {
+	if got, err := w.Get(t.Context(), asker("User::alice"), h.ID); err != nil || got.State != store.Pending {
 		t.Errorf("a moment before its end: %s, %v", got.State, err)
 	}
 	w.Pass(time.Microsecond)
-	if got, err := w.Get(t.Context(), "User::alice", h.ID); err != nil || got.State != store.Expired {
+	if got, err := w.Get(t.Context(), asker("User::alice"), h.ID); err != nil || got.State != store.Expired {
 		t.Errorf("at its end: %s, %v", got.State, err)
 	}
-	if list, err := w.List(t.Context(), "User::alice"); err != nil || len(list) != 0 {
+	if list, err := w.List(t.Context(), asker("User::alice")); err != nil || len(list) != 0 {
 		t.Errorf("the list still has %d, %v", len(list), err)
 	}
 }
@@ -142,7 +142,7 @@ func TestList(t *testing.T) {
 		w.Pass(time.Second)
 	}
 	w.open(call(bob, "b"))
-	list, err := w.List(t.Context(), "User::alice")
+	list, err := w.List(t.Context(), asker("User::alice"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestList(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("oldest first (-want +got):\n%s", d)
 	}
-	if list, err := w.List(t.Context(), ""); err != nil || len(list) != 0 {
+	if list, err := w.List(t.Context(), asker("")); err != nil || len(list) != 0 {
 		t.Errorf("nobody has %d holds, %v", len(list), err)
 	}
 }
@@ -161,14 +161,14 @@ func TestList(t *testing.T) {
 func TestCancel(t *testing.T) {
 	w := newWorld(t)
 	h := w.open(call(alice, "k1"))
-	if got, err := w.Cancel(t.Context(), "User::alice", h.ID); err != nil || got.State != store.Cancelled {
+	if got, err := w.Cancel(t.Context(), asker("User::alice"), h.ID); err != nil || got.State != store.Cancelled {
 		t.Fatalf("%s, %v", got.State, err)
 	}
 	if _, err := w.Decide(t.Context(), Person{Principal: alice}, h.ID, Verdict{Approve: true, Digest: h.Digest}); !errors.Is(err, ErrDecided) {
 		t.Errorf("approved after it was withdrawn: %v", err)
 	}
 	other := w.approve(w.open(call(alice, "k2")))
-	if _, err := w.Cancel(t.Context(), "User::alice", other.ID); !errors.Is(err, ErrDecided) {
+	if _, err := w.Cancel(t.Context(), asker("User::alice"), other.ID); !errors.Is(err, ErrDecided) {
 		t.Errorf("cancelled after the approval: %v", err)
 	}
 	if d := cmp.Diff([]string{"hold", "cancel", "hold", "approve User::alice"}, w.Entries()); d != "" {
@@ -279,15 +279,15 @@ func TestWait(t *testing.T) {
 	h := w.open(call(alice, "k1"))
 	short, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got, err := w.Wait(short, "User::alice", h.ID); err != nil || got.State != store.Pending {
+	if got, err := w.Wait(short, asker("User::alice"), h.ID); err != nil || got.State != store.Pending {
 		t.Errorf("after the end of ctx: %s, %v", got.State, err)
 	}
-	if _, err := w.Wait(t.Context(), "User::bob", h.ID); !errors.Is(err, ErrNotFound) {
+	if _, err := w.Wait(t.Context(), asker("User::bob"), h.ID); !errors.Is(err, ErrNotFound) {
 		t.Errorf("bob waits: %v", err)
 	}
 	got := make(chan store.Hold)
 	go func() {
-		h, err := w.Wait(t.Context(), "User::alice", h.ID)
+		h, err := w.Wait(t.Context(), asker("User::alice"), h.ID)
 		if err != nil {
 			t.Error(err)
 		}
@@ -306,7 +306,7 @@ func TestWaitExpiry(t *testing.T) {
 	w := newWorld(t)
 	w.c.Now, w.c.TTL = time.Now, 20*time.Millisecond
 	h := w.open(call(alice, "k1"))
-	if h, err := w.Wait(t.Context(), "User::alice", h.ID); err != nil || h.State != store.Expired {
+	if h, err := w.Wait(t.Context(), asker("User::alice"), h.ID); err != nil || h.State != store.Expired {
 		t.Errorf("waited for %s, %v", h.State, err)
 	}
 }

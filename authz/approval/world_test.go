@@ -117,3 +117,8 @@ func (w *world) use(r Rule) error {
 	return w.Use(w.T.Context(), r.ID, Shape{Principal: alice, Agent: authz.Agent{ID: "claude-desktop"}, Place: here, API: "petstore", Tool: "delete_pet",
 		Path: "/pets/42", Args: []byte(`{"id":42}`)}, store.Entry{Kind: store.KindCall})
 }
+
+// asker is the agent that the tests' holds are of.
+func asker(subject string) Asker {
+	return Asker{Subject: subject, Agent: authz.Agent{ID: "claude-desktop"}}
+}

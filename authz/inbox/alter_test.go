@@ -51,7 +51,7 @@ func TestAlteredHold(t *testing.T) {
 func (s *site) settle(h store.Hold) {
 	switch h.State {
 	case store.Pending:
-		if _, err := s.Cancel(s.T.Context(), h.Subject, h.ID); err != nil {
+		if _, err := s.Cancel(s.T.Context(), asAgent(h.Subject), h.ID); err != nil {
 			s.T.Fatal(err)
 		}
 	case store.Approved:
@@ -75,10 +75,10 @@ func checkAltered(t *testing.T, s *site, h store.Hold) {
 		s.want(s.post("/h/"+h.ID, s.form(h, verdict)), 409, tamperedText)
 	}
 	s.want(s.get("/api/holds/"+h.ID), 409, `"type":"urn:exeat:inbox:tampered"`)
-	if _, err := s.Get(t.Context(), "User::alice", h.ID); !errors.Is(err, approval.ErrTampered) && !errors.Is(err, approval.ErrNotFound) {
+	if _, err := s.Get(t.Context(), asAgent("User::alice"), h.ID); !errors.Is(err, approval.ErrTampered) && !errors.Is(err, approval.ErrNotFound) {
 		t.Errorf("the agent reads it: %v", err)
 	}
-	if _, err := s.Cancel(t.Context(), "User::alice", h.ID); !errors.Is(err, approval.ErrTampered) && !errors.Is(err, approval.ErrNotFound) {
+	if _, err := s.Cancel(t.Context(), asAgent("User::alice"), h.ID); !errors.Is(err, approval.ErrTampered) && !errors.Is(err, approval.ErrNotFound) {
 		t.Errorf("the agent withdraws it: %v", err)
 	}
 }

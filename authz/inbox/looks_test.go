@@ -75,7 +75,7 @@ func showcase(s *site) (pages []inboxPage) {
 		}
 	})
 	settle("withdrawn", 5, func(h store.Hold) {
-		if _, err := w.Cancel(w.T.Context(), h.Subject, h.ID); err != nil {
+		if _, err := w.Cancel(w.T.Context(), asAgent(h.Subject), h.ID); err != nil {
 			w.T.Fatal(err)
 		}
 	})

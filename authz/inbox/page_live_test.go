@@ -139,7 +139,7 @@ func TestLiveInChromium(t *testing.T) {
 	h := s.open(call(alice, "k"))
 	browse(t, ctx, chromedp.Navigate(s.inbox.LoginLink()), chromedp.Click(`form[action="/login"] button`), chromedp.WaitVisible(`.holds`),
 		chromedp.Navigate(s.inbox.c.URL+"/h/"+h.ID), chromedp.WaitEnabled(`form.deny button`))
-	if _, err := s.Cancel(t.Context(), h.Subject, h.ID); err != nil {
+	if _, err := s.Cancel(t.Context(), asAgent(h.Subject), h.ID); err != nil {
 		t.Fatal(err)
 	}
 	browse(t, ctx, chromedp.WaitVisible(`[data-live]`), chromedp.WaitVisible(`form.approve button:disabled`), chromedp.WaitVisible(`form.deny button:disabled`),

@@ -89,7 +89,7 @@ func TestOutcomes(t *testing.T) {
 	check(finish(approval.Lose{Result: []byte(`{"envelope":{"code":"outcome_unknown","lookup":{"found":"it_is_not","reason":"it is <gone>"}}}`)}), "exeat looked afterwards: it is <gone>")
 	check(finish(approval.Lose{Result: []byte(`{"envelope":{"code":"outcome_unknown","lookup":{"found":"cannot_tell","reason":"no way"}}}`)}), "It cannot be told whether it was: no way")
 	h := s.open(call(alice, "k"))
-	if _, err := s.Cancel(t.Context(), "User::alice", h.ID); err != nil {
+	if _, err := s.Cancel(t.Context(), asAgent("User::alice"), h.ID); err != nil {
 		t.Fatal(err)
 	}
 	check(h.ID, "by the agent")

@@ -121,3 +121,8 @@ func entryOf(h store.Hold, kind store.Kind) store.Entry {
 	return store.Entry{Kind: kind, Txn: h.Txn, Hold: h.ID, Principal: h.Subject, Agent: "claude-desktop", Session: "s1",
 		API: h.API, Tool: h.Tool, Method: h.Request.Method, Path: h.Request.Path, Digest: h.Digest, Policies: h.Policies, PolicySet: h.PolicySet}
 }
+
+// asAgent is the agent that the tests' holds are of.
+func asAgent(subject string) approval.Asker {
+	return approval.Asker{Subject: subject, Agent: authz.Agent{ID: "claude-desktop"}}
+}

@@ -66,7 +66,7 @@ func TestPhoneIsNotFlooded(t *testing.T) {
 	for i := range 60 {
 		h := w.open(call(alice, fmt.Sprint("k", i)))
 		n.run(t)
-		if _, err := w.Cancel(t.Context(), "User::alice", h.ID); err != nil {
+		if _, err := w.Cancel(t.Context(), asker("User::alice"), h.ID); err != nil {
 			t.Fatal(err)
 		}
 		total += len(texts(t, r))

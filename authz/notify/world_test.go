@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/approval/approvaltest"
 	"github.com/exeat/exeat/store"
@@ -57,4 +58,9 @@ func (w *world) approve(h store.Hold) {
 	if _, err := approval.One(w.Service.Decide(w.T.Context(), who, approval.Verdict{Approve: true, Hold: h.ID, Digest: h.Digest})); err != nil {
 		w.T.Fatal(err)
 	}
+}
+
+// asker is the agent that the tests' holds are of.
+func asker(subject string) approval.Asker {
+	return approval.Asker{Subject: subject, Agent: authz.Agent{ID: "claude-desktop"}}
 }

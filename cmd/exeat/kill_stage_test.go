@@ -210,7 +210,11 @@ func (s *stage) person(ctx context.Context) {
 			return
 		case <-changed:
 		}
-		holds, err := s.here.holds.List(ctx, "User::alice")
+		var holds []store.Hold
+		err := s.here.store.View(ctx, func(tx *store.Tx) (err error) {
+			holds, err = tx.Outlines(store.HoldFilter{Subject: "User::alice", States: []store.State{store.Pending}})
+			return err
+		})
 		if err != nil && ctx.Err() == nil {
 			s.t.Errorf("the person's list: %v", err)
 		}

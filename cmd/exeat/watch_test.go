@@ -65,10 +65,10 @@ func (s screen) want(texts ...string) {
 
 func TestWatch(t *testing.T) {
 	g, shop := newShopGateway(t)
+	caller := terminal(g.cfg)
+	caller.Agent.ID = "\x1b[2Jevil\u202e"
 	held := func(args string) string {
 		t.Helper()
-		caller := terminal(g.cfg)
-		caller.Agent.ID = "\x1b[2Jevil\u202e"
 		res := g.runner.Call(t.Context(), caller, "delete_pet", []byte(args))
 		if res.Envelope.Status != tools.Pending {
 			t.Fatalf("%s", res.JSON())
@@ -114,7 +114,7 @@ func TestWatch(t *testing.T) {
 		t.Fatal("something was sent")
 	}
 	s.press(append(append([]string{"a", "z", "backspace"}, strings.Split(digest[:4], "")...), "enter")...)
-	if res := g.runner.Resume(t.Context(), terminal(g.cfg), first, tools.MaxWait, ""); res.Envelope.HTTPStatus != http.StatusNoContent {
+	if res := g.runner.Resume(t.Context(), caller, first, tools.MaxWait, ""); res.Envelope.HTTPStatus != http.StatusNoContent {
 		t.Errorf("%s", res.JSON())
 	}
 
@@ -123,7 +123,7 @@ func TestWatch(t *testing.T) {
 	s.send(s.w.list())
 	s.want("1 calls wait")
 	s.press("enter", "d", "n", "o", "space", "n", "o", "w", "enter")
-	if res := g.runner.Resume(t.Context(), terminal(g.cfg), second, 0, ""); !strings.Contains(res.Envelope.Reason, "no now") || shop.writes.Load() != 1 {
+	if res := g.runner.Resume(t.Context(), caller, second, 0, ""); !strings.Contains(res.Envelope.Reason, "no now") || shop.writes.Load() != 1 {
 		t.Errorf("%s, %d writes", res.JSON(), shop.writes.Load())
 	}
 	s.want("0 calls wait")
