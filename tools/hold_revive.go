@@ -1,7 +1,6 @@
 package tools
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -46,14 +45,11 @@ func (r *Runner) revive(h store.Hold) (*course, error) {
 
 // callerOf is who asked for a hold, as the principal is now.
 func (r *Runner) callerOf(h store.Hold) (who Caller, err error) {
-	for _, f := range []struct {
-		from json.RawMessage
-		to   any
-	}{{h.Principal, &who.Principal}, {h.Agent, &who.Agent}, {h.Session, &who.Session}} {
-		if err := json.Unmarshal(f.from, f.to); err != nil {
-			return who, fmt.Errorf("read who asked: %v", err)
-		}
+	parties, err := approval.PartiesOf(h)
+	if err != nil {
+		return who, err
 	}
+	who = Caller{Principal: parties.Principal, Agent: parties.Agent, Session: parties.Session}
 	if who.Subject() != h.Subject {
 		return who, errors.New("the stored principal is not the one who asked")
 	}

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/store"
@@ -104,11 +103,11 @@ func (r *Runner) Run(ctx context.Context) error {
 func (r *Runner) serves(h store.Hold) bool {
 	t, ok := r.byOp[[2]string{h.API, h.Tool}]
 	var d token.Details
-	var p authz.Principal
-	if !ok || json.Unmarshal(h.Details, &d) != nil || json.Unmarshal(h.Principal, &p) != nil {
+	who, err := approval.PartiesOf(h)
+	if !ok || err != nil || json.Unmarshal(h.Details, &d) != nil {
 		return false
 	}
-	_, known := r.Current(p)
+	_, known := r.Current(who.Principal)
 	return known && d.Document == t.api.Document.Digest && len(d.Locations) == 1 && d.Locations[0] == t.api.Audience
 }
 

@@ -204,8 +204,7 @@ func (s *Service) mayChoose(h store.Hold, who Person, once bool, now time.Time) 
 func (s *Service) facts(h store.Hold, who Person, once bool, now time.Time) (authz.HoldFacts, error) {
 	f := authz.HoldFacts{ID: h.ID, API: h.API, Action: h.Tool, Effect: h.Effect, Now: now,
 		Approval: authz.ApprovalContext{By: who.Principal, Once: once, At: now, Expires: now.Add(s.c.ApprovedFor), AMR: who.AMR, PhishingResistant: who.Strong}}
-	if json.Unmarshal(h.Principal, &f.Requester) != nil || json.Unmarshal(h.Agent, &f.Agent) != nil {
-		return f, errors.New("the hold does not say who asks")
-	}
-	return f, nil
+	parties, err := PartiesOf(h)
+	f.Requester, f.Agent = parties.Principal, parties.Agent
+	return f, err
 }

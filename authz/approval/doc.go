@@ -17,6 +17,7 @@
 //	show.go             who may see a hold, and what of it?
 //	service.go          how is a hold made, read, listed and withdrawn?
 //	hold_state.go       which event is legal in which state, and what comes of it?
+//	hold_parties.go     for whom and by whom a held call is made
 //	hold_seal.go        is a stored hold, its state and its approval what exeat made?
 //	hold_alarm.go       what becomes of one that is not, and who is told?
 //	hold_limit.go       how many may a principal have, and what is noted of the rest?

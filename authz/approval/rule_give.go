@@ -47,10 +47,11 @@ type Offer struct {
 
 // newRule is the rule that an offer amounts to for a hold.
 func newRule(h store.Hold, who Person, o Offer, now time.Time) (Rule, error) {
-	var agent authz.Agent
-	if err := json.Unmarshal(h.Agent, &agent); err != nil {
+	parties, err := PartiesOf(h)
+	if err != nil {
 		return Rule{}, err
 	}
+	agent := parties.Agent
 	r := Rule{ID: newID(o.Kind), Kind: o.Kind, Subject: h.Subject, Agent: agent.ID, Verified: agent.Verified, Effect: h.Effect,
 		Max: o.Max, By: who.Principal, AMR: who.AMR, Reason: o.Reason, Masked: h.Masked, Created: now, Ends: now.Add(o.For).Truncate(time.Microsecond)}
 	r.Scope = Scope{Place: placeOf(h), API: h.API, Tool: h.Tool, Reach: o.Reach, Args: o.Args}
@@ -81,16 +82,14 @@ func newRule(h store.Hold, who Person, o Offer, now time.Time) (Rule, error) {
 		bad = true
 	}
 	// What does not even cover the call that it was made from was made up.
-	if bad || !r.Matches(shapeOf(h, agent)) {
+	if bad || !r.Matches(shapeOf(h, parties)) {
 		return Rule{}, ErrGrantForm
 	}
 	return r, nil
 }
 
-func shapeOf(h store.Hold, agent authz.Agent) Shape {
-	var p authz.Principal
-	_ = json.Unmarshal(h.Principal, &p) // what is nobody matches nothing
-	return Shape{Principal: p, Agent: agent, Place: placeOf(h), API: h.API, Tool: h.Tool, Path: h.Request.Path, Args: h.Args}
+func shapeOf(h store.Hold, who Parties) Shape {
+	return Shape{Principal: who.Principal, Agent: who.Agent, Place: placeOf(h), API: h.API, Tool: h.Tool, Path: h.Request.Path, Args: h.Args}
 }
 
 // placeOf is where a held call goes; what its details do not say is missing, and
@@ -112,8 +111,9 @@ func (s *Service) Longest(h store.Hold, now time.Time) (time.Duration, error) {
 	r := authz.Query{API: h.API, Action: h.Tool, Now: now, Path: h.Request.Path}
 	dec := json.NewDecoder(strings.NewReader(string(h.Args)))
 	dec.UseNumber()
-	err := errors.Join(dec.Decode(&r.Input), json.Unmarshal(h.Principal, &r.Principal), json.Unmarshal(h.Agent, &r.Agent), json.Unmarshal(h.Session, &r.Session))
-	if err != nil {
+	who, err := PartiesOf(h)
+	r.Principal, r.Agent, r.Session = who.Principal, who.Agent, who.Session
+	if err = errors.Join(err, dec.Decode(&r.Input)); err != nil {
 		return 0, fmt.Errorf("%w: %v", ErrNoChoice, err)
 	}
 	d := s.c.Engine.Decide(r)

@@ -2,12 +2,10 @@ package approval
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/store"
 )
 
@@ -29,11 +27,11 @@ func (s *Service) recent(ctx context.Context, h store.Hold) ([]store.Hold, error
 func (s *Service) WouldCover(ctx context.Context, h store.Hold, r Rule) (hits, of int, err error) {
 	list, err := s.recent(ctx, h)
 	for _, x := range list {
-		var agent authz.Agent
-		if json.Unmarshal(x.Agent, &agent) != nil || agent.ID != r.Agent {
+		who, err := PartiesOf(x)
+		if err != nil || who.Agent.ID != r.Agent {
 			continue
 		}
-		if of++; r.Matches(shapeOf(x, agent)) {
+		if of++; r.Matches(shapeOf(x, who)) {
 			hits++
 		}
 	}

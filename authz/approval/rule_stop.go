@@ -2,13 +2,11 @@ package approval
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/store"
 )
 
@@ -149,8 +147,8 @@ func (s *Service) endHolds(ctx context.Context, who Person, agent string) error 
 	}
 	var errs error
 	for _, h := range holds {
-		var a authz.Agent
-		if json.Unmarshal(h.Agent, &a) != nil || a.ID != agent {
+		// Who else of its parties cannot be read does not keep it from ending.
+		if who, _ := PartiesOf(h); who.Agent.ID != agent {
 			continue
 		}
 		err := s.update(ctx, func(tx *store.Tx) error {

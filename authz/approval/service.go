@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -120,14 +119,10 @@ func (s *Service) swap(tx *store.Tx, h store.Hold) (store.Hold, error) {
 
 // entryOf is an entry about a hold.
 func entryOf(h store.Hold, kind store.Kind) store.Entry {
-	var agent authz.Agent
-	var session authz.Session
-	// Both only name things; an entry without them is better than none.
-	_ = json.Unmarshal(h.Agent, &agent)
-	_ = json.Unmarshal(h.Session, &session)
+	who, _ := PartiesOf(h) // they only name things; an entry without them is better than none
 	return store.Entry{
 		Kind: kind, Txn: h.Txn, Hold: h.ID,
-		Principal: h.Subject, Agent: agent.ID, Session: session.ID,
+		Principal: h.Subject, Agent: who.Agent.ID, Session: who.Session.ID,
 		API: h.API, Tool: h.Tool, Method: h.Request.Method, Path: h.Request.Path, Digest: h.Digest,
 		Policies: h.Policies, PolicySet: h.PolicySet,
 	}

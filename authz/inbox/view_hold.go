@@ -11,7 +11,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
@@ -72,11 +71,8 @@ func (v HoldView) Overtaken() bool {
 
 // outline is what a list shows of a hold.
 func outline(h store.Hold) HoldView {
-	var agent authz.Agent
-	var session authz.Session
-	// Who asks is shown as nobody if it cannot be read; it decides nothing here.
-	_ = json.Unmarshal(h.Agent, &agent)
-	_ = json.Unmarshal(h.Session, &session)
+	who, _ := approval.PartiesOf(h) // shown as nobody if it cannot be read; it decides nothing here
+	agent, session := who.Agent, who.Session
 	v := HoldView{
 		ID: h.ID, State: string(h.State), Effect: h.Effect, Summary: h.Summary, API: h.API, Tool: h.Tool,
 		Subject: h.Subject, Agent: agent.ID, Verified: agent.Verified, Session: strings.TrimSpace(session.Transport + " " + session.ID),

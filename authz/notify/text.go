@@ -2,12 +2,11 @@ package notify
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/plaintext"
 	"github.com/exeat/exeat/store"
 )
@@ -77,8 +76,8 @@ func (n *Notifier) line(h store.Hold) string {
 
 // sayWho says who asks.
 func sayWho(h store.Hold) string {
-	var agent authz.Agent
-	_ = json.Unmarshal(h.Agent, &agent) // who cannot be read has no name
+	who, _ := approval.PartiesOf(h) // who cannot be read has no name
+	agent := who.Agent
 	name := plaintext.Clean(agent.ID, maxAgent)
 	switch {
 	case name == "":
@@ -129,8 +128,8 @@ func (n *Notifier) fold(notices []store.Notice, holds []store.Hold) (texts []str
 
 func (n *Notifier) machine(notice store.Notice, h store.Hold, now time.Time) Message {
 	method, path, summary := n.what(h)
-	var agent authz.Agent
-	_ = json.Unmarshal(h.Agent, &agent)
+	who, _ := approval.PartiesOf(h)
+	agent := who.Agent
 	link := n.c.URL + "/h/" + h.ID
 	return Message{ID: notice.ID, Title: "exeat: a call waits for you", Text: n.line(h) + "\n" + sayWho(h), Link: link, at: now, notices: []store.Notice{notice},
 		event: &event{Hold: h.ID, API: h.API, Tool: h.Tool, Effect: h.Effect, Method: method, Path: path, Summary: plaintext.Clean(summary, maxSummary),
