@@ -220,8 +220,8 @@ type Asker struct {
 
 // asked reports whether the hold is the asker's.
 func (a Asker) asked(h store.Hold) bool {
-	var agent authz.Agent
-	return h.Subject == a.Subject && json.Unmarshal(h.Agent, &agent) == nil && agent == a.Agent
+	who, err := PartiesOf(h)
+	return err == nil && h.Subject == a.Subject && who.Agent == a.Agent
 }
 
 // Get returns who's hold, ErrNotFound if it is somebody else's and
