@@ -103,7 +103,7 @@ func (t *trust) follow(compact string) error {
 	if by == nil || by.Algorithm != alg {
 		return fmt.Errorf("rotation %d of the keys is not signed by a key that is enrolled", next.Seq)
 	}
-	signed, err := jose.ParseSigned(compact, algorithms)
+	signed, err := jose.ParseSignedCompact(compact, algorithms)
 	if err != nil {
 		return err
 	}
