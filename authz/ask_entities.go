@@ -57,7 +57,7 @@ func (e *Engine) ask(a *action, r Query) (*question, error) {
 		"now":     types.NewDatetime(r.Now),
 	}
 	if a.rounds {
-		context["rounded"] = c.rounded(a.input, r.Input, []string{"rounded"})
+		context["rounded"] = c.roundRecord(a.input, r.Input, []string{"rounded"})
 	}
 	return &question{Request: cedar.Request{Principal: principal, Action: a.uid, Resource: resource}, context: context, ents: ents, unheld: c.unheld}, nil
 }

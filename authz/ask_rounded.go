@@ -44,21 +44,21 @@ func (t *inputType) roundedType() resolved.IsType {
 	return nil
 }
 
-// rounded is context.rounded of arguments. What has not the type of the schema is
+// roundRecord is context.roundRecord of arguments. What has not the type of the schema is
 // there and unknown: a policy that asks for it refuses the call.
-func (c *converter) rounded(t *inputType, m map[string]any, path []string) types.Record {
+func (c *converter) roundRecord(t *inputType, m map[string]any, path []string) types.Record {
 	r := types.RecordMap{}
 	for _, f := range t.fields {
 		v, ok := m[f.name]
 		if f.typ.roundedType() == nil || !ok || !f.required && v == nil {
 			continue
 		}
-		r[types.String(f.name)] = c.roundedValue(f.typ, v, append(path, f.name))
+		r[types.String(f.name)] = c.roundValue(f.typ, v, append(path, f.name))
 	}
 	return types.NewRecord(r)
 }
 
-func (c *converter) roundedValue(t *inputType, v any, path []string) types.Value {
+func (c *converter) roundValue(t *inputType, v any, path []string) types.Value {
 	switch v := v.(type) {
 	case json.Number:
 		if t.kind == kindLong || t.kind == kindDecimal {
@@ -66,7 +66,7 @@ func (c *converter) roundedValue(t *inputType, v any, path []string) types.Value
 		}
 	case map[string]any:
 		if t.kind == kindRecord {
-			return c.rounded(t, v, path)
+			return c.roundRecord(t, v, path)
 		}
 	case []any:
 		if t.kind != kindSet {
@@ -78,7 +78,7 @@ func (c *converter) roundedValue(t *inputType, v any, path []string) types.Value
 		var items converter
 		values := make([]types.Value, 0, len(v))
 		for i, item := range v {
-			values = append(values, items.roundedValue(t.elem, item, append(path, strconv.Itoa(i))))
+			values = append(values, items.roundValue(t.elem, item, append(path, strconv.Itoa(i))))
 		}
 		if len(items.unheld) > 0 {
 			return c.leave(path, "has an item that "+items.unheld[0].problem)

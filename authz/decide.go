@@ -11,8 +11,8 @@ import (
 	"github.com/cedar-policy/cedar-go/types"
 )
 
-// denied is a deny that no policy was asked about.
-func denied(reason string, remedy Remediation, err error) Decision {
+// newDenial is a deny that no policy was asked about.
+func newDenial(reason string, remedy Remediation, err error) Decision {
 	d := Decision{Outcome: Deny, Policies: []string{}, Reason: reason, Remediation: remedy}
 	if err != nil {
 		d.Errors = []string{err.Error()}
@@ -25,22 +25,22 @@ func denied(reason string, remedy Remediation, err error) Decision {
 func (e *Engine) Decide(r Query) Decision {
 	a := e.byUID[actionUID(r.API, r.Action)]
 	if a == nil {
-		return denied("the policies do not know this tool", RemedyNone, fmt.Errorf("unknown action %s of %s", r.Action, r.API))
+		return newDenial("the policies do not know this tool", RemedyNone, fmt.Errorf("unknown action %s of %s", r.Action, r.API))
 	}
 	q, err := e.ask(a, r)
 	if err != nil {
 		if bad := (*convertError)(nil); errors.As(err, &bad) {
-			return denied("the policies cannot judge the argument "+bad.Error(), RemedyArgs, err)
+			return newDenial("the policies cannot judge the argument "+bad.Error(), RemedyArgs, err)
 		}
-		return denied("the call could not be put to the policies", RemedyNone, err)
+		return newDenial("the call could not be put to the policies", RemedyNone, err)
 	}
 	if r.Approval != nil {
 		if !r.Approval.Expires.After(r.Now) {
-			return denied("the approval has expired", RemedyApproval, nil)
+			return newDenial("the approval has expired", RemedyApproval, nil)
 		}
 		approval, err := q.ents.approval(*r.Approval)
 		if err != nil {
-			return denied("the approval could not be put to the policies", RemedyNone, err)
+			return newDenial("the approval could not be put to the policies", RemedyNone, err)
 		}
 		q.context["approval"] = approval
 	}
@@ -71,7 +71,7 @@ func evaluate(c candidates, ents entities, req cedar.Request) (d Decision, final
 			d.Policies = append(d.Policies, string(x.PolicyID))
 			d.Errors = append(d.Errors, fmt.Sprintf("policy %s: %s", x.PolicyID, x.Message))
 		}
-		d.Policies = sorted(d.Policies)
+		d.Policies = sortUnique(d.Policies)
 		slices.Sort(d.Errors)
 		d.Reason = "a policy could not be evaluated, so the call is refused (" + list(d.Policies) + ")"
 		return d, true
@@ -79,7 +79,7 @@ func evaluate(c candidates, ents entities, req cedar.Request) (d Decision, final
 	for _, x := range diag.Reasons {
 		d.Policies = append(d.Policies, string(x.PolicyID))
 	}
-	d.Policies = sorted(d.Policies)
+	d.Policies = sortUnique(d.Policies)
 	if outcome == cedar.Allow {
 		d.Outcome = Allow
 		d.Reason = "allowed by " + list(d.Policies)
@@ -130,7 +130,7 @@ func (a *action) causes(req cedar.Request, ents entities, forbids, permits []str
 	if !permitted {
 		causes = append(causes, permits...)
 	}
-	return sorted(causes)
+	return sortUnique(causes)
 }
 
 // obligations joins those of the policies that decided: the strictest wins.
@@ -144,7 +144,7 @@ func (c candidates) obligations(ids []string) Obligations {
 		o.GrantMax = shortest(o.GrantMax, p.obligations.GrantMax)
 		o.Redact = append(o.Redact, p.obligations.Redact...)
 	}
-	o.Redact = sorted(o.Redact)
+	o.Redact = sortUnique(o.Redact)
 	return o
 }
 
@@ -155,8 +155,8 @@ func shortest(a, b time.Duration) time.Duration {
 	return a
 }
 
-// sorted orders a list and drops repetitions.
-func sorted(list []string) []string {
+// sortUnique orders a list and drops repetitions.
+func sortUnique(list []string) []string {
 	slices.Sort(list)
 	return slices.Compact(list)
 }
@@ -177,7 +177,7 @@ func list(ids []string) string {
 func (e *Engine) MayApprove(h HoldFacts) Decision {
 	req, ents, err := e.holdRequest(h)
 	if err != nil {
-		return denied("the policies cannot judge this person", RemedyNone, err)
+		return newDenial("the policies cannot judge this person", RemedyNone, err)
 	}
 	d, _ := evaluate(e.approve, ents, req)
 	return d

@@ -70,7 +70,7 @@ func (a *action) withApproval(req cedar.Request, context types.RecordMap, ents e
 			permits = append(permits, r.kept...)
 		}
 	}
-	return sorted(permits), Choices{Once: once.possible(), Grant: grant.possible()}
+	return sortUnique(permits), Choices{Once: once.possible(), Grant: grant.possible()}
 }
 
 // someApproval is an approval of which only the choice is known.

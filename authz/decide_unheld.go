@@ -89,14 +89,14 @@ func (a *action) refuseUnheld(q *question, context types.RecordMap) (Decision, b
 	if len(ids) == 0 {
 		return Decision{}, false
 	}
-	ids = sorted(ids)
-	d := denied("", RemedyArgs, nil)
+	ids = sortUnique(ids)
+	d := newDenial("", RemedyArgs, nil)
 	d.Policies = ids
 	var which []string
 	for pointer, problem := range asked {
 		which = append(which, pointer+" "+problem)
 	}
-	d.Reason = fmt.Sprintf("%s asks about an argument that policies cannot compare: %s", list(ids), strings.Join(sorted(which), ", "))
+	d.Reason = fmt.Sprintf("%s asks about an argument that policies cannot compare: %s", list(ids), strings.Join(sortUnique(which), ", "))
 	if slices.ContainsFunc(q.unheld, func(u unheld) bool { return a.asksNumber(asked, u) }) {
 		d.Reason += "; the policy could ask context.rounded, where numbers are as near as they can be"
 	}
@@ -130,5 +130,5 @@ func (e *Engine) inexactUses(p *policy) []string {
 			break
 		}
 	}
-	return sorted(out)
+	return sortUnique(out)
 }

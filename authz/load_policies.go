@@ -147,9 +147,9 @@ const maxTokenTTL = time.Minute
 // jsonPointer is RFC 6901 without the pointer to the whole.
 var jsonPointer = regexp.MustCompile(`^(/([^~]|~[01])*)+$`)
 
-// misspelt is the annotation of ours that a key was probably meant to be. Two
+// nearestAnnotation is the annotation of ours that a key was probably meant to be. Two
 // letters are no misspelling of "id" but another word.
-func misspelt(key string) string {
+func nearestAnnotation(key string) string {
 	for _, word := range vocabulary {
 		if nearest.Find(key, []string{word}, min(2, len(word)/2), nil) != "" {
 			return word
@@ -194,7 +194,7 @@ func (p *policy) annotate(key, value string) error {
 	default:
 		// Somebody else's annotations are fine; a misspelt one of ours would
 		// quietly lose what it asks for.
-		if s := misspelt(key); s != "" {
+		if s := nearestAnnotation(key); s != "" {
 			return fmt.Errorf("there is no such annotation; did you mean @%s?", s)
 		}
 		if strings.HasPrefix(key, "exeat") {

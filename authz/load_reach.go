@@ -31,7 +31,7 @@ func (e *Engine) Touches() []Touched {
 		for a := range e.touches(p) {
 			t.Tools = append(t.Tools, a.api+"."+a.Name)
 		}
-		t.Tools = sorted(t.Tools)
+		t.Tools = sortUnique(t.Tools)
 		out = append(out, t)
 	}
 	return out

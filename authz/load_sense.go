@@ -150,7 +150,7 @@ func (s *sense) has(root string, path []string) {
 	hint := "exeat policy schema prints what can be asked"
 	if note := s.note(base, name); note != "" {
 		hint = "the document has it, but policies cannot ask about it: " + note
-	} else if near := nearest.Find(name, sorted(names), slack(name), nil); near != "" {
+	} else if near := nearest.Find(name, sortUnique(names), slack(name), nil); near != "" {
 		hint = "did you mean " + near + "?"
 	}
 	s.complain(name, fmt.Sprintf("%s never has %q for any tool that this policy is about, so the condition decides nothing", of, name), hint)
@@ -206,7 +206,7 @@ func (s *sense) text(root string, path []string, text string) {
 	if !known {
 		return
 	}
-	all = sorted(all)
+	all = sortUnique(all)
 	hint := "it is one of " + strings.Join(all[:min(len(all), 10)], ", ")
 	if near := nearest.Find(text, all, slack(text), nil); near != "" {
 		hint = "did you mean " + cedarString(near) + "?"
@@ -329,7 +329,7 @@ func (s *sense) place(uid types.EntityUID, equal bool) {
 		return // the validator knows the types
 	}
 	hint := notYetHint
-	if near := nearest.Find(id, sorted(paths), slack(id), nil); near != "" {
+	if near := nearest.Find(id, sortUnique(paths), slack(id), nil); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}
 	s.complain(id, fmt.Sprintf("no operation has the path %s", id), hint)

@@ -140,7 +140,7 @@ func (c *checker) problems(p *policy, err error) []Problem {
 	for l := range strings.Lines(err.Error()) {
 		messages = append(messages, forPolicy.ReplaceAllString(strings.TrimSpace(l), ""))
 	}
-	messages = sorted(messages)
+	messages = sortUnique(messages)
 	if len(messages) > 1 {
 		// What is not there has no applicable action either.
 		messages = slices.DeleteFunc(messages, func(m string) bool { return m == noAction })

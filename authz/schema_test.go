@@ -246,7 +246,7 @@ func FuzzConvert(f *testing.F) {
 			t.Fatal(err)
 		}
 		var c converter
-		context["rounded"] = c.rounded(e.byUID[actionUID("petstore", "create_pet")].input, m, []string{"rounded"})
+		context["rounded"] = c.roundRecord(e.byUID[actionUID("petstore", "create_pet")].input, m, []string{"rounded"})
 		req.Context = types.NewRecord(context)
 		if err := v.Request(req); err != nil {
 			t.Errorf("%s: %v", args, err)

@@ -98,7 +98,7 @@ func scanHold(row scanner) (Hold, error) {
 	}
 	var all bulk
 	if err := json.Unmarshal(b, &all); err != nil {
-		return h, damaged(h, err)
+		return h, newDamage(h, err)
 	}
 	h.Args, h.Request, h.Choices, h.Before, h.Says, h.Masked, h.Waived = all.Args, all.Request, all.Choices, all.Before, all.Says, all.Masked, all.Waived
 	return h, nil
@@ -118,7 +118,7 @@ func scanOutline(row scanner, more ...any) (h Hold, fb []byte, err error) {
 	var f fixed
 	var c changing
 	if err := errors.Join(json.Unmarshal(fb, &f), json.Unmarshal(cb, &c)); err != nil {
-		return h, nil, damaged(h, err)
+		return h, nil, newDamage(h, err)
 	}
 	h.Created, h.Expires, h.Lease, h.Changed = fromMicros(created), fromMicros(expires), fromMicros(lease), fromMicros(changed)
 	h.Tool, h.Effect, h.Summary, h.Principal, h.Agent, h.Session = f.Tool, f.Effect, f.Summary, f.Principal, f.Agent, f.Session
@@ -127,7 +127,7 @@ func scanOutline(row scanner, more ...any) (h Hold, fb []byte, err error) {
 	return h, fb, nil
 }
 
-func damaged(h Hold, err error) error {
+func newDamage(h Hold, err error) error {
 	return fmt.Errorf("hold %s is damaged in the database: %v", h.ID, err)
 }
 
