@@ -14,13 +14,13 @@ var headersPassed = []string{"ETag", "Last-Modified", "Location", "Content-Locat
 // headers are those of an answer that the agent gets. Where a policy cuts fields
 // from the answer there are none: what was cut may stand in one. Redirects are
 // told in the note.
-func (c *course) headers(resp *http.Response, secrets []string) map[string]string {
-	if len(c.decision.Obligations.Redact) > 0 || resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
+func (c *course) headers(resp *http.Response) map[string]string {
+	if c.redacts() || resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
 		return nil
 	}
 	var out map[string]string
 	for _, name := range headersPassed {
-		v := cutAll(strings.ToValidUTF8(strings.Join(resp.Header.Values(name), ", "), "\uFFFD"), secrets)
+		v := strings.ToValidUTF8(strings.Join(resp.Header.Values(name), ", "), "\uFFFD")
 		if v == "" || len(v) > maxNote {
 			continue
 		}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/exeat/exeat/openapi"
+	"github.com/exeat/exeat/tools/scrub"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -30,7 +32,10 @@ func TestResponseHeaders(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := &course{}
 			c.decision.Obligations.Redact = tt.redact
-			got := c.headers(&http.Response{StatusCode: tt.status, Header: tt.header}, []string{"secret-of-the-api"})
+			c.scrubber = scrub.New(removed, "secret-of-the-api")
+			resp := &http.Response{StatusCode: tt.status, Header: tt.header}
+			c.scrubSource(resp, &openapi.Response{})
+			got := c.headers(resp)
 			if d := cmp.Diff(tt.want, got); d != "" {
 				t.Error(d)
 			}

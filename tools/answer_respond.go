@@ -16,7 +16,7 @@ const maxNote = 1000
 // respond turns what the API answered into what the agent gets. Fields that a
 // policy's @redact names are cut; an answer in which they cannot be found and
 // cut is withheld.
-func (c *course) respond(a *openapi.Response) Result {
+func (c *course) respond(a *openapi.Response, cut *redactor) Result {
 	if len(a.Note) > maxNote {
 		a.Note = strings.ToValidUTF8(a.Note[:maxNote], "") + "…"
 	}
@@ -24,17 +24,18 @@ func (c *course) respond(a *openapi.Response) Result {
 	if a.TooLarge {
 		res.Envelope.Code = ResponseTooLarge // the call is done all the same
 	}
-	cut := c.decision.Obligations.Redact
 	switch {
-	case len(cut) > 0 && (a.Text != "" || a.Binary != nil):
+	case c.redacts() && (a.Text != "" || a.Binary != nil):
 		res.Envelope.Note = join(a.Note, "the answer is withheld: the policy cuts fields from it, and it is not JSON")
 	case a.JSON != nil:
-		body, err := redact(a.JSON, cut)
-		if err != nil {
-			res.Envelope.Note = join(a.Note, "the answer is withheld: fields could not be cut from it")
+		res.Envelope.Response = a.JSON
+		if !c.redacts() {
 			break
 		}
-		res.Envelope.Response = body
+		var ok bool
+		if res.Envelope.Response, ok = cut.redact(a); !ok {
+			res.Envelope.Note = join(a.Note, "the answer is withheld: fields could not be cut from it")
+		}
 	case a.Binary != nil:
 		res.Blocks = []Block{{MediaType: a.MediaType, Data: a.Binary}}
 		res.Envelope.Response = mustJSON(map[string]any{"media_type": a.MediaType, "bytes": len(a.Binary)})
@@ -48,7 +49,10 @@ func (c *course) respond(a *openapi.Response) Result {
 func (c *course) remark(a *openapi.Response, resp *http.Response) {
 	switch to := resp.Header.Get("Location"); {
 	case a.Status >= 300 && a.Status < 400 && a.Status != http.StatusNotModified && to != "":
-		a.Note = join(a.Note, "the API answered with a redirect, and exeat does not follow redirects; it leads to "+strings.ToValidUTF8(to, "\uFFFD"))
+		a.Note = join(a.Note, "the API answered with a redirect, and exeat does not follow redirects")
+		if !c.redacts() {
+			a.Note += "; it leads to " + strings.ToValidUTF8(to, "\uFFFD")
+		}
 	case a.Status >= 500 && c.writes():
 		a.Note = join(a.Note, "the API failed at this write; it may have been executed, or a part of it. Do not repeat it blindly: look first")
 	}

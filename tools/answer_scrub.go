@@ -1,10 +1,9 @@
 package tools
 
 import (
-	"bytes"
-	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,18 +11,15 @@ import (
 
 	"github.com/exeat/exeat/openapi"
 	"github.com/exeat/exeat/store"
+	"github.com/exeat/exeat/tools/scrub"
 )
 
 // removed stands where an API sent the credential of the call back.
 const removed = "[credential removed by exeat]"
 
-// shortest is the length below which a credential is not looked for: cutting
-// shorter ones out would damage answers and protect nobody.
-const shortest = 8
-
 // credentials are the secrets that req carries beyond the request that was
-// decided, longest first: what was put into headers, cookies or the query, as
-// a whole and in the parts that an API may show.
+// decided: what was put into headers, cookies or the query, as a whole and in the
+// parts that an API may show.
 func credentials(req *http.Request, q store.Request) []string {
 	var out []string
 	for name, values := range req.Header {
@@ -49,9 +45,7 @@ func credentials(req *http.Request, q store.Request) []string {
 			out = append(out, plain)
 		}
 	}
-	out = slices.DeleteFunc(out, func(s string) bool { return len(s) < shortest })
-	slices.SortFunc(out, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
-	return slices.Compact(out)
+	return out
 }
 
 // added are the values of the pairs that stand in all behind those of before.
@@ -64,86 +58,88 @@ func added(all, before, separator string) (values []string) {
 	return values
 }
 
-// scrub cuts secrets out of an answer and reports whether there were any. An API
-// that shows its callers their requests must not show the agent what it never
-// gets; one that wants to tell a secret can always write it in another way.
-func scrub(a *openapi.Response, secrets []string) bool {
+// learn remembers the credential of a request, for all that the call gets from
+// now on: an API may show it in the answer to another one.
+func (c *course) learn(req *http.Request) {
+	c.secrets = append(c.secrets, credentials(req, c.request)...)
+	c.scrubber = scrub.New(removed, c.secrets...)
+}
+
+// errEchoed is for the operator.
+var errEchoed = errors.New("the API sent the credential of this call back; it was cut from the answer")
+
+// scrubSource cuts the credential out of all that the API sent, before anything is
+// made of it. An API that shows its callers their requests must not show the agent
+// what it never gets.
+func (c *course) scrubSource(resp *http.Response, a *openapi.Response) {
 	found := false
-	for _, text := range []*string{&a.Text, &a.Note, &a.MediaType} {
-		if clean := cutAll(*text, secrets); clean != *text {
-			*text, found = clean, true
-		}
+	cut := func(text string, how func(string) (string, bool)) string {
+		clean, hit := how(text)
+		found = found || hit
+		return clean
 	}
-	if whole := cutBeginning(a.Text, secrets); a.Note != "" && whole != a.Text {
-		a.Text, found = whole+removed, true
+	if a.Note != "" { // the text may be cut off
+		a.Text = cut(a.Text, c.scrubber.Cut)
+	} else {
+		a.Text = cut(a.Text, c.scrubber.Text)
 	}
-	if a.JSON != nil {
-		if clean := cutStrings(a.JSON, secrets); clean != nil {
-			a.JSON, found = clean, true
-		}
+	a.Note, a.MediaType = cut(a.Note, c.scrubber.Text), cut(a.MediaType, c.scrubber.Text)
+	if clean, hit := c.scrubber.JSON(a.JSON); hit {
+		a.JSON, found = clean, true
 	}
-	for _, secret := range secrets {
-		if bytes.Contains(a.Binary, []byte(secret)) {
-			a.Binary, found = nil, true
+	if c.scrubber.Found(a.Binary) {
+		a.Binary, found = nil, true
+	}
+	for _, values := range resp.Header {
+		for i, v := range values {
+			values[i] = cut(v, c.scrubber.Text)
 		}
 	}
 	if found {
 		a.Note = join("the API sent the credential of this call back; it was cut out", a.Note)
+		c.fail(errEchoed)
 	}
-	return found
 }
 
-func cutAll(text string, secrets []string) string {
-	for _, secret := range secrets {
-		text = strings.ReplaceAll(text, secret, removed)
+// scrubResult looks through a finished answer, whatever it has, before it is kept
+// or given: nothing that was put together for it may hold the credential.
+func (c *course) scrubResult(res Result) Result {
+	text := mustJSON(res.Envelope)
+	clean, found := c.scrubber.JSON(text)
+	if !found {
+		return res
 	}
-	return text
+	c.fail(errEchoed)
+	var e Envelope
+	if decodeExact(clean, &e) != nil || e.Status != res.Envelope.Status {
+		return fail(Internal, "the answer holds the credential of this call and is withheld")
+	}
+	e.Page = nil // a hint that was cut leads nowhere
+	return Result{Envelope: e, Disposition: res.Disposition}
 }
 
-// cutBeginning drops the beginning of a secret at the end of a text that was
-// cut in its middle.
-func cutBeginning(text string, secrets []string) string {
-	for _, secret := range secrets {
-		for n := len(secret) - 1; n >= shortest; n-- {
-			if strings.HasSuffix(text, secret[:n]) {
-				return text[:len(text)-n]
-			}
-		}
-	}
-	return text
+// scrubbedError is an error without the credential in its text.
+type scrubbedError struct {
+	error
+	text string
 }
 
-// cutStrings cuts secrets out of every string of a JSON text, names too, however
-// it is escaped. It is nil if nothing changes.
-func cutStrings(data []byte, secrets []string) []byte {
-	// If none stands there as it is, only a string with escapes can hold one.
-	plainly := slices.ContainsFunc(secrets, func(s string) bool { return bytes.Contains(data, []byte(s)) })
-	var out []byte
-	last := 0
-	for i := 0; i < len(data); i++ {
-		if data[i] != '"' {
-			continue
-		}
-		begin, escaped := i, false
-		for i++; data[i] != '"'; i++ {
-			if data[i] == '\\' {
-				i, escaped = i+1, true
-			}
-		}
-		if !plainly && !escaped {
-			continue
-		}
-		text := string(data[begin+1 : i])
-		if escaped && json.Unmarshal(data[begin:i+1], &text) != nil {
-			continue // a JSON text has no such strings
-		}
-		if clean := cutAll(text, secrets); clean != text {
-			out = append(append(out, data[last:begin]...), mustJSON(clean)...)
-			last = i + 1
-		}
+func (e scrubbedError) Error() string { return e.text }
+
+func (e scrubbedError) Unwrap() error { return e.error }
+
+// scrubError is an error as the operator's log may have it: the libraries quote
+// what they could not read.
+func (c *course) scrubError(err error) error {
+	if text, found := c.scrubber.Text(err.Error()); found {
+		return scrubbedError{err, text}
 	}
-	if out == nil {
-		return nil
-	}
-	return append(out, data[last:]...)
+	return err
+}
+
+// decodeExact is json.Unmarshal with every digit of numbers.
+func decodeExact(data []byte, v any) error {
+	dec := json.NewDecoder(strings.NewReader(string(data)))
+	dec.UseNumber()
+	return dec.Decode(v)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/exeat/exeat/openapi"
 	"github.com/exeat/exeat/store"
 	"github.com/exeat/exeat/tools/jq"
+	"github.com/exeat/exeat/tools/scrub"
 )
 
 // call is what one use of a tool is. It is fixed once it is prepared.
@@ -50,6 +51,8 @@ type course struct {
 	state    *store.Snapshot        // what it read, if it is a peek
 	note     string                 // for its entries
 	err      error                  // for the operator
+	secrets  []string               // the credentials that its requests carried
+	scrubber scrub.Scrubber         // that finds them
 }
 
 // fail adds to what the operator is told.

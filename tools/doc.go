@@ -21,6 +21,7 @@
 //	send_attempt.go    attempt: credential, entry, send, outcome, for every call
 //	send_mint.go       the HTTP request and its credential
 //	send_wire.go       one request and its answer, or what is known without one
+//	send_transport.go  the connections that requests leave on
 //	send_retry.go      when a read is sent again
 //
 //	hold_run.go        Run: finds approved calls

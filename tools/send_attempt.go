@@ -152,6 +152,7 @@ func (r *Runner) try(ctx context.Context, c *course, m *manner, since string) (r
 		c.fail(err)
 		return res, uncredited, nil
 	}
+	c.learn(req)
 	onDisk = r.record(ctx, c, c.sending(m, since, receipt))
 	if m.first || c.grant != "" {
 		switch err := onDisk(); {
@@ -206,6 +207,7 @@ func (r *Runner) conclude(ctx context.Context, c *course, m *manner, at stage, r
 	case at == lost && c.writes() && m.hold:
 		res.Envelope.Lookup = r.lookUp(ctx, c.call)
 	}
+	res = c.scrubResult(res)
 	if m.hold {
 		return r.endHold(ctx, c, end, res)
 	}
@@ -220,6 +222,7 @@ func (r *Runner) conclude(ctx context.Context, c *course, m *manner, at stage, r
 	}
 	if at == lost && c.writes() {
 		res.Envelope.Lookup = r.lookUp(ctx, c.call)
+		res = c.scrubResult(res)
 	}
 	return res
 }

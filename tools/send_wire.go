@@ -35,7 +35,7 @@ func (r *Runner) send(c *course, req *http.Request) (Result, stage) {
 		return cancelled(), map[bool]stage{true: lost, false: notSent}[connected.Load()]
 	}
 	if err != nil {
-		c.fail(dropURL(err))
+		c.fail(c.scrubError(dropURL(err)))
 		return c.explainSilence(err, connected.Load())
 	}
 	answer, err := c.tool.op.Decode(resp, r.limitOf(c))
@@ -43,12 +43,12 @@ func (r *Runner) send(c *course, req *http.Request) (Result, stage) {
 		return cancelled(), lost
 	}
 	if err != nil {
-		c.fail(dropURL(err))
+		c.fail(c.scrubError(dropURL(err)))
 		if answer = c.salvage(resp); answer == nil {
 			return c.explainBreak(resp.StatusCode, err)
 		}
 	}
-	return r.answer(ctx, c, req, resp, answer), answered
+	return r.answer(ctx, c, resp, answer), answered
 }
 
 // hungUp reports whether the caller went away, or exeat is stopping: no fault of
@@ -75,19 +75,22 @@ func (r *Runner) limitOf(c *course) int64 {
 }
 
 // answer turns what the API answered into what the agent gets.
-func (r *Runner) answer(ctx context.Context, c *course, req *http.Request, resp *http.Response, a *openapi.Response) Result {
+func (r *Runner) answer(ctx context.Context, c *course, resp *http.Response, a *openapi.Response) Result {
 	whole := a.Note == "" && !a.TooLarge
+	c.scrubSource(resp, a)
 	c.remark(a, resp)
-	secrets := credentials(req, c.request)
-	if scrub(a, secrets) { // of the whole note, before it is cut
-		c.fail(errors.New("the API sent the credential of this call back; it was cut from the answer"))
-	}
-	res := c.respond(a)
+	cut := newRedactor(c.decision.Obligations.Redact)
+	res := c.respond(a, cut)
 	if c.purpose.peek {
 		c.keep(a, resp.Header, whole, res)
 	}
-	res.Envelope.Headers = c.headers(resp, secrets)
-	res.Envelope.Page = c.page(resp.Header, res.Envelope.Response)
+	res.Envelope.Headers = c.headers(resp)
+	if c.redacts() { // what was cut may stand in a header
+		res.Envelope.Page = c.page(nil, res.Envelope.Response)
+		res.Envelope.hideCut(cut)
+	} else {
+		res.Envelope.Page = c.page(resp.Header, res.Envelope.Response)
+	}
 	r.project(ctx, c.program, &res)
 	res.Envelope.RetryAfter = retryAfter(resp, r.Now())
 	return res
