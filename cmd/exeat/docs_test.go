@@ -121,7 +121,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 // anchors are the names of a page's headings, as GitHub makes them.
 func anchors(text string) (all []string) {
 	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
-		name := regexp.MustCompile("[^\\pL\\d _-]").ReplaceAllString(strings.ToLower(m[1]), "")
+		name := regexp.MustCompile(`[^\pL\d _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
 		all = append(all, strings.ReplaceAll(name, " ", "-"))
 	}
 	return all
