@@ -11,6 +11,12 @@ import (
 
 // putBody puts the body into the input schema.
 func (b *builder) putBody(x *body, schema any) error {
+	if m, ok := schema.(map[string]any); ok && isJSON(x.Essence) && isUntyped(m) {
+		// A host that is shown no type writes an object as its text.
+		m = maps.Clone(m)
+		m["type"] = anyTypes
+		schema = m
+	}
 	raw, err := json.Marshal(schema)
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func TestSchemaTranslation(t *testing.T) {
 		{"a pattern that is not RE2", `{type: string, pattern: '(?=a)'}`, `{"type":"string"}`},
 		{"values that are no keywords' values", `{type: integer, minimum: "1", multipleOf: 0, enum: x}`, `{"type":"integer"}`},
 		{"a negative length", `{type: string, minLength: -1, format: [x]}`, `{"type":"string"}`},
-		{"unknown types", `{type: any}`, `{}`},
+		{"unknown types", `{type: any}`, `{"type":["object","array","string","number","boolean","null"]}`},
 		{"files", `{type: string, format: binary}`, `{"contentEncoding":"base64","type":"string"}`},
 		{"hidden characters", `{type: string, description: "a\u202Eb\u200Bc\u0007"}`, `{"description":"abc","type":"string"}`},
 		{"boolean schemas", `{type: object, additionalProperties: false, properties: {a: true}}`, `{"additionalProperties":false,"properties":{"a":true},"type":"object"}`},

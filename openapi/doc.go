@@ -60,6 +60,7 @@
 //
 //	encode_args.go       arguments, parsed once and strictly
 //	encode_validate.go   checked against the schema; encode_meter.go how long that may take
+//	encode_mend.go       what models and hosts write in another way than the schema has it
 //	encode_explain.go    what was wrong with them
 //	encode.go            the request; encode_style.go parameters in their styles
 //	encode_escape.go     percent-encoding, and what is safe in a path

@@ -124,7 +124,7 @@ func (op *Operation) ParseBeside(raw []byte, names ...string) (args *Args, besid
 			return nil, nil, bad
 		}
 	}
-	if bad := op.input.validate(object); bad != nil {
+	if bad := op.validate(object); bad != nil {
 		op.agentNames(bad)
 		return nil, nil, bad
 	}

@@ -29,7 +29,7 @@ const selectWithin = 5 * time.Second
 // parseSelect reads the argument that says what part of the answer is wanted; nil is
 // all of it.
 func parseSelect(v any) (*jq.Program, error) {
-	if v == nil {
+	if v == nil || v == "" {
 		return nil, nil
 	}
 	problem := func(message string) error {

@@ -238,7 +238,7 @@ func TestCall(t *testing.T) {
 		{"write is allowed", `permit (principal, action in Action::"call_tool", resource);`, "delete_pet", `{"petId":1}`, Done, "", 204, "", "call outcome"},
 		{"denied", `permit (principal, action in Action::"read", resource) when { context.input has petId && context.input.petId == 2 };`,
 			"get_pet", `{"petId":1}`, Denied, PolicyDenied, 0, "", "denied:policy_denied"},
-		{"wrong type", "", "get_pet", `{"petId":"1"}`, Failed, InvalidArguments, 0, "", "denied:invalid_arguments"},
+		{"wrong type", "", "get_pet", `{"petId":"one"}`, Failed, InvalidArguments, 0, "", "denied:invalid_arguments"},
 		{"missing", "", "get_pet", ``, Failed, InvalidArguments, 0, "", "denied:invalid_arguments"},
 		{"unknown argument", "", "get_pet", `{"petId":1,"admin":true}`, Failed, InvalidArguments, 0, "", "denied:invalid_arguments"},
 		{"twice the same key", "", "get_pet", `{"petId":1,"petId":2}`, Failed, InvalidArguments, 0, "", "denied:invalid_arguments"},

@@ -3,6 +3,7 @@ package tools
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"strings"
 
 	"github.com/exeat/exeat/openapi"
@@ -70,11 +71,41 @@ func insertMembers(object []byte, at int, members string) json.RawMessage {
 }
 
 // outputSchema is the envelope as JSON Schema. It is one object without oneOf:
-// hosts validate against it, and some read only the root. It is short, because
-// some hosts show it to the model once for every tool.
-var outputSchema = json.RawMessage(`{"type":"object","required":["status"],"properties":{` +
-	`"status":{"enum":["done","approval_pending","denied","failed","cancelled"]},` +
-	`"http_status":{"type":"integer"},"response":{},"code":{"type":"string"},"reason":{"type":"string"},"handle":{"type":"string"}}}`)
+// hosts validate against it, and some read only the root. It names every field,
+// since clients that map by it drop the others, and says no more, because some
+// hosts show it to the model once for every tool.
+var outputSchema = describeEnvelope()
+
+// describeEnvelope makes the schema from the fields of Envelope.
+func describeEnvelope() json.RawMessage {
+	var b strings.Builder
+	b.WriteString(`{"type":"object","required":["status"],"properties":{`)
+	t := reflect.TypeFor[Envelope]()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(`"` + name + `":`)
+		switch kind := f.Type.Kind(); {
+		case f.Type == reflect.TypeFor[Status]():
+			b.WriteString(`{"enum":["done","approval_pending","denied","failed","cancelled"]}`)
+		case f.Type == reflect.TypeFor[json.RawMessage](), kind == reflect.Interface:
+			b.WriteString(`{}`)
+		case kind == reflect.String:
+			b.WriteString(`{"type":"string"}`)
+		case kind == reflect.Int:
+			b.WriteString(`{"type":"integer"}`)
+		case kind == reflect.Slice:
+			b.WriteString(`{"type":"array"}`)
+		default:
+			b.WriteString(`{"type":"object"}`)
+		}
+	}
+	b.WriteString("}}")
+	return json.RawMessage(b.String())
+}
 
 // OutputSchema is the envelope's JSON Schema, which every tool shares.
 func OutputSchema() json.RawMessage { return outputSchema }

@@ -1,0 +1,100 @@
+package openapi
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+// What models and JavaScript hosts write is read as it was meant where the schema
+// does not allow what they wrote, and nowhere else.
+func TestMend(t *testing.T) {
+	op := newOperation(t, "POST", "/x", `{"type":"object","additionalProperties":false,"required":["need"],"properties":{
+		"need":{"type":"string"},"q":{"type":"string"},"n":{"type":"integer"},"f":{"type":"number"},"b":{"type":"boolean"},
+		"either":{"type":["string","object"]},"null":{"type":["string","null"]},
+		"body":{"$ref":"#/$defs/B"}},
+		"$defs":{"B":{"type":"object","properties":{"a":{"type":"integer"},"list":{"type":"array","items":{"type":"object"}},"text":{"type":"string"}},"additionalProperties":false}}}`)
+	for _, tt := range []struct{ in, want, wrong string }{
+		{in: `{"need":"x","q":null}`, want: `{"need":"x"}`},
+		{in: `{"need":"x","q":null,"n":null,"f":null,"b":null,"body":null}`, want: `{"need":"x"}`},
+		{in: `{"need":"x","null":null}`, want: `{"need":"x","null":null}`},
+		{in: `{"need":null}`, wrong: "/need"},
+		{in: `{"need":"x","body":{"text":null}}`, wrong: "/body/text"},
+		{in: `{"need":"x","body":"{\"a\":1}"}`, want: `{"body":{"a":1},"need":"x"}`},
+		{in: `{"need":"x","body":"{\"a\":\"9007199254740993\"}"}`, want: `{"body":{"a":9007199254740993},"need":"x"}`},
+		{in: `{"need":"x","body":{"list":["{\"c\":\"{}\"}"]}}`, want: `{"body":{"list":[{"c":"{}"}]},"need":"x"}`},
+		{in: `{"need":"x","body":"{\"a\":1,\"a\":2}"}`, wrong: "/body"},
+		{in: `{"need":"x","body":"{\"a\":1} "}`, want: `{"body":{"a":1},"need":"x"}`},
+		{in: `{"need":"x","body":"{\"a\":1}x"}`, wrong: "/body"},
+		{in: `{"need":"x","body":"\"{}\""}`, wrong: "/body"},
+		{in: `{"need":"x","body":"{\"text\":\"{}\"}"}`, want: `{"body":{"text":"{}"},"need":"x"}`},
+		{in: `{"need":"{\"a\":1}","either":"{}"}`, want: `{"either":"{}","need":"{\"a\":1}"}`},
+		{in: `{"need":"x","n":"9007199254740993"}`, want: `{"n":9007199254740993,"need":"x"}`},
+		{in: `{"need":"x","f":"-1.5","b":"true"}`, want: `{"b":true,"f":-1.5,"need":"x"}`},
+		{in: `{"need":"x","n":"1e3"}`, wrong: "/n"}, {in: `{"need":"x","n":" 1"}`, wrong: "/n"}, {in: `{"need":"x","n":"+1"}`, wrong: "/n"},
+		{in: `{"need":"x","n":"01"}`, wrong: "/n"}, {in: `{"need":"x","n":"1.0"}`, wrong: "/n"}, {in: `{"need":"x","n":"-0"}`, wrong: "/n"},
+		{in: `{"need":"x","n":""}`, wrong: "/n"}, {in: `{"need":"x","b":"True"}`, wrong: "/b"}, {in: `{"need":"x","n":"true"}`, wrong: "/n"},
+	} {
+		args, err := op.Parse([]byte(tt.in))
+		if tt.wrong != "" {
+			if bad, ok := err.(*ArgumentError); !ok || bad.Problems[0].Pointer != tt.wrong {
+				t.Errorf("%s: %v, want a problem at %s", tt.in, err, tt.wrong)
+			}
+			continue
+		}
+		if err != nil || string(args.Canonical()) != tt.want {
+			t.Errorf("%s: %v, want %s", tt.in, err, tt.want)
+			continue
+		}
+		again, err := op.Parse(args.Canonical())
+		if err != nil || string(again.Canonical()) != tt.want {
+			t.Errorf("%s: read again: %v", tt.want, err)
+		}
+	}
+}
+
+// Whoever is shown no type for a body writes an object as its text.
+func TestMendUntypedBody(t *testing.T) {
+	for schema, want := range map[string]string{
+		`{}`:                               `{"body":{"a":1}}`,
+		`{"description":"anything"}`:       `{"body":{"a":1}}`,
+		`{"$ref":"#/$defs/Any"}`:           `{"body":{"a":1}}`,
+		`{"type":"string"}`:                `{"body":"{\"a\":1}"}`,
+		`{"type":["object","string"]}`:     `{"body":"{\"a\":1}"}`,
+		`{"anyOf":[{"type":"string"},{}]}`: `{"body":"{\"a\":1}"}`,
+	} {
+		op := newOperation(t, "POST", "/x", `{"type":"object","properties":{"body":`+schema+`},"$defs":{"Any":{"title":"x"}}}`)
+		op.body = &body{Media: "application/json", Essence: "application/json"}
+		args, err := op.Parse([]byte(`{"body":"{\"a\":1}"}`))
+		if err != nil || string(args.Canonical()) != want {
+			t.Errorf("%s: %v %s, want %s", schema, err, args.Canonical(), want)
+		}
+		for _, text := range []string{`"text"`, `"1"`, `"null"`, `"{\"a\":1,\"a\":1}"`, `""`} {
+			args, err := op.Parse([]byte(`{"body":` + text + `}`))
+			if err != nil || string(args.Canonical()) != `{"body":`+text+`}` {
+				t.Errorf("%s: %s is not left as it is: %v", schema, text, err)
+			}
+		}
+	}
+}
+
+// FuzzMend looks that arguments that are taken fit the schema as they are sent, and
+// that those that fit at once are not changed.
+func FuzzMend(f *testing.F) {
+	op := newOperation(f, "POST", "/x", `{"type":"object","properties":{"n":{"type":"integer"},"o":{"type":"object","properties":{"b":{"type":"boolean"}}},"s":{"type":"string"}}}`)
+	for _, s := range []string{`{"n":"1"}`, `{"o":"{\"b\":\"true\"}"}`, `{"s":"{}","n":null}`, `{"o":"[]"}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		args, err := op.Parse(raw)
+		if err != nil {
+			return
+		}
+		var v map[string]any
+		if json.Unmarshal(args.Canonical(), &v) != nil || op.input.validate(args.Value()) != nil {
+			t.Fatalf("%s became %s", raw, args.Canonical())
+		}
+		if plain, bad := parseArguments(raw); bad == nil && op.input.validate(plain) == nil && string(appendCanonical(nil, plain)) != string(args.Canonical()) {
+			t.Fatalf("%s fits, and became %s", raw, args.Canonical())
+		}
+	})
+}
