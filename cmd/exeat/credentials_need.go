@@ -96,7 +96,7 @@ func (c credentialConfig) schemes(doc *openapi.API) ([]string, error) {
 }
 
 // neededSchemes are the document's security schemes that an operation needs, or
-// all if the document does not say.
+// all if no operation needs any.
 func neededSchemes(doc *openapi.API) []string {
 	names := map[string]bool{}
 	for _, op := range doc.Operations {
@@ -194,15 +194,15 @@ func describeScheme(s openapi.SecurityScheme) string {
 	return s.Type
 }
 
-// gaps say which operations cannot be called for want of a credential, and
-// whether any that there is goes nowhere.
-func gaps(doc *openapi.API, credentials any) []string {
+// gaps say which operations cannot be called for want of a credential, and which
+// credential goes nowhere.
+func (a apiConfig) gaps(doc *openapi.API, credentials any) []string {
 	by, ok := credentials.(token.ByOperation)
-	if !ok {
+	if !ok || len(doc.Operations) == 0 {
 		return nil
 	}
 	lacking := map[string][]string{}
-	used := len(doc.Operations) == 0
+	used := false
 	for _, op := range doc.Operations {
 		switch a := by[op.Name].(type) {
 		case token.Missing:
@@ -220,8 +220,14 @@ func gaps(doc *openapi.API, credentials any) []string {
 		}
 		out = append(out, fmt.Sprintf("%s: %s. Refused for want of it (%d): %s", doc.Name, why, len(ops), names))
 	}
-	if !used {
+	if len(a.Credentials) == 0 && !used && len(lacking) == 0 {
 		out = append(out, doc.Name+": the credential goes nowhere: by the document no operation that is served needs it")
+	}
+	needed := neededSchemes(doc)
+	for _, name := range slices.Sorted(maps.Keys(a.Credentials)) {
+		if !slices.Contains(needed, name) {
+			out = append(out, fmt.Sprintf("%s: the credential for %s goes nowhere: by the document no operation that is served needs it", doc.Name, name))
+		}
 	}
 	return out
 }

@@ -181,23 +181,41 @@ func TestCredentialsThatCannotBe(t *testing.T) {
 func TestCredentialGaps(t *testing.T) {
 	t.Setenv("KEY_A", "aaaa")
 	doc := loadSecured(t, "")
-	a, err := apiConfig{Credentials: map[string]credentialConfig{"AppKey": {Strategy: "static", Env: "KEY_A"}}}.attacher(config{}, doc, nil)
-	if err != nil {
-		t.Fatal(err)
+	find := func(api apiConfig, doc *openapi.API) []string {
+		t.Helper()
+		a, err := api.attacher(config{}, doc, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return api.gaps(doc, a)
 	}
+	key := credentialConfig{Strategy: "static", Env: "KEY_A"}
 	want := []string{
 		"t: there is no credential for AppToken (a key in the query app_token): give it in apis[].credentials. Refused for want of it (1): both",
 		"t: there is no credential for Basic (http basic): give it in apis[].credentials. Refused for want of it (1): basic",
 		"t: there is no credential for Nope (which the document does not describe): give it in apis[].credentials. Refused for want of it (1): undescribed",
 		"t: there is no credential for Session (a key in the cookie sid): give it in apis[].credentials. Refused for want of it (1): cookie",
 	}
-	if d := cmp.Diff(want, gaps(doc, a)); d != "" {
+	if d := cmp.Diff(want, find(apiConfig{Credentials: map[string]credentialConfig{"AppKey": key}}, doc)); d != "" {
 		t.Error(d)
 	}
-	if a, err = (apiConfig{Credentials: map[string]credentialConfig{"OAuth": {Strategy: "none"}}}).attacher(config{}, doc, nil); err != nil {
+	got := find(apiConfig{Credentials: map[string]credentialConfig{"AppKey": key, "OAuth": key}}, doc)
+	if len(got) != 5 || got[4] != "t: the credential for OAuth goes nowhere: by the document no operation that is served needs it" {
+		t.Errorf("%q", got)
+	}
+	if got := find(apiConfig{Credential: &credentialConfig{Strategy: "static", Env: "KEY_A", Scheme: "AppToken"}}, doc); len(got) == 0 || strings.Contains(strings.Join(got, "\n"), "nowhere") {
+		t.Errorf("half of what is needed: %q", got)
+	}
+	file := filepath.Join(t.TempDir(), "doc.yaml")
+	text := "openapi: 3.0.3\ninfo: {title: t, version: '1'}\nsecurity: []\ncomponents: {securitySchemes: {K: {type: http, scheme: bearer}}}\npaths: {/a: {get: {operationId: a}}}"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := gaps(doc, a); len(got) != 6 || !strings.Contains(got[5], "goes nowhere") {
+	open, err := openapi.Load(t.Context(), file, openapi.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := find(apiConfig{Credential: &key}, open); len(got) != 1 || !strings.HasPrefix(got[0], "t: the credential goes nowhere") {
 		t.Errorf("%q", got)
 	}
 }

@@ -167,7 +167,7 @@ func (d *doctor) credentials(cfg config, docs []*openapi.API) {
 		if _, err := a.clientCertificate(docs[i]); err != nil {
 			d.bad("credentials", a.Spec+": client_certificate: "+err.Error())
 		}
-		for _, gap := range gaps(docs[i], attacher) {
+		for _, gap := range a.gaps(docs[i], attacher) {
 			d.note("credentials", gap)
 		}
 	}

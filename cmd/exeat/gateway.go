@@ -83,8 +83,8 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) 
 	if err != nil {
 		return nil, err
 	}
-	for _, api := range apis {
-		g.gaps = append(g.gaps, gaps(api.Document, api.Credentials)...)
+	for i, api := range apis {
+		g.gaps = append(g.gaps, cfg.APIs[i].gaps(api.Document, api.Credentials)...)
 	}
 	if g.store, err = openStore(ctx, cfg.DB, errOut); err != nil {
 		return nil, err
