@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -58,11 +59,29 @@ func (tx *Tx) Append(e Entry) error {
 	return err
 }
 
+// Longest texts of an entry, in bytes. Some come from whoever calls, who must not
+// fill the disk with them; what exactly was called is in the digest.
+const (
+	maxEntryPath = 512
+	maxEntryNote = 1000
+	maxEntryName = 256
+)
+
+// shorten cuts the texts of an entry that others choose.
+func (e *Entry) shorten() {
+	for text, most := range map[*string]int{&e.Path: maxEntryPath, &e.Note: maxEntryNote, &e.Agent: maxEntryName, &e.Session: maxEntryName, &e.Hold: maxEntryName} {
+		if len(*text) > most {
+			*text = fmt.Sprintf("%s… (%d bytes)", strings.ToValidUTF8((*text)[:most], ""), len(*text))
+		}
+	}
+}
+
 func (tx *Tx) appendAfter(head Head, e Entry) (Head, error) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
 	e.Time = e.Time.UTC().Truncate(time.Microsecond)
+	e.shorten()
 	e.Seq, e.Prev, e.Hash = head.Seq+1, head.Hash, ""
 	body, err := json.Marshal(e)
 	if err != nil {

@@ -2,12 +2,14 @@ package store_test
 
 import (
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -316,4 +318,25 @@ func FuzzVerify(f *testing.F) {
 			t.Errorf("%q with the hash %q passes", b, h)
 		}
 	})
+}
+
+// Texts that a caller chose do not fill the disk.
+func TestLongTextsAreCut(t *testing.T) {
+	s := storetest.Open(t)
+	long := strings.Repeat("ä", 1<<20)
+	if err := s.Log(store.Entry{Kind: store.KindDenied, Path: "/" + long, Note: long, Agent: long, Session: long, Hold: long})(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Entries(ctx, 0, func(e store.Entry) error {
+		b, err := json.Marshal(e)
+		if len(b) > 4<<10 || !strings.HasPrefix(e.Path, "/ä") || !strings.HasSuffix(e.Path, "… (2097153 bytes)") || !utf8.ValidString(e.Path) {
+			t.Errorf("%d bytes: %.300s", len(b), b)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Verify(ctx); err != nil {
+		t.Error(err)
+	}
 }

@@ -264,6 +264,20 @@ func (tx *Tx) Forget(before time.Time, limit int) (int64, error) {
 	return res.RowsAffected()
 }
 
+// ForgetWithdrawn deletes the oldest withdrawn and expired holds of a principal
+// beyond the newest that take at most so many bytes, at most limit, and returns how
+// many. Their entries stay.
+func (tx *Tx) ForgetWithdrawn(subject string, most int64, limit int) (int64, error) {
+	res, err := tx.exec(`DELETE FROM holds WHERE id IN (SELECT id FROM (
+		SELECT id, changed, sum(length(fixed) + length(changing) + length(bulk)) OVER (ORDER BY changed DESC, id) AS total
+		FROM holds WHERE subject = $1 AND state IN ('cancelled', 'expired')
+	) AS ended WHERE total > $2 ORDER BY changed LIMIT $3)`, subject, most, limit)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
 // Count counts holds.
 func (tx *Tx) Count(f HoldFilter) (int, error) {
 	where, args := f.where()

@@ -119,7 +119,7 @@ func (r *Runner) askOnce(ctx context.Context, c *course, rules []approval.Rule) 
 // answerDeny records and answers a deny. An entry that cannot be written changes
 // nothing: the answer stays no.
 func (r *Runner) answerDeny(c *course) Result {
-	if err := r.Store.Log(c.entry(store.KindDenied, string(PolicyDenied)))(); err != nil {
+	if err := r.logNothing(c, store.KindDenied, string(PolicyDenied))(); err != nil {
 		c.fail(err)
 	}
 	d := c.decision

@@ -1,6 +1,10 @@
 package tools
 
-import "github.com/exeat/exeat/store"
+import (
+	"time"
+
+	"github.com/exeat/exeat/store"
+)
 
 // entry is the call as a line of the audit log.
 func (c *course) entry(kind store.Kind, code string) store.Entry {
@@ -24,6 +28,24 @@ func (c *course) entry(kind store.Kind, code string) store.Entry {
 		Code:      code,
 		Note:      join(c.purpose.note, c.note),
 	}
+}
+
+// notedMost bounds the entries a minute, of each kind and code, of calls by which a
+// principal can bring nothing about: refused ones and previews. Who makes them in
+// masses is seen without each of them.
+const notedMost = 120
+
+// logNothing records a call that brought nothing about, unless the principal has
+// had its share of such entries in this minute.
+func (r *Runner) logNothing(c *course, kind store.Kind, code string) func() error {
+	e := c.entry(kind, code)
+	switch n := r.noted.Add(e.Principal+" "+string(kind)+" "+code, r.Now(), time.Minute); {
+	case n > notedMost:
+		return func() error { return nil }
+	case n == notedMost:
+		e.Note = join(e.Note, "more of this minute are not recorded")
+	}
+	return r.Store.Log(e)
 }
 
 // outcome is how the call came out as a line of the audit log.

@@ -70,7 +70,7 @@ func (c *call) bind() token.Details {
 // refuseArguments records and answers a call that could not be prepared.
 func (r *Runner) refuseArguments(c *course, err error) Result {
 	res := c.invalid(err)
-	r.Store.Log(c.entry(store.KindDenied, string(res.Envelope.Code)))
+	r.logNothing(c, store.KindDenied, string(res.Envelope.Code))
 	return res
 }
 

@@ -64,7 +64,7 @@ func (r *Runner) Preview(caller Caller, name string, raw []byte) (*Preview, Resu
 	}
 	r.ask(c, r.Now(), authz.Usage{})
 	if r.Store != nil {
-		if err := r.Store.Log(c.entry(store.KindPreview, ""))(); err != nil {
+		if err := r.logNothing(c, store.KindPreview, "")(); err != nil {
 			c.err = err
 			return nil, fail(Internal, "the preview could not be recorded")
 		}

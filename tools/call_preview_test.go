@@ -2,6 +2,7 @@ package tools
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 )
 
@@ -31,6 +32,25 @@ func TestPreviewed(t *testing.T) {
 	for _, bad := range []struct{ tool, args string }{{"delete_pet", `{"petId":"x"}`}, {"drop_table", `{}`}} {
 		if res := r.ShowPreview(t.Context(), caller("alice"), bad.tool, []byte(bad.args)); res.Envelope.Code != InvalidArguments {
 			t.Errorf("%s", res.JSON())
+		}
+	}
+}
+
+// Who previews or is refused in masses leaves a bounded number of entries.
+func TestEntriesOfNothingAreBounded(t *testing.T) {
+	r := newRig(t, rigOptions{policy: `permit (principal, action == Petstore::Action::"get_pet", resource) when { context.input.petId == 1 };`})
+	for range 2 * notedMost {
+		r.ShowPreview(t.Context(), caller("alice"), "get_pet", []byte(`{"petId":1}`))
+		r.call(t, "alice", "get_pet", `{"petId":"x"}`)
+		r.call(t, "alice", "get_pet", `{"petId":2}`)
+	}
+	counts := map[string]int{}
+	for _, e := range r.log(t) {
+		counts[strings.TrimSuffix(string(e.Kind)+":"+e.Code, ":")]++
+	}
+	for _, kind := range []string{"preview", "denied:invalid_arguments", "denied:policy_denied"} {
+		if counts[kind] != notedMost {
+			t.Errorf("%d entries %s of %d", counts[kind], kind, 2*notedMost)
 		}
 	}
 }

@@ -87,7 +87,7 @@ func blockOf(rules []approval.Rule, c *course) *approval.Rule {
 // answerBlock records and answers a call that a person does not want to be asked about.
 func (r *Runner) answerBlock(c *course, rule approval.Rule) Result {
 	c.decision.Outcome, c.grant = authz.Deny, rule.ID
-	if err := r.Store.Log(c.entry(store.KindDenied, string(ApprovalDenied)))(); err != nil {
+	if err := r.logNothing(c, store.KindDenied, string(ApprovalDenied))(); err != nil {
 		c.fail(err)
 	}
 	reason := fmt.Sprintf("a person denied calls like this one until %s and does not want to be asked again", stamp(rule.Ends))

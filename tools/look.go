@@ -26,7 +26,7 @@ func (r *Runner) look(ctx context.Context, c *call, t *Tool, args []byte, same f
 	}
 	if !same(c, q.call) {
 		res = fail(InvalidArguments, "another thing would be looked at")
-		r.Store.Log(q.entry(store.KindDenied, string(res.Envelope.Code)))
+		r.logNothing(q, store.KindDenied, string(res.Envelope.Code))
 		return q, res, "what reads it cannot name the same thing"
 	}
 	defer r.end(q)

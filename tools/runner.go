@@ -12,6 +12,7 @@ import (
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/tally"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/openapi"
 	"github.com/exeat/exeat/store"
@@ -113,6 +114,7 @@ type Runner struct {
 	index  func() *index
 
 	selects chan struct{} // what projections run
+	noted   tally.Counter // entries of calls that brought nothing about
 
 	mu     sync.Mutex
 	active map[string]*call // allowed calls under way, by txn; guarded by mu
@@ -173,7 +175,7 @@ func (r *Runner) Visible(caller Caller, t *Tool) bool {
 func (r *Runner) Hidden(caller Caller, t *Tool) {
 	c := &course{call: r.newCall(caller, t, purpose{}), decision: authz.Decision{Outcome: authz.Deny}}
 	if r.Store != nil {
-		r.Store.Log(c.entry(store.KindDenied, string(PolicyDenied)))
+		r.logNothing(c, store.KindDenied, string(PolicyDenied))
 	}
 	r.observe(c, deny(PolicyDenied, "", nil, authz.RemedyNone))
 }

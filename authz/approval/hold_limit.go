@@ -105,3 +105,17 @@ func (s *Service) settleAll(tx *store.Tx, f store.HoldFilter, now time.Time) (in
 	}
 	return n, nil
 }
+
+// withdrawnKept is how many bytes of a principal's withdrawn and expired holds are
+// kept: nobody decided them, and an agent can make as many as it likes.
+const withdrawnKept = 32 << 20
+
+// forgetWithdrawn makes room for a new hold among those that came to nothing.
+func (s *Service) forgetWithdrawn(tx *store.Tx, subject string, now time.Time) error {
+	n, err := tx.ForgetWithdrawn(subject, withdrawnKept, sweepMost)
+	if err != nil || n == 0 {
+		return err
+	}
+	return tx.Append(store.Entry{Kind: store.KindForget, Time: now, Principal: subject,
+		Note: fmt.Sprintf("%d held calls that nobody decided are not kept any more: together they were too large", n)})
+}

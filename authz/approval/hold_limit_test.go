@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/exeat/exeat/store"
+	"github.com/exeat/exeat/store/storetest"
 )
 
 // Holds that are made and withdrawn again are bounded too: each of them stays in
@@ -79,4 +81,33 @@ func TestMissedHandles(t *testing.T) {
 	if got := w.Stored(theirs.ID); got.State != store.Pending || got.Version != 1 {
 		t.Errorf("it is %s", got.State)
 	}
+}
+
+// Withdrawn calls of a megabyte do not stay for a month, however many are made.
+func TestWithdrawnHoldsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	w.restart(func(c *Config) { c.MaxOpen = 1000 })
+	for i := range 50 {
+		h := call(alice, fmt.Sprint("k", i))
+		h.Request.Body = make([]byte, 1<<20)
+		rand.Read(h.Request.Body) // what is alike is packed
+		h = w.open(h)
+		if _, err := w.Cancel(t.Context(), asker("User::alice"), h.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, forgotten := 0, false
+	if err := w.DB.View(t.Context(), func(tx *store.Tx) (err error) {
+		kept, err = tx.Count(store.HoldFilter{Subject: "User::alice"})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range w.Entries() {
+		forgotten = forgotten || strings.HasPrefix(e, "forget")
+	}
+	if kept > withdrawnKept>>20+2 || kept < 10 || !forgotten {
+		t.Errorf("%d are kept, and an entry says so: %t", kept, forgotten)
+	}
+	storetest.Check(t, w.DB)
 }

@@ -199,6 +199,9 @@ func (s *Service) insert(tx *store.Tx, h store.Hold, now time.Time) error {
 	if err := s.takeSeat(tx, h.Subject, now); err != nil {
 		return err
 	}
+	if err := s.forgetWithdrawn(tx, h.Subject, now); err != nil {
+		return err
+	}
 	if err := tx.Insert(h); err != nil {
 		return err
 	}

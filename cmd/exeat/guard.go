@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/exeat/exeat/authz/tally"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/store"
 )
@@ -93,16 +95,17 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 		o.audience = "http://" + l.Addr().String()
 	}
 	log := newLogger(o.logFormat, cmd.ErrOrStderr())
+	var refusals tally.Counter
 	g := &token.Guard{
 		Verifier: &token.Verifier{Issuer: o.issuer, Audience: o.audience, Keys: source, Spend: state.Spend,
 			RequireApproval: o.requireApproval, BodyLimit: o.bodyLimit},
 		Upstream: o.upstream,
 		Inject:   inject,
 		OnDecision: func(r *http.Request, c *token.Claims, refused *token.Refusal) {
-			logGuard(log, "guard", r, c, refused)
+			logGuard(log, &refusals, "guard", r, c, refused)
 		},
 		OnFailure: func(r *http.Request, c *token.Claims, failed *token.Refusal) {
-			logGuard(log, "upstream", r, c, failed)
+			logGuard(log, &refusals, "upstream", r, c, failed)
 		},
 	}
 	h, err := g.Handler()
@@ -134,11 +137,27 @@ the part before | as the user that runs exeat, the other as the one that runs th
 // maxBodyLimit is the most that --body-limit may be.
 const maxBodyLimit = 1 << 30
 
+// Refusals that are logged of each code a minute, and the longest text of one, in
+// bytes: whoever reaches the guard's port can be refused as often as they like.
+const (
+	refusalsLogged = 60
+	maxLoggedText  = 200
+	moreNotLogged  = "more refusals of this code are not logged within this minute"
+)
+
 // logGuard writes what became of one request, without its query.
-func logGuard(log zerolog.Logger, message string, r *http.Request, c *token.Claims, refused *token.Refusal) {
+func logGuard(log zerolog.Logger, refusals *tally.Counter, message string, r *http.Request, c *token.Claims, refused *token.Refusal) {
+	if refused != nil {
+		switch n := refusals.Add(refused.Code, time.Now(), time.Minute); {
+		case n > refusalsLogged:
+			return
+		case n == refusalsLogged:
+			message += "; " + moreNotLogged
+		}
+	}
 	e := log.Info()
 	if refused != nil {
-		e = log.Warn().Str("code", refused.Code).Int("status", refused.Status).Str("detail", refused.Detail)
+		e = log.Warn().Str("code", refused.Code).Int("status", refused.Status).Str("detail", cutText(refused.Detail))
 		if refused.Cause != nil {
 			e = e.AnErr("cause", refused.Cause)
 		}
@@ -149,7 +168,15 @@ func logGuard(log zerolog.Logger, message string, r *http.Request, c *token.Clai
 	case refused != nil && refused.Txn != "":
 		e = e.Str("txn", refused.Txn)
 	}
-	e.Str("method", r.Method).Str("path", r.URL.EscapedPath()).Msg(message)
+	e.Str("method", cutText(r.Method)).Str("path", cutText(r.URL.EscapedPath())).Msg(message)
+}
+
+// cutText bounds a text that a caller chose.
+func cutText(s string) string {
+	if len(s) <= maxLoggedText {
+		return s
+	}
+	return fmt.Sprintf("%s… (%d bytes)", strings.ToValidUTF8(s[:maxLoggedText], ""), len(s))
 }
 
 // injection is the API's own key and where it goes.

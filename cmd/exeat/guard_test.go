@@ -400,3 +400,22 @@ func TestGuardFlags(t *testing.T) {
 		}
 	}
 }
+
+// Whoever reaches the guard's port cannot fill its disk with refusals.
+func TestGuardLogIsBounded(t *testing.T) {
+	g := newGuarded(t)
+	path := "/" + strings.Repeat("a", 50<<10)
+	for range 3 * refusalsLogged {
+		resp, err := http.Get("http://" + g.addr + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusUnauthorized {
+			t.Fatalf("a request without a token: %d", resp.StatusCode)
+		}
+	}
+	if text := g.text(); len(text) > 64<<10 || !strings.Contains(text, moreNotLogged) {
+		t.Errorf("%d bytes of log: %.1000s", len(text), text)
+	}
+}

@@ -45,11 +45,11 @@ var arrows = map[string][]string{
 	"authz/approval":     {"authz", "authz/plaintext", "authz/tally", "store"},
 	"authz/notify":       {"authz", "authz/approval", "authz/plaintext", "authz/tally", "store"},
 	"authz/inbox":        {"authz", "authz/approval", "authz/notify", "authz/plaintext", "authz/tally", "store"},
-	"tools":              {"authz", "authz/approval", "authz/token", "openapi", "store", "tools/jq", "tools/scrub"},
+	"tools":              {"authz", "authz/approval", "authz/tally", "authz/token", "openapi", "store", "tools/jq", "tools/scrub"},
 	"tools/jq":           {},
 	"tools/scrub":        {},
 	"mcpserver":          {"authz", "openapi/strictjson", "tools"},
-	"cmd/exeat":          {"authz", "authz/approval", "authz/inbox", "authz/notify", "authz/token", "examples/petstore", "mcpserver", "openapi", "openapi/nearest", "openapi/reach", "store", "tools"},
+	"cmd/exeat":          {"authz", "authz/approval", "authz/inbox", "authz/notify", "authz/tally", "authz/token", "examples/petstore", "mcpserver", "openapi", "openapi/nearest", "openapi/reach", "store", "tools"},
 	"store/storetest":    {"store"},
 
 	"authz/approval/approvaltest": {"authz", "store"},
