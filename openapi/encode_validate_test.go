@@ -23,7 +23,7 @@ func TestProblems(t *testing.T) {
 	op := newOperation(t, "GET", "/x", schema)
 	for arguments, want := range map[string][]Problem{
 		`{}`:                                            {{"/pet_id", "is required"}},
-		`{"pet_id":"1"}`:                                {{"/pet_id", "must be integer, not string"}},
+		`{"pet_id":"one"}`:                              {{"/pet_id", "must be integer, not string"}},
 		`{"pet_id":1.5}`:                                {{"/pet_id", "must be integer, not number"}},
 		`{"pet_id":1.0}`:                                nil,
 		`{"pet_id":0}`:                                  {{"/pet_id", "must be at least 1"}},

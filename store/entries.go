@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -9,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -57,6 +59,33 @@ func (tx *Tx) Append(e Entry) error {
 	}
 	_, err = tx.appendAfter(head, e)
 	return err
+}
+
+// EntriesAbout returns the entries of some kinds about a principal, an API and a
+// tool ("" where they have none) since a time, the oldest first.
+func (tx *Tx) EntriesAbout(principal, api, tool string, since time.Time, kinds ...Kind) ([]Entry, error) {
+	var list []Entry
+	for _, kind := range kinds {
+		rows, err := tx.tx.QueryContext(tx.ctx, "SELECT body FROM entries WHERE principal = $1 AND api = $2 AND tool = $3 AND kind = $4 AND at >= $5",
+			principal, api, tool, string(kind), micros(since))
+		if err != nil {
+			return nil, err
+		}
+		for rows.Next() {
+			var body []byte
+			var e Entry
+			if err := errors.Join(rows.Scan(&body), json.Unmarshal(body, &e)); err != nil {
+				rows.Close()
+				return nil, err
+			}
+			list = append(list, e)
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(list, func(a, b Entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	return list, nil
 }
 
 // Longest texts of an entry, in bytes. Some come from whoever calls, who must not

@@ -36,6 +36,7 @@
 //	rule_give.go        what can a person give, and how does it decide their hold?
 //	rule_signed.go      what of a grant does a passkey sign?
 //	rule_use.go         which rules are in force, and may this call use this grant?
+//	log_fresh.go        does the log know better than the rows?
 //	rule_recent.go      which calls of late would a rule have been about?
 //	rule_stop.go        how are rules revoked, and agents stopped and started?
 package approval

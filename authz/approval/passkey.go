@@ -224,7 +224,7 @@ func (k *Passkeys) Register(ctx context.Context, who Identity, name string, resp
 		if err := tx.InsertPasskey(p); err != nil {
 			return err
 		}
-		return tx.Append(store.Entry{Kind: store.KindPasskey, Time: now, Principal: person, By: person, Note: "added a passkey"})
+		return tx.Append(store.Entry{Kind: store.KindPasskey, Time: now, Principal: person, By: person, Note: noteKeyAdded})
 	})
 }
 
@@ -258,7 +258,7 @@ func (s *Service) RevokePasskey(ctx context.Context, person, id, by string) erro
 		if err := tx.SwapPasskey(p); err != nil {
 			return err
 		}
-		return tx.Append(store.Entry{Kind: store.KindPasskey, Time: now, Principal: person, By: by, Note: "revoked a passkey"})
+		return tx.Append(store.Entry{Kind: store.KindPasskey, Time: now, Principal: person, By: by, Note: noteKeyRevoked})
 	})
 }
 
@@ -335,6 +335,12 @@ func webAt(origin string) (*webauthn.WebAuthn, error) {
 func (s *Service) signers(tx *store.Tx, person string) (holder, error) {
 	h := holder{name: person}
 	list, err := tx.Passkeys(person)
+	if err == nil {
+		err = s.checkPasskeys(tx, person, list)
+	}
+	if err != nil {
+		return h, err
+	}
 	for _, p := range list {
 		var c webauthn.Credential
 		if s.goodKey(p) && json.Unmarshal(p.Credential, &c) == nil {

@@ -27,6 +27,9 @@ func (s *Service) RulesInForce(ctx context.Context, subject, agent string) ([]Ru
 				out = append(out, r)
 			}
 		}
+		if err == nil {
+			out, err = s.checkStops(tx, subject, agent, out)
+		}
 		return err
 	})
 	return out, err
@@ -84,6 +87,9 @@ func (s *Service) findUsable(tx *store.Tx, id string, c Shape, now time.Time) (R
 	r := s.readRule(row)
 	if r.Kind != KindGrant || !r.live(now) || !r.Matches(c) || s.versions.newer(id, row.Version) {
 		return r, ErrNoGrant
+	}
+	if err := s.checkGrant(tx, r); err != nil {
+		return r, err
 	}
 	if good, err := s.verifyRule(tx, r); err != nil || !good {
 		return r, errors.Join(err, fmt.Errorf("%w: the passkey that signed it does not stand for it any more", ErrNoGrant))

@@ -115,7 +115,7 @@ var here = Place{Audience: "https://api.example.com", Origin: "https://api.examp
 
 func (w *world) use(r Rule) error {
 	return w.Use(w.T.Context(), r.ID, Shape{Principal: alice, Agent: authz.Agent{ID: "claude-desktop"}, Place: here, API: "petstore", Tool: "delete_pet",
-		Path: "/pets/42", Args: []byte(`{"id":42}`)}, store.Entry{Kind: store.KindCall})
+		Path: "/pets/42", Args: []byte(`{"id":42}`)}, store.Entry{Kind: store.KindCall, Principal: "User::alice", API: "petstore", Tool: "delete_pet"})
 }
 
 // asker is the agent that the tests' holds are of.
