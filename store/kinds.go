@@ -51,7 +51,7 @@ var Kinds = []struct {
 	{KindCancel, "the agent took its held call back"},
 	{KindExpire, "a hold that nobody decided, or that was not sent, in time"},
 	{KindSend, "an approved call, before it is sent"},
-	{KindRefuse, "an approved call that was not sent after all; code `tampered`: it was altered"},
+	{KindRefuse, "an approved call that was not sent after all, or that the API did not take (412); code `tampered`: it was altered"},
 	{KindUnknown, "an approved call whose answer was lost"},
 	{KindReveal, "a person looked at hidden values"},
 	{KindForget, "holds that ended more than 30 days ago were deleted, up to 100 at a time; their entries stay"},

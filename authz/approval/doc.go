@@ -5,9 +5,9 @@
 //	            ├────────▶ expired
 //	pending ────┼────────▶ cancelled
 //	            └▶ approved ─▶ sending ─┬▶ done      (any HTTP answer, kept for the handle)
-//	                   │                ├▶ refused   (re-evaluation said no; nothing was sent)
+//	                   │                ├▶ refused   (not sent after all, or the API answered 412: it did nothing)
 //	                   │                └▶ unknown   (the answer was lost)
-//	                   ├▶ refused  (the approval is not what a person made)
+//	                   ├▶ refused  (the approval is not what a person made, or that person may not decide)
 //	                   └▶ expired
 //
 // Which file answers what:

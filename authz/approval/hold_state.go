@@ -28,7 +28,7 @@ type (
 	}
 	// Finish is an answer of the API.
 	Finish struct{ Result []byte }
-	// Refuse is a send that was not made; After says what had changed, if that was
+	// Refuse is a send that was not made, or that the API did not take; After says what had changed, if that was
 	// why.
 	Refuse struct {
 		Result []byte
