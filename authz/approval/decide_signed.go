@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -134,6 +135,9 @@ func (s *Service) checkSigner(tx *store.Tx, h store.Hold) error {
 		return ErrTampered
 	}
 	who, err := s.signers(tx, h.Approval.ByName)
+	if errors.Is(err, ErrStale) { // it is over, and must not stand in the way of others
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
+	}
 	if err != nil {
 		return err
 	}
