@@ -99,11 +99,20 @@ const (
 // shorten cuts the texts of an entry that others choose.
 func (e *Entry) shorten() {
 	for text, most := range map[*string]int{&e.Path: maxEntryPath, &e.Note: maxEntryNote, &e.Agent: maxEntryName, &e.Session: maxEntryName, &e.Hold: maxEntryName} {
-		if len(*text) > most {
-			*text = fmt.Sprintf("%s… (%d bytes)", strings.ToValidUTF8((*text)[:most], ""), len(*text))
-		}
+		*text = shortenText(*text, most)
 	}
 }
+
+func shortenText(text string, most int) string {
+	if len(text) > most {
+		text = fmt.Sprintf("%s… (%d bytes)", strings.ToValidUTF8(text[:most], ""), len(text))
+	}
+	return text
+}
+
+// NameInEntry is an agent's name as an entry has it: cut if it is long, and with
+// U+FFFD for what is not UTF-8.
+func NameInEntry(name string) string { return string([]rune(shortenText(name, maxEntryName))) }
 
 func (tx *Tx) appendAfter(head Head, e Entry) (Head, error) {
 	if e.Time.IsZero() {

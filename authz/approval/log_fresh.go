@@ -1,8 +1,10 @@
 package approval
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/exeat/exeat/store"
@@ -18,37 +20,63 @@ import (
 // who runs exeat has looked.
 var ErrStale = errors.New("what is stored does not agree with the log: rows were deleted, altered or put back in the database; look with exeat audit verify, and restore a backup")
 
-// Notes of the entries that tell of passkeys.
+// Notes of the entries that tell of passkeys; which one is behind them. Entries from
+// before do not name it.
 const (
 	noteKeyAdded   = "added a passkey"
 	noteKeyRevoked = "revoked a passkey"
 )
 
+// noteOfKey is a note with the digest of a key's id, which may be longer than a note.
+func noteOfKey(note, id string) string {
+	return fmt.Sprintf("%s %x", note, sha256.Sum256([]byte(id)))
+}
+
 // checkPasskeys reports rows of a person's passkeys that are not what the log says:
-// as many good ones as were added and not revoked, and none that does not verify.
+// just those are good that were added and not revoked, and none does not verify. Of
+// entries that name no key it is only known how many there are.
 func (s *Service) checkPasskeys(tx *store.Tx, person string, rows []store.Passkey) error {
-	good, want := 0, 0
-	for _, p := range rows {
-		if p.Revoked.IsZero() && !s.goodKey(p) {
-			return fmt.Errorf("%w (a passkey of %s does not verify)", ErrStale, person)
-		}
-		if p.Revoked.IsZero() {
-			good++
-		}
-	}
 	entries, err := tx.EntriesAbout(person, "", "", time.Time{}, store.KindPasskey)
+	if err != nil {
+		return err
+	}
+	added, revoked, unnamed := map[string]bool{}, map[string]bool{}, 0
 	for _, e := range entries {
-		switch e.Note {
-		case noteKeyAdded:
-			want++
-		case noteKeyRevoked:
-			want--
+		switch name, isNew := strings.CutPrefix(e.Note, noteKeyAdded); {
+		case isNew && name != "":
+			added[e.Note] = true
+		case isNew:
+			unnamed++
+		case e.Note == noteKeyRevoked:
+			unnamed--
+		default:
+			name := strings.TrimPrefix(e.Note, noteKeyRevoked)
+			if revoked[name] = true; !added[noteKeyAdded+name] {
+				unnamed--
+			}
+			delete(added, noteKeyAdded+name)
 		}
 	}
-	if err == nil && good != want {
-		err = fmt.Errorf("%w (%s has %d passkeys, and the log tells of %d)", ErrStale, person, good, want)
+	for _, p := range rows {
+		if !p.Revoked.IsZero() {
+			continue
+		}
+		note := noteOfKey(noteKeyAdded, p.ID)
+		switch {
+		case !s.goodKey(p):
+			return fmt.Errorf("%w (a passkey of %s does not verify)", ErrStale, person)
+		case revoked[strings.TrimPrefix(note, noteKeyAdded)]:
+			return fmt.Errorf("%w (a passkey of %s is there again that was revoked)", ErrStale, person)
+		case added[note]:
+			delete(added, note)
+		default:
+			unnamed--
+		}
 	}
-	return err
+	if len(added) > 0 || unnamed != 0 {
+		return fmt.Errorf("%w (the passkeys of %s are not those that the log tells of)", ErrStale, person)
+	}
+	return nil
 }
 
 // checkGrant reports a grant that the log knows to be revoked, or used more often
@@ -88,7 +116,7 @@ func (s *Service) checkStops(tx *store.Tx, subject, agent string, rules []Rule) 
 	entries, err := tx.EntriesAbout(subject, "", "", time.Time{}, store.KindStop, store.KindStart)
 	var last store.Entry
 	for _, e := range entries {
-		if e.Agent == agent {
+		if e.Agent == store.NameInEntry(agent) {
 			last = e
 		}
 	}

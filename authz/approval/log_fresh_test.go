@@ -2,6 +2,8 @@ package approval
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/exeat/exeat/store"
@@ -10,10 +12,15 @@ import (
 // addKey gives alice a passkey, as its registration does.
 func (w *world) addKey(id string) {
 	w.T.Helper()
+	w.addKeyAs(id, noteOfKey(noteKeyAdded, id))
+}
+
+func (w *world) addKeyAs(id, note string) {
+	w.T.Helper()
 	err := w.DB.Update(w.T.Context(), func(tx *store.Tx) error {
 		p := store.Passkey{ID: id, Version: 1, Person: "User::alice", Name: id, Credential: []byte(`{}`), Created: w.Service.Now()}
 		p.Mark = w.markPasskey(p)
-		return errors.Join(tx.InsertPasskey(p), tx.Append(store.Entry{Kind: store.KindPasskey, Principal: "User::alice", By: "User::alice", Note: noteKeyAdded}))
+		return errors.Join(tx.InsertPasskey(p), tx.Append(store.Entry{Kind: store.KindPasskey, Principal: "User::alice", By: "User::alice", Note: note}))
 	})
 	if err != nil {
 		w.T.Fatal(err)
@@ -44,6 +51,14 @@ func TestPasskeysAreAsTheLogSays(t *testing.T) {
 				w.T.Fatal(err)
 			}
 			w.attack("DELETE FROM passkeys WHERE id = 'one'")
+			w.attack("INSERT INTO passkeys SELECT * FROM spare")
+		},
+		"a revoked one in the place of a good one": func(w *world) {
+			w.attack("CREATE TABLE spare AS SELECT * FROM passkeys WHERE id = 'one'")
+			if err := w.RevokePasskey(w.T.Context(), "User::alice", "one", "the operator"); err != nil {
+				w.T.Fatal(err)
+			}
+			w.attack("DELETE FROM passkeys")
 			w.attack("INSERT INTO passkeys SELECT * FROM spare")
 		},
 	} {
@@ -100,17 +115,55 @@ func TestRulesAreAsTheLogSays(t *testing.T) {
 			t.Errorf("it is used once more: %v", err)
 		}
 	})
-	t.Run("a stop", func(t *testing.T) {
+	for _, agent := range []string{"claude-desktop", strings.Repeat("a", 300), "a\xff"} {
+		t.Run(fmt.Sprintf("a stop of %.20q", agent), func(t *testing.T) {
+			w := newWorld(t)
+			who := w.as(Person{Principal: alice, AMR: []string{"otp"}})
+			if err := w.Stop(t.Context(), who, agent); err != nil {
+				t.Fatal(err)
+			}
+			w.attack("DELETE FROM rules")
+			w.restart(nil)
+			rules, err := w.RulesInForce(t.Context(), "User::alice", agent)
+			if err != nil || len(rules) != 1 || rules[0].Kind != KindStop {
+				t.Errorf("the agent goes on: %v %v", rules, err)
+			}
+		})
+	}
+	t.Run("a stop, at the use of a grant", func(t *testing.T) {
 		w := newWorld(t)
-		who := w.as(Person{Principal: alice, AMR: []string{"otp"}})
-		if err := w.Stop(t.Context(), who, "claude-desktop"); err != nil {
+		r, _ := w.give(nil)
+		if err := w.Stop(t.Context(), w.as(Person{Principal: alice, AMR: []string{"otp"}}), "claude-desktop"); err != nil {
 			t.Fatal(err)
 		}
-		w.attack("DELETE FROM rules")
+		w.attack("DELETE FROM rules WHERE kind = 'stop'")
 		w.restart(nil)
-		rules, err := w.RulesInForce(t.Context(), "User::alice", "claude-desktop")
-		if err != nil || len(rules) != 1 || rules[0].Kind != KindStop {
-			t.Errorf("the agent goes on: %v %v", rules, err)
+		if err := w.use(r); !errors.Is(err, ErrNoGrant) {
+			t.Errorf("it is used: %v", err)
 		}
 	})
+}
+
+// Entries from before do not name the key that they tell of: how many there are
+// still counts, and keys that are named stand beside them.
+func TestPasskeysOfUnnamedEntries(t *testing.T) {
+	w := newWorld(t)
+	w.addKeyAs("old", noteKeyAdded)
+	w.addKey("new")
+	check := func(want bool) {
+		t.Helper()
+		if _, err := w.holder(t.Context(), "User::alice"); errors.Is(err, ErrStale) == want || err != nil && !errors.Is(err, ErrStale) {
+			t.Errorf("good is to be %t: %v", want, err)
+		}
+	}
+	check(true)
+	w.attack("CREATE TABLE spare AS SELECT * FROM passkeys")
+	if err := w.RevokePasskey(t.Context(), "User::alice", "old", "the operator"); err != nil {
+		t.Fatal(err)
+	}
+	check(true)
+	w.attack("DELETE FROM passkeys")
+	check(false)
+	w.attack("INSERT INTO passkeys SELECT * FROM spare WHERE id = 'old'")
+	check(false)
 }

@@ -224,7 +224,7 @@ func (k *Passkeys) Register(ctx context.Context, who Identity, name string, resp
 		if err := tx.InsertPasskey(p); err != nil {
 			return err
 		}
-		return tx.Append(store.Entry{Kind: store.KindPasskey, Time: now, Principal: person, By: person, Note: noteKeyAdded})
+		return tx.Append(store.Entry{Kind: store.KindPasskey, Time: now, Principal: person, By: person, Note: noteOfKey(noteKeyAdded, p.ID)})
 	})
 }
 
@@ -258,7 +258,7 @@ func (s *Service) RevokePasskey(ctx context.Context, person, id, by string) erro
 		if err := tx.SwapPasskey(p); err != nil {
 			return err
 		}
-		return tx.Append(store.Entry{Kind: store.KindPasskey, Time: now, Principal: person, By: by, Note: noteKeyRevoked})
+		return tx.Append(store.Entry{Kind: store.KindPasskey, Time: now, Principal: person, By: by, Note: noteOfKey(noteKeyRevoked, p.ID)})
 	})
 }
 

@@ -98,8 +98,15 @@ func (s *Service) findUsable(tx *store.Tx, id string, c Shape, now time.Time) (R
 		return r, fmt.Errorf("%w: who gave it may not decide such calls any more", ErrNoGrant)
 	}
 	rows, err := tx.LiveRules(c.subject(), c.Agent.ID, now, 10*maxRules)
+	var others []Rule
 	for _, row := range rows {
-		if other := s.readRule(row); other.Damaged || other.Kind != KindGrant && other.Matches(c) {
+		others = append(others, s.readRule(row))
+	}
+	if err == nil {
+		others, err = s.checkStops(tx, c.subject(), c.Agent.ID, others)
+	}
+	for _, other := range others {
+		if other.Damaged || other.Kind != KindGrant && other.Matches(c) {
 			return r, fmt.Errorf("%w: a person stopped or denied such calls", ErrNoGrant)
 		}
 	}
