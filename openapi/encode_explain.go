@@ -17,14 +17,18 @@ import (
 // maxProblems bounds what one answer lists.
 const maxProblems = 20
 
-// explain turns the validator's tree of errors into a short sorted list.
+// explain turns the validator's tree of errors into a sorted list.
 func explain(tree *jsonschema.ValidationError, schema *jsonschema.Schema) []Problem {
 	x := explainer{schema: schema}
 	x.walk(tree)
 	slices.SortFunc(x.problems, func(a, b Problem) int {
 		return strings.Compare(a.Pointer+"\x00"+a.Message, b.Pointer+"\x00"+b.Message)
 	})
-	problems := slices.Compact(x.problems)
+	return slices.Compact(x.problems)
+}
+
+// cutProblems leaves what one answer lists, and says how many there are beside.
+func cutProblems(problems []Problem) []Problem {
 	if len(problems) > maxProblems {
 		more := len(problems) - maxProblems
 		problems = append(problems[:maxProblems:maxProblems], problem("", fmt.Sprintf("and %d more problems", more)))

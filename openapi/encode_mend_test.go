@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 )
 
@@ -20,7 +21,11 @@ func TestMend(t *testing.T) {
 		{in: `{"need":null}`, wrong: "/need"},
 		{in: `{"need":"x","body":{"text":null}}`, wrong: "/body/text"},
 		{in: `{"need":"x","body":"{\"a\":1}"}`, want: `{"body":{"a":1},"need":"x"}`},
-		{in: `{"need":"x","body":"{\"a\":\"9007199254740993\"}"}`, want: `{"body":{"a":9007199254740993},"need":"x"}`},
+		{in: `{"need":"x","body":"{\"a\":\"9007199254740993\"}"}`, wrong: "/body/a"},
+		{in: `{"need":"x","body":"{\"list\":[\"{}\"]}"}`, wrong: "/body/list/0"},
+		{in: `{"need":"x","n":"1000000000000000000000000"}`, want: `{"n":1e+24,"need":"x"}`},
+		{in: `{"need":"x","n":"1e+24"}`, wrong: "/n"}, {in: `{"need":"x","f":"1e-7"}`, wrong: "/f"}, {in: `{"need":"x","f":"1.50"}`, wrong: "/f"},
+		{in: `{"need":"x","f":"0.0000001"}`, want: `{"f":1e-7,"need":"x"}`},
 		{in: `{"need":"x","body":{"list":["{\"c\":\"{}\"}"]}}`, want: `{"body":{"list":[{"c":"{}"}]},"need":"x"}`},
 		{in: `{"need":"x","body":"{\"a\":1,\"a\":2}"}`, wrong: "/body"},
 		{in: `{"need":"x","body":"{\"a\":1} "}`, want: `{"body":{"a":1},"need":"x"}`},
@@ -68,12 +73,68 @@ func TestMendUntypedBody(t *testing.T) {
 		if err != nil || string(args.Canonical()) != want {
 			t.Errorf("%s: %v %s, want %s", schema, err, args.Canonical(), want)
 		}
-		for _, text := range []string{`"text"`, `"1"`, `"null"`, `"{\"a\":1,\"a\":1}"`, `""`} {
+		for _, text := range []string{`"text"`, `"1"`, `"null"`, `"{name} says"`, `""`} {
 			args, err := op.Parse([]byte(`{"body":` + text + `}`))
 			if err != nil || string(args.Canonical()) != `{"body":`+text+`}` {
 				t.Errorf("%s: %s is not left as it is: %v", schema, text, err)
 			}
 		}
+	}
+}
+
+// What is read from texts keeps the bounds of all arguments, and its strictness.
+func TestMendBounds(t *testing.T) {
+	op := newOperation(t, "POST", "/x", `{"type":"object","properties":{"x":{"type":"array"},"y":{"type":"array"},"deep":{"type":"object","properties":{"k":{"type":"array"}}},
+		"ids":{"type":"array","items":{"type":"integer"}},"body":{}}}`)
+	op.body = &body{Media: "application/json", Essence: "application/json"}
+	many := `"[1` + strings.Repeat(",1", argumentLimits.Values/2) + `]"`
+	nested := strings.Repeat("[", argumentLimits.Depth-1) + strings.Repeat("]", argumentLimits.Depth-1)
+	ids := strings.Repeat(`,"7"`, 5000)[1:]
+	for _, tt := range []struct{ name, in, says string }{
+		{"a list of large integers", `{"ids":[` + ids + `]}`, ""},
+		{"values", `{"x":` + many + `}`, ""},
+		{"values of two", `{"x":` + many + `,"y":` + many + `}`, "values"},
+		{"depth", `{"x":"` + nested + `"}`, ""},
+		{"depth below another", `{"deep":{"k":"` + nested + `"}}`, "levels deep"},
+		{"a key twice", `{"deep":"{\"a\":1,\"a\":2}"}`, "the JSON in it at /a is given twice"},
+		{"a key in two spellings", `{"deep":"{\"a\":1,\"A\":2}"}`, "the JSON in it"},
+		{"no JSON", `{"deep":"{a:1}"}`, "the JSON in it"},
+		{"a key twice in an untyped body", `{"body":"{\"a\":1,\"a\":2}"}`, "the JSON in it"},
+	} {
+		args, err := op.Parse([]byte(tt.in))
+		if tt.says != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%s: %v, want %q in it", tt.name, err, tt.says)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		} else if _, err := op.Parse(args.Canonical()); err != nil {
+			t.Errorf("%s: a hold cannot read it again: %v", tt.name, err)
+		}
+	}
+}
+
+// The API never gets a name that exeat made up for hosts.
+func TestMendRenamed(t *testing.T) {
+	op := newOperation(t, "POST", "/x", `{"type":"object","properties":{"body":{"type":"object","properties":{"$f":{"type":"object","properties":{"a b":{"type":"integer"}}}}}}}`)
+	op.rename([]string{"$f", "a b"})
+	f, ab := alias("$f"), alias("a b")
+	inner := `{\"` + ab + `\":1}`
+	for _, in := range []string{
+		`{"body":{"` + f + `":{"` + ab + `":1}}}`,
+		`{"body":"{\"` + f + `\":` + inner + `}"}`,
+		`{"body":{"` + f + `":"` + inner + `"}}`,
+	} {
+		args, err := op.Parse([]byte(in))
+		if err != nil || string(args.Canonical()) != `{"body":{"$f":{"a b":1}}}` {
+			t.Errorf("%s: %v %s", in, err, args.Canonical())
+		}
+	}
+	_, err := op.Parse([]byte(`{"body":"{\"` + f + `\":{},\"$f\":{}}"}`))
+	if err == nil || !strings.Contains(err.Error(), "given too") {
+		t.Errorf("both names in a text: %v", err)
 	}
 }
 
@@ -92,6 +153,9 @@ func FuzzMend(f *testing.F) {
 		var v map[string]any
 		if json.Unmarshal(args.Canonical(), &v) != nil || op.input.validate(args.Value()) != nil {
 			t.Fatalf("%s became %s", raw, args.Canonical())
+		}
+		if again, err := op.Parse(args.Canonical()); err != nil || string(again.Canonical()) != string(args.Canonical()) {
+			t.Fatalf("%s became %s, which is not read again: %v", raw, args.Canonical(), err)
 		}
 		if plain, bad := parseArguments(raw); bad == nil && op.input.validate(plain) == nil && string(appendCanonical(nil, plain)) != string(args.Canonical()) {
 			t.Fatalf("%s fits, and became %s", raw, args.Canonical())

@@ -72,6 +72,15 @@ func (noLoader) Load(url string) (any, error) {
 // validate checks a decoded value. The problems it returns are sorted, at most
 // maxProblems, and each of bounded length.
 func (v *validator) validate(value any) *ArgumentError {
+	bad := v.findProblems(value)
+	if bad != nil {
+		bad.Problems = cutProblems(bad.Problems)
+	}
+	return bad
+}
+
+// findProblems is validate with up to 50 times as many problems.
+func (v *validator) findProblems(value any) *ArgumentError {
 	if v == nil {
 		return refuse("", "cannot be checked: the tool has no input schema")
 	}
