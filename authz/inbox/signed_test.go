@@ -87,8 +87,9 @@ func TestSignedGrant(t *testing.T) {
 // signIn logs in with the passkey and nothing else.
 func (s *site) signIn(ctx context.Context) approval.Identity {
 	s.T.Helper()
-	browse(s.T.(*testing.T), ctx, chromedp.Click(`form[action="/logout"] button`), chromedp.WaitVisible(`form[action="/login/passkey"]`),
-		chromedp.Click(`form[action="/login/passkey"] button`), chromedp.WaitVisible(`form[action="/logout"]`))
+	t := s.T.(*testing.T)
+	logOut(t, ctx)
+	browse(t, ctx, chromedp.Click(`form[action="/login/passkey"] button`), chromedp.WaitVisible(`form[action="/logout"]`))
 	who := s.inbox.logins.of("User::alice", s.Clock())[0].who
 	if !who.Strong() {
 		s.T.Fatal("the passkey did not recognise her")
