@@ -66,7 +66,7 @@ type Envelope struct {
 	HTTPStatus  int               `json:"http_status,omitempty"`
 	Headers     map[string]string `json:"headers,omitempty"` // of the API's answer, that help the agent
 	Response    json.RawMessage   `json:"response,omitempty"`
-	Shape       any               `json:"shape,omitempty"` // of an answer that _select failed on
+	Shape       map[string]any    `json:"shape,omitempty"` // of an answer that _select failed on: {"response": …}
 	Page        *Page             `json:"page,omitempty"`  // how to get more
 	Note        string            `json:"note,omitempty"`
 	Code        Code              `json:"code,omitempty"`

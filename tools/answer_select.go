@@ -75,7 +75,7 @@ func (r *Runner) project(ctx context.Context, p *jq.Program, res *Result) {
 			r.cut(e)
 			return
 		}
-		e.Shape = jq.Shape(v)
+		e.Shape = map[string]any{"response": jq.Shape(v)}
 	}
 	e.Response = nil
 	e.Note = join(e.Note, selectArg+" "+err.Error()+"; the answer is left out, its shape is given instead")
