@@ -106,6 +106,9 @@ func (e entities) principal(p Principal) (types.EntityUID, error) {
 	if p.ACR != "" {
 		attrs["acr"] = types.String(p.ACR)
 	}
+	if p.Issuer != "" {
+		attrs["issuer"] = types.String(p.Issuer)
+	}
 	if !p.AuthTime.IsZero() {
 		attrs["auth_time"] = types.NewDatetime(p.AuthTime)
 	}
@@ -115,7 +118,11 @@ func (e entities) principal(p Principal) (types.EntityUID, error) {
 
 func (e entities) agent(a Agent) types.EntityUID {
 	uid := types.NewEntityUID(agentType, types.String(a.ID))
-	e.own[uid] = types.Entity{UID: uid, Attributes: types.NewRecord(types.RecordMap{"client": types.String(a.ID), "verified": types.Boolean(a.Verified)})}
+	attrs := types.RecordMap{"client": types.String(a.ID), "verified": types.Boolean(a.Verified), "chain": stringSet(a.Chain)}
+	if a.Issuer != "" {
+		attrs["issuer"] = types.String(a.Issuer)
+	}
+	e.own[uid] = types.Entity{UID: uid, Attributes: types.NewRecord(attrs)}
 	return uid
 }
 

@@ -2,6 +2,8 @@ package authz
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -41,8 +43,10 @@ type LoadError struct{ Problems []Problem }
 
 // Principal is the verified identity a call is made for.
 type Principal struct {
-	Type     string    `json:"type"` // User or Workload
-	ID       string    `json:"id"`
+	Type string `json:"type"` // User or Workload
+	ID   string `json:"id"`   // one among all issuers: see docs/identity.md
+	// Issuer is who said so; "" is this exeat itself, of its own user.
+	Issuer   string    `json:"issuer,omitempty"`
 	Groups   []string  `json:"groups,omitempty"`
 	Email    string    `json:"email,omitempty"`
 	Roles    []string  `json:"roles,omitempty"`
@@ -55,10 +59,38 @@ type Principal struct {
 // rules there are.
 func (p Principal) Name() string { return p.Type + "::" + p.ID }
 
-// Agent is the program that calls. ID is what it calls itself unless Verified.
+// Agent is the program that calls. ID is what it calls itself unless Verified: a
+// verified one's begins with a name space of its own ([AgentNamed]).
 type Agent struct {
 	ID       string `json:"id"`
 	Verified bool   `json:"verified"`
+	Issuer   string `json:"issuer,omitempty"` // who verified it
+	// Chain are those that it acts through, the nearest first (RFC 8693, section 4.1).
+	Chain []string `json:"chain,omitempty"`
+}
+
+// Is reports whether it is the same agent, reached by the same way.
+func (a Agent) Is(b Agent) bool {
+	return a.ID == b.ID && a.Verified == b.Verified && a.Issuer == b.Issuer && slices.Equal(a.Chain, b.Chain)
+}
+
+// The name spaces of verified agents.
+const (
+	ByClient = "oauth:"    // an OAuth client: the client_id follows
+	ByToken  = "token:"    // who has a static token: its name follows
+	BySPIFFE = "spiffe://" // a workload: this is the beginning of its SPIFFE id
+)
+
+// AgentNamed is an agent that calls itself so. No such name is a verified agent's:
+// one that would be begins with "self:".
+func AgentNamed(name string) Agent {
+	folded := strings.ToLower(name)
+	for _, space := range []string{ByClient, ByToken, BySPIFFE} {
+		if strings.HasPrefix(folded, space) {
+			return Agent{ID: "self:" + name}
+		}
+	}
+	return Agent{ID: name}
 }
 
 // Session is the conversation a call belongs to.

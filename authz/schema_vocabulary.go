@@ -99,12 +99,12 @@ var (
 // identityShape is what policies know of a principal.
 var identityShape = resolved.RecordType{
 	"email": optional(stringT), "roles": required(stringsT), "scopes": required(stringsT),
-	"acr": optional(stringT), "auth_time": optional(datetimeT),
+	"acr": optional(stringT), "auth_time": optional(datetimeT), "issuer": optional(stringT),
 }
 
 // agentShape is what policies know of the calling program. client is the
 // entity's id again: only a string can be asked with like.
-var agentShape = resolved.RecordType{"client": required(stringT), "verified": required(boolT)}
+var agentShape = resolved.RecordType{"client": required(stringT), "verified": required(boolT), "issuer": optional(stringT), "chain": required(stringsT)}
 
 // sharedEntities are the entity types of the empty namespace.
 func sharedEntities() map[types.EntityType]resolved.Entity {

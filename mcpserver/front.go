@@ -14,6 +14,7 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/tools"
 )
 
@@ -135,7 +136,7 @@ func (f *front) request(w *patient, r *http.Request, m message, modern bool) {
 		}
 	}
 	if caller.Agent.ID == "" {
-		caller.Agent.ID = agentName(agent)
+		caller.Agent = authz.AgentNamed(agentName(agent))
 	}
 	caller.Session.ID = s.id
 	if !f.server.request(caller, m) {

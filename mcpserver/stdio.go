@@ -156,7 +156,7 @@ func (c *stdio) caller(m message) tools.Caller {
 	if m.modern {
 		agent = m.client
 	}
-	return tools.Caller{Principal: c.server.Local, Agent: authz.Agent{ID: agentName(agent)},
+	return tools.Caller{Principal: c.server.Local, Agent: authz.AgentNamed(agentName(agent)),
 		Session: authz.Session{ID: c.session.SessionID(), Transport: "stdio"}}
 }
 

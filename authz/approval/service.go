@@ -224,7 +224,7 @@ type Asker struct {
 // asked reports whether the hold is the asker's.
 func (a Asker) asked(h store.Hold) bool {
 	who, err := PartiesOf(h)
-	return err == nil && h.Subject == a.Subject && who.Agent == a.Agent
+	return err == nil && h.Subject == a.Subject && who.Agent.Is(a.Agent)
 }
 
 // Get returns who's hold, ErrNotFound if it is somebody else's and
