@@ -52,7 +52,7 @@ func (b *builder) formSchema(x *body, at place, schema, encoding any) (any, erro
 			return nil, &placedError{at, err}
 		}
 	}
-	t := translator{c: b.c}
+	t := translator{c: b.c, withheld: b.withheld}
 	out, err := t.schema(where, m, 0)
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (b *builder) mergedForm(x *body, where place, m map[string]any) (any, error
 	props, required := map[string]any{}, map[string]bool{}
 	var add func(at place, m map[string]any, depth int) error
 	add = func(at place, m map[string]any, depth int) error {
-		t := translator{c: b.c}
+		t := translator{c: b.c, withheld: b.withheld}
 		if err := b.c.spend(1 + len(m)); err != nil {
 			return &placedError{at, err}
 		}
@@ -231,7 +231,7 @@ func binaryMedia(media string) bool {
 
 // swaggerForm makes a body of Swagger 2.0's formData parameters.
 func (b *builder) swaggerForm(form []parameter) error {
-	x := &body{Media: formType, Essence: formType, Fields: map[string]field{}}
+	x := &body{Media: formType, Essence: formType, Fields: map[string]field{}, Withheld: b.withheld}
 	files := slices.ContainsFunc(form, func(p parameter) bool { return p.v["type"] == "file" })
 	list := b.consumes()
 	wanted, err := b.chooseMedia(list)

@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // ParameterUse is what the operator says of a parameter.
@@ -79,7 +77,7 @@ var tellsCredential = regexp.MustCompile(`(?i)\b(api|access|auth|authentication|
 // looksLikeCredential reports whether a parameter that no security scheme names is a
 // credential, by its name, or its name and its description.
 func looksLikeCredential(p parameter) bool {
-	name := strings.TrimPrefix(strings.NewReplacer("-", "", "_", "").Replace(strictjson.Fold(p.name)), "x")
+	name := plainName(p.name)
 	if slices.Contains(credentialNames, name) {
 		return true
 	}
@@ -89,7 +87,7 @@ func looksLikeCredential(p parameter) bool {
 // fillsCredential leaves a parameter to a credential, if it is one: to the scheme of
 // that place, or to one that is made for it where the operation names none.
 func (b *builder) fillsCredential(p parameter) bool {
-	if !slices.Contains([]string{"query", "header", "cookie", "formData"}, p.in) || b.isCredential(p) {
+	if !slices.Contains([]string{"query", "header", "cookie"}, p.in) || b.isCredential(p) {
 		return false
 	}
 	use := b.use(p.name, p.in)
@@ -104,7 +102,7 @@ func (b *builder) fillsCredential(p parameter) bool {
 		b.c.finding(p.at, b.name, false, fmt.Sprintf("the parameter %s is left out: %s, and the operation's security says where credentials go", p.name, why))
 		return true
 	}
-	if p.in == "formData" || p.in != "query" && !isToken(p.name) || p.in == "header" && ownHeader(p.name) {
+	if p.in != "query" && !isToken(p.name) || p.in == "header" && ownHeader(p.name) {
 		return false
 	}
 	name := b.c.schemeFor(p)

@@ -169,6 +169,9 @@ func (b *builder) requestBody() error {
 
 // setBody translates the schema of a Media Type Object as its type wants it.
 func (b *builder) setBody(x *body, at place, mt map[string]any, description string) error {
+	if err := b.withholdFrom(x, at.to("schema"), mt["schema"]); err != nil {
+		return err
+	}
 	var out any
 	var err error
 	switch kind := rank(x.Essence); {
@@ -212,7 +215,7 @@ func (b *builder) plainValue(at place, schema any) bool {
 }
 
 func (b *builder) bodySchema(at place, schema any) (any, error) {
-	t := translator{c: b.c}
+	t := translator{c: b.c, withheld: b.withheld}
 	out, err := t.schema(at, schema, 0)
 	b.bodyRefs = append(b.bodyRefs, t.refs...)
 	return out, err

@@ -23,8 +23,9 @@ type builder struct {
 
 	props    map[string]json.RawMessage
 	required []string
-	refs     []place // shared schemas that the parameters reach
-	bodyRefs []place // and the body
+	refs     []place  // shared schemas that the parameters reach
+	bodyRefs []place  // and the body
+	withheld []string // properties at the top of the body that are credentials
 	// What the operation needs by parameters that are credentials, if it was made so.
 	made      bool
 	must, may []SecurityNeed
@@ -60,7 +61,7 @@ func (b *builder) build() error {
 		return err
 	}
 	b.props, b.required, b.refs, b.bodyRefs = map[string]json.RawMessage{}, nil, nil, nil
-	b.made, b.must, b.may = false, nil, nil
+	b.made, b.must, b.may, b.withheld = false, nil, nil, nil
 	b.c.remarks = remarks{}
 	b.c.look(op.Summary, summary)
 	b.c.look(op.Description, description)

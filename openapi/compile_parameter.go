@@ -95,6 +95,9 @@ func (b *builder) parameters() error {
 			return &placedError{p.at, fmt.Errorf("there is no parameter place %q", p.in)}
 		}
 	}
+	if form, err = b.withholdFields(form); err != nil {
+		return err
+	}
 	if len(form) > 0 {
 		if err := b.swaggerForm(form); err != nil {
 			return err

@@ -41,7 +41,7 @@ func (t *translator) translateNamed(p place, key string, props map[string]any, d
 	list := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(props)) {
 		at := p.to(name)
-		if key == "properties" && t.turned == 0 && t.readOnly(at, props[name]) {
+		if key == "properties" && t.turned == 0 && (t.readOnly(at, props[name]) || slices.Contains(t.withheld, name)) {
 			continue
 		}
 		if key == "patternProperties" {
@@ -83,7 +83,7 @@ func (t *translator) takeRequired(p place, v, out map[string]any) error {
 			continue
 		}
 		seen[name] = true
-		if x, has := props[name]; t.turned == 0 && (has && t.readOnly(p.to("properties", name), x) || slices.Contains(t.hidden, name)) {
+		if x, has := props[name]; t.turned == 0 && (has && t.readOnly(p.to("properties", name), x) || slices.Contains(t.hidden, name) || slices.Contains(t.withheld, name)) {
 			continue
 		}
 		names = append(names, r)

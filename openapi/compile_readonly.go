@@ -60,6 +60,17 @@ func (t *translator) demandsHidden(p place, m map[string]any) bool {
 	return hidden && !slices.Contains(t.inline, p) && t.placed < 100
 }
 
+// mayHoldWithheld reports whether a shared schema can have a property that is kept
+// from the agent here. Such a one cannot be shared.
+func (t *translator) mayHoldWithheld(p place, m map[string]any) bool {
+	if len(t.withheld) == 0 || t.turned > 0 || slices.Contains(t.inline, p) || t.placed >= 100 {
+		return false
+	}
+	props, _ := m["properties"].(map[string]any)
+	return m["$ref"] != nil || m["allOf"] != nil || m["anyOf"] != nil || m["oneOf"] != nil ||
+		slices.ContainsFunc(t.withheld, func(name string) bool { return props[name] != nil || slices.Contains(stringsOf(m["required"]), name) })
+}
+
 // inPlace writes a shared schema where it is referred to.
 func (t *translator) inPlace(p place, m map[string]any, depth int) (any, error) {
 	t.placed++
@@ -70,8 +81,8 @@ func (t *translator) inPlace(p place, m map[string]any, depth int) (any, error) 
 
 // inner translates the schema of another value, which hides other properties.
 func (t *translator) inner(p place, v any, depth int) (any, error) {
-	before, opened := t.hidden, t.opened
-	defer func() { t.hidden, t.opened = before, opened }()
-	t.hidden, t.opened = nil, false
+	before, opened, withheld := t.hidden, t.opened, t.withheld
+	defer func() { t.hidden, t.opened, t.withheld = before, opened, withheld }()
+	t.hidden, t.opened, t.withheld = nil, false, nil
 	return t.schema(p, v, depth+1)
 }

@@ -17,14 +17,15 @@ const (
 // translator turns OpenAPI schemas of any version into JSON Schema 2020-12 for
 // inputs: without what only answers hold, and without what hosts trip over.
 type translator struct {
-	c      *compiler
-	refs   []place
-	hidden []string // properties that a schema around this one says are readOnly
-	inline []place  // shared schemas being written in place, for what is hidden in them
-	placed int      // how many were
-	opened bool     // whether this is a part of a schema beside others, whose properties it must allow
-	exact  int      // within how many conditions this is, where a type that is added would mean something else
-	turned int      // within how many not and if, where what is left out would refuse more
+	c        *compiler
+	refs     []place
+	hidden   []string // properties that a schema around this one says are readOnly
+	withheld []string // properties of the value itself that are credentials
+	inline   []place  // shared schemas being written in place, for what is hidden in them
+	placed   int      // how many were
+	opened   bool     // whether this is a part of a schema beside others, whose properties it must allow
+	exact    int      // within how many conditions this is, where a type that is added would mean something else
+	turned   int      // within how many not and if, where what is left out would refuse more
 }
 
 // schema translates one schema at p.
@@ -113,7 +114,7 @@ func (t *translator) reference(p place, v map[string]any, ref string, depth int)
 			return nil, err // it leads nowhere, or in a circle
 		}
 	}
-	if m, ok := at.(map[string]any); ok && (t.demandsHidden(target, m) || t.demandsOpen(target, m)) {
+	if m, ok := at.(map[string]any); ok && (t.demandsHidden(target, m) || t.demandsOpen(target, m) || t.mayHoldWithheld(target, m)) {
 		return t.inPlace(target, m, depth)
 	}
 	if m, ok := at.(map[string]any); ok && t.turned > 0 && !slices.Contains(t.inline, target) && t.placed < 100 {

@@ -29,6 +29,7 @@
 //	compile_effect.go       read, write or delete
 //	compile_server.go       where its requests go
 //	compile_credential.go   parameters that are credentials, and what the operator says of parameters
+//	compile_withhold.go     credentials at the top of bodies and in forms
 //	compile_headers.go      headers that the configuration sets on every request
 //	compile_answer.go       which answers it may have, and what it asks for first
 //	compile_content.go      parameters with a media type

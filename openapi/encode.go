@@ -77,6 +77,8 @@ func (e *encoder) body(r *Request) {
 	v, given := e.args["body"]
 	chosen, _ := e.args[x.Choice].(string)
 	switch {
+	case given && x.setsWithheld(v) != nil:
+		e.fail(x.setsWithheld(v))
 	case given:
 		r.ContentType, r.Body, e.bad = x.encode(v, chosen)
 	case chosen != "":

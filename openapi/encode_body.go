@@ -34,6 +34,18 @@ func (x *body) encode(v any, chosen string) (contentType string, data []byte, ba
 	return x.text(v)
 }
 
+// setsWithheld refuses an object that sets a credential: it would go beside that of
+// exeat, or in its place.
+func (x *body) setsWithheld(v any) *ArgumentError {
+	object, _ := v.(map[string]any)
+	for _, name := range canonicalKeys(object) {
+		if slices.ContainsFunc(x.Withheld, func(w string) bool { return strictjson.Fold(w) == strictjson.Fold(name) }) {
+			return refuse("/body/"+escape(name), "is a credential, and no argument: leave it out")
+		}
+	}
+	return nil
+}
+
 // lines writes the items of an array as JSON values, one a line; those of a JSON
 // text sequence begin with a record separator.
 func (x *body) lines(v any) ([]byte, *ArgumentError) {

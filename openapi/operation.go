@@ -185,6 +185,8 @@ type body struct {
 	// of the argument.
 	Bytes    bool
 	Encoding string
+	// Withheld are names at its top that are credentials, which no argument sets.
+	Withheld []string
 	// Choices are media types that Choice, an argument, chooses from; without it,
 	// the first that the body fits. Those of bytes may be ranges.
 	Choices []string
