@@ -15,7 +15,8 @@
 //	load_scan.go         the text of a policy file, before anything parses it
 //	load_policies.go     files to policies, and their annotations
 //	load_validate.go     what the schema says against a policy
-//	load_sense.go        what can be true for no operation
+//	load_sense.go        what can be true for no operation: load_sense_texts.go what no text
+//	                     can be, load_sense_entities.go what no entity is or is in
 //	load_reach.go        which operations a policy can decide about
 //	load_position.go     the line and column of a word in a policy
 //

@@ -48,12 +48,14 @@ func New(apis []API, policies []PolicyFile) (*Engine, error) {
 	e.policies = parsed
 	if len(problems) == 0 {
 		// With an API missing, policies about it would be blamed.
-		problems = append(e.checkPolicies(parsed), e.checkSense(parsed)...)
+		problems = e.checkPolicies(parsed)
+		problems = append(problems, e.checkSense(parsed, problems)...)
 	}
 	if problems = append(problems, bad...); len(problems) > 0 {
 		slices.SortStableFunc(problems, func(a, b Problem) int {
 			return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 		})
+		problems = slices.Compact(problems) // two checks may say the same
 		for i := range problems {
 			// They quote policies and documents, and end on a terminal.
 			problems[i].Message, problems[i].Hint = comment(problems[i].Message), comment(problems[i].Hint)

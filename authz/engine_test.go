@@ -236,12 +236,13 @@ func TestLoadProblems(t *testing.T) {
 		{"missing namespace", `permit (principal, action == Action::"delete_pet", resource);`, `Petstore::Action::"delete_pet"`},
 		{"unknown attribute", "\n  permit (principal, action == Petstore::Action::\"delete_pet\", resource) when { context.input.petID == 1 };", "test.cedar:2:95: "},
 		{"optional without has", `permit (principal, action == Petstore::Action::"delete_pet", resource) when { context.input.force };`, "optional"},
-		{"type", `permit (principal, action == Petstore::Action::"delete_pet", resource) when { context.input.petId == "1" };`, "test.cedar:1:1: "},
+		{"type", `permit (principal, action == Petstore::Action::"delete_pet", resource) when { context.input.petId == "1" };`, "test.cedar:1:93: "},
 		{"a scope too wide", `permit (principal, action, resource) when { context.input has force };`, `action in Action::"call_tool"`},
 		{"id twice", `@id("a") permit (principal, action, resource); @id("a") permit (principal, action, resource);`, `the id "a" is taken`},
 		{"misspelt annotation", `@token_tll("3s") permit (principal, action, resource);`, "@token_ttl"},
 		{"ttl too long", `@token_ttl("2m") permit (principal, action, resource);`, "1s to 60s"},
 		{"obligation on a forbid", `@token_ttl("3s") forbid (principal, action, resource);`, "only a permit"},
+		{"two names after has", `permit (principal, action, resource) when { context has "a"."b" };`, `cannot be parsed: there is . where } was expected`},
 		{"pointer", `@redact("ssn") permit (principal, action, resource);`, "JSON Pointer"},
 	}
 	for _, tt := range tests {

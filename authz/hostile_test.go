@@ -20,10 +20,10 @@ var hostilePolicies = []struct{ name, text, want string }{
 	{"an unknown function", `permit (principal, action, resource) when { eval("true") };`, "f.cedar:1:"},
 	{"an include", `include "other.cedar";`, "f.cedar:1:9: cannot be parsed"},
 	{"a policy that never ends", `permit (principal, action, resource) when { "`, "f.cedar:1:"},
-	{"an id twice", "@id(\"x\") permit (principal, action in Action::\"read\", resource);\n@id(\"x\") permit (principal, action in Action::\"read\", resource);", `f.cedar:2:1: the id "x" is taken by the policy at f.cedar:1`},
+	{"an id twice", "@id(\"x\") permit (principal, action in Action::\"read\", resource);\n@id(\"x\") permit (principal, action in Action::\"read\", resource);", `f.cedar:2:5: the id "x" is taken by the policy at f.cedar:1`},
 	{"an annotation twice", `@id("x") @id("y") permit (principal, action in Action::"read", resource);`, "f.cedar:1:"},
 	{"an id that is another's place", "@id(\"f.cedar:2\") permit (principal, action in Action::\"read\", resource);\npermit (principal, action in Action::\"read\", resource);", "f.cedar:2:1: the id"},
-	{"an id in another direction", `@id("\u{202e}x") permit (principal, action in Action::"read", resource);`, "f.cedar:1:1: @id: an id has no characters that cannot be seen"},
+	{"an id in another direction", `@id("\u{202e}x") permit (principal, action in Action::"read", resource);`, "f.cedar:1:5: @id: an id has no characters that cannot be seen"},
 	{"an id with a zero width", `@id("rea\u{200b}ds") permit (principal, action in Action::"read", resource);`, "cannot be seen"},
 	{"an id with a line break", `@id("a\nb") permit (principal, action in Action::"read", resource);`, "cannot be seen"},
 	{"an id with an escape sequence", `@id("\u{1b}[2J") permit (principal, action in Action::"read", resource);`, "cannot be seen"},
@@ -38,9 +38,9 @@ var hostilePolicies = []struct{ name, text, want string }{
 	{"an escape in a message", `permit (principal == Us\u{202e}er::"x", action, resource);`, "f.cedar:1:"},
 	{"a type of invisible name", `permit (principal, action == Action::"\u{202e}\u{1b}[2J", resource);`, "f.cedar:1:38: unrecognized action"},
 	{"a number beyond int64", `permit (principal, action in Action::"call_tool", resource) when { context.usage.day < 9223372036854775808 };`, "f.cedar:1:"},
-	{"an argument as an address", `permit (principal, action == Petstore::Action::"create_pet", resource) when { ip(context.input.body.name).isLoopback() };`, "f.cedar:1:1: extension constructors may not be called with non-literal"},
-	{"an address that is none", `permit (principal, action in Action::"call_tool", resource) when { ip("999.1.1.1").isLoopback() };`, "f.cedar:1:1: "},
-	{"a decimal that is none", `permit (principal, action in Action::"call_tool", resource) when { decimal("1.00001") == decimal("1.0") };`, "f.cedar:1:1: "},
+	{"an argument as an address", `permit (principal, action == Petstore::Action::"create_pet", resource) when { ip(context.input.body.name).isLoopback() };`, "f.cedar:1:101: extension constructors may not be called with non-literal"},
+	{"an address that is none", `permit (principal, action in Action::"call_tool", resource) when { ip("999.1.1.1").isLoopback() };`, "f.cedar:1:71: "},
+	{"a decimal that is none", `permit (principal, action in Action::"call_tool", resource) when { decimal("1.00001") == decimal("1.0") };`, "f.cedar:1:76: "},
 }
 
 func TestHostilePolicies(t *testing.T) {

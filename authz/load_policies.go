@@ -68,7 +68,7 @@ func parsePolicies(files []PolicyFile) ([]*policy, []Problem) {
 			p, bad := newPolicy(f, c)
 			problems = append(problems, bad...)
 			if other, ok := seen[p.id]; ok {
-				problems = append(problems, p.problem(fmt.Sprintf("the id %q is taken by the policy at %s:%d", p.id, other.file, other.line), "give each policy an @id of its own"))
+				problems = append(problems, p.problemAt(fmt.Sprintf("the id %q is taken by the policy at %s:%d", p.id, other.file, other.line), "give each policy an @id of its own", []string{"id", p.id}))
 				continue
 			}
 			seen[p.id] = p
@@ -82,6 +82,9 @@ func (p *policy) problem(message, hint string) Problem {
 	return Problem{File: p.file, Line: p.line, Column: p.column, Policy: p.id, Message: message, Hint: hint}
 }
 
+// exactGot is how the parser says what it found in place of something.
+var exactGot = regexp.MustCompile(`^exact got (\S+) want (\S+)`)
+
 var parsePosition = regexp.MustCompile(`(?:<input>|at|:) ?(\d+):(\d+)`)
 
 // parseProblem finds the position in the parser's message.
@@ -92,7 +95,7 @@ func parseProblem(file string, text []byte, err error) Problem {
 		p.Column, _ = strconv.Atoi(m[2])
 	}
 	if i := strings.LastIndex(p.Message, ": "); i >= 0 && strings.Contains(p.Message[:i], "parse error") {
-		p.Message = "cannot be parsed: " + p.Message[i+2:]
+		p.Message = "cannot be parsed: " + exactGot.ReplaceAllString(p.Message[i+2:], "there is $1 where $2 was expected")
 	}
 	p.Hint = "see docs.cedarpolicy.com for the syntax"
 	if strings.Contains(line(text, p.Line), "?") {
@@ -132,7 +135,7 @@ func newPolicy(f PolicyFile, c *cedar.Policy) (*policy, []Problem) {
 	var problems []Problem
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		if err := p.annotate(string(key), string(annotations[key])); err != nil {
-			problems = append(problems, p.problem(fmt.Sprintf("@%s: %v", key, err), ""))
+			problems = append(problems, p.problemAt(fmt.Sprintf("@%s: %v", key, err), "", []string{string(key), string(annotations[key])}, []string{string(key)}))
 		}
 	}
 	return p, problems

@@ -1,8 +1,11 @@
 package authz
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/cedar-policy/cedar-go/x/exp/ast"
 )
 
 // token is a name, a string or another sign of a policy's text.
@@ -78,4 +81,44 @@ func saysRun(tokens []token, run []string) bool {
 		}
 	}
 	return true
+}
+
+// maxCulprits bounds the parts of a policy that are tried one by one.
+const maxCulprits = 100
+
+// culprit is the attribute in the smallest part of a policy that gets the validator's
+// message by itself: it does not say where it means.
+func (c *checker) culprit(p *policy, message string) (path []string) {
+	actions, approve, _ := c.scope(p)
+	v := c.validator(c.representatives(p, actions), approve)
+	tried := 0
+	for _, condition := range p.ast.Conditions {
+		ast.Inspect(ast.NewNode(condition.Body), func(n ast.IsNode) bool {
+			part := *p.ast
+			part.Conditions = []ast.ConditionType{{Condition: ast.ConditionWhen, Body: n}}
+			if tried++; tried > maxCulprits {
+				return false
+			}
+			if err := v.Policy(p.id, &part); err == nil || !slices.Contains(messagesOf(err), message) {
+				return false
+			}
+			if x := firstAttribute(n); x != nil {
+				path = x
+			}
+			return true
+		})
+	}
+	return path
+}
+
+// firstAttribute is the path of the first attribute that an expression reads.
+func firstAttribute(n ast.IsNode) (found []string) {
+	ast.Inspect(ast.NewNode(n), func(n ast.IsNode) bool {
+		_, path, has, ok := chainOf(n)
+		if ok && !has && len(path) > 0 && found == nil {
+			found = path
+		}
+		return !ok
+	})
+	return found
 }

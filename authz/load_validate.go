@@ -136,11 +136,7 @@ const noAction = "unable to find an applicable action given the policy scope con
 // problems makes one problem of each thing that is wrong, however many actions
 // it is wrong for.
 func (c *checker) problems(p *policy, err error) []Problem {
-	messages := []string{}
-	for l := range strings.Lines(err.Error()) {
-		messages = append(messages, forPolicy.ReplaceAllString(strings.TrimSpace(l), ""))
-	}
-	messages = sortUnique(messages)
+	messages := messagesOf(err)
 	if len(messages) > 1 {
 		// What is not there has no applicable action either.
 		messages = slices.DeleteFunc(messages, func(m string) bool { return m == noAction })
@@ -155,13 +151,25 @@ func (c *checker) problems(p *policy, err error) []Problem {
 			continue
 		}
 		at[kind] = len(out)
-		out = append(out, p.problemAt(m, c.hint(p, m), c.runsIn(p, m)...))
+		out = append(out, p.problemAt(plainTypes.Replace(m), c.hint(p, m), c.runsIn(p, m)...))
 	}
 	for kind, n := range more {
 		out[at[kind]].Message += fmt.Sprintf(" (and %d more like it)", n)
 	}
 	return out
 }
+
+// messagesOf are the validator's messages without the policy's name.
+func messagesOf(err error) []string {
+	messages := []string{}
+	for l := range strings.Lines(err.Error()) {
+		messages = append(messages, forPolicy.ReplaceAllString(strings.TrimSpace(l), ""))
+	}
+	return sortUnique(messages)
+}
+
+// datesHint says what can be asked of texts, which dates and times are, too.
+const datesHint = `a text has no order, not even a date's: compare it with == or like "2026-12-*"; datetime("2026-12-24") is an instant, and of the arguments those of the format date-time are`
 
 var (
 	quoted    = regexp.MustCompile("`([^`]+)`")
@@ -182,6 +190,10 @@ func (c *checker) hint(p *policy, message string) string {
 		return askFirst(message)
 	case strings.Contains(message, "not found"):
 		return c.suggestAttribute(message)
+	case strings.Contains(message, "AnyEntity"):
+		return `in asks about entities; whether a text is one of several: ["a", "b"].contains(context.input.x)`
+	case strings.Contains(message, "datetime") && strings.Contains(message, "saw String"):
+		return datesHint
 	case strings.Contains(message, "decimal"):
 		if path := c.comparedDecimal(p); path != nil {
 			return "a decimal has methods, with decimals; write: context." + strings.Join(path, ".") + `.greaterThan(decimal("100.0")), or lessThan, lessThanOrEqual, greaterThanOrEqual, ==`
@@ -198,7 +210,7 @@ func (c *checker) runsIn(p *policy, message string) [][]string {
 			runs = append(runs, path)
 		}
 	}
-	if m := literal.FindString(message); m != "" && strings.Contains(message, "unrecognized") {
+	if m := literal.FindString(message); m != "" && (strings.Contains(message, "unrecognized") || strings.Contains(message, "failed to parse")) {
 		runs = append(runs, []string{strings.Trim(m, `"`)})
 	}
 	for _, m := range quoted.FindAllStringSubmatch(message, -1) {
@@ -207,8 +219,17 @@ func (c *checker) runsIn(p *policy, message string) [][]string {
 			runs = append(runs, path, path[len(path)-1:])
 		}
 	}
+	if len(runs) == 0 {
+		if path := c.culprit(p, message); path != nil {
+			runs = append(runs, path)
+		}
+	}
 	return runs
 }
+
+// plainTypes are the validator's own types as people would say them.
+var plainTypes = strings.NewReplacer("Set<__cedar::internal::AnyEntity>, or __cedar::internal::AnyEntity", "an entity or a set of them",
+	"__cedar::internal::AnyEntity", "an entity", "Set<__cedar::internal::Any>", "a set")
 
 // comparedDecimal is the path, below context, of a decimal that a policy compares
 // with something that is none.

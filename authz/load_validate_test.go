@@ -34,8 +34,8 @@ permit (principal, action in Action::"call_tool", resource) when { principal.rol
 		got = append(got, fmt.Sprintf("%s:%d:%d %s | %s", p.File, p.Line, p.Column, p.Message, p.Hint))
 	}
 	want := []string{
-		"a.cedar:1:1 @redactt: there is no such annotation; did you mean @redact? | ",
-		`a.cedar:1:1 @token_ttl: "9h" is not a time from 1s to 60s, like "30s" | `,
+		`a.cedar:1:21 @token_ttl: "9h" is not a time from 1s to 60s, like "30s" | `,
+		"a.cedar:1:36 @redactt: there is no such annotation; did you mean @redact? | ",
 		"a.cedar:2:48 unrecognized action `Petstore::Action::\"delete_pets\"` | did you mean Petstore::Action::\"delete_pet\"?",
 		"a.cedar:3:24 unrecognized entity type `Grup` | did you mean Group?",
 		"a.cedar:4:93 attribute `petID` in context for Petstore::Action::\"delete_pet\" not found | did you mean petId?",
