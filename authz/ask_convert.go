@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/cedar-policy/cedar-go/types"
 )
@@ -99,26 +98,11 @@ func scalarValue(k kind, v any) (types.Value, string) {
 		}
 	case kindDatetime:
 		if s, ok := v.(string); ok {
-			if at, ok := parseTime(s); ok {
-				return types.NewDatetime(at), ""
-			}
-			return nil, "is not a date-time of RFC 3339"
+			at, problem := parseTime(s)
+			return types.NewDatetime(at), problem
 		}
 	}
 	return nil, "does not have the type of the schema"
-}
-
-// timeLayouts are RFC 3339, and the same with an offset in the basic form of ISO
-// 8601, which many programs write.
-var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700"}
-
-func parseTime(s string) (time.Time, bool) {
-	for _, layout := range timeLayouts {
-		if at, err := time.Parse(layout, s); err == nil {
-			return at, true
-		}
-	}
-	return time.Time{}, false
 }
 
 // maxSet bounds the items of a set: Cedar's sets have a hash without a secret, so

@@ -27,6 +27,7 @@
 //
 //	ask_entities.go      a call as Cedar is asked about it
 //	ask_convert.go       arguments to Cedar values, and what Cedar cannot hold
+//	ask_times.go         which texts are instants
 //	ask_rounded.go       context.rounded
 //
 //	decide.go            Decide: allow, hold or deny
