@@ -75,6 +75,36 @@ func readPrivate(path string) ([]byte, fs.FileInfo, error) {
 	return b, info, nil
 }
 
+// ReadFile reads a private file of the key folder; it is empty if there is none.
+func (k *Keys) ReadFile(name string) ([]byte, error) {
+	b, _, err := readPrivate(filepath.Join(k.dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return b, err
+}
+
+// ChangeFile puts what change makes of a private file of the key folder in its
+// place, if it makes no error. Changes of other processes wait.
+func (k *Keys) ChangeFile(name string, change func([]byte) ([]byte, error)) error {
+	unlock, err := lockDir(k.dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	b, err := k.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if b, err = change(b); err != nil {
+		return err
+	}
+	if len(b) > maxKeyFile {
+		return fmt.Errorf("%s would be larger than %d bytes", name, maxKeyFile)
+	}
+	return writePrivate(filepath.Join(k.dir, name), b)
+}
+
 // writePrivate puts a file of mode 0600 in place with one rename, so that a
 // crash leaves the old file or the new one. The caller holds the lock.
 func writePrivate(path string, data []byte) (err error) {

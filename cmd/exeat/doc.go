@@ -16,7 +16,9 @@
 //	gateway.go         everything that takes calls, wired up and run
 //	listen.go          the ports, and HTTP on them; listen_localhost.go takes both
 //	                   addresses of localhost
+//	callers.go         who calls over HTTP
 //	bearer.go          the token that MCP clients send, and exeat keys bearer
+//	tokens.go          tokens for single people and programs
 //	database.go        opening the database; heads.go remembers how long its log was
 //	oidc.go            logins with a provider
 //	announce.go        what a start tells the terminal

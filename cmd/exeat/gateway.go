@@ -94,10 +94,7 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) 
 	}
 	g.runner, err = tools.New(tools.Config{APIs: apis, Engine: g.engine, Store: g.store, Holds: g.holds, HoldURL: g.inbox.HoldURL,
 		ResponseLimit: cfg.ResponseLimit, Offer: cfg.offer(), Dial: dialer.DialContext, Timeout: cfg.Timeout, Observe: g.observe,
-		Current: func(p authz.Principal) (authz.Principal, bool) {
-			now := principal(cfg)
-			return now, p.Type == now.Type && p.ID == now.ID
-		}})
+		Current: g.current})
 	return g, err
 }
 

@@ -122,7 +122,7 @@ func (g *gateway) http(ctx context.Context) (http.Handler, string, error) {
 		return nil, "", err
 	}
 	return s.Handler(ctx, mcpserver.HTTPConfig{
-		Auth:       &bearer{keys: g.keys, principal: principal(g.cfg), whence: bearerCommand(g.cfg.Keys) + " prints the token"},
+		Auth:       g.authenticator(),
 		Hosts:      hostNames(g.cfg.Listen, g.mcpL),
 		SessionKey: sessions,
 		JWKS:       func() ([]byte, error) { return g.keys.JWKS(g.runner.Now()) },

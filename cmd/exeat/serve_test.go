@@ -66,13 +66,13 @@ func bearerIn(t *testing.T, keys string) string {
 }
 
 // startHTTP runs `exeat http` on the pet shop's document and waits until it serves.
-func startHTTP(t *testing.T, spec, listen string) *serving {
+func startHTTP(t *testing.T, spec, listen string, more ...string) *serving {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	printed := &watched{want: regexp.MustCompile(`MCP at (\S+) with a bearer token, kept in (\S+)/bearer\.secret`), found: make(chan []string, 1)}
 	ended := make(chan int, 1)
 	go func() {
-		ended <- execute(ctx, []string{"http", spec, "--base-url", "http://127.0.0.1:1", "--listen", listen, "--inbox-listen", "127.0.0.1:0"},
+		ended <- execute(ctx, append([]string{"http", spec, "--base-url", "http://127.0.0.1:1", "--listen", listen, "--inbox-listen", "127.0.0.1:0"}, more...),
 			strings.NewReader(""), printed, printed)
 	}()
 	end := sync.OnceValue(func() int { cancel(); return <-ended })

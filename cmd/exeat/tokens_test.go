@@ -1,0 +1,78 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// postCall makes a tool call of the new era and returns what came.
+func (s *serving) postCall(t *testing.T, auth, tool, args string) (int, string) {
+	t.Helper()
+	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + tool + `","arguments":` + args + `,` +
+		`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"token:bob","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
+	req, err := http.NewRequestWithContext(t.Context(), "POST", s.url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range map[string]string{"Authorization": auth, "Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+		"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": tool} {
+		req.Header.Set(k, v)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+// Two people with a token each are two principals with an agent each that nobody
+// can pretend to be, beside the one whose exeat it is; and a token that is taken
+// back while exeat runs is refused at once.
+func TestTokensOverHTTP(t *testing.T) {
+	spec := petstoreFile(t)
+	policy := filepath.Join(filepath.Dir(spec), "p.cedar")
+	if err := os.WriteFile(policy, []byte(`
+@id("bob-by-his-own-agent") permit (principal == User::"bob", action == Petstore::Action::"get_pet", resource)
+  when { context.agent == Agent::"token:bob" && context.agent.verified };
+@id("reports") permit (principal == Workload::"report", action == Petstore::Action::"list_pets", resource);
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := startHTTP(t, spec, "127.0.0.1:0", "--policy", policy)
+	tokens := func(args ...string) string {
+		var out, errOut strings.Builder
+		if code := execute(t.Context(), append([]string{"tokens"}, args...), strings.NewReader(""), &out, &errOut); code != 0 {
+			t.Fatalf("%v: %s", args, &errOut)
+		}
+		return "Bearer " + strings.TrimSpace(out.String())
+	}
+	bob, report := tokens("add", "bob", "--user", "bob"), tokens("add", "report", "--workload", "report")
+	other := tokens("add", "bob-other", "--user", "bob")
+	get, list := `{"petId":1}`, `{}`
+	// Nothing serves the API: what may go is "upstream_unreachable".
+	for _, c := range []struct{ name, auth, tool, args, want string }{
+		{"bob reads", bob, "get_pet", get, "upstream_unreachable"},
+		{"bob by another agent", other, "get_pet", get, "tool not found"},
+		{"the owner's agent that calls itself token:bob", s.auth, "get_pet", get, "tool not found"},
+		{"the report lists", report, "list_pets", list, "upstream_unreachable"},
+		{"the report reads", report, "get_pet", get, "tool not found"},
+		{"bob lists", bob, "list_pets", list, "tool not found"},
+	} {
+		if status, got := s.postCall(t, c.auth, c.tool, c.args); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %d %s, want %s", c.name, status, got, c.want)
+		}
+	}
+	tokens("revoke", "bob")
+	if status, got := s.postCall(t, bob, "get_pet", get); status != http.StatusUnauthorized || !strings.Contains(got, "invalid_token") {
+		t.Errorf("revoked: %d %s", status, got)
+	}
+}
