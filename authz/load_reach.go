@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"fmt"
 	"iter"
 	"net/url"
 	"regexp"
@@ -126,12 +127,15 @@ func segments(path string) []string {
 var placeholder = regexp.MustCompile(`\{[^}]*\}`)
 
 func segmentFits(template, segment string) bool {
-	if decoded, err := url.PathUnescape(segment); err == nil {
-		segment = decoded
-	}
 	parts := placeholder.Split(template, -1)
 	if len(parts) == 1 {
-		return segment == template
+		return segment == asSent(template, fixedPlain, true)
+	}
+	if segment != asSent(segment, valuePlain+strings.Join(parts, ""), false) && !strings.Contains(template, "%") {
+		return false
+	}
+	if decoded, err := url.PathUnescape(segment); err == nil {
+		segment = decoded
 	}
 	if len(segment) <= len(strings.Join(parts, "")) {
 		return false // every placeholder is at least one character
@@ -152,4 +156,52 @@ func segmentFits(template, segment string) bool {
 		}
 	}
 	return len(segment) > len(parts[last])
+}
+
+// What stands in a path as it is, beside unreserved characters: in its fixed parts, and
+// between the values of a variable, whose own are encoded.
+const (
+	fixedPlain = "!$&'()*+,;=:@"
+	valuePlain = ",;="
+)
+
+// asSent is a segment as requests have it: encoded where it must be and only there,
+// in capitals. The encodings of a fixed one stand as the document has them.
+func asSent(segment, plain string, fixed bool) string {
+	var b strings.Builder
+	for i := 0; i < len(segment); i++ {
+		c := segment[i]
+		if encoded, err := url.PathUnescape(cutAt(segment, i, 3)); c == '%' && err == nil {
+			if fixed {
+				b.WriteString(segment[i : i+3])
+			} else {
+				b.WriteString(escapeByte(encoded[0], ""))
+			}
+			i += 2
+			continue
+		}
+		b.WriteString(escapeByte(c, plain))
+	}
+	return b.String()
+}
+
+// pathAsSent is a path of values as it is sent.
+func pathAsSent(path string) string {
+	parts := strings.Split(path, "/")
+	for i := range parts {
+		parts[i] = asSent(parts[i], valuePlain, false)
+	}
+	return strings.Join(parts, "/")
+}
+
+// cutAt is at most n bytes of a text, from i on.
+func cutAt(s string, i, n int) string { return s[i:min(i+n, len(s))] }
+
+// escapeByte is a byte of a path, encoded unless it is unreserved (RFC 3986 §2.3) or
+// one of plain.
+func escapeByte(c byte, plain string) string {
+	if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~"+plain, c) >= 0 {
+		return string(rune(c))
+	}
+	return fmt.Sprintf("%%%02X", c)
 }

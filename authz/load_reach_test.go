@@ -24,6 +24,23 @@ func TestPathFits(t *testing.T) {
 		{"/files/{a}-{b}-{c}", "/files/1-2", false, false},
 		{"/my files/{a}", "/my%20files/x", true, true},
 		{"/projects/{p}", "/projects/group%2Fname", true, true},
+		// Only what can be sent: exeat writes capitals, and encodes nothing more than it must.
+		{"/projects/{p}", "/projects/group%2fname", false, false},
+		{"/projects/{p}", "/projects/gr%6Fup", false, false},
+		{"/projects/{p}", "/projects/my group", false, false},
+		{"/projects/{p}", "/projects/my%20group", true, true},
+		{"/projects/{p}", "/projects/é", false, false},
+		{"/projects/{p}", "/projects/%C3%A9", true, true},
+		{"/projects/{p}", "/projects/100%", false, false},
+		{"/projects/{p}", "/projects/100%25", true, true},
+		{"/projects/{p}", "/projects/a,b;c=d", true, true},
+		{"/users/{u}", "/users/a@b.c", false, false},
+		{"/users/{u}", "/users/a%40b.c", true, true},
+		{"/users/{u}:{verb}", "/users/a:lock", true, true},
+		{"/my files/{a}", "/my files/x", false, false},
+		{"/a@b/{c}", "/a@b/x", true, true},
+		{"/a%2fb/{a}", "/a%2fb/x", true, true},
+		{"/a%2fb/{a}", "/a%2Fb/x", false, false},
 		{"/x?y=1", "/anything", true, true}, // in doubt, yes
 		{"/{+rest}", "/a/b/c", true, true},
 	} {

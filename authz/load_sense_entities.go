@@ -165,7 +165,10 @@ func (s *sense) place(uid types.EntityUID, equal bool) {
 		return // the validator knows the types
 	}
 	hint := notYetHint
-	if near := nearest.Find(id, sortUnique(paths), slack(id), nil); near != "" {
+	sent := pathAsSent(id)
+	if sent != id && slices.ContainsFunc(s.Engine.actions, func(a *action) bool { return pathType(a.api) == uid.Type && a.mayBeAt(sent, equal) }) {
+		hint = "paths are compared as they are sent: write " + sent
+	} else if near := nearest.Find(id, sortUnique(paths), slack(id), nil); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}
 	s.complain(id, fmt.Sprintf("no operation has the path %s", id), hint)

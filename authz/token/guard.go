@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Guard is a reverse proxy that lets through only requests with a token for
@@ -166,8 +167,8 @@ func (p *proxy) upstream(target string) (*url.URL, error) {
 	if err != nil {
 		return nil, errors.New("has an incomplete percent-encoding")
 	}
-	if hasDots(path) {
-		return nil, errors.New("has a dot segment")
+	if reason := ambiguous(path); reason != "" {
+		return nil, errors.New(reason)
 	}
 	u := &url.URL{Scheme: p.base.Scheme, Host: p.base.Host, Path: path, RawPath: raw, RawQuery: query, ForceQuery: forced && query == ""}
 	if want := strings.TrimSuffix(p.base.EscapedPath(), "/") + target; u.RequestURI() != want {
@@ -176,18 +177,22 @@ func (p *proxy) upstream(target string) (*url.URL, error) {
 	return u, nil
 }
 
-// hasDots looks for a segment that some server could take for . or .. : after
-// decoding once more, with a backslash for a slash, or followed by parameters.
-func hasDots(path string) bool {
+// ambiguous says why some server could take a path for another, or is "": for a
+// segment that is . or .. after decoding once more, with a backslash for a slash, or
+// followed by parameters; for a control character, at which some end it.
+func ambiguous(path string) string {
 	for {
+		if strings.ContainsFunc(path, unicode.IsControl) {
+			return "has a control character in its path"
+		}
 		for segment := range strings.SplitSeq(strings.ReplaceAll(path, `\`, "/"), "/") {
 			if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
-				return true
+				return "has a dot segment"
 			}
 		}
 		again, err := url.PathUnescape(path)
 		if err != nil || again == path {
-			return false
+			return ""
 		}
 		path = again // shorter than before, so this ends
 	}
