@@ -70,7 +70,7 @@ func TestForgedRequests(t *testing.T) {
 		"encoded slash":        {func(q *testRequest) { q.target = "/pets%2F42?force=true&tag=a" }, 403, "wrong_target"},
 		"encoded question":     {func(q *testRequest) { q.target = "/pets/42%3Fforce=true&tag=a" }, 403, "wrong_target"},
 		"slash at the end":     {func(q *testRequest) { q.target = "/pets/42//?force=true&tag=a" }, 403, "wrong_target"},
-		"NUL in the path":      {func(q *testRequest) { q.target = "/pets/42%00?force=true&tag=a" }, 403, "wrong_target"},
+		"NUL in the path":      {func(q *testRequest) { q.target = "/pets/42%00?force=true&tag=a" }, 400, "bad_target"},
 		"authority as target":  {func(q *testRequest) { q.target = "petstore.example:443" }, 400, "bad_target"},
 		"asterisk":             {func(q *testRequest) { q.target = "*" }, 400, "bad_target"},
 		"dots, encoded twice":  {func(q *testRequest) { q.target = "/x/%252e%252e/pets/42" }, 400, "bad_target"},

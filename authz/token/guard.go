@@ -150,7 +150,8 @@ func (p *proxy) admit(r *http.Request) (*url.URL, *Refusal) {
 	}
 	target, err := p.upstream(r.RequestURI)
 	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "bad_target", "the request-target %s %v", brief(r.RequestURI), err)
+		path, _, _ := strings.Cut(r.RequestURI, "?") // the query may hold what others must not read
+		return nil, refuse(http.StatusBadRequest, "bad_target", "the request-target %s %v", brief(path), err)
 	}
 	return target, nil
 }

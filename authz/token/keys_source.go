@@ -142,9 +142,7 @@ var directClient = &http.Client{
 // own, and bounds every wait.
 func directTransport() *http.Transport {
 	return &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			return reach.Dial(ctx, net.Dialer{Timeout: 10 * time.Second}, network, address)
-		},
+		DialContext:            reach.Within(10 * time.Second),
 		TLSHandshakeTimeout:    10 * time.Second,
 		ResponseHeaderTimeout:  time.Minute,
 		IdleConnTimeout:        90 * time.Second,
