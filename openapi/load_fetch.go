@@ -10,7 +10,15 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/exeat/exeat/openapi/reach"
 )
+
+// fetcher is the client of who gives none.
+var fetcher = &http.Client{Timeout: time.Minute, Transport: &http.Transport{
+	Proxy: http.ProxyFromEnvironment, DialContext: reach.Within(10 * time.Second), TLSHandshakeTimeout: 10 * time.Second, ForceAttemptHTTP2: true,
+	MaxIdleConns: 4, IdleConnTimeout: time.Minute,
+}}
 
 // fetch reads a document from a URL, within bounds, after at most so many
 // redirects, without leaving its host.
@@ -23,7 +31,7 @@ func (l *loader) fetch(ctx context.Context, location string, client *http.Client
 		return nil, &Error{File: location, Message: "documents are fetched by https only", Hint: "use https, or download the file"}
 	}
 	if client == nil {
-		client = &http.Client{Timeout: time.Minute}
+		client = fetcher
 	}
 	own := *client // whoever gives one says how to connect, not where to
 	own.CheckRedirect = func(r *http.Request, via []*http.Request) error {

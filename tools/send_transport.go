@@ -2,9 +2,10 @@ package tools
 
 import (
 	"crypto/tls"
-	"net"
 	"net/http"
 	"time"
+
+	"github.com/exeat/exeat/openapi/reach"
 )
 
 // wires are what sends to an API. They follow no redirect: what was decided for
@@ -36,7 +37,7 @@ func (cfg Config) newWires() map[*API]wires {
 func (cfg Config) newTransport(certificate *tls.Certificate, keepAlive bool) *http.Transport {
 	dial := cfg.Dial
 	if dial == nil {
-		dial = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
+		dial = reach.Within(10 * time.Second)
 	}
 	t := &http.Transport{
 		DialContext:            dial,

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/openapi/reach"
 )
 
 // Client is a terminal's login to an inbox. Its JSON form keeps it for later
@@ -50,7 +51,7 @@ const (
 // terminal is the HTTP client of all Clients. It asks no proxy and follows no
 // redirect: the session is for one origin.
 var terminal = &http.Client{
-	Transport:     &http.Transport{ForceAttemptHTTP2: true, MaxIdleConns: 4, IdleConnTimeout: time.Minute},
+	Transport:     &http.Transport{DialContext: reach.Within(clientTimeout), ForceAttemptHTTP2: true, MaxIdleConns: 4, IdleConnTimeout: time.Minute},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	Timeout:       clientTimeout,
 }

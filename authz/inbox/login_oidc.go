@@ -15,6 +15,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"github.com/exeat/exeat/openapi/reach"
 )
 
 // OIDCConfig says with which OpenID provider people log in to an inbox, and who
@@ -114,7 +116,7 @@ func NewOIDC(origin string, c OIDCConfig) (*OIDC, error) {
 	return &OIDC{c: c, redirect: origin + callbackPath, now: c.Now, asking: make(chan struct{}, 1), client: &http.Client{
 		Timeout:       oidcTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: cutAnswers{&http.Transport{DialContext: (&net.Dialer{Timeout: oidcTimeout}).DialContext, ForceAttemptHTTP2: true,
+		Transport: cutAnswers{&http.Transport{DialContext: reach.Within(oidcTimeout), ForceAttemptHTTP2: true,
 			MaxResponseHeaderBytes: maxOIDCHeader, MaxIdleConns: 4, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: oidcTimeout}},
 	}}, nil
 }

@@ -14,6 +14,8 @@ import (
 	"net/smtp"
 	"strings"
 	"time"
+
+	"github.com/exeat/exeat/openapi/reach"
 )
 
 // mailbox is a mail server and whom to write to.
@@ -90,11 +92,18 @@ func (b *mailbox) send(ctx context.Context, _ *http.Client, m Message) error {
 }
 
 func (b *mailbox) dial(ctx context.Context) (net.Conn, error) {
-	d, where := net.Dialer{Timeout: 10 * time.Second}, net.JoinHostPort(b.host, b.port)
-	if b.implicit {
-		return (&tls.Dialer{NetDialer: &d, Config: b.tls()}).DialContext(ctx, "tcp", where)
+	conn, err := reach.Within(10*time.Second)(ctx, "tcp", net.JoinHostPort(b.host, b.port))
+	if err != nil || !b.implicit {
+		return conn, err
 	}
-	return d.DialContext(ctx, "tcp", where)
+	within, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	secure := tls.Client(conn, b.tls())
+	if err := secure.HandshakeContext(within); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secure, nil
 }
 
 func (b *mailbox) tls() *tls.Config {

@@ -2,9 +2,10 @@ package notify
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"time"
+
+	"github.com/exeat/exeat/openapi/reach"
 )
 
 // maxReply bounds what is read of a channel's answer, in bytes.
@@ -15,7 +16,7 @@ const maxReply = 64 << 10
 func direct() *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		DialContext:            reach.Within(10 * time.Second),
 		TLSHandshakeTimeout:    10 * time.Second,
 		ResponseHeaderTimeout:  sendTime,
 		MaxResponseHeaderBytes: 64 << 10,

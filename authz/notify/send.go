@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/openapi/reach"
 )
 
 // Channel is where people or machines are told of held calls. Its URL is a
@@ -29,6 +30,7 @@ var (
 	errSlow     = errors.New("did not answer in time")
 	errRefused  = errors.New("refuses connections")
 	errNoHost   = errors.New("has a host name that leads nowhere")
+	errTwoUsers = errors.New("is called localhost, where two users listen: write 127.0.0.1 or [::1]")
 	errTLS      = errors.New("has a certificate that does not verify")
 	errRedirect = errors.New("redirects to another place; messages are not sent after it")
 	errOther    = errors.New("did not take the message")
@@ -46,7 +48,7 @@ func explainSend(err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, known := range []error{errGone, errSlow, errRefused, errNoHost, errTLS, errRedirect, errOther} {
+	for _, known := range []error{errGone, errSlow, errRefused, errNoHost, errTwoUsers, errTLS, errRedirect, errOther} {
 		if errors.Is(err, known) {
 			return known
 		}
@@ -64,6 +66,8 @@ func explainSend(err error) error {
 		return errSlow
 	case errors.As(err, &dns):
 		return errNoHost
+	case errors.Is(err, reach.ErrTwoUsers):
+		return errTwoUsers
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return errRefused
 	case errors.As(err, &unknown), errors.As(err, &name), errors.As(err, &invalid):

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // localhost are the addresses that the name leads to, whatever a resolver says
@@ -22,6 +23,9 @@ func IsLocalhost(host string) bool {
 	host = hostName(host)
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
+
+// ErrTwoUsers is that two users of this machine may each have one half of localhost.
+var ErrTwoUsers = errors.New("localhost is two addresses, and different users may listen at each")
 
 // Dial dials as d does, except for localhost: if both of its addresses answer, and
 // they are not known to be one user's, it dials neither.
@@ -59,7 +63,14 @@ func Dial(ctx context.Context, d net.Dialer, network, address string) (net.Conn,
 	for _, c := range open {
 		c.Close()
 	}
-	return nil, fmt.Errorf("localhost is two addresses, and somebody listens at each of 127.0.0.1:%s and [::1]:%[1]s: write the address that is meant", port)
+	return nil, fmt.Errorf("%w of 127.0.0.1:%s and [::1]:%[2]s: write the address that is meant", ErrTwoUsers, port)
+}
+
+// Within is Dial with a time-out for a connection, as transports want it.
+func Within(timeout time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		return Dial(ctx, net.Dialer{Timeout: timeout}, network, address)
+	}
 }
 
 // nobody reports an error that says that no program listens at an address.
