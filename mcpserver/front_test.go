@@ -40,8 +40,7 @@ func shared(t testing.TB, ctx context.Context, s *Server) *httptest.Server {
 func sharedBy(t testing.TB, ctx context.Context, s *Server, key []byte) *httptest.Server {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(nil)
-	srv.Config.Handler = s.Handler(ctx, HTTPConfig{Auth: tokens{"alice": alice, "mallory": {Type: "User", ID: "mallory"}},
-		Hosts: []string{srv.Listener.Addr().String()}, SessionKey: key})
+	srv.Config.Handler = s.Handler(ctx, HTTPConfig{Auth: tokens{"alice": alice, "mallory": {Type: "User", ID: "mallory"}}, SessionKey: key})
 	srv.Start()
 	t.Cleanup(srv.Close)
 	return srv

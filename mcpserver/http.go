@@ -3,16 +3,11 @@ package mcpserver
 import (
 	"context"
 	"net/http"
-	"slices"
-	"strings"
 )
 
 // HTTPConfig is what the HTTP handler checks before MCP begins.
 type HTTPConfig struct {
 	Auth Authenticator
-	// Hosts are the values that Host may have, and Origin after its scheme:
-	// a page of another origin, or a rebound DNS name, is refused.
-	Hosts []string
 	// SessionKey seals the ids of sessions: an id is good for as long as the key
 	// is the same. Without one, ids end with the handler.
 	SessionKey []byte
@@ -22,7 +17,8 @@ type HTTPConfig struct {
 }
 
 // Handler serves MCP on /mcp and the public keys on /.well-known. When ctx ends,
-// waiting calls of its clients end, so that a server can be shut down.
+// waiting calls of its clients end, so that a server can be shut down. Host and
+// Origin are not its to judge: serve it behind an edge.Edge.
 func (s *Server) Handler(ctx context.Context, cfg HTTPConfig) http.Handler {
 	mux := http.NewServeMux()
 	mcp := authenticate(cfg.Auth, newFront(ctx, s, cfg.SessionKey))
@@ -37,7 +33,7 @@ func (s *Server) Handler(ctx context.Context, cfg HTTPConfig) http.Handler {
 		answerOAuth(w, http.StatusNotFound, "not_found",
 			"MCP is at /mcp; there is no OAuth here: give the client the header Authorization: Bearer TOKEN in its configuration")
 	})
-	return refuseForeign(cfg.Hosts, mux)
+	return mux
 }
 
 // refuseStream answers who asks for a stream: nothing ever comes on one, and a
@@ -45,24 +41,6 @@ func (s *Server) Handler(ctx context.Context, cfg HTTPConfig) http.Handler {
 func refuseStream(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Allow", "POST, DELETE")
 	http.Error(w, "use POST: send each message to /mcp (the transport \"streamable HTTP\"); the older HTTP+SSE transport is not served, and no stream is needed", http.StatusMethodNotAllowed)
-}
-
-// refuseForeign refuses foreign Host and Origin headers.
-func refuseForeign(hosts []string, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !slices.Contains(hosts, r.Host) {
-			http.Error(w, "this server does not answer to that host name", http.StatusForbidden)
-			return
-		}
-		for _, origin := range r.Header.Values("Origin") {
-			_, host, _ := strings.Cut(origin, "://")
-			if !slices.Contains(hosts, host) {
-				http.Error(w, "requests from that origin are refused", http.StatusForbidden)
-				return
-			}
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 func serveJWKS(w http.ResponseWriter, jwks func() ([]byte, error)) {

@@ -212,6 +212,19 @@ func (s *KeySource) key(ctx context.Context, kid string) (jose.JSONWebKey, error
 	return jose.JSONWebKey{}, errUnknownKey
 }
 
+// Ready reports, as an error, that no token could be checked now. It reads the
+// keys under the same bounds as tokens do.
+func (s *KeySource) Ready(ctx context.Context) error {
+	if !s.expired() {
+		return nil
+	}
+	err := s.refresh(ctx)
+	if !s.expired() {
+		return nil
+	}
+	return fmt.Errorf("cannot read the keys of %s: %w", s.location, err)
+}
+
 // lookup finds kid among the keys as they are, and says if they are old.
 func (s *KeySource) lookup(kid string) (key jose.JSONWebKey, found, stale bool) {
 	s.mu.Lock()

@@ -15,6 +15,7 @@ import (
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/inbox"
 	"github.com/exeat/exeat/examples/petstore"
+	"github.com/exeat/exeat/mcpserver/edge"
 	"github.com/exeat/exeat/store"
 	"github.com/exeat/exeat/tools"
 )
@@ -38,11 +39,18 @@ func newTown(t *testing.T) *town {
 	g, shop := newShopGateway(t)
 	srv := httptest.NewUnstartedServer(nil)
 	g.cfg.Listen = srv.Listener.Addr().String()
+	var err error
+	if g.mcpEdge, err = edge.New(g.cfg.edge()); err != nil {
+		t.Fatal(err)
+	}
+	if srv.Listener, err = g.mcpEdge.Bind(srv.Listener, hostNames(g.cfg.Listen, srv.Listener)); err != nil {
+		t.Fatal(err)
+	}
 	handler, bearer, err := g.http(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv.Config.Handler = handler
+	srv.Config.Handler = g.mcpEdge.Handler(handler)
 	srv.Start()
 	t.Cleanup(srv.Close)
 	c, err := inbox.Login(t.Context(), g.inbox.LoginLink())

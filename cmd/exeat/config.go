@@ -56,8 +56,14 @@ type config struct {
 	Email  string   `yaml:"email"`
 	// Issuer is the iss of the tokens that exeat signs.
 	Issuer string `yaml:"issuer"`
-	// Listen is where `exeat http` serves MCP: a loopback address.
-	Listen string `yaml:"listen"`
+	// Listen is where `exeat http` serves MCP. PublicURL is what clients call, if
+	// that is another; edge.Config says what the others are.
+	Listen    string    `yaml:"listen"`
+	PublicURL string    `yaml:"public_url"`
+	TLS       tlsConfig `yaml:"tls"`
+	Proxies   []string  `yaml:"proxies"`
+	Hosts     []string  `yaml:"hosts"`
+	Origins   []string  `yaml:"origins"`
 	// Inbox is where people decide.
 	Inbox inboxConfig `yaml:"inbox"`
 	// Notify are the channels that are told of held calls. NotifyDigest is how
@@ -79,9 +85,11 @@ type config struct {
 }
 
 type inboxConfig struct {
-	Listen string `yaml:"listen"` // a loopback address
-	URL    string `yaml:"url"`    // its origin for people, if a proxy stands before it
-	Push   string `yaml:"push"`   // whom push services can reach; switches messages to browsers on
+	Listen  string    `yaml:"listen"`
+	URL     string    `yaml:"url"` // its origin for people, if that is not the address
+	TLS     tlsConfig `yaml:"tls"`
+	Proxies []string  `yaml:"proxies"`
+	Push    string    `yaml:"push"` // whom push services can reach; switches messages to browsers on
 	// OIDC, if given, is the OpenID provider that people log in with.
 	OIDC *oidcConfig `yaml:"oidc"`
 	// Fatigue says when approvals have to be typed.
@@ -229,6 +237,7 @@ func loadConfig(path string) (config, error) {
 		o.ClientSecretFile = relative(dir, o.ClientSecretFile)
 	}
 	c.DB, c.Keys = relative(dir, c.DB), relative(dir, c.Keys)
+	c.TLS, c.Inbox.TLS = c.TLS.within(dir), c.Inbox.TLS.within(dir)
 	return c, nil
 }
 
@@ -333,7 +342,7 @@ func (c config) issuer() string {
 	if c.Issuer != "" {
 		return c.Issuer
 	}
-	return "http://" + c.Listen
+	return c.publicURL()
 }
 
 func setDefault(s *string, value string) {

@@ -87,7 +87,7 @@ func explainKey(key, typ string, sections []section) string {
 	case near != "" && elsewhere < 0:
 		return said + fmt.Sprintf("; did you mean %q?", near)
 	case slices.Contains(tlsKeys, strings.ToLower(key)):
-		return said + ": exeat has no TLS of its own. It listens on loopback; for people, put a proxy that has TLS before the inbox and name it in inbox.url; to an API it speaks TLS wherever the base URL is https"
+		return said + ": TLS of what exeat serves is tls: {cert: FILE, key: FILE} for MCP, and the same in inbox; to an API it speaks TLS wherever the base URL is https, with client_certificate if it has to show one"
 	case elsewhere >= 0:
 		return said + fmt.Sprintf("; it is a key of %s", cmp.Or(sections[elsewhere].path, "the file itself"))
 	}

@@ -10,9 +10,13 @@ import (
 // What is wrong in exeat.yaml is said in its own words: none of Go's.
 func TestConfigExplains(t *testing.T) {
 	for text, want := range map[string]string{
-		"tls: {cert: a}":                                     `line 1: there is no key "tls": exeat has no TLS of its own`,
-		"apis: [{spec: a, tls: 1}]":                          `apis[]: there is no key "tls": exeat has no TLS of its own`,
-		"inbox: {certificate: x}":                            `inbox: there is no key "certificate": exeat has no TLS`,
+		"ssl: {cert: a}":                                     `line 1: there is no key "ssl": TLS of what exeat serves is`,
+		"tls: {certt: a}":                                    `tls: there is no key "certt"; did you mean "cert"?`,
+		"inbox: {tls: {client-ca: a}}":                       `there is no key "client-ca"; did you mean "client_ca"?`,
+		"public-url: a":                                      `there is no key "public-url"; did you mean "public_url"?`,
+		"tls_cert: a":                                        `there is no key "tls_cert": TLS of what exeat serves is tls: {cert: FILE, key: FILE}`,
+		"apis: [{spec: a, tls: 1}]":                          `apis[]: there is no key "tls": TLS of what exeat serves is`,
+		"inbox: {certificate: x}":                            `inbox: there is no key "certificate": TLS of what exeat serves is`,
 		"inbox: {lisetn: x}":                                 `inbox: there is no key "lisetn"; did you mean "listen"?`,
 		"strategy: static":                                   `there is no key "strategy"; it is a key of apis[].credential`,
 		"apis: [{spec: a, scopes: [b]}]":                     `apis[]: there is no key "scopes"; it is a key of apis[].credential`,

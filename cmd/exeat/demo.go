@@ -173,7 +173,7 @@ func (d *demo) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if d.gateway, err = openGateway(ctx, cfg, io.Discard, doors{inbox: true}); err != nil {
+	if d.gateway, err = openGateway(ctx, cfg, io.Discard, doors{mcp: true, inbox: true, sockets: map[string]net.Listener{"mcp": mcpL}}); err != nil {
 		return err
 	}
 	d.login = d.gateway.inbox.LoginLink()
@@ -182,10 +182,10 @@ func (d *demo) start(ctx context.Context) error {
 		return err
 	}
 	d.mcpURL, d.bearer = issuer+"/mcp", bearer
-	d.jobs.Go(func() error { return serveHTTP(ctx, shopL, d.shop) })
-	d.jobs.Go(func() error { return serveHTTP(ctx, guardL, d.seen) })
+	d.jobs.Go(func() error { return serveHTTP(ctx, shopL, d.shop, d.gateway.log) })
+	d.jobs.Go(func() error { return serveHTTP(ctx, guardL, d.seen, d.gateway.log) })
 	d.jobs.Go(func() error {
-		return d.gateway.run(ctx, func(ctx context.Context) error { return serveHTTP(ctx, mcpL, handler) })
+		return d.gateway.run(ctx, func(ctx context.Context) error { return d.gateway.serveMCP(ctx, handler) })
 	})
 	return nil
 }

@@ -14,6 +14,7 @@
 //	credentials_need.go  which of its security schemes have a credential
 //	credential_hint.go what to do where an API will not take exeat's tokens
 //	gateway.go         everything that takes calls, wired up and run
+//	edge.go            how MCP and the inbox are reached: TLS, proxies, sockets
 //	listen.go          the ports, and HTTP on them; listen_localhost.go takes both
 //	                   addresses of localhost
 //	callers.go         who calls over HTTP

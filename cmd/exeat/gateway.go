@@ -15,6 +15,7 @@ import (
 	"github.com/exeat/exeat/authz/inbox"
 	"github.com/exeat/exeat/authz/notify"
 	"github.com/exeat/exeat/authz/token"
+	"github.com/exeat/exeat/mcpserver/edge"
 	"github.com/exeat/exeat/openapi"
 	"github.com/exeat/exeat/store"
 	"github.com/exeat/exeat/tools"
@@ -36,10 +37,9 @@ type gateway struct {
 	notify *notify.Notifier
 	mcpL   net.Listener // nil if this process does not serve MCP over HTTP
 	inboxL net.Listener // nil if this process has no inbox
-}
 
-// doors are the listeners that a gateway opens.
-type doors struct{ mcp, inbox bool }
+	mcpEdge, inboxEdge *edge.Edge // how they are reached
+}
 
 // openGateway wires everything up. What the input can get wrong is checked
 // before anything is made on disk or a port is taken.
@@ -65,6 +65,9 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) 
 		return nil, err
 	}
 	if _, err = g.serveAPIs(nil); err != nil { // which finds secrets that are missing
+		return nil, err
+	}
+	if err = g.openEdges(want); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -108,21 +111,6 @@ func (g *gateway) serveAPIs(keys *token.Keys) (apis []*tools.API, err error) {
 		apis = append(apis, api)
 	}
 	return apis, nil
-}
-
-// open takes the ports, and notes the one of MCP where the configuration left it
-// open.
-func (g *gateway) open(want doors) (err error) {
-	if want.mcp {
-		if g.mcpL, err = listen(g.cfg.Listen, false); err != nil {
-			return err
-		}
-		g.cfg.Listen = g.mcpL.Addr().String()
-	}
-	if want.inbox {
-		g.inboxL, err = listenInbox(g.cfg.Inbox)
-	}
-	return err
 }
 
 // openHolds makes what holds calls, tells people of them and lets them decide.
@@ -194,7 +182,7 @@ func (g *gateway) run(ctx context.Context, serve func(context.Context) error) er
 	group.Go(func() error { return g.notify.Run(ctx) })
 	group.Go(func() error { g.rememberHeads(ctx); return nil })
 	if g.inboxL != nil {
-		group.Go(func() error { return serveHTTP(ctx, g.inboxL, g.inbox.Handler(ctx)) })
+		group.Go(func() error { return g.serveInbox(ctx) })
 	}
 	group.Go(func() error {
 		defer cancel()

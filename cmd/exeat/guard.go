@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/exeat/exeat/authz/tally"
 	"github.com/exeat/exeat/authz/token"
+	"github.com/exeat/exeat/mcpserver/edge"
 	"github.com/exeat/exeat/store"
 )
 
@@ -23,6 +25,8 @@ type guardOptions struct {
 	requireApproval                              bool
 	bodyLimit                                    int64
 	logFormat                                    string
+	tls                                          tlsConfig
+	proxies                                      []string
 }
 
 func guardCmd() *cobra.Command {
@@ -48,8 +52,11 @@ that they signed: anybody on this machine can take a port that is free.`,
 	fs.StringVar(&o.upstream, "upstream", "", "send what passes to the API at `URL`")
 	fs.StringVar(&o.jwks, "jwks", "", "take exeat's public keys from `URL|FILE`")
 	fs.StringVar(&o.issuer, "issuer", "", "accept tokens of the issuer `URL` (default: where --jwks points, without /.well-known/…)")
-	fs.StringVar(&o.audience, "audience", "", "accept tokens for the resource `URL` (default: http:// and --listen)")
+	fs.StringVar(&o.audience, "audience", "", "accept tokens for the resource `URL` (default: http:// or https:// and --listen)")
 	fs.StringVar(&o.listen, "listen", "127.0.0.1:8430", "listen on `ADDR`")
+	fs.StringVar(&o.tls.Cert, "tls-cert", "", "speak TLS with the certificate in the PEM `FILE`, which is read again when it changes")
+	fs.StringVar(&o.tls.Key, "tls-key", "", "take the certificate's key from the PEM `FILE`")
+	fs.StringArrayVar(&o.proxies, "proxy", nil, "believe X-Forwarded-* of the proxy at `ADDR`, an address or a prefix, and beyond loopback without TLS take requests of no one else (repeatable)")
 	fs.StringVar(&o.db, "db", "", "keep enrolled keys and spent tokens in the SQLite file `PATH` (default: ~/.local/state/exeat/guard.db)")
 	fs.StringVar(&o.inject, "inject-env", "", "add the API's key from the environment variable `NAME`")
 	fs.StringVar(&o.injectHeader, "inject-as", "Authorization: Bearer", "put the key into `PLACE`: \"Header: prefix\", \"query:NAME\" or \"cookie:NAME\"")
@@ -77,6 +84,11 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	log := newLogger(o.logFormat, cmd.ErrOrStderr())
+	reached, err := edge.New(o.edge(log))
+	if err != nil {
+		return err
+	}
 	state, err := openGuardStore(cmd, o.db)
 	if err != nil {
 		return err
@@ -86,15 +98,14 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	l, err := listen(o.listen, false)
+	l, err := o.bind(reached)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
 	if o.audience == "" {
-		o.audience = "http://" + l.Addr().String()
+		o.audience = reached.URL().String()
 	}
-	log := newLogger(o.logFormat, cmd.ErrOrStderr())
 	var refusals tally.Counter
 	g := &token.Guard{
 		Verifier: &token.Verifier{Issuer: o.issuer, Audience: o.audience, Keys: source, Spend: state.Spend,
@@ -113,8 +124,46 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer ignoreHangup(log)()
-	fmt.Fprintf(cmd.ErrOrStderr(), "exeat: guard for %s at http://%s; tokens of %s for %s\n", o.upstream, l.Addr(), o.issuer, o.audience)
-	return serveHTTP(cmd.Context(), l, h)
+	fmt.Fprintf(cmd.ErrOrStderr(), "exeat: guard for %s at %s://%s; tokens of %s for %s\n", o.upstream, o.tls.scheme(), l.Addr(), o.issuer, o.audience)
+	return serveHTTP(cmd.Context(), l, reached.Handler(h,
+		edge.Check{Name: "database", Ready: func(ctx context.Context) error { _, _, err := state.Ends(ctx); return err }},
+		edge.Check{Name: "keys", Ready: source.Ready}), log)
+}
+
+// edge is how the guard is reached: by its audience, where that is a URL that
+// clients can call.
+func (o *guardOptions) edge(log zerolog.Logger) edge.Config {
+	c := edge.Config{Listen: o.listen, TLS: edge.Files(o.tls), Proxies: o.proxies, OwnNames: true, OwnPaths: true,
+		Trouble: func(err error) { log.Error().Err(err).Msg("edge") },
+		Name: func(key string) string {
+			if key == "public_url" {
+				return "--audience"
+			}
+			return "--" + strings.ReplaceAll(strings.Replace(key, "proxies", "proxy", 1), ".", "-")
+		}}
+	if u, err := edge.ParsePublicURL(o.audience); err == nil && u.Secure() {
+		c.PublicURL = u.Origin()
+	}
+	return c
+}
+
+// bind takes the guard's port, or the socket that there is for it already.
+func (o *guardOptions) bind(e *edge.Edge) (net.Listener, error) {
+	sockets, err := edge.Sockets("guard")
+	if err != nil {
+		return nil, err
+	}
+	l := sockets["guard"]
+	if l == nil {
+		if l, err = listen(o.listen); err != nil {
+			return nil, err
+		}
+	}
+	bound, err := e.Bind(l, nil)
+	if err != nil {
+		l.Close()
+	}
+	return bound, err
 }
 
 // keySource is where the guard has keys from: a place that vouches for them, or

@@ -48,9 +48,10 @@ var arrows = map[string][]string{
 	"tools":                 {"authz", "authz/approval", "authz/tally", "authz/token", "openapi", "openapi/reach", "store", "tools/jq", "tools/scrub"},
 	"tools/jq":              {},
 	"tools/scrub":           {},
+	"mcpserver/edge":        {},
 	"mcpserver":             {"authz", "openapi/strictjson", "tools"},
 	"mcpserver/statictoken": {"authz", "mcpserver", "tools"},
-	"cmd/exeat":             {"authz", "authz/approval", "authz/inbox", "authz/notify", "authz/tally", "authz/token", "examples/petstore", "mcpserver", "mcpserver/statictoken", "openapi", "openapi/nearest", "openapi/reach", "store", "tools"},
+	"cmd/exeat":             {"authz", "authz/approval", "authz/inbox", "authz/notify", "authz/tally", "authz/token", "examples/petstore", "mcpserver", "mcpserver/edge", "mcpserver/statictoken", "openapi", "openapi/nearest", "openapi/reach", "store", "tools"},
 	"store/storetest":       {"store"},
 
 	"authz/approval/approvaltest": {"authz", "store"},

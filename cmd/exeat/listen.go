@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"net"
 	"net/http"
 	"net/url"
@@ -12,6 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"github.com/exeat/exeat/authz/tally"
+	"github.com/exeat/exeat/mcpserver/edge"
 	"github.com/exeat/exeat/openapi/reach"
 )
 
@@ -26,19 +31,19 @@ func listenInbox(c inboxConfig) (net.Listener, error) {
 	}
 	// People who are sent to localhost have to find this inbox there, at either address.
 	if u, err := url.Parse(c.URL); err == nil && u.Scheme == "http" && reach.IsLocalhost(u.Hostname()) && strings.HasSuffix(addr, ":"+u.Port()) {
-		return listen("localhost:"+u.Port(), false)
+		return listen("localhost:" + u.Port())
 	}
-	l, err := listen(addr, strings.HasPrefix(c.URL, "https://"))
+	l, err := listen(addr)
 	if err != nil && c.Listen == "" {
-		return listen("127.0.0.1:0", false)
+		return listen("127.0.0.1:0")
 	}
 	return l, err
 }
 
-// listen opens a TCP listener, on loopback addresses only unless a proxy that
-// speaks TLS stands before it. Names can lead to several addresses, of which it
-// would take one, so none is taken but localhost, with both of its own.
-func listen(addr string, proxied bool) (net.Listener, error) {
+// listen opens a TCP listener. Names can lead to several addresses, of which it
+// would take one, so none is taken but localhost, with both of its own. Where plain
+// HTTP is too little, edge.Edge says.
+func listen(addr string) (net.Listener, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("%q is no address to listen on: write it as 127.0.0.1:8420", addr)
@@ -47,8 +52,6 @@ func listen(addr string, proxied bool) (net.Listener, error) {
 	switch {
 	case !named && ip == nil && host != "":
 		return nil, fmt.Errorf("%s is a name, which can lead to several addresses: write the address itself", addr)
-	case !named && (ip == nil || !ip.IsLoopback()) && !proxied:
-		return nil, fmt.Errorf("%s is not a loopback address: without TLS exeat listens on 127.0.0.1 or [::1] only", addr)
 	case named:
 		host = localhostIPs[0]
 	}
@@ -71,17 +74,20 @@ func listen(addr string, proxied bool) (net.Listener, error) {
 func inboxURL(c inboxConfig, l net.Listener) string {
 	switch {
 	case c.URL != "":
+		if u, err := edge.ParsePublicURL(c.URL); err == nil {
+			return u.String() // as browsers write it
+		}
 		return strings.TrimSuffix(c.URL, "/")
 	case l != nil:
-		return "http://" + l.Addr().String()
+		return c.TLS.scheme() + "://" + l.Addr().String()
 	case c.Listen != "":
-		return "http://" + c.Listen
+		return c.TLS.scheme() + "://" + c.Listen
 	}
-	return "http://" + defaultInbox
+	return c.TLS.scheme() + "://" + defaultInbox
 }
 
 // serveHTTP serves h on l until ctx ends, then lets requests finish for a while.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log zerolog.Logger) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	srv := &http.Server{
@@ -92,7 +98,7 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 		MaxHeaderBytes:    64 << 10,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){},
-		ErrorLog:          nil,
+		ErrorLog:          newServerLog(log),
 	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
@@ -111,6 +117,25 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 		return err
 	}
 	return <-stopped
+}
+
+// serverLog takes what net/http has to say, most of it of strangers who cannot
+// speak TLS: so many lines of a minute, each short.
+type serverLog struct {
+	log   zerolog.Logger
+	lines tally.Counter
+}
+
+func newServerLog(log zerolog.Logger) *stdlog.Logger { return stdlog.New(&serverLog{log: log}, "", 0) }
+
+func (s *serverLog) Write(b []byte) (int, error) {
+	switch n := s.lines.Add("", time.Now(), time.Minute); {
+	case n < refusalsLogged:
+		s.log.Warn().Str("detail", cutText(strings.TrimSpace(string(b)))).Msg("http")
+	case n == refusalsLogged:
+		s.log.Warn().Msg("http: more lines of this minute are left out")
+	}
+	return len(b), nil
 }
 
 // hostNames are the names that a client may use for what listens here: localhost

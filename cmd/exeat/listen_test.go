@@ -26,7 +26,7 @@ func listenSix(t *testing.T) (l net.Listener, port string) {
 func TestListenOnLocalhost(t *testing.T) {
 	_, port := listenSix(t)
 	for what, open := range map[string]func() (net.Listener, error){
-		"MCP or the guard": func() (net.Listener, error) { return listen("localhost:"+port, false) },
+		"MCP or the guard": func() (net.Listener, error) { return listen("localhost:" + port) },
 		"the inbox":        func() (net.Listener, error) { return listenInbox(inboxConfig{Listen: "localhost:" + port}) },
 		"the inbox, by its links": func() (net.Listener, error) {
 			return listenInbox(inboxConfig{Listen: "127.0.0.1:" + port, URL: "http://localhost:" + port})
@@ -43,7 +43,7 @@ func TestListenOnLocalhost(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	l, err := listen("127.0.0.1:"+port, false)
+	l, err := listen("127.0.0.1:" + port)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestListenOnLocalhost(t *testing.T) {
 		t.Errorf("what listens at 127.0.0.1 alone is called %v", names)
 	}
 	for _, addr := range []string{"exeat.example:0", "ip6-localhost:0", "localhost.example:0"} {
-		if l, err := listen(addr, true); err == nil {
+		if l, err := listen(addr); err == nil {
 			l.Close()
 			t.Errorf("%s: one of a name's addresses was taken", addr)
 		}
@@ -64,7 +64,7 @@ func TestListenOnBoth(t *testing.T) {
 	six, _ := listenSix(t)
 	six.Close()
 	for _, addr := range []string{"localhost:0", "127.0.0.1:0", "[::1]:0"} {
-		l, err := listen(addr, false)
+		l, err := listen(addr)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -64,8 +64,11 @@ func httpCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "http SPEC...",
 		Short: "Serve documents over streamable HTTP",
-		Long: `Serve OpenAPI documents as MCP tools over streamable HTTP on a loopback
-address. Clients need a bearer token, which "exeat keys bearer" prints; it stays
+		Long: `Serve OpenAPI documents as MCP tools over streamable HTTP: on loopback, or with
+TLS of its own or behind a proxy anywhere else, as the configuration says.
+Whether it lives and is ready is told at /healthz and /readyz.
+
+Clients need a bearer token, which "exeat keys bearer" prints; it stays
 the same until "exeat keys bearer --rotate". The public keys for checking exeat's tokens are at
 /.well-known/jwks.json.`,
 		Example: `  exeat http petstore.yaml
@@ -77,8 +80,8 @@ the same until "exeat keys bearer --rotate". The public keys for checking exeat'
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "exeat: MCP at http://%s/mcp with a bearer token, kept in %s; \"%s\" prints it\n", g.mcpL.Addr(), filepath.Join(g.cfg.Keys, "bearer.secret"), bearerCommand(g.cfg.Keys))
-				return serveHTTP(ctx, g.mcpL, handler)
+				fmt.Fprintf(cmd.ErrOrStderr(), "exeat: MCP at %s with a bearer token, kept in %s; \"%s\" prints it\n", g.mcpEdge.URL().Join("/mcp"), filepath.Join(g.cfg.Keys, "bearer.secret"), bearerCommand(g.cfg.Keys))
+				return g.serveMCP(ctx, handler)
 			})
 		},
 	}
@@ -123,7 +126,6 @@ func (g *gateway) http(ctx context.Context) (http.Handler, string, error) {
 	}
 	return s.Handler(ctx, mcpserver.HTTPConfig{
 		Auth:       g.authenticator(),
-		Hosts:      hostNames(g.cfg.Listen, g.mcpL),
 		SessionKey: sessions,
 		JWKS:       func() ([]byte, error) { return g.keys.JWKS(g.runner.Now()) },
 	}), bearerText(token), nil
