@@ -11,11 +11,8 @@ import (
 
 // putBody puts the body into the input schema.
 func (b *builder) putBody(x *body, schema any) error {
-	if m, ok := schema.(map[string]any); ok && isJSON(x.Essence) && isUntyped(m) {
-		// A host that is shown no type writes an object as its text.
-		m = maps.Clone(m)
-		m["type"] = anyTypes
-		schema = m
+	if isJSON(x.Essence) {
+		schema = withTypes(schema, anyTypes)
 	}
 	raw, err := json.Marshal(schema)
 	if err != nil {

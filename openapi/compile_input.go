@@ -47,6 +47,7 @@ func (c *compiler) translateShared(p place) *compiled {
 	} else {
 		v, _ := p.doc.at(p.pointer)
 		out, err = t.schema(p, v, 0)
+		out = withTypes(out, anyTypes)
 	}
 	s.remarks, c.remarks = c.remarks, before
 	if err != nil {

@@ -122,7 +122,9 @@ func (t *translator) items(p place, v, out map[string]any, depth int) error {
 		if err != nil {
 			return err
 		}
-		out["items"] = y
+		if out["items"] = y; t.exact == 0 {
+			out["items"] = withTypes(y, anyTypes)
+		}
 	}
 	return nil
 }

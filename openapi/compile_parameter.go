@@ -217,6 +217,7 @@ func (b *builder) parameter(p parameter, property string) error {
 	if p.v["allowEmptyValue"] == true && p.in == "query" && x.ContentType == "" {
 		out = orEmpty(out)
 	}
+	out = withTypes(out, anyTypes[:5]) // nothing writes null into a parameter
 	if err := b.carry(&x, p, schemaAt, schema); err != nil {
 		return err
 	}

@@ -56,6 +56,9 @@ func (t *translator) translateNamed(p place, key string, props map[string]any, d
 		if err != nil {
 			return nil, err
 		}
+		if key == "properties" && t.exact == 0 {
+			y = withTypes(y, anyTypes)
+		}
 		list[name] = y
 		if key == "properties" && !legalName(name) {
 			t.c.remarks.odd = append(t.c.remarks.odd, name)

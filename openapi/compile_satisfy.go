@@ -151,7 +151,7 @@ func mendRequired(out map[string]any) string {
 			props = map[string]any{}
 			out["properties"] = props
 		}
-		props[str(name)] = map[string]any{}
+		props[str(name)] = withTypes(true, anyTypes)
 		problem = fmt.Sprintf("%q is required and not described, and may be anything,", shorten(str(name), 100))
 	}
 	if least, ok := numberOf(out["minProperties"]); ok && int(least) > len(props) {

@@ -223,7 +223,7 @@ func nullable(s map[string]any) map[string]any {
 		if _, listed := s["type"].([]any); listed && slices.Contains(s["type"].([]any), any("null")) {
 			return s
 		}
-		if len(s) == 0 {
+		if isUntyped(s) {
 			return s
 		}
 		return map[string]any{"anyOf": []any{s, map[string]any{"type": "null"}}}

@@ -17,9 +17,9 @@ func TestSchemaTranslation(t *testing.T) {
 		{"items are always there", `{type: array}`, `{"items":{},"type":"array"}`},
 		{"tuples and what follows", `{type: array, items: [{type: string}], additionalItems: false}`, `{"items":false,"prefixItems":[{"type":"string"}],"type":"array"}`},
 		{"dependencies", `{type: object, properties: {a: {}, b: {}}, dependencies: {a: [b], b: {minProperties: 2}}}`,
-			`{"dependentRequired":{"a":["b"]},"dependentSchemas":{"b":{"minProperties":2}},"properties":{"a":{},"b":{}},"type":"object"}`},
+			`{"dependentRequired":{"a":["b"]},"dependentSchemas":{"b":{"minProperties":2}},"properties":{"a":{"items":{},"type":["object","array","string","number","boolean","null"]},"b":{"items":{},"type":["object","array","string","number","boolean","null"]}},"type":"object"}`},
 		{"conditions get no type", `{contains: {properties: {a: {}}}, not: {properties: {b: {const: 1}}, required: [b]}, if: {properties: {c: {}}}, then: {properties: {d: {}}}, items: {}}`,
-			`{"contains":{"properties":{"a":{}}},"if":{"properties":{"c":{}}},"items":{},"not":{"properties":{"b":{"const":1}},"required":["b"]},"then":{"properties":{"d":{}}}}`},
+			`{"contains":{"properties":{"a":{}}},"if":{"properties":{"c":{}}},"items":{"items":{},"type":["object","array","string","number","boolean","null"]},"not":{"properties":{"b":{"const":1}},"required":["b"]},"then":{"properties":{"d":{}}}}`},
 		{"a not that cannot be checked", `{type: string, not: {pattern: '(?=a)'}}`, `{"type":"string"}`},
 		{"a not within one that cannot be", `{type: string, not: {not: {minLength: -1}}}`, `{"type":"string"}`},
 		{"readOnly under not", `{type: object, properties: {id: {readOnly: true}}, allOf: [{not: {required: [id]}}]}`, `{"allOf":[{"not":{"required":["id"]}}],"properties":{},"type":"object"}`},
@@ -33,10 +33,10 @@ func TestSchemaTranslation(t *testing.T) {
 		{"a pattern that is not RE2", `{type: string, pattern: '(?=a)'}`, `{"type":"string"}`},
 		{"values that are no keywords' values", `{type: integer, minimum: "1", multipleOf: 0, enum: x}`, `{"type":"integer"}`},
 		{"a negative length", `{type: string, minLength: -1, format: [x]}`, `{"type":"string"}`},
-		{"unknown types", `{type: any}`, `{"type":["object","array","string","number","boolean","null"]}`},
+		{"unknown types", `{type: any}`, `{"items":{},"type":["object","array","string","number","boolean","null"]}`},
 		{"files", `{type: string, format: binary}`, `{"contentEncoding":"base64","type":"string"}`},
 		{"hidden characters", `{type: string, description: "a\u202Eb\u200Bc\u0007"}`, `{"description":"abc","type":"string"}`},
-		{"boolean schemas", `{type: object, additionalProperties: false, properties: {a: true}}`, `{"additionalProperties":false,"properties":{"a":true},"type":"object"}`},
+		{"boolean schemas", `{type: object, additionalProperties: false, properties: {a: true}}`, `{"additionalProperties":false,"properties":{"a":{"items":{},"type":["object","array","string","number","boolean","null"]}},"type":"object"}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestDynamicReferences(t *testing.T) {
     Filter: {$recursiveAnchor: true, type: object, required: [k], properties: {k: {type: string}, and: {type: array, items: {$recursiveRef: '#'}}}}
     Node: {$dynamicAnchor: node, type: object, properties: {next: {$dynamicRef: '#node'}, v: {type: integer}}}
 `, Options{}))
-	want := `{"d":{"$ref":"#/$defs/Node"},"f":{"$ref":"#/$defs/Filter"},"n":{},"p":{"$ref":"#/$defs/Node"}}`
+	want := `{"d":{"$ref":"#/$defs/Node"},"f":{"$ref":"#/$defs/Filter"},"n":{"items":{},"type":["object","array","string","number","boolean","null"]},"p":{"$ref":"#/$defs/Node"}}`
 	if got := schemaAt(t, op, "properties", "body", "properties"); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

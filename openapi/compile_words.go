@@ -115,6 +115,7 @@ func (b *builder) parameterWords(p parameter, schema any) string {
 		}
 	}
 	list = append(list, b.namedExamples(p.at, p.v["examples"])...)
+	list = append(list, b.contentExamples(p)...)
 	own := str(p.v["description"])
 	if p.v["deprecated"] == true {
 		own = joinWords(own, "(deprecated)")
@@ -126,6 +127,23 @@ func (b *builder) parameterWords(p parameter, schema any) string {
 		said = str(mapOf(p.v["schema"])["description"]) // the parameter's example is nearer
 	}
 	return joinWords(own, said, text)
+}
+
+// contentExamples are those of the media type that describes a parameter in place of a
+// style.
+func (b *builder) contentExamples(p parameter) (list []any) {
+	content := mapOf(p.v["content"])
+	for _, media := range writable(sortedKeys(content)) {
+		at, m, err := b.c.loader.follow(p.at.to("content", media), content[media])
+		if err != nil {
+			break // refused where it is read
+		}
+		if x, ok := m["example"]; ok {
+			list = append(list, x)
+		}
+		return append(list, b.namedExamples(at, m["examples"])...)
+	}
+	return nil
 }
 
 // namedExamples are the values of Example Objects.

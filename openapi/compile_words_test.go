@@ -14,6 +14,16 @@ func TestWordsAreKept(t *testing.T) {
 			`"q":{"description":"the query\nExample: status:open","type":"string"}`},
 		{"a parameter's examples", v30 + `paths: {/a: {get: {operationId: a, parameters: [{name: q, in: query, examples: {one: {value: 'a:b'}, two: {$ref: '#/components/examples/two'}}, schema: {type: string}}]}}}
 components: {examples: {two: {value: 'c:d'}}}`, `"description":"Examples: a:b; c:d"`},
+		{"the example of a parameter's content", v30 + `paths: {/a: {get: {operationId: a, parameters: [{name: q, in: query, description: the query, content: {application/json: {example: {f: 'status:open'}, schema: {type: object}}}}]}}}`,
+			`"description":"the query\nExample: {\"f\":\"status:open\"}"`},
+		{"the examples of a parameter's content", v30 + `paths: {/a: {get: {operationId: a, parameters: [{name: q, in: query, content: {application/json: {examples: {one: {value: [1]}, two: {$ref: '#/components/examples/two'}}, schema: {type: array, items: {type: integer}}}}}]}}}
+components: {examples: {two: {value: [2]}}}`, `"description":"Examples: [1]; [2]"`},
+		{"the example of a path parameter that is text", v30 + `paths: {'/a/{q}': {get: {operationId: a, parameters: [{name: q, in: path, required: true, content: {text/plain: {example: 'x;y', schema: {type: string}}}}]}}}`,
+			`"description":"Example: x;y"`},
+		{"the examples of a parameter and its content", v30 + `paths: {/a: {get: {operationId: a, parameters: [{name: q, in: query, example: a1, content: {application/json: {example: b1, schema: {type: string, example: c1}}}}]}}}`,
+			`"description":"Examples: a1; b1"`},
+		{"a media type of a parameter by reference (3.2)", `{openapi: 3.2.0, info: {title: T, version: '1'}, servers: [{url: 'https://api.example.com'}], paths: {/a: {get: {operationId: a, parameters: [{name: q, in: query, content: {application/json: {$ref: '#/components/mediaTypes/M'}}}]}}}, components: {mediaTypes: {M: {schema: {type: string}, examples: {one: {dataValue: d1}}}}}}`,
+			`"description":"Example: d1"`},
 		{"an example in the schema of a parameter", v30 + `paths: {/a: {get: {operationId: a, parameters: [{name: q, in: query, schema: {type: string, example: 'x:y', description: inner}}]}}}`,
 			`"description":"inner\nExample: x:y"`},
 		{"x-example of 2.0", `{swagger: '2.0', info: {title: T, version: '1'}, host: api.example.com, paths: {/a: {get: {operationId: a, parameters: [{name: q, in: query, type: string, x-example: 'k=v'}]}}}}`,

@@ -41,6 +41,7 @@
 //	compile_input.go        the input schema of a tool, and how much of it is checked
 //	compile_schema.go       one schema, of any version, to JSON Schema 2020-12
 //	compile_nested.go       the schemas within it; compile_properties.go those of an object
+//	compile_untyped.go      what says nothing of its type
 //	compile_keyword.go      which keywords have legal values
 //	compile_condition.go    not, if and what was written otherwise once
 //	compile_readonly.go     what only answers have

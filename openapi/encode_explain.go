@@ -17,14 +17,31 @@ import (
 // maxProblems bounds what one answer lists.
 const maxProblems = 20
 
+// fault is a problem with what the validator found there.
+type fault struct {
+	Problem
+	path []string
+	got  string // the type of a value that has none of those that it may have, or ""
+	want []any  // the values that one of another value may have, or nil
+}
+
 // explain turns the validator's tree of errors into a sorted list.
-func explain(tree *jsonschema.ValidationError, schema *jsonschema.Schema) []Problem {
+func explain(tree *jsonschema.ValidationError, schema *jsonschema.Schema) []fault {
 	x := explainer{schema: schema}
 	x.walk(tree)
-	slices.SortFunc(x.problems, func(a, b Problem) int {
+	slices.SortFunc(x.faults, func(a, b fault) int {
 		return strings.Compare(a.Pointer+"\x00"+a.Message, b.Pointer+"\x00"+b.Message)
 	})
-	return slices.Compact(x.problems)
+	return slices.CompactFunc(x.faults, func(a, b fault) bool { return a.Problem == b.Problem })
+}
+
+// problemsOf is what an answer lists of faults.
+func problemsOf(faults []fault) []Problem {
+	var out []Problem
+	for _, f := range faults {
+		out = append(out, f.Problem)
+	}
+	return cutProblems(out)
 }
 
 // cutProblems leaves what one answer lists, and says how many there are beside.
@@ -37,13 +54,29 @@ func cutProblems(problems []Problem) []Problem {
 }
 
 type explainer struct {
-	schema   *jsonschema.Schema
-	problems []Problem
+	schema *jsonschema.Schema
+	faults []fault
 }
 
-func (x *explainer) add(path []string, message string) {
-	if len(x.problems) < 50*maxProblems {
-		x.problems = append(x.problems, problem(join(path...), message))
+func (x *explainer) add(path []string, message string) { x.addFault(path, message, "", nil) }
+
+func (x *explainer) addFault(path []string, message, got string, want []any) {
+	if len(x.faults) < 50*maxProblems {
+		x.faults = append(x.faults, fault{problem(join(path...), message), path, got, want})
+	}
+}
+
+// addKind adds what one demand of the schema was not met by.
+func (x *explainer) addKind(e *jsonschema.ValidationError) {
+	switch k := e.ErrorKind.(type) {
+	case *kind.Type:
+		x.addFault(e.InstanceLocation, say(k), k.Got, nil)
+	case *kind.Enum:
+		x.addFault(e.InstanceLocation, say(k), "", k.Want)
+	case *kind.Const:
+		x.addFault(e.InstanceLocation, say(k), "", []any{k.Want})
+	default:
+		x.add(e.InstanceLocation, say(k))
 	}
 }
 
@@ -73,7 +106,7 @@ func (x *explainer) walk(e *jsonschema.ValidationError) {
 		x.add(e.InstanceLocation, say(e.ErrorKind))
 	default:
 		if len(e.Causes) == 0 {
-			x.add(e.InstanceLocation, say(e.ErrorKind))
+			x.addKind(e)
 		}
 		for _, cause := range e.Causes {
 			x.walk(cause)
@@ -102,14 +135,14 @@ func (x *explainer) alternatives(e *jsonschema.ValidationError) {
 			x.add(e.InstanceLocation, "fits none of the forms allowed here")
 			return
 		}
-		x.add(e.InstanceLocation, fmt.Sprintf("must be %s, not %s", strings.Join(types, " or "), got))
+		x.addFault(e.InstanceLocation, fmt.Sprintf("must be %s, not %s", strings.Join(types, " or "), got), got, nil)
 		return
 	}
-	from := len(x.problems)
+	from := len(x.faults)
 	x.walk(best)
 	if len(e.Causes) > 1 {
-		for i := from; i < len(x.problems); i++ {
-			if p := &x.problems[i]; !strings.HasSuffix(p.Message, "allowed here)") {
+		for i := from; i < len(x.faults); i++ {
+			if p := &x.faults[i]; !strings.HasSuffix(p.Message, "allowed here)") {
 				p.Message = shorten(fmt.Sprintf("%s (in the nearest of %d forms allowed here)", p.Message, len(e.Causes)), 500)
 			}
 		}

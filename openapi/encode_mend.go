@@ -3,7 +3,6 @@ package openapi
 import (
 	"encoding/json"
 	"errors"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -24,23 +23,23 @@ func (op *Operation) validate(object map[string]any) *ArgumentError {
 	if bad := m.readUntypedBody(); bad != nil {
 		return bad
 	}
-	bad := op.input.findProblems(object)
+	faults := op.input.findFaults(object)
 	for range maxProblems {
-		if bad == nil || !m.mend(bad) {
+		if len(faults) == 0 || !m.mend(faults) {
 			break
 		}
-		bad = op.input.findProblems(object)
+		faults = op.input.findFaults(object)
 	}
-	if bad != nil {
-		bad.Problems = cutProblems(bad.Problems)
-		return bad
+	if len(faults) > 0 {
+		return &ArgumentError{Problems: problemsOf(faults)}
 	}
 	if len(m.read) > 0 {
 		// Texts within arguments are no way around the bounds of the whole, which a
 		// hold's arguments have to keep when they are read again.
-		_, bad = parseArguments(appendCanonical(nil, object))
+		_, bad := parseArguments(appendCanonical(nil, object))
+		return bad
 	}
-	return bad
+	return nil
 }
 
 // mender reads again what does not fit. read has the pointers of what came from a
@@ -51,29 +50,54 @@ type mender struct {
 	read   map[string]bool
 }
 
-// mend changes what has the wrong type and is text, or null at the top. Where a
-// text cannot be read, the problem says why.
-func (m *mender) mend(bad *ArgumentError) (changed bool) {
-	for i, p := range bad.Problems {
-		steps := tokens(p.Pointer)
-		if len(steps) == 0 {
+// mend changes what has the wrong type, or is none of the values that it may have, and
+// is text, or null at the top. Where a text cannot be read, the problem says why.
+func (m *mender) mend(faults []fault) (changed bool) {
+	for i, f := range faults {
+		if len(f.path) == 0 || f.got == "" && f.want == nil {
 			continue
 		}
-		if v, there := m.object[steps[0]]; there && v == nil && len(steps) == 1 && strings.Contains(p.Message, ", not null") {
-			delete(m.object, steps[0])
+		if v, there := m.object[f.path[0]]; there && v == nil && len(f.path) == 1 {
+			delete(m.object, f.path[0])
 			changed = true
 		}
-		if !strings.Contains(p.Message, ", not string") || m.isRead(steps) {
+		if f.got != "string" && f.want == nil || m.isRead(f.path) {
 			continue
 		}
-		err := replaceText(m.object, steps, m.parse)
+		err := replaceText(m.object, f.path, func(text string) (any, error) { return m.parseFor(f, text) })
 		if err == nil {
-			m.read[p.Pointer], changed = true, true
+			m.read[join(f.path...)], changed = true, true
 		} else if err != errNoValue {
-			bad.Problems[i] = problem(p.Pointer, p.Message+"; the JSON in it "+err.Error())
+			faults[i].Problem = problem(f.Pointer, f.Message+"; the JSON in it "+err.Error())
 		}
 	}
 	return changed
+}
+
+// parseFor reads a text that is at fault. Where only some values are allowed it has to
+// be one of them.
+func (m *mender) parseFor(f fault, text string) (any, error) {
+	v, err := m.parse(text)
+	if f.want == nil {
+		return v, err
+	}
+	if err != nil || !slices.ContainsFunc(f.want, func(want any) bool { return isSame(want, v) }) {
+		return nil, errNoValue
+	}
+	return v, nil
+}
+
+// isSame reports whether a truth value or a number that was read is one of a schema.
+func isSame(want, v any) bool {
+	switch v := v.(type) {
+	case bool:
+		return want == v
+	case json.Number:
+		n, ok := want.(json.Number)
+		canonical, reason := strictjson.CanonicalNumber(string(n))
+		return ok && reason == "" && canonical == v.String()
+	}
+	return false
 }
 
 // isRead reports whether a value came from a text, or is part of one that did.
@@ -206,13 +230,4 @@ func (op *Operation) untypedBody() bool {
 	}
 	types, _ := schema["type"].([]any)
 	return schema != nil && (isUntyped(schema) || len(types) == len(anyTypes))
-}
-
-// anyTypes are all types that a JSON value can have.
-var anyTypes = []string{"object", "array", "string", "number", "boolean", "null"}
-
-// isUntyped reports whether a schema says nothing of the type of its value.
-func isUntyped(schema map[string]any) bool {
-	telling := []string{"type", "$ref", "enum", "const", "allOf", "anyOf", "oneOf", "not", "properties", "if"}
-	return !slices.ContainsFunc(slices.Collect(maps.Keys(schema)), func(k string) bool { return slices.Contains(telling, k) })
 }

@@ -57,6 +57,66 @@ func TestMend(t *testing.T) {
 	}
 }
 
+// An enum without a type is read as one with it, where one of its values is meant and
+// no other.
+func TestMendEnum(t *testing.T) {
+	op := newOperation(t, "POST", "/x", `{"type":"object","additionalProperties":false,"required":["must"],"properties":{
+		"must":{"enum":[1,"x"]},"n":{"enum":[1,2.50,1e3,9007199254740993]},"both":{"enum":[1,"1"]},"b":{"enum":[true,"no"]},"null":{"enum":[1,null]},"c":{"const":7},
+		"s":{"type":"string","enum":["a","1.0"]},"o":{"enum":[{"a":1},[1]]},"typed":{"type":"integer","enum":[1,2]},
+		"any":{"anyOf":[{"enum":[1]},{"type":"object"}]},"list":{"type":"array","items":{"enum":[1,2]}},"body":{"properties":{"in":{"enum":[1]}}}}}`)
+	for in, want := range map[string]string{
+		`{"must":"1"}`:                      `{"must":1}`,
+		`{"must":"x"}`:                      `{"must":"x"}`,
+		`{"must":null}`:                     "/must",
+		`{"must":"2"}`:                      "/must",
+		`{"must":1,"n":"1"}`:                `{"must":1,"n":1}`,
+		`{"must":1,"n":"2.5"}`:              `{"must":1,"n":2.5}`,
+		`{"must":1,"n":"1000"}`:             `{"must":1,"n":1000}`,
+		`{"must":1,"n":"9007199254740993"}`: `{"must":1,"n":9007199254740993}`,
+		`{"must":1,"n":"9007199254740992"}`: "/n",
+		`{"must":1,"n":"2.50"}`:             "/n", `{"must":1,"n":"01"}`: "/n", `{"must":1,"n":" 1"}`: "/n", `{"must":1,"n":"1e3"}`: "/n",
+		`{"must":1,"n":null}`:      `{"must":1}`,
+		`{"must":1,"null":null}`:   `{"must":1,"null":null}`,
+		`{"must":1,"null":"null"}`: "/null",
+		`{"must":1,"both":"1"}`:    `{"both":"1","must":1}`,
+		`{"must":1,"b":"true"}`:    `{"b":true,"must":1}`, `{"must":1,"b":"false"}`: "/b",
+		`{"must":1,"c":"7"}`: `{"c":7,"must":1}`, `{"must":1,"c":"8"}`: "/c", `{"must":1,"c":null}`: `{"must":1}`,
+		`{"must":1,"s":"1"}`: "/s", `{"must":1,"s":1}`: "/s",
+		`{"must":1,"o":"{\"a\":1}"}`: "/o",
+		`{"must":1,"typed":"2"}`:     `{"must":1,"typed":2}`, `{"must":1,"typed":"3"}`: "/typed",
+		`{"must":1,"any":"1"}`:          `{"any":1,"must":1}`,
+		`{"must":1,"list":["1",2]}`:     `{"list":[1,2],"must":1}`,
+		`{"must":1,"list":[null]}`:      "/list/0",
+		`{"must":1,"body":{"in":"1"}}`:  `{"body":{"in":1},"must":1}`,
+		`{"must":1,"body":{"in":null}}`: "/body/in",
+	} {
+		args, err := op.Parse([]byte(in))
+		if bad, ok := err.(*ArgumentError); ok {
+			if bad.Problems[0].Pointer != want {
+				t.Errorf("%s: %v, want %s", in, err, want)
+			}
+			continue
+		}
+		if err != nil || string(args.Canonical()) != want {
+			t.Errorf("%s: %v, want %s", in, err, want)
+		}
+	}
+}
+
+// What is mended does not depend on how a problem is worded, nor on how long a name is.
+func TestMendByKind(t *testing.T) {
+	long := strings.Repeat("n", 400)
+	op := newOperation(t, "POST", "/x", `{"type":"object","properties":{"s":{"type":"string","pattern":"^, not string$"},"e":{"enum":[", not null"]},"body":{"type":"object","properties":{"`+long+`":{"type":"integer"}}}}}`)
+	for in, want := range map[string]string{
+		`{"s":"{}"}`: "", `{"e":"1"}`: "", `{"body":{"` + long + `":"7"}}`: `{"body":{"` + long + `":7}}`,
+	} {
+		args, err := op.Parse([]byte(in))
+		if want == "" && err == nil || want != "" && (err != nil || string(args.Canonical()) != want) {
+			t.Errorf("%.40s: %v", in, err)
+		}
+	}
+}
+
 // Whoever is shown no type for a body writes an object as its text.
 func TestMendUntypedBody(t *testing.T) {
 	for schema, want := range map[string]string{

@@ -72,21 +72,23 @@ func (noLoader) Load(url string) (any, error) {
 // validate checks a decoded value. The problems it returns are sorted, at most
 // maxProblems, and each of bounded length.
 func (v *validator) validate(value any) *ArgumentError {
-	bad := v.findProblems(value)
-	if bad != nil {
-		bad.Problems = cutProblems(bad.Problems)
+	if faults := v.findFaults(value); len(faults) > 0 {
+		return &ArgumentError{Problems: problemsOf(faults)}
 	}
-	return bad
+	return nil
 }
 
-// findProblems is validate with up to 50 times as many problems.
-func (v *validator) findProblems(value any) *ArgumentError {
+// findFaults is validate with up to 50 times as many problems.
+func (v *validator) findFaults(value any) []fault {
+	uncheckable := func(format string, args ...any) []fault {
+		return []fault{{Problem: problem("", "cannot be checked: "+fmt.Sprintf(format, args...))}}
+	}
 	if v == nil {
-		return refuse("", "cannot be checked: the tool has no input schema")
+		return uncheckable("the tool has no input schema")
 	}
 	schema, err := v.compiled()
 	if err != nil {
-		return refuse("", "cannot be checked: the tool's input schema does not compile (%v)", err)
+		return uncheckable("the tool's input schema does not compile (%v)", err)
 	}
 	err = v.check(schema, value)
 	if err == nil {
@@ -94,9 +96,9 @@ func (v *validator) findProblems(value any) *ArgumentError {
 	}
 	var tree *jsonschema.ValidationError
 	if !errors.As(err, &tree) {
-		return refuse("", "cannot be checked: %v", err)
+		return uncheckable("%v", err)
 	}
-	return &ArgumentError{Problems: explain(tree, schema)}
+	return explain(tree, schema)
 }
 
 // check is one validation, within workFor. There is one at a time of each tool.
