@@ -129,6 +129,10 @@ func (m *message) accept(raw json.RawMessage) *rpcError {
 		v := given[name]
 		switch {
 		case isAbsent(v):
+		case name == "arguments" && m.method == "tools/call":
+			if m.params[name] = readObject(v); m.params[name] == nil {
+				return newRefusal(mcp.INVALID_PARAMS, "params.arguments must be an object")
+			}
 		case !is(v, kind):
 			return newRefusal(mcp.INVALID_PARAMS, "params.%s must be %s", name, kind)
 		default:
@@ -236,6 +240,22 @@ func is(raw json.RawMessage, k kind) bool {
 		return k == aText || k == anID && len(raw) <= 258
 	}
 	return k == anID && integer.Match(raw)
+}
+
+// readObject is an object as it stands, or the one that a text is the JSON of, which
+// is how some hosts and models write arguments; nil if it is neither. Who reads it
+// then reads it strictly.
+func readObject(raw json.RawMessage) json.RawMessage {
+	if is(raw, anObject) {
+		return raw
+	}
+	v, err := strictjson.Parse(raw, "the text", strictjson.Limits{Bytes: len(raw), Depth: 1, Values: 1})
+	text, _ := v.(string)
+	object := bytes.TrimSpace([]byte(text))
+	if err != nil || !json.Valid(object) || !is(object, anObject) {
+		return nil
+	}
+	return object
 }
 
 // members reads the members of an object. A key given twice is refused, and one

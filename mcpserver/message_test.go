@@ -19,6 +19,8 @@ func TestParse(t *testing.T) {
 	}{
 		{name: "call", in: call + `{"name":"a","arguments":{"n":9007199254740993,"a":1,"a":2,"A":"<"}}}`,
 			wire: `{"id":1,"jsonrpc":"2.0","method":"tools/call","params":{"arguments":{"n":9007199254740993,"a":1,"a":2,"A":"<"},"name":"a"}}`},
+		{name: "arguments as text", in: call + `{"name":"a","arguments":" {\"n\":9007199254740993,\"a\":1,\"a\":\"\\u003c{}\"}\n"}}`,
+			wire: `{"id":1,"jsonrpc":"2.0","method":"tools/call","params":{"arguments":{"n":9007199254740993,"a":1,"a":"\u003c{}"},"name":"a"}}`},
 		{name: "what exeat has no use for", in: `{"jsonrpc":"2.0","x":1,"id":"a","method":"tools/call","params":{"name":"a","task":{"ttl":1},"inputResponses":{"approve":{"action":"accept"}},"requestState":"x","_meta":{"progressToken":3,"evil":"x","traceparent":"y"}}}`,
 			wire: `{"id":"a","jsonrpc":"2.0","method":"tools/call","params":{"_meta":{"progressToken":3},"name":"a"}}`},
 		{name: "no parameters", in: `{"jsonrpc":"2.0","id":0,"method":"tools/list","params":null}`, wire: `{"id":0,"jsonrpc":"2.0","method":"tools/list"}`},
@@ -63,6 +65,16 @@ func TestParse(t *testing.T) {
 		{name: "positional parameters", in: call + `["a"]}`, code: mcp.INVALID_REQUEST, says: "params must be an object"},
 		{name: "no name", in: call + `{}}`, code: mcp.INVALID_PARAMS, says: "params.name is missing"},
 		{name: "name is a number", in: call + `{"name":5}}`, code: mcp.INVALID_PARAMS, says: "params.name must be a string"},
+		{name: "arguments are text", in: call + `{"name":"a","arguments":"x"}}`, code: mcp.INVALID_PARAMS, says: "params.arguments must be an object"},
+		{name: "arguments are an empty text", in: call + `{"name":"a","arguments":""}}`, code: mcp.INVALID_PARAMS, says: "params.arguments must be an object"},
+		{name: "arguments are the text of a list", in: call + `{"name":"a","arguments":"[]"}}`, code: mcp.INVALID_PARAMS, says: "params.arguments must be an object"},
+		{name: "arguments are the text of null", in: call + `{"name":"a","arguments":"null"}}`, code: mcp.INVALID_PARAMS, says: "params.arguments must be an object"},
+		{name: "arguments are the text of a text", in: call + `{"name":"a","arguments":"\"{}\""}}`, code: mcp.INVALID_PARAMS, says: "params.arguments must be an object"},
+		{name: "arguments are two objects as text", in: call + `{"name":"a","arguments":"{} {}"}}`, code: mcp.INVALID_PARAMS, says: "params.arguments must be an object"},
+		{name: "arguments are broken text", in: call + `{"name":"a","arguments":"{\"a\":}"}}`, code: mcp.INVALID_PARAMS, says: "params.arguments must be an object"},
+		{name: "arguments are half of a pair", in: call + `{"name":"a","arguments":"{\"a\":\"\ud800\"}"}}`, code: mcp.INVALID_PARAMS, says: "params.arguments must be an object"},
+		{name: "arguments are text too deep for the decoder", in: call + `{"name":"a","arguments":"{\"a\":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}"}}`, code: mcp.INVALID_PARAMS},
+		{name: "a name as the text of an object", in: call + `{"name":"{}","arguments":{},"_meta":"{}"}}`, code: mcp.INVALID_REQUEST, says: "params._meta must be an object"},
 		{name: "arguments are a list", in: call + `{"name":"a","arguments":[]}}`, code: mcp.INVALID_PARAMS, says: "params.arguments must be an object"},
 		{name: "_meta is text", in: call + `{"name":"a","_meta":"x"}}`, code: mcp.INVALID_REQUEST, says: "params._meta must be an object"},
 		{name: "version is a number", in: call + `{"name":"a","_meta":{"io.modelcontextprotocol/protocolVersion":1}}}`, code: mcp.INVALID_PARAMS, says: "must be a string"},
@@ -102,6 +114,7 @@ func TestParse(t *testing.T) {
 // encoding/json, which matches names by folding them.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"a":[1]},"_meta":{"progressToken":"x"}}}`))
+	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":"{\"a\":[1]}"}}`))
 	f.Add([]byte(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,"RequestID":2}}`))
 	f.Add([]byte(`{"jsonrpc":"2.0","id":"x","method":"initialize","params":{"protocolVersion":"2025-11-25","clientInfo":{"name":"\ud800"}}}`))
 	f.Add([]byte(`[{"jsonrpc":"2.0","id":1,"method":"ping"}]`))

@@ -74,7 +74,10 @@ func toolArgs(req mcp.CallToolRequest, key string) (name string, args json.RawMe
 	if _, bad := ownArgs(req.Params.RawArguments, map[string]any{key: &name, "arguments": &args}); bad != nil {
 		return "", nil, bad
 	}
-	if len(args) > 0 && !is(args, anObject) {
+	if len(args) == 0 {
+		return name, nil, nil
+	}
+	if args = readObject(args); args == nil {
 		res := invalid("/arguments", "must be an object")
 		return "", nil, &res
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/exeat/exeat/tools"
 )
 
-const instructions = `Every call is checked by policy. Some calls wait for a person: the answer then has status "approval_pending" and a handle, and NOTHING has been executed. Tell the user to decide at approval_url, then call exeat_resume with the handle. Making the same call again returns the same handle. You cannot approve a call yourself. If the status is "denied" or "failed", read code, reason and remediation before you try anything else.`
+const instructions = `Every call is checked by policy. Some calls wait for a person: the answer then has status "approval_pending" and a handle, and NOTHING has been executed. Tell the user to decide at approval_url, then call exeat_resume with the handle. Making the same call again returns the same handle. You cannot approve a call yourself. If the status is "denied" or "failed", read code, reason and remediation before you try anything else. Integers beyond 2^53 come as decimal text; give them so, too.`
 
 // Config is what a Server works with.
 type Config struct {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/mark3labs/mcp-go/client"
 	"github.com/mark3labs/mcp-go/client/transport"
 	"github.com/mark3labs/mcp-go/mcp"
@@ -321,6 +322,45 @@ func TestStdioBothEras(t *testing.T) {
 	// Every digit of a large integer reaches the API.
 	if b, _ := json.Marshal(modern["4"]); !strings.Contains(string(b), `"http_status":404`) {
 		t.Errorf("%s", b)
+	}
+}
+
+// Arguments as the text of an object are that object: what is parsed is what is
+// decided, digested and held, with the strictness of arguments that come as they should.
+func TestArgumentsAsText(t *testing.T) {
+	s := offering(t, "", Config{Mode: Search, Pinned: []string{"delete_pet"}})
+	call := func(id int, tool, args string) string {
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{%s,"name":%q,"arguments":%s}}`, id, modernMeta, tool, args)
+	}
+	got := pipe(t, s,
+		call(1, "delete_pet", `{"petId":1}`),
+		call(2, "delete_pet", `"{\"petId\":1}"`),
+		call(3, "call_tool", `{"name":"delete_pet","arguments":"{\"petId\":1}"}`),
+		call(4, "call_tool", `"{\"name\":\"delete_pet\",\"arguments\":{\"petId\":1}}"`),
+		call(5, "exeat_preview", `{"tool":"delete_pet","arguments":{"petId":1}}`),
+		call(6, "exeat_preview", `{"tool":"delete_pet","arguments":"{\"petId\":1}"}`),
+		call(7, "delete_pet", `"{\"petId\":1,\"petId\":2}"`),
+		call(8, "call_tool", `{"name":"delete_pet","arguments":"{\"petId\":1,\"PetId\":2}"}`),
+		call(9, "exeat_preview", `{"tool":"delete_pet","arguments":"[1]"}`),
+		call(10, "call_tool", `{"name":"delete_pet","arguments":"{\"petId\":1} {}"}`),
+		call(11, "call_tool", `{"name":"delete_pet","arguments":"\"{}\""}`))
+	content := func(id int) map[string]any {
+		result, _ := got[fmt.Sprint(id)]["result"].(map[string]any)
+		content, _ := result["structuredContent"].(map[string]any)
+		return content
+	}
+	for _, id := range []int{2, 3, 4} {
+		if content(1)["handle"] == nil || content(id)["handle"] != content(1)["handle"] {
+			t.Errorf("%d is another call: %v, want %v", id, content(id), content(1))
+		}
+	}
+	if diff := cmp.Diff(content(5)["response"], content(6)["response"]); diff != "" || content(5)["response"] == nil {
+		t.Errorf("%s %v", diff, content(5))
+	}
+	for _, id := range []int{7, 8, 9, 10, 11} {
+		if content(id)["code"] != "invalid_arguments" {
+			t.Errorf("%d: %v", id, content(id))
+		}
 	}
 }
 

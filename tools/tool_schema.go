@@ -92,7 +92,8 @@ func describeEnvelope() json.RawMessage {
 		case f.Type == reflect.TypeFor[Status]():
 			b.WriteString(`{"enum":["done","approval_pending","denied","failed","cancelled"]}`)
 		case f.Type == reflect.TypeFor[json.RawMessage]():
-			b.WriteString(`{}`) // what an API answers can be anything
+			// What an API answers can be anything.
+			b.WriteString(`{"description":"integers beyond 2^53 come as text"}`)
 		case kind == reflect.String:
 			b.WriteString(`{"type":"string"}`)
 		case kind == reflect.Int:
