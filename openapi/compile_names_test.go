@@ -122,6 +122,29 @@ func TestShortNames(t *testing.T) {
 		{[]string{"GET /a findUsingGET", "GET /b findUsingGET_1"}, []string{"find_using_get", "find_using_get_1"}},
 		{[]string{"GET /a findUsingPOST"}, []string{"find_using_post"}},
 		{[]string{"GET /a usingGET"}, []string{"using_get"}},
+		// NestJS, LoopBack
+		{[]string{"GET /users/{id} UsersController_findOne", "DELETE /users/{id} UserController.deleteById"}, []string{"users_find_one", "user_delete_by_id"}},
+		{[]string{"GET /v1/users UsersController_findAll_v1", "GET /v2/users UsersController_findAll_v2"}, []string{"users_controller_find_all_v1", "users_controller_find_all_v2"}},
+		{[]string{"GET /v2/pets PetsController_findAll_v2", "GET /pets PetsController_import_v1"}, []string{"pets_find_all", "pets_import_v1"}},
+		{[]string{"GET /users UsersController_find", "GET /x users_find"}, []string{"users_controller_find", "users_find"}},
+		{[]string{"GET /users UsersController_find", "GET /x UsersController_find"}, []string{"users_controller_find_ca0e1629", "users_controller_find_541a2d0d"}},
+		{[]string{"GET /c listControllerRevisions", "GET /d Controller_list", "GET /e MotorController"}, []string{"list_controller_revisions", "controller_list", "motor_controller"}},
+		// Django, ASP.NET
+		{[]string{"GET /users/{id} users_retrieve", "GET /users/{id}/x Users_GetById"}, []string{"users_retrieve", "users_get_by_id"}},
+		// Spring Data REST
+		{[]string{"GET /pets/{id} getItemResource-pet-get", "PUT /pets/{id} putItemResource-pet-put", "GET /pets getCollectionResource-pet-get_1"},
+			[]string{"get_item_resource_pet", "put_item_resource_pet", "get_collection_resource_pet"}},
+		{[]string{"GET /a get_pet-get", "GET /b get_pet-get_1"}, []string{"get_pet_get", "get_pet_get_1"}},
+		{[]string{"POST /budgets create_budget_post", "GET /budget get_budget"}, []string{"create_budget_post", "get_budget"}},
+		// Ids that are the path itself, beyond what hosts take
+		{[]string{"GET /v1/customers/{customer}/balance_transactions GetCustomersCustomerBalanceTransactions"}, []string{"get_customer_balance_transactions"}},
+		{[]string{"GET /v1/treasury/companies/{company_id}/capabilities/{capability} GetTreasuryCompaniesCompanyIdCapabilitiesCapability"}, []string{"get_treasury_company_id_capability"}},
+		{[]string{"DELETE /api/v1/secrets/default/secret_keys/{secret_key} DELETE_/api/v1/secrets/default/secret_keys/{secret_key}"}, []string{"delete_secrets_default_secret_key"}},
+		{[]string{"GET /customers/{customer} GetCustomersCustomer"}, []string{"get_customers_customer"}}, // short as it is
+		{[]string{"GET /v1/customers/{customer}/balance_transactions GetCustomersCustomerBalanceTransactions", "GET /x get_customer_balance_transactions"},
+			[]string{"get_customers_customer_balance_5305d150", "get_customer_balance_transactions"}},
+		{[]string{"GET /a/customers/{customer}/balance_transactions GetCustomersCustomerBalanceTransactions", "GET /b/customers/{customer}/balance_transactions GetCustomersCustomerBalanceTransactions"},
+			[]string{"get_customers_customer_balance_953a2ec0", "get_customers_customer_balance_bfed154e"}},
 		{[]string{"GET /a/{b} " + strings.Repeat("long_", 9) + "a__b__get"}, []string{strings.Repeat("long_", 6) + "l_a5c38ae4"}},
 	}
 	for _, tt := range tests {

@@ -29,23 +29,84 @@ func shortNames(ops []*Operation) map[*Operation]string {
 	return names
 }
 
-// using is what springfox ends ids with: getPetUsingGET, getPetUsingGET_1.
-var using = regexp.MustCompile(`_using_[a-z]+(_[0-9]+)?$`)
+// What frameworks put into names.
+var (
+	// using is what springfox ends ids with: getPetUsingGET, getPetUsingGET_1.
+	using = regexp.MustCompile(`_using_[a-z]+(_[0-9]+)?$`)
+	// controller is the class in ids of NestJS and LoopBack, with the version of the
+	// path: UsersController_findOne_v1, UserController.findById.
+	controller = regexp.MustCompile(`^(\w+)Controller[_.](\w+?)(?:_(v[0-9]+))?$`)
+	// general are parts of paths that tell no operations apart.
+	general = regexp.MustCompile(`^(api|rest|v[0-9]+[a-z0-9]*)$`)
+)
 
-// shortName takes path and method from the end of a name: FastAPI makes
-// delete_pet_pets__pet_id__delete of DELETE /pets/{pet_id}.
+// shortName takes from a name what a framework has added of path and method.
 func shortName(name string, op *Operation) string {
-	method := strings.ToLower(op.Method)
-	if path := snake(op.Path); path != "" {
-		if short, ok := strings.CutSuffix(name, "_"+path+"_"+method); ok {
-			return short
-		}
+	method, path := strings.ToLower(op.Method), snake(op.Path)
+	// FastAPI makes delete_pet_pets__pet_id__delete of DELETE /pets/{pet_id}.
+	if short, ok := strings.CutSuffix(name, "_"+path+"_"+method); ok && path != "" {
+		return short
 	}
 	if i := using.FindStringIndex(name); i != nil && i[0] > 0 && strings.HasPrefix(name[i[0]:], "_using_"+method) {
 		return name[:i[0]]
 	}
+	if m := controller.FindStringSubmatch(op.ID); m != nil {
+		if m[3] != "" && !slices.Contains(segmentsOf(op.Path), m[3]) {
+			m[2] += "_" + m[3]
+		}
+		return snake(m[1] + "_" + m[2])
+	}
+	// Spring Data REST makes getItemResource-pet-get of GET /pets/{id}.
+	if short, ok := strings.CutSuffix(strings.TrimRight(name, "_0123456789"), "_"+method); ok && strings.HasPrefix(short, method+"_") {
+		return short
+	}
+	if len(name) > maxName {
+		if short := withoutRepeats(name, op); len(short) <= maxName {
+			return short
+		}
+	}
 	return name
 }
+
+// withoutRepeats takes from a name that was made of a path what the path says twice:
+// get_customers_customer_balance_transactions of
+// /customers/{customer}/balance_transactions. What is as long without, keeps it, so
+// that names change as little as can be.
+func withoutRepeats(name string, op *Operation) string {
+	name = "_" + name + "_"
+	method := "_" + strings.ToLower(op.Method) + "_"
+	before := ""
+	for _, segment := range segmentsOf(op.Path) {
+		words := snake(segment)
+		if before == "" && general.MatchString(words) {
+			if rest, ok := strings.CutPrefix(name, method+words+"_"); ok {
+				name = method + rest
+			}
+			continue
+		}
+		if strings.HasPrefix(segment, "{") && isManyOf(before, words) {
+			name = strings.Replace(name, "_"+before+"_"+words+"_", "_"+words+"_", 1)
+		}
+		before = words
+	}
+	return strings.Trim(name, "_")
+}
+
+// isManyOf reports whether a word is the plural of what others begin with: customers
+// of customer, and of customer_id.
+func isManyOf(many, one string) bool {
+	for i := 0; i <= len(one); i++ {
+		if i < len(one) && one[i] != '_' || i == 0 {
+			continue
+		}
+		if s := one[:i]; many == s || many == s+"s" || many == s+"es" || strings.HasSuffix(s, "y") && many == s[:i-1]+"ies" {
+			return true
+		}
+	}
+	return false
+}
+
+func segmentsOf(path string) []string { return strings.Split(strings.Trim(path, "/"), "/") }
 
 // rename gives tools the names of Options.
 func (c *compiler) rename(ops []*Operation) *Error {
