@@ -27,6 +27,7 @@ const (
 	KindStop   Kind = "stop"
 	KindStart  Kind = "start"
 	KindRevoke Kind = "revoke"
+	KindEnd    Kind = "end"
 
 	KindLogin   Kind = "login"
 	KindLogout  Kind = "logout"
@@ -57,9 +58,10 @@ var Kinds = []struct {
 	{KindForget, "holds that ended more than 30 days ago were deleted, up to 100 at a time; their entries stay"},
 	{KindGrant, "a person allowed calls to come"},
 	{KindBlock, "a person denied calls to come"},
-	{KindStop, "a person stopped an agent"},
-	{KindStart, "a person let a stopped agent go on"},
+	{KindStop, "a person stopped an agent; without an agent: somebody stopped a user"},
+	{KindStart, "a person let a stopped agent go on; without an agent: a user was let go on"},
 	{KindRevoke, "a person took a grant or a block back"},
+	{KindEnd, "what a user's name carries was ended: logins, grants, waiting calls, older tokens; `code` says why"},
 	{KindLogin, "a person logged in"},
 	{KindLogout, "a person ended logins"},
 	{KindPasskey, "a passkey was added or revoked"},

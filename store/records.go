@@ -143,6 +143,9 @@ type Entry struct {
 	Took int64 `json:"took_ms,omitempty"`
 	// Login is how the person who logs in or decides was recognised.
 	Login *Login `json:"login,omitempty"`
-	Prev  string `json:"prev"` // hash of the entry before
-	Hash  string `json:"hash"`
+	// Before is the time before which tokens of a user that was ended count no more.
+	Before time.Time `json:"before,omitzero"`
+
+	Prev string `json:"prev"` // hash of the entry before
+	Hash string `json:"hash"`
 }

@@ -32,6 +32,8 @@ func (r *Runner) rulesFor(ctx context.Context, caller Caller) ([]approval.Rule, 
 		switch {
 		case rule.Damaged:
 			return nil, errDamaged
+		case rule.Kind == approval.KindStop && rule.Agent == "":
+			return nil, approval.ErrUserStopped
 		case rule.Kind == approval.KindStop:
 			return nil, errStopped
 		}
@@ -39,8 +41,13 @@ func (r *Runner) rulesFor(ctx context.Context, caller Caller) ([]approval.Rule, 
 	return rules, err
 }
 
+// stops reports whether an error of rulesFor is an answer: somebody was stopped.
+func stops(err error) bool {
+	return errors.Is(err, errStopped) || errors.Is(err, approval.ErrUserStopped) || errors.Is(err, errDamaged)
+}
+
 // refuseAgent answers a call of one of exeat's own tools by an agent that a person
-// has stopped: it gets nothing, the results of its earlier calls neither.
+// has stopped, or of a user who was stopped: it gets nothing, the results of its earlier calls neither.
 func (r *Runner) refuseAgent(ctx context.Context, caller Caller) (Result, bool) {
 	if r.Store == nil {
 		return Result{}, false
@@ -52,7 +59,7 @@ func (r *Runner) refuseAgent(ctx context.Context, caller Caller) (Result, bool) 
 	switch {
 	case err == nil:
 		return Result{}, false
-	case errors.Is(err, errStopped), errors.Is(err, errDamaged):
+	case stops(err):
 		return deny(PolicyDenied, err.Error(), nil, authz.RemedyNone), true
 	}
 	return fail(Internal, "it could not be read whether a person has stopped this agent"), true
@@ -64,7 +71,7 @@ func (r *Runner) answerStop(c *course, why error) Result {
 	if errors.Is(why, context.Canceled) {
 		return cancelled()
 	}
-	if !errors.Is(why, errStopped) && !errors.Is(why, errDamaged) {
+	if !stops(why) {
 		c.fail(why)
 		return fail(Internal, "it could not be read whether a person has stopped this agent; nothing was executed")
 	}

@@ -229,6 +229,64 @@ func (a attach) Attach(ctx context.Context, c token.Call, r *http.Request) (toke
 	return a(ctx, c, r)
 }
 
+// A stopped user's agents do nothing, whatever they are called, in each process on
+// the database; what waited is over, and what was approved is not sent.
+func TestStoppedUser(t *testing.T) {
+	keys, err := token.OpenKeys(filepath.Join(t.TempDir(), "keys"), "EdDSA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := keys.Secret("approvals")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, rigOptions{keys: keys})
+	held := r.call(t, "alice", "delete_pet", `{"petId":1}`)
+	mustGive(t, r, anyPet)
+	elsewhere, err := approval.New(approval.Config{Store: r.Store, Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := approval.End{Subject: "User::alice", By: approval.Operator("root"), Cause: "stopped", Stop: true}
+	if ended, err := elsewhere.EndUser(t.Context(), end); err != nil || ended != (approval.Ended{Grants: 1, Holds: 1}) {
+		t.Fatalf("%+v, %v", ended, err)
+	}
+	r.run(t)
+	for _, agent := range []string{"test-agent", "another"} {
+		who := caller("alice")
+		who.Agent.ID = agent
+		for name, res := range map[string]Result{
+			"resume":   r.Resume(t.Context(), who, held.Envelope.Handle, 0, ""),
+			"cancel":   r.Cancel(t.Context(), who, held.Envelope.Handle),
+			"holds":    r.Open(t.Context(), who),
+			"preview":  r.ShowPreview(t.Context(), who, "get_pet", []byte(`{"petId":1}`)),
+			"find":     r.Find(t.Context(), who, "", 0),
+			"describe": r.Description(t.Context(), who, "get_pet", ""),
+			"a read":   r.Call(t.Context(), who, "get_pet", []byte(`{"petId":1}`)),
+			"a write":  r.Call(t.Context(), who, "delete_pet", []byte(`{"petId":2}`)),
+		} {
+			if res.Envelope.Code != PolicyDenied || !strings.Contains(res.Envelope.Reason, "this user was stopped") {
+				t.Errorf("%s, %s: %+v", agent, name, res)
+			}
+		}
+	}
+	if n := r.shop.writes.Load(); n != 0 {
+		t.Errorf("%d requests left", n)
+	}
+	if res := r.call(t, "bob", "get_pet", `{"petId":1}`); res.Envelope.Status != Done {
+		t.Errorf("bob: %+v", res)
+	}
+	if _, err := elsewhere.StartUser(t.Context(), end); err != nil {
+		t.Fatal(err)
+	}
+	if res := r.call(t, "alice", "get_pet", `{"petId":1}`); res.Envelope.Status != Done {
+		t.Errorf("started again: %+v", res)
+	}
+	if res := r.call(t, "alice", "delete_pet", `{"petId":3}`); res.Envelope.Status != Pending {
+		t.Errorf("the grant from before: %+v", res)
+	}
+}
+
 // A stopped agent does nothing, reads neither, and gets nothing from exeat's own
 // tools, until it is started; its held calls are over.
 func TestStoppedAgent(t *testing.T) {

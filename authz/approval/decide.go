@@ -23,7 +23,7 @@ import (
 // what was made; the last two are recorded. Who may not see a hold learns nothing
 // of it: what comes back is ErrNotFound or ErrBetterLogin as well.
 func (s *Service) Decide(ctx context.Context, who Identity, v Verdict) ([]Decided, error) {
-	p, err := s.admit(who)
+	p, err := s.admit(ctx, who)
 	if err != nil {
 		return nil, err
 	}

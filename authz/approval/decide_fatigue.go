@@ -206,7 +206,7 @@ func (h Habits) Share() int { return h.Approved * 100 / max(1, h.Decisions) }
 // Habits sums up a person's decisions of the last 7 days, so far as the log's
 // newest entries tell.
 func (s *Service) Habits(ctx context.Context, who Identity) (h Habits, err error) {
-	p, err := s.admit(who)
+	p, err := s.admit(ctx, who)
 	if err != nil {
 		return h, err
 	}

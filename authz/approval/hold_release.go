@@ -109,6 +109,9 @@ func (s *Service) releasable(tx *store.Tx, h store.Hold, now time.Time) error {
 	if err := s.checkSigner(tx, h); err != nil {
 		return err
 	}
+	if err := s.checkEnds(tx, h); err != nil {
+		return err
+	}
 	// Another process may have taken the verdict, under other policies.
 	if d := s.mayChoose(h, Person{Principal: by, AMR: h.Approval.AMR, Strong: len(h.Approval.Signed) > 0}, h.Approval.Once, now); d.Outcome != authz.Allow {
 		return fmt.Errorf("%w: %s", ErrForbidden, d.Reason)

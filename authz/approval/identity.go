@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -80,10 +81,28 @@ func (i Identity) Name() string { return i.person.Name() }
 // Strong says that a passkey recognised them.
 func (i Identity) Strong() bool { return i.person.Strong }
 
-// admit checks an identity at the door.
-func (s *Service) admit(who Identity) (Person, error) {
+// admit checks an identity at the door. Who was stopped, or ended since they were
+// recognised, is not let in, whichever process was told.
+func (s *Service) admit(ctx context.Context, who Identity) (Person, error) {
 	if who.by == nil || who.by != s.c.Door || !s.Now().Before(who.until) {
 		return Person{}, ErrStranger
 	}
-	return who.person.clone(), nil
+	p := who.person.clone()
+	u, err := s.User(ctx, p.Name())
+	switch {
+	case err != nil:
+		return Person{}, err
+	case len(u.Stops) > 0:
+		return Person{}, ErrUserStopped
+	case u.over(p.Since):
+		return Person{}, ErrStranger
+	}
+	return p, nil
+}
+
+// Check is what any use of an identity begins with: ErrStranger says that its login is
+// over, ErrUserStopped that nobody of that name is let in.
+func (s *Service) Check(ctx context.Context, who Identity) error {
+	_, err := s.admit(ctx, who)
+	return err
 }

@@ -138,7 +138,7 @@ func TestHiddenFromTheDoor(t *testing.T) {
 }
 
 // The code that decides is reached through one door. Of the exported methods of
-// the package, only Decide leads to an approval, only Decide and Stop to a
+// the package, only Decide leads to an approval, only Decide, Stop and EndUser to a
 // denial, and only those below change a stored hold at all.
 func TestOneDoor(t *testing.T) {
 	all := readPackage(t)
@@ -147,13 +147,13 @@ func TestOneDoor(t *testing.T) {
 		want []string
 	}{
 		"an approval":   {func(f *function) bool { return f.makes["Approve"] }, []string{"Service.Decide"}},
-		"a denial":      {func(f *function) bool { return f.makes["Deny"] }, []string{"Service.Decide", "Service.Stop"}},
+		"a denial":      {func(f *function) bool { return f.makes["Deny"] }, []string{"Service.Decide", "Service.EndUser", "Service.Stop"}},
 		"a new rule":    {func(f *function) bool { return f.selects["InsertRule"] }, []string{"Service.Decide", "Service.Stop"}},
 		"a new hold":    {func(f *function) bool { return f.selects["Insert"] }, []string{"Service.Open"}},
 		"a new passkey": {func(f *function) bool { return f.selects["InsertPasskey"] }, []string{"Passkeys.Register"}},
-		// All but Decide and Stop end holds: by their maker, by time, by a send, or
+		// All but Decide, Stop and EndUser end holds: by their maker, by time, by a send, or
 		// because they were altered.
-		"a changed hold": {func(f *function) bool { return f.selects["Swap"] }, []string{"Service.Cancel", "Service.Claim", "Service.Decide", "Service.Finish",
+		"a changed hold": {func(f *function) bool { return f.selects["Swap"] }, []string{"Service.Cancel", "Service.Claim", "Service.Decide", "Service.EndUser", "Service.Finish",
 			"Service.Get", "Service.List", "Service.Open", "Service.Show", "Service.State", "Service.Stop", "Service.Sweep", "Service.Wait", "Service.Waiting", "Service.Waits"}},
 	} {
 		var got []string

@@ -163,7 +163,7 @@ func (k *Passkeys) take(challenge string) (ceremony, bool) {
 // BeginRegistration is what a browser needs to make a passkey. Who has one makes
 // another only after signing in with it.
 func (k *Passkeys) BeginRegistration(ctx context.Context, who Identity) (*protocol.CredentialCreation, error) {
-	p, err := k.s.admit(who)
+	p, err := k.s.admit(ctx, who)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (k *Passkeys) BeginRegistration(ctx context.Context, who Identity) (*protoc
 
 // Register keeps the passkey that a browser made.
 func (k *Passkeys) Register(ctx context.Context, who Identity, name string, response []byte) error {
-	by, err := k.s.admit(who)
+	by, err := k.s.admit(ctx, who)
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (k *Passkeys) Register(ctx context.Context, who Identity, name string, resp
 // a session that was stolen could otherwise get rid of the keys that stand in its
 // way.
 func (s *Service) RevokeOwnPasskey(ctx context.Context, who Identity, id string) error {
-	p, err := s.admit(who)
+	p, err := s.admit(ctx, who)
 	if err != nil {
 		return err
 	}

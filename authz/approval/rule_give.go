@@ -133,7 +133,7 @@ func LongestGrant(o authz.Obligations) time.Duration {
 
 // Draft is the rule that an offer on the page of a hold would make.
 func (s *Service) Draft(ctx context.Context, who Identity, h store.Hold, o Offer) (Rule, error) {
-	p, err := s.admit(who)
+	p, err := s.admit(ctx, who)
 	if err != nil {
 		return Rule{}, err
 	}

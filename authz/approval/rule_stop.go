@@ -16,7 +16,7 @@ const stoppedText = "a person stopped this agent"
 // Rules lists the rules in force that a person may see and revoke: for their own
 // agents, and those that they gave.
 func (s *Service) Rules(ctx context.Context, who Identity) ([]Rule, error) {
-	p, err := s.admit(who)
+	p, err := s.admit(ctx, who)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func (r Rule) of(who Person) bool {
 // leave. Revoking what is revoked, or over, is no error; ErrNotFound if there is
 // no such rule or it is not the person's. A damaged rule is revoked as well.
 func (s *Service) Revoke(ctx context.Context, who Identity, id string) error {
-	p, err := s.admit(who)
+	p, err := s.admit(ctx, who)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (s *Service) revoke(tx *store.Tx, p Person, id string) (version int64, err 
 // open holds: none of them is sent any more but those that are being sent.
 // Stopping a stopped agent is no error.
 func (s *Service) Stop(ctx context.Context, who Identity, agent string) error {
-	p, err := s.admit(who)
+	p, err := s.admit(ctx, who)
 	if err != nil {
 		return err
 	}
@@ -135,20 +135,31 @@ func (s *Service) Stop(ctx context.Context, who Identity, agent string) error {
 	if err != nil {
 		return err
 	}
-	return s.endHolds(ctx, p, agent)
+	_, err = s.endHolds(ctx, store.HoldFilter{Subject: p.Name(), States: waitingStates}, func(h store.Hold) bool {
+		// Who else of its parties cannot be read does not keep it from ending.
+		who, _ := PartiesOf(h)
+		return who.Agent.ID == agent
+	}, endReason{by: p.Name(), text: stoppedText, note: stoppedText})
+	return err
 }
 
-// endHolds denies what waits of a stopped agent and refuses what was approved.
-// Each hold is a change of its own; one that fails is refused at its send.
-func (s *Service) endHolds(ctx context.Context, who Person, agent string) error {
-	holds, err := s.list(ctx, store.HoldFilter{Subject: who.Name(), States: []store.State{store.Pending, store.Approved}})
+// waitingStates are those in which a hold can be ended: it is not being sent yet.
+var waitingStates = []store.State{store.Pending, store.Approved}
+
+// endReason is why holds end: who says so, what their agents are told, and what the
+// entries say.
+type endReason struct{ by, text, note, jti string }
+
+// endHolds denies what waits and refuses what was approved, of the holds that which
+// names, and returns how many. Each is a change of its own; one that fails is refused
+// at its send.
+func (s *Service) endHolds(ctx context.Context, f store.HoldFilter, which func(store.Hold) bool, why endReason) (n int, errs error) {
+	holds, err := s.list(ctx, f)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	var errs error
 	for _, h := range holds {
-		// Who else of its parties cannot be read does not keep it from ending.
-		if who, _ := PartiesOf(h); who.Agent.ID != agent {
+		if !which(h) {
 			continue
 		}
 		err := s.update(ctx, func(tx *store.Tx) error {
@@ -156,26 +167,28 @@ func (s *Service) endHolds(ctx context.Context, who Person, agent string) error 
 			if err != nil || !s.sealed(h) {
 				return err
 			}
-			now := s.Now()
-			event, entry := Event(Deny{By: who.Name(), Reason: stoppedText}), entryOf(h, store.KindDeny)
+			event, entry := Event(Deny{By: why.by, Reason: why.text}), entryOf(h, store.KindDeny)
 			if h.State == store.Approved {
 				event, entry = Refuse{}, entryOf(h, store.KindRefuse)
 			}
-			entry.By, entry.Note = who.Name(), stoppedText
-			_, err = s.change(tx, h, event, now, entry)
+			entry.By, entry.Note, entry.JTI = why.by, why.note, why.jti
+			_, err = s.change(tx, h, event, s.Now(), entry)
 			return err
 		})
-		if err != nil && !errors.Is(err, ErrDecided) && !errors.Is(err, ErrExpired) {
+		switch {
+		case err == nil:
+			n++
+		case !errors.Is(err, ErrDecided) && !errors.Is(err, ErrExpired):
 			errs = errors.Join(errs, fmt.Errorf("end %s: %w", h.ID, err))
 		}
 	}
-	return errs
+	return n, errs
 }
 
 // Start lets a stopped agent of the person's go on. Starting one that is not
 // stopped is no error.
 func (s *Service) Start(ctx context.Context, who Identity, agent string) error {
-	if _, err := s.admit(who); err != nil {
+	if _, err := s.admit(ctx, who); err != nil {
 		return err
 	}
 	rules, err := s.RulesInForce(ctx, who.Name(), agent)
@@ -197,7 +210,7 @@ type AgentState struct {
 // Agents lists the person's agents that the newest entries of the log or a rule
 // name, those seen last first.
 func (s *Service) Agents(ctx context.Context, who Identity) ([]AgentState, error) {
-	if _, err := s.admit(who); err != nil {
+	if _, err := s.admit(ctx, who); err != nil {
 		return nil, err
 	}
 	at := map[string]int{}

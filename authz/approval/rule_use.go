@@ -12,7 +12,8 @@ import (
 )
 
 // RulesInForce returns the rules in force for an agent of a principal, newest first.
-// One that was altered in the database comes back Damaged, whatever it claims.
+// One that was altered in the database comes back Damaged, whatever it claims. That
+// the principal itself was stopped is a stop of no agent.
 func (s *Service) RulesInForce(ctx context.Context, subject, agent string) ([]Rule, error) {
 	var out []Rule
 	err := s.c.Store.View(ctx, func(tx *store.Tx) error {
@@ -30,6 +31,11 @@ func (s *Service) RulesInForce(ctx context.Context, subject, agent string) ([]Ru
 		if err == nil {
 			out, err = s.checkStops(tx, subject, agent, out)
 		}
+		if err != nil {
+			return err
+		}
+		stop, err := s.stopOfUser(tx, subject)
+		out = append(out, stop...)
 		return err
 	})
 	return out, err
@@ -93,6 +99,9 @@ func (s *Service) findUsable(tx *store.Tx, id string, c Shape, now time.Time) (R
 	}
 	if good, err := s.verifyRule(tx, r); err != nil || !good {
 		return r, errors.Join(err, fmt.Errorf("%w: the passkey that signed it does not stand for it any more", ErrNoGrant))
+	}
+	if over, err := s.grantOver(tx, r); err != nil || over {
+		return r, errors.Join(err, fmt.Errorf("%w: its user, or who gave it, was stopped or ended since", ErrNoGrant))
 	}
 	if d := s.mayGive(r, c.Principal, now); d.Outcome != authz.Allow {
 		return r, fmt.Errorf("%w: who gave it may not decide such calls any more", ErrNoGrant)

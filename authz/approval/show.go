@@ -41,7 +41,7 @@ const (
 // never was, or ErrBetterLogin), and with reveal writes the entry of somebody who
 // looks at values that are hidden.
 func (s *Service) Show(ctx context.Context, who Identity, id string, reveal bool) (Sight, error) {
-	p, err := s.admit(who)
+	p, err := s.admit(ctx, who)
 	if err != nil {
 		return Sight{}, err
 	}
@@ -68,7 +68,7 @@ func (s *Service) Show(ctx context.Context, who Identity, id string, reveal bool
 // State is where a hold stands for somebody who may see it, without showing it:
 // its state, or Tampered.
 func (s *Service) State(ctx context.Context, who Identity, id string) (string, error) {
-	p, err := s.admit(who)
+	p, err := s.admit(ctx, who)
 	if err != nil {
 		return "", err
 	}
@@ -155,7 +155,7 @@ const maxWaiting = 10_000
 // says that there are others, which a better login could show; it costs a look at
 // each of them, and is false if it is not asked for.
 func (s *Service) Waiting(ctx context.Context, who Identity, ask bool) (list []Sight, unseen bool, err error) {
-	p, err := s.admit(who)
+	p, err := s.admit(ctx, who)
 	if err != nil {
 		return nil, false, err
 	}

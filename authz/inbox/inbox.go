@@ -222,6 +222,9 @@ func (in *Inbox) start(w http.ResponseWriter, r *http.Request, p approval.Person
 // the browser had.
 func (in *Inbox) startAs(w http.ResponseWriter, r *http.Request, who approval.Identity, how string) (session, error) {
 	now, p := in.now(), who.Person()
+	if err := in.holds.Check(r.Context(), who); err != nil {
+		return session{}, err
+	}
 	err := in.c.Store.Update(r.Context(), func(tx *store.Tx) error {
 		return tx.Append(store.Entry{Kind: store.KindLogin, Time: now, Principal: p.Name(), By: p.Name(), Note: "inbox, by " + how, Login: p.Login()})
 	})

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -224,6 +225,12 @@ func (in *Inbox) who(r *http.Request) (s session, secret string, ok bool) {
 	secret = cookies[0].Value
 	s, ok = in.logins.find(secret, in.now(), r.URL.Query().Get("auto") == "")
 	if ok {
+		if err := in.holds.Check(r.Context(), s.who); err != nil {
+			if errors.Is(err, approval.ErrStranger) || errors.Is(err, approval.ErrUserStopped) {
+				in.logins.end(secret) // it was ended elsewhere
+			}
+			return session{}, "", false
+		}
 		has, err := in.holds.HasPasskey(r.Context(), s.who.Name())
 		s.signs = err == nil && has // Decide looks again
 	}

@@ -72,6 +72,7 @@ var failures = []struct {
 	{errOIDCStranger, http.StatusForbidden, "oidc_stranger", "Your provider knows you, but you are not among those who may log in here. Ask whoever runs this exeat."},
 	{errOIDCDown, http.StatusBadGateway, "oidc_down", "Your provider does not answer as one now. Try again in a moment; exeat's log says what is wrong."},
 	{errNoLogin, http.StatusNotFound, "no_login", "There is no such login, or not any more."},
+	{approval.ErrUserStopped, http.StatusForbidden, "user_stopped", "You were stopped: you cannot log in, and nothing is executed in your name. Ask whoever runs this exeat."},
 	{approval.ErrStranger, http.StatusUnauthorized, "login", "You are not logged in, or not any more."},
 	{errLogin, http.StatusUnauthorized, "login", "You are not logged in, or not any more."},
 }

@@ -78,7 +78,7 @@ Try it first:  exeat demo`,
 		Version:       version(),
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(demoCmd(), stdioCmd(), httpCmd(), toolsCmd(), callCmd(), policyCmd(), approvalsCmd(), grantsCmd(), agentsCmd(), passkeysCmd(), tokensCmd(), inboxCmd(),
+	root.AddCommand(demoCmd(), stdioCmd(), httpCmd(), toolsCmd(), callCmd(), policyCmd(), approvalsCmd(), grantsCmd(), agentsCmd(), passkeysCmd(), tokensCmd(), usersCmd(), inboxCmd(),
 		auditCmd(), backupCmd(), keysCmd(), guardCmd(), notifyCmd(), doctorCmd(), versionCmd(), manCmd())
 	return root
 }
