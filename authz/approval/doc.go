@@ -39,4 +39,5 @@
 //	log_fresh.go        does the log know better than the rows?
 //	rule_recent.go      which calls of late would a rule have been about?
 //	rule_stop.go        how are rules revoked, and agents stopped and started?
+//	user.go             what ends with a user, and who may go on?
 package approval
