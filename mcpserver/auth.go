@@ -1,13 +1,10 @@
 package mcpserver
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -18,53 +15,10 @@ import (
 // Authenticator says who makes an HTTP request. It is asked on every request.
 // The caller has a principal, and an agent only if that is proven: otherwise an
 // agent has the name that it gives itself. An error that is a [*Challenge] says
-// what would let the request in; the text of any other reaches nobody. Both are
-// a 401.
+// what would let the request in, or that nobody can say now; the text of any other
+// reaches nobody, and is a 401.
 type Authenticator interface {
 	Authenticate(r *http.Request) (tools.Caller, error)
-}
-
-// Challenge is what a 401 says (RFC 9110, section 11.6.1; RFC 6750, section 3).
-type Challenge struct {
-	Scheme string // of the Authorization header; "" means Bearer
-	Realm  string // "" means exeat
-	// Code says what was wrong with the credential (RFC 6750, section 3.1). It
-	// is "" where none came: nothing was wrong with it.
-	Code string
-	// Help is a sentence for the person who sets the client up: which header to
-	// send, and where to get what goes into it.
-	Help string
-	// ResourceMetadata is the URL of RFC 9728 metadata, where a client learns
-	// which authorization server gives it a token. "" means that none does.
-	ResourceMetadata string
-}
-
-func (c *Challenge) Error() string {
-	return cmp.Or(c.Code, "no credential") + ": " + c.Help
-}
-
-// header is the challenge as the value of WWW-Authenticate.
-func (c *Challenge) header() string {
-	h := fmt.Sprintf("%s realm=%q", cmp.Or(c.Scheme, "Bearer"), cmp.Or(c.Realm, "exeat"))
-	for _, p := range []struct{ name, value string }{{"error", c.Code}, {"resource_metadata", c.ResourceMetadata}} {
-		if p.value != "" {
-			h += fmt.Sprintf(", %s=%q", p.name, p.value)
-		}
-	}
-	return h
-}
-
-func (c *Challenge) answer(w http.ResponseWriter) {
-	w.Header().Set("WWW-Authenticate", c.header())
-	answerOAuth(w, http.StatusUnauthorized, cmp.Or(c.Code, "unauthorized"), cmp.Or(c.Help, "a credential is needed"))
-}
-
-// answerOAuth writes an error in the form that OAuth clients show to people
-// (RFC 6749, section 5.2).
-func answerOAuth(w http.ResponseWriter, status int, code, description string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(map[string]string{"error": code, "error_description": description})
 }
 
 // authenticate puts the caller of every request into its context.
@@ -74,7 +28,7 @@ func authenticate(auth Authenticator, next http.Handler) http.Handler {
 		if err != nil {
 			challenge := &Challenge{}
 			errors.As(err, &challenge)
-			challenge.answer(w)
+			challenge.Answer(w)
 			return
 		}
 		caller.Session.Transport = "http"

@@ -5,7 +5,8 @@
 // What a message meets on its way, and the file that answers for it:
 //
 //	http.go     which paths there are, and which hosts and origins may ask
-//	auth.go     who makes an HTTP request, and what a 401 says
+//	auth.go     who makes an HTTP request, and one way to find out: a random token
+//	challenge.go  what is said to who is not let in
 //	front.go    one HTTP request: read it whole, let it through or refuse it
 //	body.go     how much of it is read, and how long it may take
 //	session.go  the ids of the old era's sessions, which need no memory
