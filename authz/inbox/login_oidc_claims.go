@@ -8,14 +8,13 @@ import (
 	"fmt"
 	"slices"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/claims"
 )
 
 // Why a provider's answer lets nobody in.
@@ -25,13 +24,7 @@ var (
 	errOIDCStranger = errors.New("this person may not log in here")
 )
 
-// Bounds of what a provider says of a person. What is longer is refused: a group
-// that was left out could be one that a policy forbids something to.
-const (
-	maxClaim      = 255 // characters, as of sub (OpenID Connect Core §2)
-	maxClaimList  = 500
-	oidcClockSkew = time.Minute
-)
+const oidcClockSkew = time.Minute
 
 // redeem exchanges a code for who has logged in, and checks what the provider
 // says of them.
@@ -50,8 +43,8 @@ func (o *OIDC) redeem(ctx context.Context, p *provider, f flow, code string) (ap
 	if err != nil {
 		return approval.Person{}, refusedAnswer("%s", brief(err))
 	}
-	c := claims{}
-	if err := id.Claims(&c); err != nil {
+	c, err := parseClaims(id)
+	if err != nil {
 		return approval.Person{}, refusedAnswer("%s", brief(err))
 	}
 	if err := o.checkToken(id, c, f.nonce); err != nil {
@@ -65,6 +58,16 @@ func (o *OIDC) redeem(ctx context.Context, p *provider, f flow, code string) (ap
 		err = o.checkStrength(person, f)
 	}
 	return person, err
+}
+
+// parseClaims reads the claims of an ID token or of user info once more, strictly:
+// go-oidc reads them as encoding/json does.
+func parseClaims(of interface{ Claims(v any) error }) (claims.Set, error) {
+	var raw json.RawMessage
+	if err := of.Claims(&raw); err != nil {
+		return nil, err
+	}
+	return claims.Parse(raw)
 }
 
 func refusedAnswer(format string, args ...any) error {
@@ -83,11 +86,11 @@ func exchangeError(err error) string {
 // checkToken checks what go-oidc leaves to its caller: that the ID token answers this
 // flow and was issued to this client, and to nobody besides (OpenID Connect Core
 // §3.1.3.7).
-func (o *OIDC) checkToken(id *oidc.IDToken, c claims, nonce string) error {
-	azp, err := c.text("azp")
+func (o *OIDC) checkToken(id *oidc.IDToken, c claims.Set, nonce string) error {
+	azp, err := c.Text("azp")
 	switch {
 	case err != nil:
-		return err
+		return refusedAnswer("%v", err)
 	case id.Subject == "":
 		return refusedAnswer("the ID token has no sub")
 	case nonce == "" || subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(nonce)) != 1:
@@ -102,10 +105,10 @@ func (o *OIDC) checkToken(id *oidc.IDToken, c claims, nonce string) error {
 
 // fill takes claims that are asked for and not in the ID token from the user
 // info endpoint, which must speak of the same person.
-func (o *OIDC) fill(ctx context.Context, p *provider, t *oauth2.Token, id *oidc.IDToken, c claims) error {
-	need := []string{o.c.Subject}
+func (o *OIDC) fill(ctx context.Context, p *provider, t *oauth2.Token, id *oidc.IDToken, c claims.Set) error {
+	need := []string{claims.Top(o.c.Subject)}
 	if o.c.Groups != "" {
-		need = append(need, o.c.Groups)
+		need = append(need, claims.Top(o.c.Groups))
 	}
 	if slices.Contains(o.c.Scopes, oidc.ScopeEmail) || len(o.c.Allowed.Emails) > 0 {
 		need = append(need, "email")
@@ -126,8 +129,8 @@ func (o *OIDC) fill(ctx context.Context, p *provider, t *oauth2.Token, id *oidc.
 	if info.Subject != id.Subject {
 		return refusedAnswer("the user info is of another person")
 	}
-	more := claims{}
-	if err := info.Claims(&more); err != nil {
+	more, err := parseClaims(info)
+	if err != nil {
 		return refusedAnswer("user info: %s", brief(err))
 	}
 	for _, name := range need {
@@ -140,28 +143,28 @@ func (o *OIDC) fill(ctx context.Context, p *provider, t *oauth2.Token, id *oidc.
 }
 
 // person is whom claims describe, in the terms of policies.
-func (o *OIDC) person(c claims) (approval.Person, error) {
+func (o *OIDC) person(c claims.Set) (approval.Person, error) {
 	var p approval.Person
 	var errs [5]error
 	who := authz.Principal{Type: "User"}
-	who.ID, errs[0] = c.text(o.c.Subject)
-	who.ACR, errs[1] = c.text("acr")
-	who.AuthTime, errs[2] = c.time("auth_time")
-	p.AMR, errs[3] = c.texts("amr")
+	who.ID, errs[0] = c.Text(o.c.Subject)
+	who.ACR, errs[1] = c.Text("acr")
+	who.AuthTime, errs[2] = c.Time("auth_time")
+	p.AMR, errs[3] = c.Texts("amr")
 	if o.c.Groups != "" {
-		who.Groups, errs[4] = c.texts(o.c.Groups)
+		who.Groups, errs[4] = c.Texts(o.c.Groups)
 	}
 	if err := errors.Join(errs[:]...); err != nil {
-		return p, err
+		return p, refusedAnswer("%v", err)
 	}
 	if who.ID == "" {
 		return p, refusedAnswer("it has no claim %q, which was to name the person", o.c.Subject)
 	}
-	email, err := c.text("email")
+	email, err := c.Text("email")
 	if err != nil {
-		return p, err
+		return p, refusedAnswer("%v", err)
 	}
-	if verified := string(c["email_verified"]); verified == "true" || verified == `"true"` {
+	if c.True("email_verified") {
 		who.Email = email
 	} else if o.c.Subject == "email" {
 		return p, refusedAnswer("the mail address, which was to name the person, is not verified")
@@ -198,57 +201,4 @@ func (o *OIDC) checkStrength(p approval.Person, f flow) error {
 		return fmt.Errorf("%w: the login is older than max_age", errOIDCWeak)
 	}
 	return nil
-}
-
-// claims are what a provider says of a person. Names are compared exactly.
-type claims map[string]json.RawMessage
-
-func (c claims) absent(name string) bool { return c[name] == nil || string(c[name]) == "null" }
-
-// text is a claim that is a string, "" if it is not there.
-func (c claims) text(name string) (string, error) {
-	if c.absent(name) {
-		return "", nil
-	}
-	var s string
-	if err := json.Unmarshal(c[name], &s); err != nil || s != "" && !legible(s) {
-		return "", refusedAnswer("the claim %q is not a text of at most %d characters", name, maxClaim)
-	}
-	return s, nil
-}
-
-// texts is a claim that is a list of strings, or one.
-func (c claims) texts(name string) ([]string, error) {
-	if c.absent(name) {
-		return nil, nil
-	}
-	if one, err := c.text(name); err == nil && one != "" {
-		return []string{one}, nil
-	}
-	var list []string
-	if err := json.Unmarshal(c[name], &list); err != nil || len(list) > maxClaimList || !all(list, legible) {
-		return nil, refusedAnswer("the claim %q is not a list of at most %d texts", name, maxClaimList)
-	}
-	return list, nil
-}
-
-// time is a claim in seconds since 1970, the zero time if it is not there.
-func (c claims) time(name string) (time.Time, error) {
-	if c.absent(name) {
-		return time.Time{}, nil
-	}
-	var seconds float64
-	if err := json.Unmarshal(c[name], &seconds); err != nil || seconds < 1 || seconds > 1e11 {
-		return time.Time{}, refusedAnswer("the claim %q is not a time", name)
-	}
-	return time.Unix(int64(seconds), 0).UTC(), nil
-}
-
-// legible reports whether a text is whole and shows as what it is.
-func legible(s string) bool {
-	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxClaim && all([]rune(s), unicode.IsPrint)
-}
-
-func all[T any](list []T, ok func(T) bool) bool {
-	return !slices.ContainsFunc(list, func(x T) bool { return !ok(x) })
 }
