@@ -29,7 +29,8 @@ const ourModule = "github.com/exeat/exeat"
 //
 // mcpserver knows authz for the values that name a caller, no more. What decides
 // does not know who shows or tells of it, so tools reaches no page, no login and
-// no message. authz/plaintext and authz/tally are leaves. Below openapi are three more:
+// no message. authz/plaintext, authz/tally and authz/refresh are leaves; authz/claims and
+// authz/issuer, what issuers say and publish, stand on leaves alone. Below openapi are three more:
 // strictjson, which mcpserver reads with too, reach, which every dial asks, and nearest,
 // which finds what a misspelt word was meant to be.
 var arrows = map[string][]string{
@@ -41,15 +42,19 @@ var arrows = map[string][]string{
 	"openapi/strictjson":    {},
 	"store":                 {},
 	"authz/plaintext":       {},
+	"authz/claims":          {"openapi/strictjson"},
+	"authz/refresh":         {},
+	"authz/issuer":          {"authz/refresh", "openapi/reach"},
 	"authz/tally":           {},
 	"authz/approval":        {"authz", "authz/plaintext", "authz/tally", "store"},
 	"authz/notify":          {"authz", "authz/approval", "authz/plaintext", "authz/tally", "openapi/reach", "store"},
-	"authz/inbox":           {"authz", "authz/approval", "authz/notify", "authz/plaintext", "authz/tally", "openapi/reach", "store"},
+	"authz/inbox":           {"authz", "authz/approval", "authz/claims", "authz/notify", "authz/plaintext", "authz/tally", "openapi/reach", "store"},
 	"tools":                 {"authz", "authz/approval", "authz/tally", "authz/token", "openapi", "openapi/reach", "store", "tools/jq", "tools/scrub"},
 	"tools/jq":              {},
 	"tools/scrub":           {},
 	"mcpserver/edge":        {},
 	"mcpserver":             {"authz", "openapi/strictjson", "tools"},
+	"mcpserver/oauth":       {"authz", "authz/claims", "authz/issuer", "authz/refresh", "mcpserver", "tools"},
 	"mcpserver/statictoken": {"authz", "mcpserver", "tools"},
 	"cmd/exeat":             {"authz", "authz/approval", "authz/inbox", "authz/notify", "authz/tally", "authz/token", "examples/petstore", "mcpserver", "mcpserver/edge", "mcpserver/statictoken", "openapi", "openapi/nearest", "openapi/reach", "store", "tools"},
 	"store/storetest":       {"store"},
@@ -81,7 +86,7 @@ type module struct {
 // choice. What they cost is in docs/decisions/0025.
 var modules = map[string]module{
 	"github.com/cedar-policy/cedar-go":         {"the policy language: parser, validator, evaluator", []string{"authz"}},
-	"github.com/go-jose/go-jose/v4":            {"signs and verifies tokens; measured as the strictest", []string{"authz/token"}},
+	"github.com/go-jose/go-jose/v4":            {"signs and verifies tokens; measured as the strictest", []string{"authz/issuer", "authz/token", "mcpserver/oauth"}},
 	"github.com/gowebpki/jcs":                  {"RFC 8785, the canonical form that digests are made over", []string{"authz/token"}},
 	"golang.org/x/oauth2":                      {"client credentials (RFC 6749 §4.4), and authorization codes", []string{"authz/inbox", "authz/token"}},
 	"github.com/coreos/go-oidc/v3":             {"logins with an OpenID provider", []string{"authz/inbox"}},
@@ -95,6 +100,7 @@ var modules = map[string]module{
 	"github.com/andybalholm/brotli":            {"answers that are packed as br", []string{"openapi"}},
 	"github.com/itchyny/gojq":                  {"_select: jq over an API's answer", []string{"tools/jq"}},
 	"github.com/go-webauthn/webauthn":          {"passkeys: WebAuthn, with its formats and algorithms", []string{"authz/approval"}},
+	"github.com/spiffe/go-spiffe/v2":           {"JWT-SVIDs and their bundles, by those who write the standard; brings no other module", []string{"mcpserver/oauth"}},
 	"github.com/chromedp/chromedp":             {"a real browser, for tests of the pages", nil},
 	"github.com/chromedp/cdproto":              {"the browser's virtual authenticator, in tests", nil},
 	"github.com/pb33f/libopenapi":              {"OpenAPI Overlays", []string{"openapi"}},

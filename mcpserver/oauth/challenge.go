@@ -1,0 +1,101 @@
+package oauth
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/exeat/exeat/mcpserver"
+)
+
+// retryAfter is when it makes sense to ask again while an issuer does not answer.
+const retryAfter = 5 * time.Second
+
+// invalid refuses a token. What it says goes to whoever sent it, so it holds
+// nothing that they could not know.
+func invalid(format string, args ...any) *mcpserver.Challenge {
+	return &mcpserver.Challenge{Code: "invalid_token", Help: fmt.Sprintf(format, args...)}
+}
+
+// malformed refuses a request that no token could help.
+func malformed(format string, args ...any) *mcpserver.Challenge {
+	return &mcpserver.Challenge{Status: http.StatusBadRequest, Code: "invalid_request", Help: fmt.Sprintf(format, args...)}
+}
+
+// unavailable answers while it cannot be found out whether a token is good.
+func unavailable() *mcpserver.Challenge {
+	return &mcpserver.Challenge{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", RetryAfter: retryAfter,
+		Help: "the issuer of the token cannot be asked at the moment, so it is not known whether the token is good: try again in a few seconds"}
+}
+
+// complete adds to a challenge what each one of this server says: where a client
+// learns who gives it a token, and by which schemes it can send that.
+func (s *Server) complete(c *mcpserver.Challenge) *mcpserver.Challenge {
+	c.ResourceMetadata = s.metadataURL()
+	about := c.Code != "" && !strings.HasPrefix(c.Code, "insufficient_") // that it came by one scheme
+	if c.Scope == "" && (c.Code == "" || about) {
+		c.Scope = strings.Join(s.c.Scopes, " ")
+	}
+	bearer, dpop := s.schemes()
+	if !bearer {
+		c.Scheme = schemeDPoP
+	}
+	if bearer && dpop {
+		other := *c
+		if other.Scheme = schemeDPoP; c.Scheme == schemeDPoP {
+			other.Scheme = ""
+		}
+		if about {
+			other.Code = ""
+		}
+		c.Also = &other
+	}
+	for one := c; one != nil; one = one.Also {
+		if one.Scheme == schemeDPoP {
+			one.Params = append(slices.Clone(one.Params), mcpserver.Param{Name: "algs", Value: s.algsProof})
+		}
+	}
+	return c
+}
+
+// schemes are those by which a token of some issuer can be sent.
+func (s *Server) schemes() (bearer, dpop bool) {
+	bearer = len(s.domains) > 0
+	for _, i := range s.issuers {
+		bearer = bearer || i.DPoP != Require
+		dpop = dpop || i.DPoP != Off
+	}
+	return bearer, dpop
+}
+
+// InsufficientScope is the answer to a call that the token's scopes do not allow:
+// it names those that this one operation needs (RFC 6750, section 3.1).
+func (s *Server) InsufficientScope(needed []string) *mcpserver.Challenge {
+	return s.complete(&mcpserver.Challenge{Status: http.StatusForbidden, Code: "insufficient_scope", Scope: strings.Join(needed, " "),
+		Help: "this operation needs a token with the scopes that are named here"})
+}
+
+// InsufficientAuthentication is the answer to a call that would be allowed if the
+// person had logged in another way, or more recently (RFC 9470, section 3). Either
+// can be left out.
+func (s *Server) InsufficientAuthentication(acr []string, maxAge time.Duration) *mcpserver.Challenge {
+	return s.complete(&mcpserver.Challenge{Code: "insufficient_user_authentication", ACRValues: acr, MaxAge: maxAge,
+		Help: "this operation needs a token of a stronger or more recent login: log in again"})
+}
+
+// InsufficientAuthorization is the answer to a call that would be allowed with a
+// token for these authorization_details, one JSON array (RFC 9396; the error and its
+// parameter are those of draft-ietf-oauth-rar-metadata-remediation-00, section 4).
+func (s *Server) InsufficientAuthorization(details json.RawMessage) (*mcpserver.Challenge, error) {
+	b, err := json.Marshal(map[string]json.RawMessage{"authorization_details": details})
+	if err != nil {
+		return nil, fmt.Errorf("the authorization_details are no JSON: %w", err)
+	}
+	return s.complete(&mcpserver.Challenge{Code: "insufficient_authorization",
+		Params: []mcpserver.Param{{Name: "authorization_remediation", Value: base64.RawURLEncoding.EncodeToString(b)}},
+		Help:   "this operation needs a token for exactly it: ask for the authorization_details that this answer names"}), nil
+}

@@ -1,0 +1,33 @@
+package oauth
+
+import (
+	"time"
+
+	"github.com/exeat/exeat/authz"
+)
+
+// maxLatest is how many principals are remembered.
+const maxLatest = 10_000
+
+// seen is what a token said of somebody.
+type seen struct {
+	who    authz.Principal
+	issued time.Time // the token
+}
+
+// remember keeps what the newest token said of somebody.
+func (s *Server) remember(g *grant, who authz.Principal) {
+	issued, err := g.claims.Time("iat")
+	if err != nil || issued.IsZero() {
+		issued = s.c.Now()
+	}
+	s.latest.put(who.Name(), seen{who, issued}, func(old seen) bool { return old.issued.After(issued) })
+}
+
+// Latest is what the newest token that was seen says of a principal, by
+// [authz.Principal.Name]: for who decides again about a call that was held. ok is
+// false if none was seen since the start, or not for long.
+func (s *Server) Latest(name string) (who authz.Principal, ok bool) {
+	v, ok := s.latest.get(name)
+	return v.who, ok
+}
