@@ -48,7 +48,7 @@ func NewClient(roots *x509.CertPool, named ...string) (*http.Client, error) {
 func Do(client *http.Client, r *http.Request) (http.Header, []byte, error) {
 	res, err := client.Do(r)
 	if err != nil {
-		return nil, nil, withoutURL(err)
+		return nil, nil, explain(err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
@@ -57,15 +57,15 @@ func Do(client *http.Client, r *http.Request) (http.Header, []byte, error) {
 	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return nil, nil, fmt.Errorf("the answer of %s breaks off: %w", r.URL.Redacted(), withoutURL(err))
+		return nil, nil, fmt.Errorf("the answer of %s breaks off: %w", r.URL.Redacted(), explain(err))
 	case len(b) > maxAnswer:
 		return nil, nil, fmt.Errorf("the answer of %s is larger than %d bytes", r.URL.Redacted(), maxAnswer)
 	}
 	return res.Header, b, nil
 }
 
-// withoutURL takes the advice for operators of APIs out of an error.
-func withoutURL(err error) error {
+// explain takes the advice for operators of APIs out of an error.
+func explain(err error) error {
 	var inside *reach.UnreachedError
 	if errors.As(err, &inside) {
 		return fmt.Errorf("%s leads to %s, inside this network, where the issuer is not", inside.Host, inside.Address)
