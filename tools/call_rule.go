@@ -21,7 +21,7 @@ var (
 func (c *call) shape() approval.Shape {
 	place := approval.Place{Audience: c.tool.api.Audience, Origin: c.request.Origin, Method: c.request.Method, Document: c.details.Document}
 	return approval.Shape{Principal: c.caller.Principal, Agent: c.caller.Agent, Place: place, API: c.tool.api.Document.Name,
-		Tool: c.tool.op.Name, Path: c.request.Path, Args: c.args.Canonical()}
+		Tool: c.tool.op.Name, Effect: string(c.tool.op.Effect), Path: c.request.Path, Args: c.args.Canonical()}
 }
 
 // rulesFor reads what people have said of the agent's calls to come. It is an

@@ -33,7 +33,9 @@
 //	decide_fatigue.go   does this person still read what they approve?
 //	passkey.go          whose passkeys are there, and how are they made and used?
 //	rule.go             what is a rule, which calls is it about, is it what was stored?
+//	rule_cedar.go       how does Cedar say what a rule is?
 //	rule_give.go        what can a person give, and how does it decide their hold?
+//	rule_task.go        what is a bounded job, and what do its calls come to?
 //	rule_signed.go      what of a grant does a passkey sign?
 //	rule_use.go         which rules are in force, and may this call use this grant?
 //	log_fresh.go        does the log know better than the rows?

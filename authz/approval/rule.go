@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"encoding/json"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -51,6 +49,8 @@ type Scope struct {
 	Args  string  `json:"args,omitempty"`
 	Same  string  `json:"same,omitempty"`  // canonical JSON, for ArgsSame
 	Equal []Equal `json:"equal,omitempty"` // for ArgsSome
+	// Task makes it several tools, in the place of Tool.
+	Task *Task `json:"task,omitempty"`
 }
 
 // Place is where calls go, and by which document. The same tool of the same
@@ -75,6 +75,7 @@ type Shape struct {
 	Place     Place
 	API       string
 	Tool      string
+	Effect    string
 	Path      string
 	Args      []byte // canonical JSON
 }
@@ -100,6 +101,7 @@ type Rule struct {
 	Revoked   time.Time       `json:"revoked,omitzero"`
 	RevokedBy string          `json:"revoked_by,omitempty"`
 	Used      int64           `json:"used"`
+	Sum       string          `json:"sum,omitempty"` // what the calls of a task come to so far
 	Last      time.Time       `json:"last,omitzero"` // its latest use
 	// Signed says that a passkey signed it; it is in force while that key is good.
 	Signed bool `json:"signed,omitempty"`
@@ -136,6 +138,7 @@ type ruleFixed struct {
 
 type ruleState struct {
 	Used      int64     `json:"used"`
+	Sum       string    `json:"sum,omitempty"`
 	Last      time.Time `json:"last,omitzero"`
 	Burst     burst     `json:"burst,omitzero"`
 	RevokedBy string    `json:"revoked_by,omitempty"`
@@ -164,7 +167,7 @@ func (s *Service) storeRule(r Rule) (store.Rule, error) {
 		out.Fixed, err = json.Marshal(ruleFixed{r.Verified, r.Scope, r.Effect, r.Max, r.By, r.AMR, r.Reason, r.proof, r.Masked})
 	}
 	if err == nil {
-		out.State, err = json.Marshal(ruleState{r.Used, r.Last, r.burst, r.RevokedBy})
+		out.State, err = json.Marshal(ruleState{r.Used, r.Sum, r.Last, r.burst, r.RevokedBy})
 	}
 	after := out
 	if r.stored.Version == 0 {
@@ -189,7 +192,7 @@ func (s *Service) readRule(r store.Rule) Rule {
 	}
 	out.Verified, out.Scope, out.Effect, out.Max, out.By, out.AMR, out.Reason = f.Verified, f.Scope, f.Effect, f.Max, f.By, f.AMR, f.Reason
 	out.proof, out.Signed, out.Masked = f.Proof, f.Proof != nil, f.Masked
-	out.Used, out.Last, out.burst, out.RevokedBy = st.Used, st.Last, st.Burst, st.RevokedBy
+	out.Used, out.Sum, out.Last, out.burst, out.RevokedBy = st.Used, st.Sum, st.Last, st.Burst, st.RevokedBy
 	return out
 }
 
@@ -215,15 +218,31 @@ func (r Rule) Matches(c Shape) bool {
 		return true
 	case KindGrant:
 		// A grant is for one place; a block, which only takes away, for the tool
-		// wherever its calls go.
-		if r.Verified != c.Agent.Verified || !r.Scope.Place.whole() || r.Scope.Place != c.Place {
+		// wherever its calls go. Nobody was shown through whom an agent would act.
+		if len(c.Agent.Chain) > 0 || r.Verified != c.Agent.Verified || !c.Place.whole() || r.Scope.Place != r.Scope.placed(c.Place) {
 			return false
 		}
 	case KindBlock:
 	default:
 		return false
 	}
-	return r.Scope.API == c.API && r.Scope.Tool == c.Tool && r.Scope.covers(c.Path) && r.Scope.fits(c.Args)
+	if t := r.Scope.Task; t != nil {
+		if _, within := t.add(r.Sum, c.Args); !within || !t.names(c.Tool) {
+			return false
+		}
+	} else if r.Scope.Tool != c.Tool {
+		return false
+	}
+	return r.Scope.API == c.API && r.Scope.covers(c.Path) && r.Scope.fits(c.Args)
+}
+
+// placed is a place as the scope names it: the tools of a task have methods of
+// their own.
+func (s Scope) placed(p Place) Place {
+	if s.Task != nil {
+		p.Method = ""
+	}
+	return p
 }
 
 // covers matches a path by whole segments as they stand in the request: %2F is
@@ -326,56 +345,4 @@ const maxEqual = 50
 // for all of its calls, and whether a passkey signed that.
 func (r Rule) Approval() *authz.ApprovalContext {
 	return &authz.ApprovalContext{By: r.By, Once: false, At: r.Created, Expires: r.Ends, AMR: r.AMR, PhishingResistant: r.Signed}
-}
-
-// Cedar is the permit that a grant amounts to, or the forbid of a block or
-// stop. The policies are asked all the same: no grant lifts a forbid.
-func (r Rule) Cedar() string {
-	head, action, resource := "permit", "action", "resource"
-	if r.Kind != KindGrant {
-		head = "forbid"
-	}
-	names := authz.NamesIn(r.Scope.API)
-	if r.Scope.Tool != "" {
-		action = "action == " + names.Action(r.Scope.Tool)
-	}
-	switch r.Scope.Reach {
-	case ReachExact:
-		resource = "resource == " + names.Path(r.Scope.Path)
-	case ReachBelow:
-		resource = "resource in " + names.Path(r.Scope.Path)
-	}
-	kind, id, _ := strings.Cut(r.Subject, "::")
-	conditions := []string{"context.agent == " + names.Entity("Agent", r.Agent)}
-	if r.Kind == KindGrant {
-		conditions = append(conditions, fmt.Sprintf("context.agent.verified == %t", r.Verified))
-	}
-	if !r.Ends.IsZero() {
-		conditions = append(conditions, "context.now < datetime("+strconv.Quote(r.Ends.UTC().Format("2006-01-02T15:04:05.000Z"))+")")
-	}
-	notes := []string{}
-	equal := r.Scope.Equal
-	if r.Scope.Args == ArgsSame {
-		equal = Pointers([]byte(r.Scope.Same))
-		notes = append(notes, "// and no other arguments than these")
-	}
-	for _, e := range equal {
-		if c, ok := names.Equal(e.Pointer, e.Value); ok {
-			conditions = append(conditions, c)
-		} else {
-			notes = append(notes, "// and "+strconv.QuoteToASCII(e.Pointer)+" is exactly "+strconv.QuoteToASCII(e.Value))
-		}
-	}
-	if p := r.Scope.Place; r.Kind == KindGrant {
-		notes = append(notes, fmt.Sprintf("// and only %s at %s, for the audience %s, by the document %s", strconv.QuoteToASCII(p.Method),
-			strconv.QuoteToASCII(p.Origin), strconv.QuoteToASCII(p.Audience), strconv.QuoteToASCII(p.Document)))
-	}
-	if r.Max > 0 {
-		notes = append(notes, fmt.Sprintf("// at most %d times", r.Max))
-	}
-	text := fmt.Sprintf("%s (\n  principal == %s,\n  %s,\n  %s\n) when {\n  %s\n", head, names.Entity(kind, id), action, resource, strings.Join(conditions, " &&\n  "))
-	for _, n := range notes {
-		text += "  " + n + "\n"
-	}
-	return text + "};\n"
 }

@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,6 +44,7 @@ type Offer struct {
 	For    time.Duration
 	Max    int64
 	Reason string // of a block, told to the agent
+	Task   *Task  // of a grant, instead of the tool alone
 }
 
 // newRule is the rule that an offer amounts to for a hold.
@@ -54,7 +56,14 @@ func newRule(h store.Hold, who Person, o Offer, now time.Time) (Rule, error) {
 	agent := parties.Agent
 	r := Rule{ID: newID(o.Kind), Kind: o.Kind, Subject: h.Subject, Agent: agent.ID, Verified: agent.Verified, Effect: h.Effect,
 		Max: o.Max, By: who.Principal, AMR: who.AMR, Reason: o.Reason, Masked: h.Masked, Created: now, Ends: now.Add(o.For).Truncate(time.Microsecond)}
-	r.Scope = Scope{Place: placeOf(h), API: h.API, Tool: h.Tool, Reach: o.Reach, Args: o.Args}
+	r.Scope = Scope{API: h.API, Tool: h.Tool, Reach: o.Reach, Args: o.Args, Task: o.Task}
+	r.Scope.Place = r.Scope.placed(placeOf(h))
+	if o.Task != nil {
+		if err := o.Task.check(o.Max); err != nil || o.Kind != KindGrant || o.Args == ArgsSame || o.Reach == ReachExact {
+			return Rule{}, cmp.Or(err, ErrGrantForm)
+		}
+		r.Scope.Tool = ""
+	}
 	bad := o.For < time.Second || o.For > 366*24*time.Hour || o.Max < 0 || o.Kind != KindGrant && o.Kind != KindBlock ||
 		!utf8.ValidString(o.Reason) || utf8.RuneCountInString(o.Reason) > maxReason
 	switch o.Reach {
@@ -89,7 +98,7 @@ func newRule(h store.Hold, who Person, o Offer, now time.Time) (Rule, error) {
 }
 
 func shapeOf(h store.Hold, who Parties) Shape {
-	return Shape{Principal: who.Principal, Agent: who.Agent, Place: placeOf(h), API: h.API, Tool: h.Tool, Path: h.Request.Path, Args: h.Args}
+	return Shape{Principal: who.Principal, Agent: who.Agent, Place: placeOf(h), API: h.API, Tool: h.Tool, Effect: h.Effect, Path: h.Request.Path, Args: h.Args}
 }
 
 // placeOf is where a held call goes; what its details do not say is missing, and

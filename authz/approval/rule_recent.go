@@ -12,23 +12,23 @@ import (
 // recentMost bounds the held calls that a grant is tried on before it is given.
 const recentMost = 200
 
-// recent are the principal's newest held calls of the tool, but for the hold.
+// recent are the principal's newest held calls of the API, but for the hold.
 func (s *Service) recent(ctx context.Context, h store.Hold) ([]store.Hold, error) {
 	var list []store.Hold
 	err := s.c.Store.View(ctx, func(tx *store.Tx) (err error) {
 		list, err = tx.Recent(h.Subject, h.API, recentMost)
 		return err
 	})
-	return slices.DeleteFunc(list, func(x store.Hold) bool { return x.ID == h.ID || x.Tool != h.Tool || !s.sealed(x) }), err
+	return slices.DeleteFunc(list, func(x store.Hold) bool { return x.ID == h.ID || !s.sealed(x) }), err
 }
 
-// WouldCover counts the recent held calls of the tool by this agent that a rule
-// is about.
+// WouldCover counts the recent held calls by this agent that a rule is about, of
+// those of the tool, or of a task's tools.
 func (s *Service) WouldCover(ctx context.Context, h store.Hold, r Rule) (hits, of int, err error) {
 	list, err := s.recent(ctx, h)
 	for _, x := range list {
 		who, err := PartiesOf(x)
-		if err != nil || who.Agent.ID != r.Agent {
+		if err != nil || who.Agent.ID != r.Agent || x.Tool != h.Tool && (r.Scope.Task == nil || !r.Scope.Task.names(x.Tool)) {
 			continue
 		}
 		if of++; r.Matches(shapeOf(x, who)) {
@@ -38,9 +38,22 @@ func (s *Service) WouldCover(ctx context.Context, h store.Hold, r Rule) (hits, o
 	return hits, of, err
 }
 
+// Propose is what a task could be for that a person gives on the page of a hold.
+func (s *Service) Propose(ctx context.Context, h store.Hold) (Proposal, error) {
+	who, err := PartiesOf(h)
+	if err != nil {
+		return Proposal{}, err
+	}
+	list, err := s.recent(ctx, h)
+	return propose(h, who.Agent, list), err
+}
+
 // Told says in words what a rule is about.
 func (r Rule) Told() string {
 	var parts []string
+	if r.Scope.Task != nil {
+		parts = append(parts, r.Scope.Task.told(r.Sum))
+	}
 	switch r.Scope.Reach {
 	case ReachExact:
 		parts = append(parts, "on exactly "+r.Scope.Path)

@@ -64,6 +64,9 @@ func (s *Service) Use(ctx context.Context, id string, c Shape, e store.Entry) er
 			return fmt.Errorf("%w: there were %d calls under it within a minute", ErrNoGrant, GrantRate)
 		}
 		r.Used, r.Last = r.Used+1, now
+		if t := r.Scope.Task; t != nil {
+			r.Sum, _ = t.add(r.Sum, c.Args) // which is within, or the grant would not be for the call
+		}
 		row, err := s.storeRule(r)
 		if err != nil {
 			return err
@@ -103,7 +106,7 @@ func (s *Service) findUsable(tx *store.Tx, id string, c Shape, now time.Time) (R
 	if over, err := s.grantOver(tx, r); err != nil || over {
 		return r, errors.Join(err, fmt.Errorf("%w: its user, or who gave it, was stopped or ended since", ErrNoGrant))
 	}
-	if d := s.mayGive(r, c.Principal, now); d.Outcome != authz.Allow {
+	if d := s.mayGive(r.inTask(c), c.Principal, now); d.Outcome != authz.Allow {
 		return r, fmt.Errorf("%w: who gave it may not decide such calls any more", ErrNoGrant)
 	}
 	rows, err := tx.LiveRules(c.subject(), c.Agent.ID, now, 10*maxRules)

@@ -58,6 +58,7 @@ func hostilePages(s *site) map[string]answer {
 		pages[name("grant form")] = s.get("/h/" + h.ID + "/grant?kind=grant")
 		pages[name("grant")] = s.get("/h/" + h.ID + "/grant?" + s.choice(h, approval.KindGrant).Encode())
 		pages[name("odd grant")] = s.get("/h/" + h.ID + "/grant?kind=grant&reach=" + in + "&for=" + in + "&keep=" + in)
+		pages[name("odd job")] = s.get("/h/" + h.ID + "/grant?kind=grant&job=1&tool=0&max=5&args=any&reach=any&for=1m&name=" + in + "&most=" + in)
 		pages[name("handle")] = s.get("/h/" + in)
 		pages[name("path")] = s.get("/" + in)
 		pages[name("code")] = s.get("/login?code=" + url.QueryEscape(evil))
@@ -96,7 +97,7 @@ var (
 	attribute = regexp.MustCompile(` ([a-zA-Z-]+)(?:="([^"<>]*)")?`)
 	fine      = map[string]*regexp.Regexp{
 		"class": regexp.MustCompile(`^[a-z ]*$`), "charset": regexp.MustCompile(`^utf-8$`), "rel": regexp.MustCompile(`^stylesheet$`), "role": regexp.MustCompile(`^(alert|status|img)$`),
-		"href": regexp.MustCompile(`^/(style\.css|passkeys|sessions|push|permissions|login/oidc\?(again=1&amp;)?back=%2F(activity|h%2Fhold_[a-z2-7]{26})?|several\?like=hold_[a-z2-7]{26}|h/hold_[a-z2-7]{26}(/grant\?kind=(grant|denial))?|activity(/\w{1,64}|\?since=(1h|24h|7d)&amp;tool=[0-9a-f]{16})?)?$`), "action": regexp.MustCompile(`^/(activity|several|login|login/link|logout|h/hold_[a-z2-7]{26}(/grant)?|permissions/grant_[a-z2-7]{26}/revoke|agents/[0-9a-f]{16}/stop)$`),
+		"href": regexp.MustCompile(`^/(style\.css|passkeys|sessions|push|permissions|login/oidc\?(again=1&amp;)?back=%2F(activity|h%2Fhold_[a-z2-7]{26})?|several\?like=hold_[a-z2-7]{26}|h/hold_[a-z2-7]{26}(/grant\?kind=(grant(&amp;job=1)?|denial))?|activity(/\w{1,64}|\?since=(1h|24h|7d)&amp;tool=[0-9a-f]{16})?)?$`), "action": regexp.MustCompile(`^/(activity|several|login|login/link|logout|h/hold_[a-z2-7]{26}(/grant)?|permissions/grant_[a-z2-7]{26}/revoke|agents/[0-9a-f]{16}/stop)$`),
 		"method": regexp.MustCompile(`^(post|get)$`), "type": regexp.MustCompile(`^(hidden|radio|checkbox)$`), "checked": regexp.MustCompile(`^$`), "inputmode": regexp.MustCompile(`^numeric$`), "aria-label": regexp.MustCompile(`^the path$`), "scope": regexp.MustCompile(`^(row|col)$`), "tabindex": regexp.MustCompile(`^0$`),
 		"src": regexp.MustCompile(`^/live\.js$`), "defer": regexp.MustCompile(`^$`), "hidden": regexp.MustCompile(`^$`), "data-live": regexp.MustCompile(`^/live\?auto=1(&amp;hold=hold_[a-z2-7]{26})?$`),
 		"data-again": regexp.MustCompile(`^/(h/hold_[a-z2-7]{26})?\?auto=1$`), "data-key": regexp.MustCompile(`^[0-9a-f]{16}$`), "data-state": regexp.MustCompile(`^[a-z]+$`),

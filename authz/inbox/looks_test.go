@@ -129,6 +129,8 @@ func showcase(s *site) (pages []inboxPage) {
 	add("grant", "/h/"+one.ID+"/grant?kind=grant", true)
 	chosen := url.Values{"kind": {approval.KindGrant}, "reach": {approval.ReachExact}, "args": {approval.ArgsSame}, "for": {"20m0s"}}
 	add("grant-confirm", "/h/"+one.ID+"/grant?"+chosen.Encode(), true)
+	add("job", "/h/"+one.ID+"/grant?kind=grant&job=1", true)
+	add("job-confirm", "/h/"+one.ID+"/grant?kind=grant&job=1&name=spring+cleaning&tool=1&reach=any&args=any&for=20m0s&max=20&sum=0&most=500", true)
 	add("denial", "/h/"+one.ID+"/grant?kind=denial", false)
 	add("permissions", "/permissions", true)
 	add("activity", "/activity", true)

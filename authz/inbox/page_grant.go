@@ -24,6 +24,8 @@ type grantPage struct {
 	Tops    []choice // paths above that of the call
 	Keep    []choice // arguments that can be kept
 	Lengths []choice
+	Job     bool // several tools, as a task
+	approval.Proposal
 
 	// Set for the second step.
 	Rule  *approval.Rule
@@ -57,7 +59,7 @@ func tops(path string) []string {
 
 // offer reads a choice from a form. Paths and arguments are named by their
 // number: a form holds nothing that an agent wrote.
-func offer(f url.Values, h store.Hold) (approval.Offer, error) {
+func offer(f url.Values, h store.Hold, could approval.Proposal) (approval.Offer, error) {
 	o := approval.Offer{Kind: f.Get("kind"), Reach: f.Get("reach"), Args: f.Get("args"),
 		Reason: strings.TrimSpace(strings.ReplaceAll(f.Get("reason"), "\r\n", "\n"))}
 	var err error
@@ -82,12 +84,44 @@ func offer(f url.Values, h store.Hold) (approval.Offer, error) {
 			o.Keep = append(o.Keep, list[n].Pointer)
 		}
 	}
+	if f.Get("job") != "" {
+		if o.Task, err = task(f, could); err != nil {
+			return o, err
+		}
+	}
 	if m := f.Get("max"); m != "" {
 		if o.Max, err = strconv.ParseInt(m, 10, 64); err != nil || o.Max < 1 {
 			return o, approval.ErrGrantForm
 		}
 	}
 	return o, nil
+}
+
+// task reads a task from a form.
+func task(f url.Values, could approval.Proposal) (*approval.Task, error) {
+	t := &approval.Task{Name: strings.TrimSpace(f.Get("name"))}
+	pick := func(list []string, number string) (string, error) {
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 0 || n >= len(list) {
+			return "", approval.ErrGrantForm
+		}
+		return list[n], nil
+	}
+	for _, number := range f["tool"] {
+		tool, err := pick(could.Tools, number)
+		if err != nil {
+			return nil, err
+		}
+		t.Tools = append(t.Tools, tool)
+	}
+	if number := f.Get("sum"); number != "" {
+		pointer, err := pick(could.Sums, number)
+		if err != nil {
+			return nil, err
+		}
+		t.Sum = &approval.Sum{Pointer: pointer, Most: strings.TrimSpace(f.Get("most"))}
+	}
+	return t, nil
 }
 
 // grantable returns a hold that the person may decide now.
@@ -110,7 +144,12 @@ func (in *Inbox) grantForm(w http.ResponseWriter, r *http.Request, s session) er
 		return err
 	}
 	q := r.URL.Query()
-	p := grantPage{frame: in.newFrame("Calls like this one", s), HoldView: v, Kind: q.Get("kind")}
+	p := grantPage{frame: in.newFrame("Calls like this one", s), HoldView: v, Kind: q.Get("kind"), Job: q.Get("job") != ""}
+	if p.Job {
+		if p.Proposal, err = in.holds.Propose(r.Context(), h); err != nil {
+			return err
+		}
+	}
 	longest := approval.BlockMax
 	switch p.Kind {
 	case approval.KindGrant:
@@ -136,7 +175,7 @@ func (in *Inbox) grantForm(w http.ResponseWriter, r *http.Request, s session) er
 
 func (in *Inbox) confirmGrant(w http.ResponseWriter, r *http.Request, s session, h store.Hold, p grantPage) error {
 	q := r.URL.Query()
-	o, err := offer(q, h)
+	o, err := offer(q, h, p.Proposal)
 	if err != nil {
 		return err
 	}
@@ -146,7 +185,7 @@ func (in *Inbox) confirmGrant(w http.ResponseWriter, r *http.Request, s session,
 	}
 	shown := hideRule(rule)
 	p.Rule, p.Cedar = &shown, shown.Cedar()
-	for _, name := range []string{"kind", "reach", "top", "args", "for", "max", "reason", "keep"} {
+	for _, name := range []string{"kind", "reach", "top", "args", "for", "max", "reason", "keep", "job", "name", "tool", "sum", "most"} {
 		for _, v := range q[name] {
 			p.Form = append(p.Form, choice{name, v})
 		}
@@ -171,7 +210,11 @@ func (in *Inbox) give(w http.ResponseWriter, r *http.Request, s session) error {
 	if err != nil {
 		return err
 	}
-	o, err := offer(r.PostForm, h)
+	could, err := in.holds.Propose(r.Context(), h)
+	if err != nil {
+		return err
+	}
+	o, err := offer(r.PostForm, h, could)
 	if err != nil {
 		return err
 	}

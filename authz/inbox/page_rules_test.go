@@ -190,3 +190,45 @@ func TestGrantsClient(t *testing.T) {
 		t.Error(rules, err)
 	}
 }
+
+// From the page of a held call to a task, and to the page that shows what was used
+// of it. What the form does not offer, nobody can send.
+func TestTaskPages(t *testing.T) {
+	s := newSite(t).login()
+	h := s.open(call(alice, "k1"))
+	s.want(s.get("/h/"+h.ID), 200, `Allow a job…`)
+	form := s.get("/h/" + h.ID + "/grant?kind=grant&job=1")
+	for _, want := range []string{"What do you call the job?", `name="tool" value="0" checked> delete_pet`, `name="tool" value="1"> delete_*`, `<option value="0">/id</option>`, `value="20" required`} {
+		s.want(form, 200, want)
+	}
+	for _, not := range []string{`value="exact"`, `value="same"`} {
+		if strings.Contains(form.body, not) {
+			t.Errorf("a job is offered with %s", not)
+		}
+	}
+	chosen := func(more ...string) url.Values {
+		return s.choice(h, approval.KindGrant, append([]string{"job", "1", "name", "spring cleaning", "tool", "1", "reach", approval.ReachAny, "args", approval.ArgsAny, "max", "5", "sum", "0", "most", "100"}, more...)...)
+	}
+	shown := s.get("/h/" + h.ID + "/grant?" + chosen().Encode())
+	for _, want := range []string{"spring cleaning", "the tools delete_*", "/id comes to 100 at most", "at most 5 times", `name="tool" value="1"`, `name="most" value="100"`} {
+		s.want(shown, 200, want)
+	}
+	for name, bad := range map[string]url.Values{
+		"a tool that is not offered": chosen("tool", "2"),
+		"a tool by its name":         chosen("tool", "delete_pet"),
+		"no name":                    chosen("name", " "),
+		"no maximum":                 chosen("max", ""),
+		"a sum of what is no amount": chosen("sum", "7"),
+		"no end of the sum":          chosen("most", ""),
+	} {
+		if a := s.post("/h/"+h.ID+"/grant", bad); a.status != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %d\n%s", name, a.status, a.body)
+		}
+	}
+	if a := s.post("/h/"+h.ID+"/grant", chosen()); a.status != http.StatusSeeOther {
+		t.Fatalf("giving it: %d\n%s", a.status, a.body)
+	}
+	page := s.get("/permissions")
+	s.want(page, 200, "0 of 5 times, which come to 0 of 100")
+	s.want(page, 200, "spring cleaning")
+}

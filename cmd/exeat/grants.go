@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -20,7 +21,8 @@ func grantsCmd() *cobra.Command {
 stops. They are given on the page of a held call. The commands talk to the inbox
 of a running exeat and need its login: exeat approvals login.`,
 		Example: `  exeat grants list
-  exeat grants revoke grant_…`,
+  exeat grants revoke grant_…
+  exeat grants revoke "the refund run"`,
 	}
 	cmd.AddCommand(grantsListCmd(), grantsRevokeCmd())
 	return cmd
@@ -72,15 +74,40 @@ func printRules(w io.Writer, rules []approval.Rule) error {
 
 func grantsRevokeCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:   "revoke ID",
-		Short: "End a grant or a block at once",
+		Use:   "revoke ID|JOB",
+		Short: "End a grant or a block at once, or the job of that name",
 		Args:  cobra.ExactArgs(1),
 		RunE: loggedIn(func(cmd *cobra.Command, c *inbox.Client, args []string) error {
-			if err := c.Revoke(cmd.Context(), args[0]); err != nil {
+			id, err := ruleNamed(cmd, c, args[0])
+			if err == nil {
+				err = c.Revoke(cmd.Context(), id)
+			}
+			if err != nil {
 				return failed(err)
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: revoked\n", printable(args[0]))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: revoked\n", printable(args[0]))
 			return err
 		}),
 	}
+}
+
+// ruleNamed is the id of the job that is called so, if there is one of that name.
+func ruleNamed(cmd *cobra.Command, c *inbox.Client, name string) (string, error) {
+	rules, err := c.Rules(cmd.Context())
+	if err != nil {
+		return "", err
+	}
+	id := ""
+	for _, r := range rules {
+		switch {
+		case r.ID == name:
+			return name, nil
+		case r.Scope.Task == nil || r.Scope.Task.Name != name:
+		case id != "":
+			return "", fmt.Errorf("there are several jobs called %s: revoke each by its id, which \"exeat grants list\" shows", printable(name))
+		default:
+			id = r.ID
+		}
+	}
+	return cmp.Or(id, name), nil
 }
