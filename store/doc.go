@@ -8,6 +8,7 @@
 //	snapshot.go       a snapshot of what a call changes
 //	grants.go         rules, and the clock that only goes forward
 //	entries.go        the chain: append, read, verify
+//	entries_cut.go    what an entry keeps of long texts
 //	kinds.go          what an entry tells
 //	log.go            many entries in one commit
 //	usage.go          how often a principal did what, for budgets

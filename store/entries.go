@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -67,7 +66,7 @@ func (tx *Tx) EntriesAbout(principal, api, tool string, since time.Time, kinds .
 	var list []Entry
 	for _, kind := range kinds {
 		rows, err := tx.tx.QueryContext(tx.ctx, "SELECT body FROM entries WHERE principal = $1 AND api = $2 AND tool = $3 AND kind = $4 AND at >= $5",
-			principal, api, tool, string(kind), micros(since))
+			personInEntry(principal), api, tool, string(kind), micros(since))
 		if err != nil {
 			return nil, err
 		}
@@ -88,38 +87,14 @@ func (tx *Tx) EntriesAbout(principal, api, tool string, since time.Time, kinds .
 	return list, nil
 }
 
-// Longest texts of an entry, in bytes. Some come from whoever calls, who must not
-// fill the disk with them; what exactly was called is in the digest.
-const (
-	maxEntryPath = 512
-	maxEntryNote = 1000
-	maxEntryName = 256
-)
-
-// shorten cuts the texts of an entry that others choose.
-func (e *Entry) shorten() {
-	for text, most := range map[*string]int{&e.Path: maxEntryPath, &e.Note: maxEntryNote, &e.Agent: maxEntryName, &e.Session: maxEntryName, &e.Hold: maxEntryName} {
-		*text = shortenText(*text, most)
-	}
-}
-
-func shortenText(text string, most int) string {
-	if len(text) > most {
-		text = fmt.Sprintf("%s… (%d bytes)", strings.ToValidUTF8(text[:most], ""), len(text))
-	}
-	return text
-}
-
-// NameInEntry is an agent's name as an entry has it: cut if it is long, and with
-// U+FFFD for what is not UTF-8.
-func NameInEntry(name string) string { return string([]rune(shortenText(name, maxEntryName))) }
-
 func (tx *Tx) appendAfter(head Head, e Entry) (Head, error) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
 	e.Time = e.Time.UTC().Truncate(time.Microsecond)
-	e.shorten()
+	if err := e.shorten(); err != nil {
+		return head, err
+	}
 	e.Seq, e.Prev, e.Hash = head.Seq+1, head.Hash, ""
 	body, err := json.Marshal(e)
 	if err != nil {

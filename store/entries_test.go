@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -320,16 +321,23 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// Texts that a caller chose do not fill the disk.
+// Texts that somebody else chose do not fill the disk, whichever field they come to.
 func TestLongTextsAreCut(t *testing.T) {
 	s := storetest.Open(t)
 	long := strings.Repeat("ä", 1<<20)
-	if err := s.Log(store.Entry{Kind: store.KindDenied, Path: "/" + long, Note: long, Agent: long, Session: long, Hold: long})(); err != nil {
+	var e store.Entry
+	fill(reflect.ValueOf(&e).Elem(), long)
+	e.Path, e.Signed = "/"+long, json.RawMessage(`"`+strings.Repeat("s", 100<<10)+`"`)
+	if err := s.Log(e)(); err != nil {
 		t.Fatal(err)
 	}
+	if len(e.Policies[0]) != len(long) || e.Login.ACR != long {
+		t.Error("the entry that was given was changed")
+	}
 	if err := s.Entries(ctx, 0, func(e store.Entry) error {
+		e.Signed = nil // it is whole
 		b, err := json.Marshal(e)
-		if len(b) > 4<<10 || !strings.HasPrefix(e.Path, "/ä") || !strings.HasSuffix(e.Path, "… (2097153 bytes)") || !utf8.ValidString(e.Path) {
+		if len(b) > 64<<10 || !strings.HasPrefix(e.Path, "/ä") || !strings.HasSuffix(e.Path, "… (2097153 bytes)") || !utf8.Valid(b) {
 			t.Errorf("%d bytes: %.300s", len(b), b)
 		}
 		return err
@@ -338,5 +346,51 @@ func TestLongTextsAreCut(t *testing.T) {
 	}
 	if _, err := s.Verify(ctx); err != nil {
 		t.Error(err)
+	}
+	e.Signed = json.RawMessage(`"` + strings.Repeat("s", 1<<20) + `"`)
+	if err := s.Log(e)(); err == nil {
+		t.Error("a proof of 1 MB is written")
+	}
+}
+
+// fill sets every text of a value, so that a field that is added later is met, too.
+func fill(v reflect.Value, text string) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(text)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), text)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Field(i).CanSet() {
+				fill(v.Field(i), text)
+			}
+		}
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.String {
+			v.Set(reflect.MakeSlice(v.Type(), 10_000, 10_000))
+			for i := range v.Len() {
+				v.Index(i).SetString("p")
+			}
+			v.Index(0).SetString(text)
+		}
+	}
+}
+
+// Usage of who has a long name is found under it.
+func TestUsageOfLongNames(t *testing.T) {
+	s := storetest.Open(t)
+	long := strings.Repeat("ä", 1<<10)
+	now := time.Now()
+	if err := s.Log(store.Entry{Kind: store.KindCall, Time: now, Principal: long, Agent: long, API: "a", Tool: "t", Txn: "1"})(); err != nil {
+		t.Fatal(err)
+	}
+	of := store.UsageOf{Principal: long, Agent: long, API: "a", Tool: "t", Since: since(now)}
+	if got, err := s.Usage(ctx, of); err != nil || got[0] != 1 {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := s.UsageOfAll(ctx, of); err != nil || len(got) != 1 || !got[0].SameAgent {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -191,7 +192,7 @@ func TestLogDuringClose(t *testing.T) {
 func TestDiskFull(t *testing.T) {
 	s := storetest.Open(t)
 	store.LimitPages(t, s, 4)
-	big := store.Entry{Kind: store.KindCall, Policies: []string{strings.Repeat("x", 64<<10)}} // other texts are cut
+	big := store.Entry{Kind: store.KindCall, Signed: json.RawMessage(`"` + strings.Repeat("x", 64<<10) + `"`)} // texts are cut
 	if err := s.Log(big)(); err == nil || !strings.Contains(err.Error(), "full") {
 		t.Fatalf("an entry without room: %v", err)
 	}

@@ -23,7 +23,7 @@
 //	database.go        opening the database; heads.go remembers how long its log was
 //	oidc.go            logins with a provider
 //	announce.go        what a start tells the terminal
-//	observe.go         the log line of a call
+//	observe.go         the log line of a call; observe_cut.go cuts long ones
 //	hangup.go          what SIGHUP does
 //
 // Commands that serve: serve.go (stdio, http, inbox), guard.go with

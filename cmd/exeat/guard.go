@@ -106,18 +106,13 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 	if o.audience == "" {
 		o.audience = reached.URL().String()
 	}
-	var refusals tally.Counter
+	lines := guardLog{log: log}
 	g := &token.Guard{
 		Verifier: &token.Verifier{Issuer: o.issuer, Audience: o.audience, Keys: source, Spend: state.Spend,
 			RequireApproval: o.requireApproval, BodyLimit: o.bodyLimit},
-		Upstream: o.upstream,
-		Inject:   inject,
-		OnDecision: func(r *http.Request, c *token.Claims, refused *token.Refusal) {
-			logGuard(log, &refusals, "guard", r, c, refused)
-		},
-		OnFailure: func(r *http.Request, c *token.Claims, failed *token.Refusal) {
-			logGuard(log, &refusals, "upstream", r, c, failed)
-		},
+		Upstream:   o.upstream,
+		Inject:     inject,
+		OnDecision: lines.decision, OnFailure: lines.failure,
 	}
 	h, err := g.Handler()
 	if err != nil {
@@ -186,46 +181,56 @@ the part before | as the user that runs exeat, the other as the one that runs th
 // maxBodyLimit is the most that --body-limit may be.
 const maxBodyLimit = 1 << 30
 
-// Refusals that are logged of each code a minute, and the longest text of one, in
-// bytes: whoever reaches the guard's port can be refused as often as they like.
+// Refusals that are logged of each code a minute: whoever reaches the guard's port can
+// be refused as often as they like.
 const (
 	refusalsLogged = 60
-	maxLoggedText  = 200
 	moreNotLogged  = "more refusals of this code are not logged within this minute"
 )
 
-// logGuard writes what became of one request, without its query.
-func logGuard(log zerolog.Logger, refusals *tally.Counter, message string, r *http.Request, c *token.Claims, refused *token.Refusal) {
+// guardLog is the log of the guard.
+type guardLog struct {
+	log      zerolog.Logger
+	refusals tally.Counter
+}
+
+// decision writes of a request that was let through, or of one of few like it that
+// were refused.
+func (l *guardLog) decision(r *http.Request, c *token.Claims, refused *token.Refusal) {
+	message := "guard"
 	if refused != nil {
-		switch n := refusals.Add(refused.Code, time.Now(), time.Minute); {
+		switch n := l.refusals.Add(refused.Code, time.Now(), time.Minute); {
 		case n > refusalsLogged:
 			return
 		case n == refusalsLogged:
 			message += "; " + moreNotLogged
 		}
 	}
-	e := log.Info()
+	l.write(message, r, c, refused)
+}
+
+// failure writes that the API did not answer. The request had a token, so nobody
+// hides it in a flood, nor makes one of it.
+func (l *guardLog) failure(r *http.Request, c *token.Claims, failed *token.Refusal) {
+	l.write("upstream", r, c, failed)
+}
+
+// write tells of one request, without its query.
+func (l *guardLog) write(message string, r *http.Request, c *token.Claims, refused *token.Refusal) {
+	e := l.log.Info()
 	if refused != nil {
-		e = log.Warn().Str("code", refused.Code).Int("status", refused.Status).Str("detail", cutText(refused.Detail))
+		e = l.log.Warn().Str("code", refused.Code).Int("status", refused.Status).Str("detail", cutText(refused.Detail))
 		if refused.Cause != nil {
-			e = e.AnErr("cause", refused.Cause)
+			e = e.Str("cause", cutText(refused.Cause.Error()))
 		}
 	}
 	switch {
 	case c != nil:
-		e = e.Str("txn", c.Txn).Str("jti", c.ID).Str("principal", c.Subject)
+		e = e.Str("txn", cutText(c.Txn)).Str("jti", cutText(c.ID)).Str("principal", cutText(c.Subject))
 	case refused != nil && refused.Txn != "":
-		e = e.Str("txn", refused.Txn)
+		e = e.Str("txn", cutText(refused.Txn))
 	}
 	e.Str("method", cutText(r.Method)).Str("path", cutText(r.URL.EscapedPath())).Msg(message)
-}
-
-// cutText bounds a text that a caller chose.
-func cutText(s string) string {
-	if len(s) <= maxLoggedText {
-		return s
-	}
-	return fmt.Sprintf("%s… (%d bytes)", strings.ToValidUTF8(s[:maxLoggedText], ""), len(s))
 }
 
 // injection is the API's own key and where it goes.

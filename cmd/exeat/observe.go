@@ -9,12 +9,13 @@ import (
 	"github.com/exeat/exeat/tools"
 )
 
-// newLogger logs to w, which is stderr: stdout belongs to the protocol.
+// newLogger logs to w, which is stderr: stdout belongs to the protocol. No line is
+// long, whoever chose what is in it.
 func newLogger(format string, w io.Writer) zerolog.Logger {
 	if format == "console" {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: true}
 	}
-	return zerolog.New(w).With().Timestamp().Logger()
+	return zerolog.New(cutLines{w}).With().Timestamp().Logger()
 }
 
 // observe writes the one wide line of a call.
