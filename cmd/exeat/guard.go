@@ -230,6 +230,9 @@ func (l *guardLog) write(message string, r *http.Request, c *token.Claims, refus
 	case refused != nil && refused.Txn != "":
 		e = e.Str("txn", cutText(refused.Txn))
 	}
+	if a, ok := edge.ArrivalOf(r); ok {
+		e = e.Stringer("client", a.Client)
+	}
 	e.Str("method", cutText(r.Method)).Str("path", cutText(r.URL.EscapedPath())).Msg(message)
 }
 

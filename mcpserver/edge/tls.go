@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -139,17 +140,23 @@ func CheckCertificate(f Files, host string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	leaf := pair.Leaf
+	leaf, wrong := pair.Leaf, []string(nil)
 	if host != "" {
-		err = leaf.VerifyHostname(host)
+		if err := leaf.VerifyHostname(host); err != nil {
+			wrong = append(wrong, err.Error())
+		}
 	}
+	day := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 	switch left := leaf.NotAfter.Sub(now); {
 	case left <= 0:
-		err = errors.Join(err, fmt.Errorf("it ended on %s", leaf.NotAfter.UTC().Format(time.RFC3339)))
+		wrong = append(wrong, "it ended on "+day(leaf.NotAfter))
 	case now.Before(leaf.NotBefore):
-		err = errors.Join(err, fmt.Errorf("it begins on %s only", leaf.NotBefore.UTC().Format(time.RFC3339)))
+		wrong = append(wrong, "it begins on "+day(leaf.NotBefore)+" only")
 	case left < expiresSoon:
-		err = errors.Join(err, fmt.Errorf("it ends in %d days, on %s: renew it; a running exeat takes the new files by itself", int(left.Hours()/24), leaf.NotAfter.UTC().Format(time.RFC3339)))
+		wrong = append(wrong, fmt.Sprintf("it ends in %d days, on %s: renew it; a running exeat takes the new files by itself", int(left.Hours()/24), day(leaf.NotAfter)))
 	}
-	return err
+	if len(wrong) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(wrong, "; "))
 }
