@@ -39,6 +39,10 @@ the token, checks that method, target and body are the ones signed, spends the
 token, takes it off, and adds the API's own key, which then never has to be
 where agents are. Refusals are problem+json (RFC 9457).
 
+It listens on loopback; anywhere else it needs a certificate, or a proxy with TLS
+that is named, with an --audience that is https. /healthz and /readyz answer
+requests that have no Authorization.
+
 Over http it believes only keys that "exeat guard enroll" was given, and those
 that they signed: anybody on this machine can take a port that is free.`,
 		Example: `  exeat keys jwks | exeat guard enroll     # once: whose tokens to believe

@@ -173,7 +173,7 @@ func TestTLS(t *testing.T) {
 			pair := tt.config.Certificates[0]
 			tt.config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 		}
-		c := &http.Client{Transport: &http.Transport{TLSClientConfig: tt.config, DisableKeepAlives: true}}
+		c := &http.Client{Transport: &http.Transport{TLSClientConfig: tt.config, DisableKeepAlives: true, ForceAttemptHTTP2: true}}
 		res, err := c.Get("https://" + addr + "/mcp")
 		if (err == nil) != tt.ok {
 			t.Errorf("%s: %v", tt.name, err)
