@@ -139,6 +139,14 @@ func (s *Store) Spend(ctx context.Context, iss, jti string, exp time.Time) (bool
 	}
 }
 
+// IsSpent reports whether (iss, jti) is remembered.
+func (s *Store) IsSpent(ctx context.Context, iss, jti string) (known bool, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		return tx.tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM spent WHERE iss = $1 AND jti = $2)", iss, jti).Scan(&known)
+	})
+	return known, err
+}
+
 // spentFor is how long a token id is kept after its token has ended. A clock
 // that steps back, or forward and back, makes tokens valid again that had ended.
 const spentFor = 25 * time.Hour

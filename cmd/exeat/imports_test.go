@@ -44,7 +44,7 @@ var arrows = map[string][]string{
 	"authz/plaintext":       {},
 	"authz/claims":          {"openapi/strictjson"},
 	"authz/refresh":         {},
-	"authz/issuer":          {"authz/refresh", "openapi/reach"},
+	"authz/issuer":          {"authz/claims", "authz/refresh", "openapi/reach"},
 	"authz/tally":           {},
 	"authz/approval":        {"authz", "authz/plaintext", "authz/tally", "store"},
 	"authz/notify":          {"authz", "authz/approval", "authz/plaintext", "authz/tally", "openapi/reach", "store"},

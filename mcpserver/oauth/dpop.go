@@ -14,6 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/exeat/exeat/authz/claims"
+	"github.com/exeat/exeat/authz/issuer"
 )
 
 // proofAlgorithms are those of proofs, whose keys the clients choose.
@@ -101,34 +102,34 @@ func normalURL(raw string) (string, bool) {
 
 // parseProof reads a proof that is signed by the key that it holds.
 func parseProof(raw string) (*proof, error) {
-	c, err := parseCompact(raw)
+	c, err := issuer.ParseJWS(raw, maxToken)
 	if err != nil {
 		return nil, invalidProof("the proof cannot be read: " + err.Error())
 	}
 	switch {
-	case !c.isType("dpop+jwt"):
+	case !c.IsType("dpop+jwt"):
 		return nil, invalidProof("the proof is of another kind: its typ is not dpop+jwt")
-	case !slices.Contains(proofAlgorithms, jose.SignatureAlgorithm(c.alg)):
+	case !slices.Contains(proofAlgorithms, jose.SignatureAlgorithm(c.Alg)):
 		return nil, invalidProof("the proof is signed with an algorithm that is not taken: " + joinAlgorithms(proofAlgorithms) + " are")
 	}
-	key, thumbprint, ok := proofKey(c.header["jwk"])
+	key, thumbprint, ok := proofKey(c.Header["jwk"])
 	if !ok {
 		return nil, invalidProof("the proof does not hold the public key that it is signed with (jwk), and nothing but that")
 	}
-	if !c.verify(key) {
+	if !c.Verify(key) {
 		return nil, invalidProof("the signature of the proof is not that of the key in it")
 	}
 	p := &proof{thumbprint: thumbprint}
 	ok = true
 	for name, to := range map[string]*string{"jti": &p.id, "htm": &p.method, "htu": &p.url, "ath": &p.tokenHash} {
-		*to, err = c.payload.Text(name)
+		*to, err = c.Payload.Text(name)
 		ok = ok && err == nil && *to != ""
 	}
-	nonce, err := c.payload.Text("nonce")
+	nonce, err := c.Payload.Text("nonce")
 	if p.nonce = nonce; err != nil {
 		ok = false
 	}
-	if p.issued, err = c.payload.Time("iat"); err != nil || p.issued.IsZero() || !ok {
+	if p.issued, err = c.Payload.Time("iat"); err != nil || p.issued.IsZero() || !ok {
 		return nil, invalidProof("the proof has not all of jti, htm, htu, iat and ath, each a plain text or time")
 	}
 	return p, nil

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/exeat/exeat/authz/issuer"
 	"github.com/exeat/exeat/mcpserver"
 	"github.com/exeat/exeat/tools"
 )
@@ -103,13 +104,13 @@ func tokenSyntax(s string) bool {
 // open finds out what a token gives. A JWT is read here; of any other the issuer
 // is asked.
 func (s *Server) open(ctx context.Context, token string) (*grant, error) {
-	c, err := parseCompact(token)
+	c, err := issuer.ParseJWS(token, maxToken)
 	switch {
 	case err == nil && s.isSVID(c):
 		return s.openSVID(ctx, c)
 	case err == nil:
 		return s.openJWT(ctx, c)
-	case errors.Is(err, errNoJWT) && s.opaque != nil:
+	case errors.Is(err, issuer.ErrNoJWS) && s.opaque != nil:
 		return s.introspect(ctx, token)
 	}
 	return nil, invalid("the token cannot be used: %v", err)

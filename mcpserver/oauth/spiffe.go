@@ -15,6 +15,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/svid/jwtsvid"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/issuer"
 	"github.com/exeat/exeat/authz/refresh"
 	"github.com/exeat/exeat/tools"
 )
@@ -73,15 +74,15 @@ func readBundle(name spiffeid.TrustDomain, path string) (*jwtbundle.Bundle, erro
 
 // isSVID reports whether a token says that it is a JWT-SVID of a trust domain,
 // rather than a token of one of the issuers.
-func (s *Server) isSVID(c *compact) bool {
-	subject, _ := c.payload.Text("sub")
-	iss, _ := c.payload.Text("iss")
+func (s *Server) isSVID(c *issuer.JWS) bool {
+	subject, _ := c.Payload.Text("sub")
+	iss, _ := c.Payload.Text("iss")
 	return len(s.domains) > 0 && s.issuers[iss] == nil && strings.HasPrefix(subject, authz.BySPIFFE)
 }
 
 // openSVID checks a JWT-SVID (the SPIFFE JWT-SVID standard, section 5).
-func (s *Server) openSVID(ctx context.Context, c *compact) (*grant, error) {
-	subject, _ := c.payload.Text("sub")
+func (s *Server) openSVID(ctx context.Context, c *issuer.JWS) (*grant, error) {
+	subject, _ := c.Payload.Text("sub")
 	id, err := spiffeid.FromString(subject)
 	if err != nil {
 		return nil, invalid("the SPIFFE id in the token is not one")
@@ -94,10 +95,10 @@ func (s *Server) openSVID(ctx context.Context, c *compact) (*grant, error) {
 	if err != nil {
 		return nil, errors.Join(unavailable(), err)
 	}
-	if _, err := jwtsvid.ParseAndValidate(c.raw, bundle, d.Audience); err != nil {
+	if _, err := jwtsvid.ParseAndValidate(c.Raw, bundle, d.Audience); err != nil {
 		return nil, invalid("the token is not a good JWT-SVID of its trust domain for the resource %s: get a new one", s.c.Resource)
 	}
-	g := &grant{&d.source, c.payload}
+	g := &grant{&d.source, c.Payload}
 	return g, s.checkClaims(g)
 }
 
