@@ -9,6 +9,7 @@
 //	grants.go         rules, and the clock that only goes forward
 //	entries.go        the chain: append, read, verify
 //	entries_cut.go    what an entry keeps of long texts
+//	follow.go         what is new in the chain, and seals of entries
 //	kinds.go          what an entry tells
 //	log.go            many entries in one commit
 //	usage.go          how often a principal did what, for budgets

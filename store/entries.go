@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -10,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -56,38 +54,12 @@ func (tx *Tx) Append(e Entry) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.appendAfter(head, e)
+	_, err = tx.appendAfter(head, e, nil)
 	return err
 }
 
-// EntriesAbout returns the entries of some kinds about a principal, an API and a
-// tool ("" where they have none) since a time, the oldest first.
-func (tx *Tx) EntriesAbout(principal, api, tool string, since time.Time, kinds ...Kind) ([]Entry, error) {
-	var list []Entry
-	for _, kind := range kinds {
-		rows, err := tx.tx.QueryContext(tx.ctx, "SELECT body FROM entries WHERE principal = $1 AND api = $2 AND tool = $3 AND kind = $4 AND at >= $5",
-			personInEntry(principal), api, tool, string(kind), micros(since))
-		if err != nil {
-			return nil, err
-		}
-		for rows.Next() {
-			var body []byte
-			var e Entry
-			if err := errors.Join(rows.Scan(&body), json.Unmarshal(body, &e)); err != nil {
-				rows.Close()
-				return nil, err
-			}
-			list = append(list, e)
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			return nil, err
-		}
-	}
-	slices.SortFunc(list, func(a, b Entry) int { return cmp.Compare(a.Seq, b.Seq) })
-	return list, nil
-}
-
-func (tx *Tx) appendAfter(head Head, e Entry) (Head, error) {
+// appendAfter adds an entry behind head. seal, if not nil, makes its seal from its hash.
+func (tx *Tx) appendAfter(head Head, e Entry, seal func(hash string) []byte) (Head, error) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
@@ -100,12 +72,15 @@ func (tx *Tx) appendAfter(head Head, e Entry) (Head, error) {
 	if err != nil {
 		return head, err
 	}
-	hash := hashEntry(body)
+	hash, sealed := hashEntry(body), []byte{}
+	if seal != nil {
+		sealed, tx.sealed = seal(hash), true
+	}
 	for _, column := range []*string{(*string)(&e.Kind), &e.Principal, &e.API, &e.Tool, &e.Effect, &e.Agent, &e.Txn} {
 		*column = string([]rune(*column)) // what is not UTF-8 becomes U+FFFD, as in the body
 	}
-	_, err = tx.exec("INSERT INTO entries (seq, at, kind, principal, api, tool, effect, agent, txn, body, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-		e.Seq, micros(e.Time), e.Kind, e.Principal, e.API, e.Tool, e.Effect, e.Agent, e.Txn, body, hash)
+	_, err = tx.exec("INSERT INTO entries (seq, at, kind, principal, api, tool, effect, agent, txn, body, hash, seal) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+		e.Seq, micros(e.Time), e.Kind, e.Principal, e.API, e.Tool, e.Effect, e.Agent, e.Txn, body, hash, sealed)
 	return Head{Seq: e.Seq, Hash: hash}, err
 }
 
@@ -243,22 +218,7 @@ func (s *Store) Ends(ctx context.Context) (first, last Head, err error) {
 // Contains reports, as an error if not, that the chain still holds a head that
 // was remembered: the one way to notice that its end was cut off.
 func (s *Store) Contains(ctx context.Context, h Head) error {
-	if h == (Head{Hash: genesis}) {
-		return nil // every log begins empty
-	}
-	return s.View(ctx, func(tx *Tx) error {
-		var hash string
-		err := tx.tx.QueryRowContext(ctx, "SELECT hash FROM entries WHERE seq = $1", h.Seq).Scan(&hash)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			return &ChainError{Seq: h.Seq, Problem: "it is remembered, but the log ends before it"}
-		case err != nil:
-			return err
-		case hash != h.Hash:
-			return &ChainError{Seq: h.Seq, Problem: "it is not the entry that is remembered"}
-		}
-		return nil
-	})
+	return s.View(ctx, func(tx *Tx) error { return tx.contains(h) })
 }
 
 func fromMicros(us int64) time.Time {

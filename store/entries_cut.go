@@ -70,5 +70,5 @@ func shortenList(list []string) []string {
 // U+FFFD for what is not UTF-8.
 func NameInEntry(name string) string { return string([]rune(shortenText(name, maxEntryName))) }
 
-// personInEntry is the same of a principal's.
-func personInEntry(name string) string { return string([]rune(shortenText(name, maxEntryPerson))) }
+// PersonInEntry is the same of a principal's.
+func PersonInEntry(name string) string { return string([]rune(shortenText(name, maxEntryPerson))) }

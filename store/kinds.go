@@ -33,6 +33,8 @@ const (
 	KindLogout  Kind = "logout"
 	KindPasskey Kind = "passkey"
 	KindPush    Kind = "push"
+
+	KindAccept Kind = "accept"
 )
 
 // Kinds lists every kind with what it tells, in the order of a call's life. The
@@ -66,4 +68,5 @@ var Kinds = []struct {
 	{KindLogout, "a person ended logins"},
 	{KindPasskey, "a passkey was added or revoked"},
 	{KindPush, "a browser gets messages from now on"},
+	{KindAccept, "whoever runs exeat said that a log that is not what exeat remembers is right, such as a backup that was put back"},
 }

@@ -92,7 +92,7 @@ func (tx *Tx) commitAll(batch []*job) error {
 	}
 	for _, j := range batch {
 		if j.entry != nil {
-			head, err = tx.appendAfter(head, *j.entry)
+			head, err = tx.appendAfter(head, *j.entry, nil)
 		} else {
 			err = tx.spend(j.spend)
 		}

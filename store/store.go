@@ -317,6 +317,8 @@ type Tx struct {
 	tx   *sql.Tx
 	ctx  context.Context
 	over error // that SQLite may have ended it with
+
+	wrote, sealed bool
 }
 
 // exec changes something. A full or failing disk makes SQLite roll back by
@@ -325,6 +327,7 @@ func (tx *Tx) exec(query string, args ...any) (sql.Result, error) {
 	if tx.over != nil {
 		return nil, tx.over
 	}
+	tx.wrote = true
 	res, err := tx.tx.ExecContext(tx.ctx, query, args...)
 	if err != nil && sqliteCode(err) != sqlite3.SQLITE_CONSTRAINT {
 		tx.over = err

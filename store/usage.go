@@ -29,7 +29,7 @@ func (s *Store) Usage(ctx context.Context, of UsageOf) (out [3]int64, err error)
 				`SELECT (SELECT count(*) FROM entries WHERE principal = $1 AND api = $2 AND tool = $3 AND kind IN ('call', 'send') AND at >= $4)
 				- (SELECT count(*) FROM entries WHERE txn IN (SELECT value FROM json_each($5))
 					AND principal = $1 AND api = $2 AND tool = $3 AND kind IN ('call', 'send') AND at >= $4)`,
-				personInEntry(of.Principal), of.API, of.Tool, micros(t), left).Scan(&out[i])
+				PersonInEntry(of.Principal), of.API, of.Tool, micros(t), left).Scan(&out[i])
 			if err != nil {
 				return err
 			}
@@ -62,7 +62,7 @@ func (s *Store) UsageOfAll(ctx context.Context, of UsageOf) ([]Tally, error) {
 				agent = $4, sum(at >= $6), sum(at >= $7), count(*)
 			FROM entries WHERE principal = $1 AND kind IN ('call', 'send') AND at >= $8 AND txn NOT IN (SELECT value FROM json_each($5))
 			GROUP BY 1, 2, 3, 4`,
-			personInEntry(of.Principal), of.API, of.Tool, NameInEntry(of.Agent), left, micros(of.Since[0]), micros(of.Since[1]), micros(of.Since[2]))
+			PersonInEntry(of.Principal), of.API, of.Tool, NameInEntry(of.Agent), left, micros(of.Since[0]), micros(of.Since[1]), micros(of.Since[2]))
 		if err != nil {
 			return err
 		}

@@ -58,9 +58,6 @@ func (s *Service) Decide(ctx context.Context, who Identity, v Verdict) ([]Decide
 		if d.Err == nil {
 			s.noteDecision(p.Name(), decided{now, v.Approve, s.took(p.Name(), d.Hold.ID, now), typed})
 		}
-		if d.Err == nil && d.Rule.ID != "" {
-			s.versions.saw(d.Rule.ID, 1)
-		}
 	}
 	return out, nil
 }

@@ -31,14 +31,16 @@
 //	decide_several.go   the same, for several holds at once
 //	decide_signed.go    what does a passkey sign, and did it sign this?
 //	decide_fatigue.go   does this person still read what they approve?
-//	passkey.go          whose passkeys are there, and how are they made and used?
+//	passkey.go          how are passkeys made, and how do people sign in with them?
+//	passkey_kept.go     whose passkeys are there, and how are they revoked?
 //	rule.go             what is a rule, which calls is it about, is it what was stored?
 //	rule_cedar.go       how does Cedar say what a rule is?
 //	rule_give.go        what can a person give, and how does it decide their hold?
 //	rule_task.go        what is a bounded job, and what do its calls come to?
 //	rule_signed.go      what of a grant does a passkey sign?
 //	rule_use.go         which rules are in force, and may this call use this grant?
-//	log_fresh.go        does the log know better than the rows?
+//	log_said.go         what does the log say of passkeys and rules?
+//	log_fresh.go        does it know better than the rows?
 //	rule_recent.go      which calls of late would a rule have been about?
 //	rule_stop.go        how are rules revoked, and agents stopped and started?
 //	user.go             what ends with a user, and who may go on?

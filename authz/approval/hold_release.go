@@ -66,6 +66,9 @@ func (s *Service) claim(ctx context.Context, id string, mine func(store.Hold) bo
 		if h.State != store.Approved || !mine(h) {
 			return ErrNotFound
 		}
+		if _, err := s.follow(tx); err != nil {
+			return err // who may decide cannot be told
+		}
 		if why := s.releasable(tx, h, now); why != nil {
 			refused = fmt.Errorf("%s: %w", h.ID, why)
 			if errors.Is(why, ErrTampered) {

@@ -2,14 +2,12 @@ package approval
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -92,48 +90,6 @@ func (h holder) WebAuthnDisplayName() string { return plaintext.Name(h.name) }
 // WebAuthnCredentials implements webauthn.User.
 func (h holder) WebAuthnCredentials() []webauthn.Credential { return h.keys }
 
-// markPasskey makes the MAC of a passkey: who can write to the database cannot put in a
-// key, or give one to somebody else.
-func (s *Service) markPasskey(p store.Passkey) []byte {
-	p.Version, p.Mark = 0, nil
-	p.Created, p.Used, p.Revoked = p.Created.UTC(), p.Used.UTC(), p.Revoked.UTC()
-	form, err := json.Marshal(p)
-	if err != nil {
-		return nil
-	}
-	return s.mac(passkeyDomain, form)
-}
-
-// PasskeysOf lists the good passkeys of a person, or of everybody if person is
-// "". One whose seal is broken is left out.
-func (s *Service) PasskeysOf(ctx context.Context, person string) ([]store.Passkey, error) {
-	var list []store.Passkey
-	err := s.c.Store.View(ctx, func(tx *store.Tx) error {
-		all, err := tx.Passkeys(person)
-		list = slices.DeleteFunc(all, func(p store.Passkey) bool { return !s.goodKey(p) })
-		return err
-	})
-	return list, err
-}
-
-func (s *Service) goodKey(p store.Passkey) bool {
-	return len(s.c.Key) >= 32 && p.Revoked.IsZero() && hmac.Equal(p.Mark, s.markPasskey(p))
-}
-
-// HasPasskey reports whether a person has a good passkey.
-func (s *Service) HasPasskey(ctx context.Context, person string) (bool, error) {
-	h, err := s.holder(ctx, person)
-	return len(h.keys) > 0, err
-}
-
-func (s *Service) holder(ctx context.Context, person string) (h holder, err error) {
-	err = s.c.Store.View(ctx, func(tx *store.Tx) error {
-		h, err = s.signers(tx, person)
-		return err
-	})
-	return h, err
-}
-
 // begin remembers a challenge; the oldest makes room.
 func (k *Passkeys) begin(person string, data webauthn.SessionData) {
 	now := k.s.Now()
@@ -213,52 +169,17 @@ func (k *Passkeys) Register(ctx context.Context, who Identity, name string, resp
 	p := store.Passkey{ID: keyID(credential.ID), Person: person, Name: name, Credential: record, Created: now}
 	p.Mark = k.s.markPasskey(p)
 	return k.s.update(ctx, func(tx *store.Tx) error {
-		all, err := tx.Passkeys(person)
+		good, err := k.s.signers(tx, person)
 		if err != nil {
 			return err
 		}
-		good := slices.DeleteFunc(all, func(p store.Passkey) bool { return !k.s.goodKey(p) })
-		if len(good) > 0 && !more || len(good) >= maxPasskeys {
+		if len(good.keys) > 0 && !more || len(good.keys) >= maxPasskeys {
 			return ErrMorePasskey
 		}
 		if err := tx.InsertPasskey(p); err != nil {
 			return err
 		}
-		return tx.Append(store.Entry{Kind: store.KindPasskey, Time: now, Principal: person, By: person, Note: noteOfKey(noteKeyAdded, p.ID)})
-	})
-}
-
-// RevokeOwnPasskey ends a person's own passkey. Who signed in without one cannot:
-// a session that was stolen could otherwise get rid of the keys that stand in its
-// way.
-func (s *Service) RevokeOwnPasskey(ctx context.Context, who Identity, id string) error {
-	p, err := s.admit(ctx, who)
-	if err != nil {
-		return err
-	}
-	if !p.Strong {
-		return ErrMorePasskey
-	}
-	return s.RevokePasskey(ctx, p.Name(), id, p.Name())
-}
-
-// RevokePasskey ends a passkey, for whoever runs this exeat. by is who does it.
-func (s *Service) RevokePasskey(ctx context.Context, person, id, by string) error {
-	return s.update(ctx, func(tx *store.Tx) error {
-		p, err := tx.Passkey(id)
-		if errors.Is(err, store.ErrNotFound) || err == nil && (p.Person != person || !s.goodKey(p)) {
-			return ErrNotFound
-		}
-		if err != nil {
-			return err
-		}
-		now := s.Now()
-		p.Revoked = now
-		p.Mark = s.markPasskey(p)
-		if err := tx.SwapPasskey(p); err != nil {
-			return err
-		}
-		return tx.Append(store.Entry{Kind: store.KindPasskey, Time: now, Principal: person, By: by, Note: noteOfKey(noteKeyRevoked, p.ID)})
+		return k.s.tellKey(tx, person, person, noteKeyAdded, digestOf(p.ID))
 	})
 }
 
@@ -329,44 +250,6 @@ func webAt(origin string) (*webauthn.WebAuthn, error) {
 		return nil, fmt.Errorf("passkeys cannot be used at %s: %v", origin, err)
 	}
 	return web, nil
-}
-
-// signers are a person's keys as tx has them.
-func (s *Service) signers(tx *store.Tx, person string) (holder, error) {
-	h := holder{name: person}
-	list, err := tx.Passkeys(person)
-	if err == nil {
-		err = s.checkPasskeys(tx, person, list)
-	}
-	if err != nil {
-		return h, err
-	}
-	for _, p := range list {
-		var c webauthn.Credential
-		if s.goodKey(p) && json.Unmarshal(p.Credential, &c) == nil {
-			h.keys = append(h.keys, c)
-		}
-	}
-	return h, err
-}
-
-// count keeps a key's record after a use. A counter that went backwards means a
-// copy.
-func (s *Service) count(tx *store.Tx, credential *webauthn.Credential, now time.Time) error {
-	if credential.Authenticator.CloneWarning {
-		return fmt.Errorf("%w: its counter went backwards, as a copy's would", ErrPasskey)
-	}
-	record, err := json.Marshal(credential)
-	if err != nil {
-		return err
-	}
-	p, err := tx.Passkey(keyID(credential.ID))
-	if err != nil || !s.goodKey(p) {
-		return errors.Join(ErrPasskey, err)
-	}
-	p.Credential, p.Used = record, now
-	p.Mark = s.markPasskey(p)
-	return tx.SwapPasskey(p)
 }
 
 func keyID(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }

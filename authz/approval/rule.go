@@ -112,9 +112,10 @@ type Rule struct {
 	// Masked are the pointers of arguments that are not shown unasked.
 	Masked []string `json:"-"`
 
-	burst  burst
-	proof  *grantProof
-	stored store.Rule
+	burst   burst
+	proof   *grantProof
+	stored  store.Rule
+	nobodys bool // it is damaged, and the log does not say whose it is
 }
 
 // burst counts the uses within one minute.

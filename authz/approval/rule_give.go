@@ -25,6 +25,8 @@ var (
 const (
 	// GrantMax is how long a grant may last where no @grant_max says otherwise.
 	GrantMax = 20 * time.Minute
+	// grantLongest is how long one may last whatever that says.
+	grantLongest = 366 * 24 * time.Hour
 	// BlockMax is how long a block may last.
 	BlockMax = 30 * 24 * time.Hour
 	// GrantRate bounds the calls under one grant within a minute. The next one
@@ -64,7 +66,7 @@ func newRule(h store.Hold, who Person, o Offer, now time.Time) (Rule, error) {
 		}
 		r.Scope.Tool = ""
 	}
-	bad := o.For < time.Second || o.For > 366*24*time.Hour || o.Max < 0 || o.Kind != KindGrant && o.Kind != KindBlock ||
+	bad := o.For < time.Second || o.For > grantLongest || o.Max < 0 || o.Kind != KindGrant && o.Kind != KindBlock ||
 		!utf8.ValidString(o.Reason) || utf8.RuneCountInString(o.Reason) > maxReason
 	switch o.Reach {
 	case ReachExact:
@@ -228,7 +230,7 @@ func (s *Service) giveFrom(tx *store.Tx, h *store.Hold, p Person, v Verdict, now
 	if live, err := tx.LiveRules(h.Subject, r.Agent, now, maxRules); err != nil || len(live) >= maxRules {
 		return r, nil, errors.Join(err, ErrTooMany)
 	}
-	if err := s.insertRule(tx, &r, now, "a person gave it for "+v.Rule.For.String()); err != nil {
+	if err := s.insertRule(tx, &r, now, noteGiven+v.Rule.For.String()); err != nil {
 		return r, nil, err
 	}
 	*h, err = s.decideBy(tx, *h, p, r, now)
@@ -297,7 +299,7 @@ func (s *Service) insertRule(tx *store.Tx, r *Rule, now time.Time, note string) 
 		return err
 	}
 	r.stored = row
-	return tx.Append(s.ruleEntry(*r, now, note))
+	return s.tell(tx, s.ruleEntry(*r, now, note))
 }
 
 // ruleKinds are the kinds of entries that tell of rules.

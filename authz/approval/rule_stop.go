@@ -30,10 +30,10 @@ func (s *Service) Rules(ctx context.Context, who Identity) ([]Rule, error) {
 	return out, err
 }
 
-// of reports whether a rule is a person's to see. Whose a damaged one is cannot
-// be told, so it is everybody's.
+// of reports whether a rule is a person's to see. Whose a damaged one is that the log
+// does not tell of cannot be said, so it is everybody's.
 func (r Rule) of(who Person) bool {
-	return r.Damaged || r.Subject == who.Name() || r.By.Name() == who.Name()
+	return r.nobodys || r.Subject == who.Name() || r.By.Name() == who.Name()
 }
 
 // Revoke ends a rule at once: calls under a grant that have not left yet do not
@@ -44,46 +44,47 @@ func (s *Service) Revoke(ctx context.Context, who Identity, id string) error {
 	if err != nil {
 		return err
 	}
-	version := int64(0)
-	err = s.update(ctx, func(tx *store.Tx) (err error) {
-		version, err = s.revoke(tx, p, id)
-		return err
-	})
-	if err == nil && version > 0 {
-		s.versions.saw(id, version)
-	}
-	return err
+	return s.update(ctx, func(tx *store.Tx) error { return s.revoke(tx, p, id) })
 }
 
-// revoke is Revoke in tx. It returns the rule's new version, 0 if nothing is
-// changed.
-func (s *Service) revoke(tx *store.Tx, p Person, id string) (version int64, err error) {
+// revoke is Revoke in tx.
+func (s *Service) revoke(tx *store.Tx, p Person, id string) error {
 	now, err := tx.Advance(s.latest())
 	if err != nil {
-		return 0, err
+		return err
+	}
+	said, err := s.follow(tx)
+	if err != nil {
+		return err
 	}
 	row, err := tx.Rule(id)
-	if errors.Is(err, store.ErrNotFound) {
-		err = ErrNotFound
+	gone := errors.Is(err, store.ErrNotFound)
+	if err != nil && !gone {
+		return err
 	}
-	if err != nil {
-		return 0, err
+	_, told := said.Rules[id]
+	if gone && !told {
+		return ErrNotFound
 	}
+	row.ID = id
 	r := s.readRule(row)
+	if !r.Damaged && !r.Revoked.IsZero() && !told {
+		return nil
+	}
+	if r.Damaged || !said.agrees(r) {
+		r = r.damage(said)
+	}
 	if !r.of(p) {
-		return 0, ErrNotFound
+		return ErrNotFound
 	}
-	if !r.Revoked.IsZero() && !r.Damaged {
-		return 0, nil
-	}
-	if r.Kind != KindGrant && !r.Damaged {
+	if r.Kind != KindGrant && !r.nobodys {
 		// This gives the agent more: who has a passkey does it after signing in by it.
 		signer, err := s.signers(tx, p.Name())
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if len(signer.keys) > 0 && !p.Strong {
-			return 0, ErrNeedPasskey
+			return ErrNeedPasskey
 		}
 	}
 	kind := store.KindRevoke
@@ -94,14 +95,16 @@ func (s *Service) revoke(tx *store.Tx, p Person, id string) (version int64, err 
 	if r.Damaged {
 		e.Code, e.Note = Tampered, "it was changed in the database"
 	}
-	r.Revoked, r.RevokedBy = now, p.Name()
-	if row, err = s.storeRule(r); err != nil {
-		return 0, err
+	if !gone {
+		r.Revoked, r.RevokedBy = now, p.Name()
+		if row, err = s.storeRule(r); err != nil {
+			return err
+		}
+		if err := tx.SwapRule(row); err != nil {
+			return err
+		}
 	}
-	if err := tx.SwapRule(row); err != nil {
-		return 0, err
-	}
-	return row.Version + 1, tx.Append(e)
+	return s.tell(tx, e)
 }
 
 // Stop denies everything of one of the person's agents until Start, and ends its
@@ -193,7 +196,7 @@ func (s *Service) Start(ctx context.Context, who Identity, agent string) error {
 	}
 	rules, err := s.RulesInForce(ctx, who.Name(), agent)
 	for _, r := range rules {
-		if r.Kind == KindStop && !r.Damaged {
+		if r.Kind == KindStop {
 			err = errors.Join(err, s.Revoke(ctx, who, r.ID))
 		}
 	}

@@ -106,7 +106,7 @@ func TestGrantClockOfAnotherProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Pass(-8 * time.Minute)
-	w.versions.clock = time.Time{} // as a process that has seen nothing
+	w.clock.at = time.Time{} // as a process that has seen nothing
 	if err := w.use(r); err != nil {
 		t.Fatalf("it is not over: %v", err)
 	}

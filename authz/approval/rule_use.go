@@ -16,8 +16,12 @@ import (
 // the principal itself was stopped is a stop of no agent.
 func (s *Service) RulesInForce(ctx context.Context, subject, agent string) ([]Rule, error) {
 	var out []Rule
-	err := s.c.Store.View(ctx, func(tx *store.Tx) error {
+	err := s.view(ctx, func(tx *store.Tx) error {
 		out = nil
+		said, err := s.follow(tx)
+		if err != nil {
+			return err
+		}
 		now, err := tx.Latest(s.latest())
 		if err != nil {
 			return err
@@ -29,13 +33,9 @@ func (s *Service) RulesInForce(ctx context.Context, subject, agent string) ([]Ru
 			}
 		}
 		if err == nil {
-			out, err = s.checkStops(tx, subject, agent, out)
+			out, err = s.checkRules(tx, said, subject, agent, out, now)
 		}
-		if err != nil {
-			return err
-		}
-		stop, err := s.stopOfUser(tx, subject)
-		out = append(out, stop...)
+		out = append(out, said.stopOfUser(subject)...)
 		return err
 	})
 	return out, err
@@ -47,7 +47,7 @@ func (s *Service) RulesInForce(ctx context.Context, subject, agent string) ([]Ru
 // more, if the agent was stopped meanwhile, or if there were GrantRate calls
 // within a minute.
 func (s *Service) Use(ctx context.Context, id string, c Shape, e store.Entry) error {
-	version := int64(0)
+	limited := false
 	err := s.update(ctx, func(tx *store.Tx) error {
 		now, err := tx.Advance(s.latest())
 		if err != nil {
@@ -71,15 +71,15 @@ func (s *Service) Use(ctx context.Context, id string, c Shape, e store.Entry) er
 		if err != nil {
 			return err
 		}
-		version = row.Version + 1
+		limited = r.Max > 0
 		if err := tx.SwapRule(row); err != nil {
 			return err
 		}
 		e.Grant = id
 		return tx.Append(e)
 	})
-	if err == nil {
-		s.versions.saw(id, version)
+	if err == nil && limited {
+		s.remember(ctx)
 	}
 	return err
 }
@@ -94,17 +94,21 @@ func (s *Service) findUsable(tx *store.Tx, id string, c Shape, now time.Time) (R
 		return Rule{}, err
 	}
 	r := s.readRule(row)
-	if r.Kind != KindGrant || !r.live(now) || !r.Matches(c) || s.versions.newer(id, row.Version) {
+	if r.Kind != KindGrant || !r.live(now) || !r.Matches(c) {
 		return r, ErrNoGrant
 	}
-	if err := s.checkGrant(tx, r); err != nil {
+	said, err := s.follow(tx)
+	if err != nil {
 		return r, err
+	}
+	if !said.agrees(r) {
+		return r, fmt.Errorf("%w: the log says that it was revoked, or used more often", ErrNoGrant)
 	}
 	if good, err := s.verifyRule(tx, r); err != nil || !good {
 		return r, errors.Join(err, fmt.Errorf("%w: the passkey that signed it does not stand for it any more", ErrNoGrant))
 	}
-	if over, err := s.grantOver(tx, r); err != nil || over {
-		return r, errors.Join(err, fmt.Errorf("%w: its user, or who gave it, was stopped or ended since", ErrNoGrant))
+	if said.grantOver(r) {
+		return r, fmt.Errorf("%w: its user, or who gave it, was stopped or ended since", ErrNoGrant)
 	}
 	if d := s.mayGive(r.inTask(c), c.Principal, now); d.Outcome != authz.Allow {
 		return r, fmt.Errorf("%w: who gave it may not decide such calls any more", ErrNoGrant)
@@ -115,7 +119,7 @@ func (s *Service) findUsable(tx *store.Tx, id string, c Shape, now time.Time) (R
 		others = append(others, s.readRule(row))
 	}
 	if err == nil {
-		others, err = s.checkStops(tx, c.subject(), c.Agent.ID, others)
+		others, err = s.checkRules(tx, said, c.subject(), c.Agent.ID, others, now)
 	}
 	for _, other := range others {
 		if other.Damaged || other.Kind != KindGrant && other.Matches(c) {
@@ -130,34 +134,17 @@ func (s *Service) findUsable(tx *store.Tx, id string, c Shape, now time.Time) (R
 // rule is made, used or revoked.
 func (s *Service) latest() time.Time {
 	now := s.Now()
-	s.versions.mu.Lock()
-	defer s.versions.mu.Unlock()
-	if now.Before(s.versions.clock) {
-		return s.versions.clock
+	s.clock.mu.Lock()
+	defer s.clock.mu.Unlock()
+	if now.Before(s.clock.at) {
+		return s.clock.at
 	}
-	s.versions.clock = now
+	s.clock.at = now
 	return now
 }
 
-// versions are the newest versions of rules that this process has stored: an
-// older one can only come from somebody who changed the database.
-type versions struct {
-	mu    sync.Mutex
-	ids   map[string]int64
-	clock time.Time
-}
-
-func (v *versions) saw(id string, version int64) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.ids == nil || len(v.ids) >= rememberMost {
-		v.ids = map[string]int64{}
-	}
-	v.ids[id] = max(v.ids[id], version)
-}
-
-func (v *versions) newer(id string, version int64) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.ids[id] > version
+// clock is the latest time that this process has seen.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/exeat/exeat/authz"
@@ -35,17 +36,23 @@ type Config struct {
 	Fatigue *Fatigue
 	// Door is whose identities are let in; without one nobody is.
 	Door *Doorkeeper
+	// Known is what was read of the log before; nil reads it from its start.
+	Known *Said
+	// Remember, if not nil, is called whenever the log tells of another passkey or
+	// rule, so that somebody keeps what it says where the database is not.
+	Remember func(context.Context)
 }
 
 // Service keeps holds. All methods are safe for concurrent use.
 type Service struct {
 	c Config
 
-	pace     pace
-	sent     remembered
-	versions versions
-	alarms   alarms
-	counts   tally.Counter
+	pace   pace
+	sent   remembered
+	clock  clock
+	said   atomic.Pointer[Said]
+	alarms alarms
+	counts tally.Counter
 }
 
 // minKey is the length of a key that seals hold with, in bytes.
@@ -66,7 +73,12 @@ func New(c Config) (*Service, error) {
 	c.TTL = cmp.Or(c.TTL, time.Hour)
 	c.ApprovedFor = cmp.Or(c.ApprovedFor, 5*time.Minute)
 	c.MaxOpen = cmp.Or(c.MaxOpen, 100)
-	return &Service{c: c}, nil
+	s := &Service{c: c}
+	if c.Known == nil {
+		c.Known = &Said{Head: store.Start()}
+	}
+	s.said.Store(c.Known)
+	return s, nil
 }
 
 // Now is the time as the store keeps it.
@@ -84,12 +96,28 @@ func newID(kind string) string { return kind + "_" + strings.ToLower(rand.Text()
 func (s *Service) update(ctx context.Context, fn func(*store.Tx) error) error {
 	const tries = 5
 	var err error
+	told := false
 	for range tries {
-		if err = s.c.Store.Update(ctx, fn); !errors.Is(err, store.ErrConflict) {
+		err = s.c.Store.Update(ctx, func(tx *store.Tx) error {
+			err := fn(tx)
+			told = tx.Sealed()
+			return err
+		})
+		if !errors.Is(err, store.ErrConflict) {
 			break
 		}
 	}
+	if err == nil && told {
+		s.remember(ctx)
+	}
 	return err
+}
+
+// remember has what the log says kept outside of the database.
+func (s *Service) remember(ctx context.Context) {
+	if s.c.Remember != nil {
+		s.c.Remember(context.WithoutCancel(ctx))
+	}
 }
 
 // change applies an event to a hold as it was read in tx, stores it and

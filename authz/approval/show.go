@@ -83,7 +83,7 @@ func (s *Service) State(ctx context.Context, who Identity, id string) (string, e
 func (s *Service) look(ctx context.Context, p Person, id string) (v Sight, err error) {
 	var h store.Hold
 	var signer holder
-	err = s.c.Store.View(ctx, func(tx *store.Tx) (err error) {
+	err = s.view(ctx, func(tx *store.Tx) (err error) {
 		if h, err = find(tx, id); err == nil {
 			signer, err = s.signers(tx, p.Name())
 		}

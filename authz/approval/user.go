@@ -58,14 +58,11 @@ type UserStop struct {
 	Since time.Time `json:"since"` // as who said it tells
 }
 
-// kindsOfUsers are the kinds of entries that tell of a user's ends: those of stops
-// and starts name no agent.
-var kindsOfUsers = []store.Kind{store.KindEnd, store.KindStop, store.KindStart}
-
-// after is the state after an entry.
+// after is the state after an entry. Those of stops and starts that tell of a user name
+// no agent.
 func (u UserState) after(e store.Entry) UserState {
+	u.Subject = e.Principal
 	switch {
-	case e.Agent != "":
 	case e.Kind == store.KindEnd:
 		if e.Time.After(u.Ended) {
 			u.Ended = e.Time
@@ -95,12 +92,17 @@ func (u UserState) over(since time.Time) bool {
 
 // user is what the log says of a user.
 func (s *Service) user(tx *store.Tx, subject string) (UserState, error) {
-	u := UserState{Subject: subject}
-	entries, err := tx.EntriesAbout(string([]rune(subject)), "", "", time.Time{}, kindsOfUsers...)
-	for _, e := range entries {
-		u = u.after(e)
+	said, err := s.follow(tx)
+	if err != nil {
+		return UserState{}, err
 	}
-	return u, err
+	return said.user(subject), nil
+}
+
+func (d *Said) user(subject string) UserState {
+	u := d.Users[store.PersonInEntry(subject)]
+	u.Subject = subject
+	return u
 }
 
 // EndUser ends at once what somebody's name carries: their grants, those that they
@@ -125,12 +127,12 @@ func (s *Service) EndUser(ctx context.Context, e End) (Ended, error) {
 		}
 		// Tokens tell their time in whole seconds: one of the same second is older.
 		entry.Before = entry.Before.UTC().Truncate(time.Second).Add(time.Second)
-		if err := tx.Append(entry); err != nil {
+		if err := s.tell(tx, entry); err != nil {
 			return err
 		}
 		if e.Stop {
 			entry.Kind = store.KindStop
-			if err := tx.Append(entry); err != nil {
+			if err := s.tell(tx, entry); err != nil {
 				return err
 			}
 		}
@@ -170,7 +172,7 @@ func (s *Service) revokeOf(tx *store.Tx, e End, now time.Time) (n int, err error
 		}
 		entry := store.Entry{Kind: store.KindRevoke, Time: now, Principal: r.Subject, Agent: r.Agent, API: r.Scope.API, Tool: r.Scope.Tool, Path: r.Scope.Path,
 			By: e.By.Name(), Grant: r.ID, Note: e.Cause, JTI: e.JTI}
-		if err := tx.Append(entry); err != nil {
+		if err := s.tell(tx, entry); err != nil {
 			return n, err
 		}
 		n++
@@ -210,7 +212,7 @@ func (s *Service) StartUser(ctx context.Context, e End) (started bool, err error
 		if !started {
 			return nil
 		}
-		return tx.Append(store.Entry{Kind: store.KindStart, Time: now, Principal: e.Subject, By: by, Code: e.Cause, JTI: e.JTI})
+		return s.tell(tx, store.Entry{Kind: store.KindStart, Time: now, Principal: e.Subject, By: by, Code: e.Cause, JTI: e.JTI})
 	})
 	return started, err
 }
@@ -224,7 +226,7 @@ func (s *Service) RevokedBefore(ctx context.Context, subject string) (time.Time,
 
 // User is what the log says of one user's ends.
 func (s *Service) User(ctx context.Context, subject string) (u UserState, err error) {
-	err = s.c.Store.View(ctx, func(tx *store.Tx) (err error) {
+	err = s.view(ctx, func(tx *store.Tx) (err error) {
 		u, err = s.user(tx, subject)
 		return err
 	})
@@ -233,32 +235,24 @@ func (s *Service) User(ctx context.Context, subject string) (u UserState, err er
 
 // Users lists those of whom the log tells that they were stopped, or ended.
 func (s *Service) Users(ctx context.Context) ([]UserState, error) {
-	found := map[string]UserState{}
-	err := s.c.Store.Entries(ctx, 0, func(e store.Entry) error {
-		if slices.Contains(kindsOfUsers, e.Kind) && e.Agent == "" && e.Principal != "" {
-			u := found[e.Principal].after(e)
-			u.Subject = e.Principal
-			found[e.Principal] = u
-		}
-		return nil
-	})
-	var out []UserState
-	for _, name := range slices.Sorted(maps.Keys(found)) {
-		out = append(out, found[name])
+	said, err := s.Said(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	var out []UserState
+	for _, name := range slices.Sorted(maps.Keys(said.Users)) {
+		out = append(out, said.Users[name])
+	}
+	return out, nil
 }
 
 // stopOfUser is the rule by which nothing of a stopped user goes.
-func (s *Service) stopOfUser(tx *store.Tx, subject string) ([]Rule, error) {
-	if subject == "" {
-		return nil, nil
+func (d *Said) stopOfUser(subject string) []Rule {
+	u := d.user(subject)
+	if subject == "" || len(u.Stops) == 0 {
+		return nil
 	}
-	u, err := s.user(tx, subject)
-	if err != nil || len(u.Stops) == 0 {
-		return nil, err
-	}
-	return []Rule{{Kind: KindStop, Subject: subject, Created: u.Stops[0].At}}, nil
+	return []Rule{{Kind: KindStop, Subject: subject, Created: u.Stops[0].At}}
 }
 
 // checkEnds says why a held call must not be sent that was approved: its user, or who
@@ -278,11 +272,6 @@ func (s *Service) checkEnds(tx *store.Tx, h store.Hold) error {
 }
 
 // grantOver reports whether the user of a grant, or who gave it, was ended since.
-func (s *Service) grantOver(tx *store.Tx, r Rule) (bool, error) {
-	for _, name := range []string{r.Subject, r.By.Name()} {
-		if u, err := s.user(tx, name); err != nil || u.over(r.Created) {
-			return true, err
-		}
-	}
-	return false, nil
+func (d *Said) grantOver(r Rule) bool {
+	return d.user(r.Subject).over(r.Created) || d.user(r.By.Name()).over(r.Created)
 }

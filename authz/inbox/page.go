@@ -46,7 +46,7 @@ var failures = []struct {
 	{approval.ErrExpired, http.StatusConflict, "expired", "Your decision came late and changed nothing: the time of this call was over."},
 	{approval.ErrForbidden, http.StatusForbidden, "forbidden", "The policies do not let you decide this call. Your attempt was recorded."},
 	{approval.ErrTampered, http.StatusConflict, approval.Tampered, tamperedText},
-	{approval.ErrStale, http.StatusConflict, "stale", "Your passkeys are not as the log tells: somebody changed the database. Nothing can be decided until whoever runs this exeat has looked."},
+	{approval.ErrStale, http.StatusConflict, "stale", "The database is not as its log tells: somebody changed it, or put an old one back. Nothing can be decided until whoever runs this exeat has looked, with exeat audit verify."},
 	{approval.ErrDigest, http.StatusConflict, "digest", "What you decided is not this request. Read it again before you decide."},
 	{approval.ErrUnseen, http.StatusConflict, "unseen", "This call has hidden values that you have not looked at. Show them before you approve it; that you looked is recorded."},
 	{approval.ErrConfirm, http.StatusForbidden, "confirm", "You approved many calls very fast. To approve this one, type the last part of its path as it is shown, or the name of the tool if the path has none (for several calls: the tool's name)."},
