@@ -2,13 +2,16 @@ package approval
 
 import (
 	"context"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/exeat/exeat/store"
 )
 
-// Other is another call on the same thing as a held one: the same path of the same
-// API.
+// Other is another call on the same thing as a held one: at the same path of the same
+// API, however it is spelt and whatever query it has; or one of the two deletes
+// what the other is within.
 type Other struct {
 	ID      string `json:"id"`
 	Summary string `json:"summary"`
@@ -16,7 +19,16 @@ type Other struct {
 	// Sent says that it was sent after the held one was read: what that changes is
 	// not as it was shown any more.
 	Sent bool `json:"sent_since,omitempty"`
+	// Relation is "" if both are on the same thing, "above" if the other one deletes
+	// what the held one is within, "below" if it is the other way round.
+	Relation string `json:"relation,omitempty"`
 }
+
+// The relations of an [Other].
+const (
+	Above = "above"
+	Below = "below"
+)
 
 // Bounds of looking for other calls.
 const (
@@ -42,7 +54,8 @@ func (s *Service) Others(ctx context.Context, of Sight) (list []Other, err error
 		for _, o := range outlines {
 			// An outline has no path, but its summary has: "DELETE /pets/1: Delete a pet".
 			_, at, _ := strings.Cut(o.Summary, " ")
-			if o.ID == h.ID || at != h.Request.Path && !strings.HasPrefix(at, h.Request.Path+": ") {
+			at, _, _ = strings.Cut(at, ": ")
+			if _, near := relation(h, o.Effect, at); o.ID == h.ID || !near {
 				continue
 			}
 			if o, err = find(tx, o.ID); err != nil {
@@ -61,8 +74,8 @@ func (s *Service) Others(ctx context.Context, of Sight) (list []Other, err error
 		return err
 	})
 	for _, o := range found {
-		same := o.ID != h.ID && o.Effect != "read" && o.Request.Origin == h.Request.Origin && o.Request.Path == h.Request.Path
-		if !same || len(list) == maxOthers || !s.sealed(o) {
+		related, near := Relation(h, o)
+		if !near || o.ID == h.ID || len(list) == maxOthers || !s.sealed(o) {
 			continue
 		}
 		o = asOf(o, s.Now())
@@ -75,8 +88,48 @@ func (s *Service) Others(ctx context.Context, of Sight) (list []Other, err error
 			continue
 		}
 		if v := s.sight(o, of.person); v.Own || v.May {
-			list = append(list, Other{ID: o.ID, Summary: o.Summary, State: string(o.State), Sent: sent})
+			list = append(list, Other{ID: o.ID, Summary: o.Summary, State: string(o.State), Sent: sent, Relation: related})
 		}
 	}
 	return list, err
+}
+
+// Relation says how the call of another hold is to that of a hold, if it is: as
+// [Other] has it.
+func Relation(h, other store.Hold) (related string, near bool) {
+	if h.Request.Origin != other.Request.Origin {
+		return "", false
+	}
+	return relation(h, other.Effect, other.Request.Path)
+}
+
+// relation says how a call with this effect and path is to a held one, if it is.
+func relation(h store.Hold, effect, path string) (related string, near bool) {
+	mine, theirs := segmentsOf(h.Request.Path), segmentsOf(path)
+	within := func(deep, high []string) bool {
+		return len(high) > 1 && len(deep) > len(high) && slices.Equal(deep[:len(high)], high)
+	}
+	switch {
+	case effect == "read":
+		return "", false
+	case slices.Equal(mine, theirs):
+		return "", true
+	case effect == "delete" && within(mine, theirs):
+		return Above, true
+	case h.Effect == "delete" && within(theirs, mine):
+		return Below, true
+	}
+	return "", false
+}
+
+// segmentsOf are the segments of a path, decoded, without an empty one at its end: as
+// most servers tell them apart.
+func segmentsOf(path string) []string {
+	list := strings.Split(strings.TrimRight(path, "/"), "/")
+	for i, s := range list {
+		if decoded, err := url.PathUnescape(s); err == nil {
+			list[i] = decoded
+		}
+	}
+	return list
 }

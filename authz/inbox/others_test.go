@@ -66,3 +66,57 @@ func TestTwoHoldsOnOneThing(t *testing.T) {
 		t.Errorf("it tells of what was sent before it was read: %s", page)
 	}
 }
+
+// One thing has several spellings, and what is within a thing goes with it.
+func TestHoldsOnNearThings(t *testing.T) {
+	at := func(method, effect, path string) func(*store.Hold) {
+		return func(h *store.Hold) {
+			h.Request.Method, h.Request.Path, h.Request.Target, h.Effect, h.Summary = method, path, path, effect, method+" "+path+": Something"
+		}
+	}
+	for name, c := range map[string]struct {
+		method, effect, path string
+		relation             string // as the other one is to DELETE /shops/s%20t/pets/1
+		near                 bool
+	}{
+		"the same":                  {"PATCH", "write", "/shops/s%20t/pets/1", "", true},
+		"a slash at its end":        {"DELETE", "delete", "/shops/s%20t/pets/1/", "", true},
+		"another spelling":          {"PUT", "write", "/shops/%73%20t/pets/1", "", true},
+		"deletes what holds it":     {"DELETE", "delete", "/shops/s%20t", "above", true},
+		"writes what holds it":      {"PATCH", "write", "/shops/s%20t", "", false},
+		"is within it":              {"POST", "write", "/shops/s%20t/pets/1/tags", "below", true},
+		"a new one beside it":       {"POST", "write", "/shops/s%20t/pets", "", false},
+		"reads it":                  {"GET", "read", "/shops/s%20t/pets/1", "", false},
+		"begins alike":              {"DELETE", "delete", "/shops/s%20t/pets/10", "", false},
+		"another thing, by a slash": {"DELETE", "delete", "/shops/s%20t/pets%2F1", "", false},
+		"deletes all there is":      {"DELETE", "delete", "/", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t).login()
+			held := s.change("k1", at("DELETE", "delete", "/shops/s%20t/pets/1"))
+			other := s.change("k2", at(c.method, c.effect, c.path))
+			page := s.get("/h/" + held.ID).body
+			if near := strings.Contains(page, other.ID); near != c.near {
+				t.Errorf("%s %s is told of: %t", c.method, c.path, near)
+			}
+			var view struct {
+				Others []approval.Other `json:"others"`
+			}
+			if err := json.Unmarshal([]byte(s.get("/api/holds/"+held.ID).body), &view); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(view.Others); got > 0 != c.near || got > 0 && view.Others[0].Relation != c.relation {
+				t.Errorf("%+v, want %q", view.Others, c.relation)
+			}
+			if told := strings.Contains(page, "deletes what this one is within"); told != (c.relation == "above") {
+				t.Errorf("the page says that the other one deletes this: %t", told)
+			}
+			if spoils := strings.Contains(page, "this one will not be sent as it is"); spoils != (c.near && c.relation != "below") {
+				t.Errorf("the page says that this one will be spoilt: %t", spoils)
+			}
+			if c.near {
+				s.want(s.get("/several?like="+held.ID), 200, "Some of them are on the same thing")
+			}
+		})
+	}
+}

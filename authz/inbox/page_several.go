@@ -65,7 +65,8 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 		return p, nil, approval.ErrNotFound
 	}
 	p.frame, p.Within = in.newFrame("Calls of one kind", s), plaintext.Duration(in.holds.ApprovalLife())
-	bytes, places := 0, map[string]bool{}
+	bytes := 0
+	var holds []store.Hold
 	for _, v := range views {
 		if v.State != string(store.Pending) || v.shape() != key {
 			continue
@@ -85,8 +86,11 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 		}
 		v := in.view(sight)
 		p.Look = p.Look || v.Unseen
-		place := h.Request.Origin + h.Request.Path
-		p.Twice, places[place] = p.Twice || places[place] && h.Effect != "read", true
+		for _, other := range holds {
+			_, near := approval.Relation(h, other)
+			p.Twice = p.Twice || near && h.Effect != "read"
+		}
+		holds = append(holds, h)
 		p.Calls = append(p.Calls, in.holdPage(v, s))
 		list = append(list, approval.Shown{ID: h.ID, Digest: h.Digest})
 	}

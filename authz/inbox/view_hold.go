@@ -66,7 +66,12 @@ func (v HoldView) Checked() bool { return v.Before != nil && v.Before.Checked }
 // Overtaken says that another call on the same thing was sent since this one was
 // read, so that it will not go as it stands.
 func (v HoldView) Overtaken() bool {
-	return v.Checked() && slices.ContainsFunc(v.Others, func(o approval.Other) bool { return o.Sent })
+	return v.Checked() && slices.ContainsFunc(v.Others, func(o approval.Other) bool { return o.Sent && o.Relation != approval.Below })
+}
+
+// Contended says that this one will not go as it stands once one of the others is sent.
+func (v HoldView) Contended() bool {
+	return v.Checked() && slices.ContainsFunc(v.Others, func(o approval.Other) bool { return o.Relation != approval.Below })
 }
 
 // outline is what a list shows of a hold.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/inbox"
 )
 
@@ -251,6 +252,12 @@ func othersOf(h inbox.HoldView) string {
 		if o.Sent {
 			state = "sent since this was read"
 		}
+		switch o.Relation {
+		case approval.Above:
+			state += "; it deletes what this one is within"
+		case approval.Below:
+			state += "; it is within what this one deletes"
+		}
 		parts = append(parts, fmt.Sprintf("%s %s (%s)", printable(o.ID), printable(o.Summary), state))
 	}
 	switch {
@@ -258,7 +265,7 @@ func othersOf(h inbox.HoldView) string {
 		return ""
 	case h.Overtaken():
 		parts = append(parts, "so this call will not be sent as it is: deny it and have the agent ask again, and it is read anew")
-	case h.Checked():
+	case h.Contended():
 		parts = append(parts, "once one of them is sent, this one will not be sent as it is")
 	default:
 		parts = append(parts, "what they change may have been read before this one is sent, and then they will not be sent as they are")
