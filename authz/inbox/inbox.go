@@ -23,18 +23,19 @@ type Config struct {
 	// Door is the doorkeeper of the holds: those who log in here are let in there.
 	Door  *approval.Doorkeeper
 	Store *store.Store // of the holds, for its log and for browsers
-	// Person is who the local login logs in: the one user of this machine.
+	// Person is who the local login logs in: the one user of this machine. People
+	// are others who can log in like that, by a link that Person hands on.
 	Person authz.Principal
+	People []authz.Principal
 	// URL is the inbox's own origin, e.g. http://127.0.0.1:8421: what the Host
 	// and Origin headers must name.
 	URL string
 	// State, if not empty, tells this inbox from others of the same person: each
 	// page names it.
 	State string
-	// Announce, if not nil, shows a new login link to the person in the
-	// terminal. The login page then offers to ask for one, at most one each
-	// 30 s.
-	Announce func(link string)
+	// Announce, if not nil, shows a new login link of a person in the terminal.
+	// The login page then offers to ask for one, at most one each 30 s.
+	Announce func(person, link string)
 	// OIDC, if not nil, lets people log in with an OpenID provider, and nobody by
 	// link unless it says so.
 	OIDC *OIDC
@@ -87,10 +88,22 @@ func (in *Inbox) now() time.Time { return in.holds.Now() }
 
 func (in *Inbox) secure() bool { return strings.HasPrefix(in.c.URL, "https://") }
 
-// LoginLink returns a new link that logs in once, within ten minutes. It is for
-// the terminal of the person, never for anything that an agent reads.
-func (in *Inbox) LoginLink() string {
-	return in.c.URL + "/login?code=" + in.logins.newCode(in.now())
+// LoginLink returns a new link that logs Person in once, within ten minutes. It is
+// for the terminal of the person, never for anything that an agent reads.
+func (in *Inbox) LoginLink() string { return in.linkFor(in.c.Person) }
+
+func (in *Inbox) linkFor(p authz.Principal) string {
+	return in.c.URL + "/login?code=" + in.logins.newCode(p, in.now())
+}
+
+// local is the person of that name who can log in without a provider.
+func (in *Inbox) local(name string) (authz.Principal, bool) {
+	for _, p := range append([]authz.Principal{in.c.Person}, in.c.People...) {
+		if p.Name() == name {
+			return p, true
+		}
+	}
+	return authz.Principal{}, false
 }
 
 // HoldURL is the page of one hold; it carries no authority.
@@ -189,16 +202,17 @@ func (in *Inbox) enter(w http.ResponseWriter, r *http.Request, code string) (ses
 		return session{}, errLocalOff
 	}
 	now := in.now()
-	if !in.logins.spend(code, now) {
+	who, ok := in.logins.spend(code, now)
+	if !ok {
 		return session{}, in.countGuess(now)
 	}
 	// RFC 8176 "otp": the link holds a one-time password.
-	return in.start(w, r, in.localPerson(now, "otp"), "a one-time link")
+	return in.start(w, r, localPerson(who, now, "otp"), "a one-time link")
 }
 
-// localPerson is who the local login logs in, as recognised just now.
-func (in *Inbox) localPerson(now time.Time, amr ...string) approval.Person {
-	p := approval.Person{Principal: in.c.Person, AMR: amr}
+// localPerson is somebody whom the local login logs in, as recognised just now.
+func localPerson(who authz.Principal, now time.Time, amr ...string) approval.Person {
+	p := approval.Person{Principal: who, AMR: amr}
 	p.Principal.AuthTime = now
 	return p
 }

@@ -321,7 +321,7 @@ func TestOIDCFlowsAreBounded(t *testing.T) {
 func TestOIDCAndTheLocalLogin(t *testing.T) {
 	s := newOIDCSite(t, nil)
 	var printed int
-	s.inbox.c.Announce = func(string) { printed++ }
+	s.inbox.c.Announce = func(string, string) { printed++ }
 	s.want(s.get("/login"), 200, "Sign in with 127.0.0.1:")
 	code := s.code()
 	if page := s.get("/login?code=" + code); strings.Contains(page.body, code) || !strings.Contains(page.body, "no login links") {

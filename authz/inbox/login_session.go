@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
 )
 
@@ -52,6 +53,7 @@ func newToken() string { return strings.ToLower(rand.Text()) }
 // code is a one-time login that has not been used.
 type code struct {
 	sum sum
+	who authz.Principal
 	end time.Time
 }
 
@@ -63,35 +65,35 @@ type logins struct {
 	sessions map[sum]session
 }
 
-// newCode makes a code of 128 bits; the oldest makes room.
-func (l *logins) newCode(now time.Time) string {
+// newCode makes a code of 128 bits that logs a person in; the oldest makes room.
+func (l *logins) newCode(who authz.Principal, now time.Time) string {
 	text := newToken()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.codes) >= maxCodes {
 		l.codes = l.codes[1:]
 	}
-	l.codes = append(l.codes, code{sumOf(text), now.Add(codeLife)})
+	l.codes = append(l.codes, code{sumOf(text), who, now.Add(codeLife)})
 	return text
 }
 
-// spend reports whether text is a live code, and ends it.
-func (l *logins) spend(text string, now time.Time) bool {
+// spend is whom text logs in, if it is a live code, and ends it.
+func (l *logins) spend(text string, now time.Time) (who authz.Principal, ok bool) {
 	s := sumOf(text)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	live, found := l.codes[:0], 0
+	live := l.codes[:0]
 	for _, c := range l.codes {
 		switch {
 		case !now.Before(c.end):
 		case subtle.ConstantTimeCompare(c.sum[:], s[:]) == 1:
-			found = 1
+			who, ok = c.who, true
 		default:
 			live = append(live, c)
 		}
 	}
 	l.codes = live
-	return found == 1
+	return who, ok
 }
 
 // begin starts a session of s.who, and

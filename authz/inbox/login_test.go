@@ -59,7 +59,7 @@ func TestLoginOnHTTPS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := httptest.NewRequest("POST", "https://inbox.example.com/login", strings.NewReader(url.Values{"code": {in.logins.newCode(w.Clock())}}.Encode()))
+	r := httptest.NewRequest("POST", "https://inbox.example.com/login", strings.NewReader(url.Values{"code": {in.logins.newCode(alice, w.Clock())}}.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Origin", "https://inbox.example.com")
 	rec := httptest.NewRecorder()
@@ -121,11 +121,11 @@ func TestLoginsAreBounded(t *testing.T) {
 	var l logins
 	var door approval.Doorkeeper
 	now := time.Now()
-	first := l.newCode(now)
+	first := l.newCode(alice, now)
 	for range maxCodes {
-		l.newCode(now)
+		l.newCode(alice, now)
 	}
-	if l.spend(first, now) || len(l.codes) != maxCodes {
+	if _, ok := l.spend(first, now); ok || len(l.codes) != maxCodes {
 		t.Errorf("%d codes live, the oldest too", len(l.codes))
 	}
 	secret, _ := l.begin(session{who: door.Admit(approval.Person{Principal: alice}, now.Add(time.Hour)), since: now}, now)
@@ -152,7 +152,7 @@ func TestNewLink(t *testing.T) {
 	s := newSite(t)
 	s.want(s.post("/login/link", nil), 404, "Look at the terminal")
 	var links []string
-	s.inbox.c.Announce = func(link string) { links = append(links, link) }
+	s.inbox.c.Announce = func(_, link string) { links = append(links, link) }
 	s.want(s.get("/login"), 200, "Print a new link")
 	for range 3 {
 		a := s.post("/login/link", nil)
@@ -169,4 +169,42 @@ func TestNewLink(t *testing.T) {
 	if len(links) != 2 {
 		t.Errorf("printed %d links", len(links))
 	}
+}
+
+// Each of several people gets in with a link of their own, which only the terminal
+// shows, and as nobody else; who asks does not learn who there is.
+func TestPeople(t *testing.T) {
+	s := newSite(t, `@id("r") permit (principal, action in Action::"call_tool", resource) when { context has approval };
+		@id("d") permit (principal in Group::"finance", action == Action::"approve", resource);`)
+	s.inbox.c.People = []authz.Principal{{Type: "User", ID: "bob", Groups: []string{"finance"}}}
+	var printed []string
+	s.inbox.c.Announce = func(person, link string) {
+		printed = append(printed, person+" "+strings.TrimPrefix(link, s.inbox.c.URL+"/login?code="))
+	}
+	s.want(s.get("/login"), 200, `name="person"`)
+	ask := func(name string) answer {
+		s.Pass(announceEvery)
+		return s.post("/login/link", url.Values{"person": {name}})
+	}
+	first := ask("bob")
+	for _, nobody := range []string{"carol", "User::bob", "BOB", "bob ", " "} {
+		if a := ask(nobody); a.status != first.status || a.body != first.body {
+			t.Errorf("%q is answered in another way than bob", nobody)
+		}
+	}
+	ask("")
+	ask("alice")
+	if len(printed) != 3 || !strings.HasPrefix(printed[0], "bob ") || !strings.HasPrefix(printed[1], "alice ") || !strings.HasPrefix(printed[2], "alice ") {
+		t.Fatalf("printed %q", printed)
+	}
+	h := s.open(call(alice, "k1"))
+	for i, may := range map[int]bool{0: true, 2: false} {
+		a := s.post("/login", url.Values{"code": {strings.Fields(printed[i])[1]}})
+		s.want(a, 303, "")
+		s.cookie, _, _ = strings.Cut(a.header.Get("Set-Cookie"), ";")
+		if page := s.get("/h/" + h.ID); strings.Contains(page.body, "Approve once") != may {
+			t.Errorf("%s decides: %v\n%s", printed[i], !may, page.body)
+		}
+	}
+	s.want(s.post("/login", url.Values{"code": {strings.Fields(printed[0])[1]}}), 403, "")
 }

@@ -20,11 +20,12 @@ type loginPage struct {
 	Passkey  string // options for a sign-in with a passkey, or ""
 	Code     string
 	Announce bool // offer to print a new link
+	Several  bool // to one of several people
 	Printed  bool // one was printed
 }
 
 func (in *Inbox) showLogin(w http.ResponseWriter, status int, p loginPage) {
-	p.Title, p.Local, p.Announce = "Log in", in.TakesLinks(), in.c.Announce != nil
+	p.Title, p.Local, p.Announce, p.Several = "Log in", in.TakesLinks(), in.c.Announce != nil, len(in.c.People) > 0
 	if in.c.OIDC != nil {
 		p.Provider, p.Link = in.c.OIDC.host(), oidcLink(p.Back, p.Again)
 	}
@@ -69,7 +70,8 @@ func (in *Inbox) login(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// newLink prints a link in the terminal; who asks learns nothing of it.
+// newLink prints a link in the terminal, to Person unless the form names somebody
+// else; who asks learns nothing of it, nor who there is.
 func (in *Inbox) newLink(w http.ResponseWriter, r *http.Request) {
 	if in.c.Announce == nil || !in.TakesLinks() {
 		in.showLogin(w, http.StatusNotFound, loginPage{})
@@ -83,7 +85,13 @@ func (in *Inbox) newLink(w http.ResponseWriter, r *http.Request) {
 	}
 	in.announced.Unlock()
 	if !soon {
-		in.c.Announce(in.LoginLink())
+		who := in.c.Person
+		if name := r.FormValue("person"); name != "" {
+			who, _ = in.local("User::" + name) // or nobody
+		}
+		if who.ID != "" {
+			in.c.Announce(who.ID, in.linkFor(who))
+		}
 	}
 	in.showLogin(w, http.StatusOK, loginPage{Printed: true})
 }

@@ -55,12 +55,12 @@ func (in *Inbox) passkeyLogin(w http.ResponseWriter, r *http.Request) {
 // logged in goes on as before, with the passkey; otherwise the local login must
 // be one that takes them.
 func (in *Inbox) strengthen(w http.ResponseWriter, r *http.Request, use approval.PasskeyUse) (back string, err error) {
-	p, back := in.localPerson(in.now()), "/"
-	how := "a passkey"
+	local, known := in.local(use.Name())
+	p, back, how := localPerson(local, in.now()), "/", "a passkey"
 	if s, _, ok := in.who(r); ok && s.who.Name() == use.Name() {
 		p, back = s.who.Person(), "/passkeys"
 		how = s.how + ", and a passkey"
-	} else if !in.TakesLinks() || use.Name() != p.Name() {
+	} else if !in.TakesLinks() || !known {
 		return back, approval.ErrPasskey
 	}
 	end := loginEnd(&p, in.now())

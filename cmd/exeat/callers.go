@@ -20,8 +20,9 @@ func (g *gateway) readTokens() ([]byte, error) { return g.keys.ReadFile(staticto
 // could call as it any more.
 func (g *gateway) current(p authz.Principal) (authz.Principal, bool) {
 	same := func(q authz.Principal) bool { return p.Type == q.Type && p.ID == q.ID && p.Issuer == q.Issuer }
-	if own := principal(g.cfg); same(own) {
-		return own, true
+	own := append([]authz.Principal{principal(g.cfg)}, people(g.cfg)...)
+	if i := slices.IndexFunc(own, same); i >= 0 {
+		return own[i], true
 	}
 	text, err := g.readTokens()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,8 @@ type config struct {
 	User   string   `yaml:"user"`
 	Groups []string `yaml:"groups"`
 	Email  string   `yaml:"email"`
+	// People are others who can log in to the inbox by a link or a passkey.
+	People []personConfig `yaml:"people"`
 	// Issuer is the iss of the tokens that exeat signs.
 	Issuer string `yaml:"issuer"`
 	// Listen is where `exeat http` serves MCP. PublicURL is what clients call, if
@@ -82,6 +85,13 @@ type config struct {
 	ResponseLimit int64 `yaml:"response_limit"`
 	// Log is the format of the log on stderr: console or json.
 	Log string `yaml:"log"`
+}
+
+// personConfig is somebody whom only this configuration knows.
+type personConfig struct {
+	Name   string   `yaml:"name"`
+	Groups []string `yaml:"groups"`
+	Email  string   `yaml:"email"`
 }
 
 type inboxConfig struct {
@@ -315,6 +325,11 @@ func (c config) withDefaults() (config, error) {
 			c.User = u.Username
 		} else {
 			return c, errors.New("the operating system does not say who you are: pass --user NAME")
+		}
+	}
+	for i, p := range c.People {
+		if p.Name == "" || p.Name == c.User || slices.ContainsFunc(c.People[:i], func(q personConfig) bool { return q.Name == p.Name }) {
+			return c, fmt.Errorf("people[%d]: each has a name of their own, and %q is the user's or another's, or empty", i, p.Name)
 		}
 	}
 	setDefault(&c.KeyAlg, "EdDSA")

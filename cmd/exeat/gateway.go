@@ -141,8 +141,10 @@ func (g *gateway) openHolds(ctx context.Context, channels []*notify.Channel, err
 		return err
 	}
 	g.inbox, err = inbox.New(inbox.Config{Holds: g.holds, Door: g.door, Store: g.store, Person: principal(cfg), URL: url, State: stateLabel(cfg), OIDC: provider, Push: push, Notifier: g.notify,
-		Announce: func(link string) { fmt.Fprintf(errOut, "exeat: log in once, as %s, with %s\n", cfg.User, link) },
-		Trouble:  func(err error) { g.log.Error().Err(err).Msg("inbox") }})
+		People: people(cfg), Announce: func(person, link string) {
+			fmt.Fprintf(errOut, "exeat: log in once, as %s, with %s\n", printable(person), link)
+		},
+		Trouble: func(err error) { g.log.Error().Err(err).Msg("inbox") }})
 	return err
 }
 
@@ -158,6 +160,14 @@ func stateLabel(cfg config) string {
 // principal is who calls where no login says it.
 func principal(cfg config) authz.Principal {
 	return authz.Principal{Type: "User", ID: cfg.User, Groups: cfg.Groups, Email: cfg.Email}
+}
+
+// people are those who can log in to the inbox by a link, besides the user.
+func people(cfg config) (list []authz.Principal) {
+	for _, p := range cfg.People {
+		list = append(list, authz.Principal{Type: "User", ID: p.Name, Groups: p.Groups, Email: p.Email})
+	}
+	return list
 }
 
 func (g *gateway) close() error {
