@@ -100,6 +100,8 @@ func TestClientCredentialsOfVendors(t *testing.T) {
 		{"no scope", authServer{refuses: []string{"scope"}}, ClientCredentials{Scopes: []string{}}, "invalid_request"},
 		{"scopes of its own beside", authServer{scope: "pets:read profile email"}, ClientCredentials{AlsoGranted: []string{"profile", "email"}}, "also_granted"},
 		{"any scopes beside", authServer{scope: "pets:read profile email"}, ClientCredentials{AlsoGranted: []string{"*"}}, "also_granted"},
+		{"an audience, and all that the client has", authServer{needs: map[string]string{"audience": "https://api"}, scope: "pets:read pets:write"},
+			ClientCredentials{Params: url.Values{"audience": {"https://api"}}, AlsoGranted: []string{"*"}}, "audience"},
 		{"an organization", authServer{needs: map[string]string{"scope": "pets:read"}}, ClientCredentials{Params: url.Values{"organization": {"o 1"}, "tenant": {"t&x=y"}}}, ""},
 	}
 	for _, tt := range tests {
