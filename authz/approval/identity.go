@@ -81,6 +81,12 @@ func (i Identity) Name() string { return i.person.Name() }
 // Strong says that a passkey recognised them.
 func (i Identity) Strong() bool { return i.person.Strong }
 
+// Recognise returns who an identity is, for others who do something in a person's
+// name; ErrStranger if it is not of this service's doorkeeper, or has ended.
+func (s *Service) Recognise(ctx context.Context, who Identity) (Person, error) {
+	return s.admit(ctx, who)
+}
+
 // admit checks an identity at the door. Who was stopped, or ended since they were
 // recognised, is not let in, whichever process was told.
 func (s *Service) admit(ctx context.Context, who Identity) (Person, error) {

@@ -81,15 +81,7 @@ func (s *Signed) Mint(c Call) (string, Receipt, error) {
 	if err := enc.Encode(claims); err != nil {
 		return "", Receipt{}, fmt.Errorf("cannot mint a token: %w", err)
 	}
-	keys, err := s.Keys.load()
-	if err != nil {
-		return "", Receipt{}, fmt.Errorf("cannot mint a token: %w", err)
-	}
-	signed, err := keys.signer.Sign(bytes.TrimSuffix(payload.Bytes(), []byte("\n")))
-	if err != nil {
-		return "", Receipt{}, fmt.Errorf("cannot mint a token: %w", err)
-	}
-	compact, err := signed.CompactSerialize()
+	compact, err := s.Keys.Sign(bytes.TrimSuffix(payload.Bytes(), []byte("\n")))
 	if err != nil {
 		return "", Receipt{}, fmt.Errorf("cannot mint a token: %w", err)
 	}

@@ -219,6 +219,20 @@ func (k *Keys) Rotate(now time.Time) error {
 	return k.store(keyFile{Version: 1, Keys: rotated, Seq: r.seq + 1, Rotations: steps})
 }
 
+// Sign returns the claims of an access token as a compact JWS of the type at+jwt
+// (RFC 9068), signed with the active key.
+func (k *Keys) Sign(claims []byte) (string, error) {
+	r, err := k.load()
+	if err != nil {
+		return "", err
+	}
+	signed, err := r.signer.Sign(claims)
+	if err != nil {
+		return "", err
+	}
+	return signed.CompactSerialize()
+}
+
 // JWKS returns the published public keys as a JWK Set (RFC 7517), with the last
 // rotations, by which those who enrolled earlier keys come to rely on these.
 func (k *Keys) JWKS(now time.Time) ([]byte, error) {
