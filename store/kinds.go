@@ -34,7 +34,9 @@ const (
 	KindPasskey Kind = "passkey"
 	KindPush    Kind = "push"
 
-	KindAccept Kind = "accept"
+	KindAccept     Kind = "accept"
+	KindConnect    Kind = "connect"
+	KindDisconnect Kind = "disconnect"
 )
 
 // Kinds lists every kind with what it tells, in the order of a call's life. The
@@ -69,4 +71,6 @@ var Kinds = []struct {
 	{KindPasskey, "a passkey was added or revoked"},
 	{KindPush, "a browser gets messages from now on"},
 	{KindAccept, "whoever runs exeat said that a log that is not what exeat remembers is right, such as a backup that was put back"},
+	{KindConnect, "a person let an OAuth client ask in their name, at the issuer in exeat"},
+	{KindDisconnect, "that ended: the person or the client took it back, or a code or a refresh token of it came twice"},
 }

@@ -17,6 +17,7 @@
 //	page_login.go         how does somebody log in by link, and log out?
 //	page_passkeys.go      how do passkeys sign people in, and what do pages ask them to sign?
 //	page_sessions.go      where is a person logged in?
+//	page_client.go        may an OAuth client ask in their name?
 //	login_session.go      which logins are there, and whose is this request?
 //	login_oidc.go         which OpenID provider is there, and what can it do?
 //	login_oidc_flow.go    which logins with it were begun here?

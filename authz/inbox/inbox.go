@@ -12,6 +12,7 @@ import (
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/devissuer"
 	"github.com/exeat/exeat/authz/notify"
 	"github.com/exeat/exeat/authz/tally"
 	"github.com/exeat/exeat/store"
@@ -39,6 +40,9 @@ type Config struct {
 	// OIDC, if not nil, lets people log in with an OpenID provider, and nobody by
 	// link unless it says so.
 	OIDC *OIDC
+	// Issuer, if not nil, is the authorization server of this process, whose login
+	// this is.
+	Issuer *devissuer.Issuer
 	// Trouble, if not nil, is told of errors that people are not shown.
 	Trouble func(error)
 	// Push, if not nil, lets people have messages in their browsers. Notifier,
@@ -136,6 +140,7 @@ func (in *Inbox) Handler(ctx context.Context) http.Handler {
 	in.passkeyRoutes(mux)
 	in.sessionRoutes(mux)
 	in.oidcRoutes(mux)
+	in.clientRoutes(mux)
 	mux.HandleFunc("GET /", in.page(func(http.ResponseWriter, *http.Request, session) error { return approval.ErrNotFound }))
 	in.api(mux)
 	return in.guard(mux)

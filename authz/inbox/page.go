@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/devissuer"
 	"github.com/exeat/exeat/authz/plaintext"
 )
 
@@ -30,6 +31,8 @@ var (
 	errRequest = errors.New("the request is not complete")
 	errLogin   = errors.New("you are not logged in, or not any more")
 	errNoLogin = errors.New("there is no such login")
+
+	errNoAccess = errors.New("there is no such access")
 )
 
 // failures say how each error is answered; anything else is internal. code
@@ -71,6 +74,9 @@ var failures = []struct {
 	{errOIDCWeak, http.StatusForbidden, "oidc_weak", "Your provider did not sign you in as it was asked to: anew, or in a stronger way."},
 	{errOIDCStranger, http.StatusForbidden, "oidc_stranger", "Your provider knows you, but you are not among those who may log in here. Ask whoever runs this exeat."},
 	{errOIDCDown, http.StatusBadGateway, "oidc_down", "Your provider does not answer as one now. Try again in a moment; exeat's log says what is wrong."},
+	{devissuer.ErrAsk, http.StatusConflict, "ask", "This question was not put to you here, or more than 10 minutes ago. Go back to the program and start again."},
+	{devissuer.ErrFresh, http.StatusForbidden, "fresh", "The program wants you to log in anew."},
+	{errNoAccess, http.StatusNotFound, "no_access", "You let no such program do anything, or not any more."},
 	{errNoLogin, http.StatusNotFound, "no_login", "There is no such login, or not any more."},
 	{approval.ErrUserStopped, http.StatusForbidden, "user_stopped", "You were stopped: you cannot log in, and nothing is executed in your name. Ask whoever runs this exeat."},
 	{approval.ErrStranger, http.StatusUnauthorized, "login", "You are not logged in, or not any more."},

@@ -48,6 +48,9 @@ func (in *Inbox) passkeyLogin(w http.ResponseWriter, r *http.Request) {
 		in.showLogin(w, status, loginPage{frame: frame{Error: text}})
 		return
 	}
+	if asked := backTo(r.PostForm.Get("back")); asked != "/" {
+		back = asked
+	}
 	http.Redirect(w, r, back, http.StatusSeeOther)
 }
 

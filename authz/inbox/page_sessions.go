@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/exeat/exeat/authz/devissuer"
 	"github.com/exeat/exeat/store"
 )
 
@@ -27,6 +28,8 @@ type sessionsPage struct {
 	frame
 	Logins []loginRow
 	Others bool // there are some besides this one
+
+	Access []devissuer.Access // what the person lets clients do
 }
 
 type loginRow struct {
@@ -37,7 +40,7 @@ type loginRow struct {
 
 // sessionPage lists who is logged in as this person. Other exeat processes have
 // logins of their own.
-func (in *Inbox) sessionPage(w http.ResponseWriter, _ *http.Request, s session) error {
+func (in *Inbox) sessionPage(w http.ResponseWriter, r *http.Request, s session) error {
 	p := sessionsPage{frame: in.newFrame("Logins", s)}
 	for _, x := range in.logins.of(s.who.Name(), in.now()) {
 		end := x.used.Add(idleEnd)
@@ -47,6 +50,12 @@ func (in *Inbox) sessionPage(w http.ResponseWriter, _ *http.Request, s session) 
 		p.Logins = append(p.Logins, loginRow{ID: x.id, How: x.how, Agent: x.agent, This: x.id == s.id, Since: x.since, Used: x.used, End: end})
 	}
 	p.Others = len(p.Logins) > 1
+	if in.c.Issuer != nil {
+		var err error
+		if p.Access, err = in.c.Issuer.AccessOf(r.Context(), s.who); err != nil {
+			return err
+		}
+	}
 	return render(w, http.StatusOK, "sessions.html", p)
 }
 

@@ -137,6 +137,7 @@ var dialsByItself = map[string]string{
 	"authz/notify/push.go":          "public addresses only",
 	"cmd/exeat/documents.go":        "what it makes is reach's",
 	"authz/issuer/client.go":        "what it makes is reach's",
+	"authz/devissuer/issuer.go":     "what it makes is reach's",
 	"cmd/exeat/demo.go":             "addresses of its own, as numbers",
 	"cmd/exeat/play.go":             "addresses of its own, as numbers",
 	"examples/conformance/proxy.go": "a test's proxy",

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -16,9 +18,20 @@ func main() { os.Exit(run()) }
 
 // run is main with an exit code, so that testscript can call it.
 func run() int {
+	quietLibraries()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+}
+
+// quietLibraries keeps what libraries write to slog's default out of our log: the
+// issuer's writes a line for whatever a stranger sends. The log of net/http, which
+// slog would take over, stays.
+func quietLibraries() {
+	out, flags := log.Writer(), log.Flags()
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	log.SetOutput(out)
+	log.SetFlags(flags)
 }
 
 // execute runs one command line. The exit code is 0 for success, 1 for a call
