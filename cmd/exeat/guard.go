@@ -132,7 +132,7 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 // edge is how the guard is reached: by its audience, where that is a URL that
 // clients can call.
 func (o *guardOptions) edge(log zerolog.Logger) edge.Config {
-	c := edge.Config{Listen: o.listen, TLS: edge.Files(o.tls), Proxies: o.proxies, OwnNames: true, OwnPaths: true,
+	c := edge.Config{Listen: o.listen, TLS: edge.Files(o.tls), Proxies: o.proxies, OwnNames: true, Foreign: true,
 		Trouble: func(err error) { log.Error().Err(err).Msg("edge") },
 		Name: func(key string) string {
 			if key == "public_url" {

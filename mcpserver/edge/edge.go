@@ -22,9 +22,10 @@ type Config struct {
 	Prefix bool
 	// OwnNames says that what is served judges Host and Origin by itself.
 	OwnNames bool
-	// OwnPaths says that what is served may have /healthz and /readyz of its own:
-	// they are asked for with Authorization.
-	OwnPaths bool
+	// Foreign says that what is served is somebody else's API. It may have /healthz
+	// and /readyz itself: they are asked for with Authorization. And the headers of
+	// proxies may be its parameters, so they stay.
+	Foreign bool
 	// Name is what the configuration calls a key of this one, such as tls.cert,
 	// public_url or proxies; nil means so.
 	Name func(key string) string
@@ -157,7 +158,7 @@ func (e *Edge) Handler(next http.Handler, checks ...Check) http.Handler {
 	h := &health{checks: checks, trouble: e.c.Trouble}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e.cutPrefix(r)
-		if (!e.c.OwnPaths || len(r.Header["Authorization"]) == 0) && h.serve(w, r) {
+		if (!e.c.Foreign || len(r.Header["Authorization"]) == 0) && h.serve(w, r) {
 			return
 		}
 		arrived, hosts, err := e.arrive(r)
@@ -190,6 +191,9 @@ func (e *Edge) cutPrefix(r *http.Request) {
 // not, and notes the client in r.
 func (e *Edge) arrive(r *http.Request) (Arrival, []string, error) {
 	hop, err := e.proxies.read(r)
+	if !e.c.Foreign {
+		dropForwarded(r.Header)
+	}
 	switch {
 	case err != nil:
 		return Arrival{}, nil, err

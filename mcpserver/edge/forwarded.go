@@ -39,7 +39,8 @@ func (a Arrival) note(r *http.Request) {
 }
 
 // forwarded are the headers by which proxies tell of the hop before. After the
-// edge nobody sees them: what counts is in the request itself.
+// edge nobody sees them, since what counts is in the request itself, except where
+// they may be parameters of somebody else's API.
 var forwarded = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-Ip"}
 
 // proxies are whose X-Forwarded-* count.
@@ -78,7 +79,7 @@ type hops struct {
 	hosts   []string // by which names
 }
 
-// read reads the headers of r, if a trusted proxy sent it, and takes them off.
+// read reads the headers of r, if a trusted proxy sent it.
 func (p proxies) read(r *http.Request) (hops, error) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -98,12 +99,16 @@ func (p proxies) read(r *http.Request) (hops, error) {
 		h.proto = hopOf(listed(r, "X-Forwarded-Proto"), at, len(said))
 		h.hosts = listed(r, "X-Forwarded-Host")
 	}
-	for name := range r.Header {
+	return h, nil
+}
+
+// dropForwarded takes off what proxies say, and who is none.
+func dropForwarded(h http.Header) {
+	for name := range h {
 		if slices.Contains(forwarded, http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) {
-			delete(r.Header, name)
+			delete(h, name)
 		}
 	}
-	return h, nil
 }
 
 // hopOf is the value for the hop at a place of count, if there is one for each

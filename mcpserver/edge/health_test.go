@@ -69,11 +69,11 @@ func TestNotReady(t *testing.T) {
 
 // TestHealthOfAnother has an API behind that may have these paths itself.
 func TestHealthOfAnother(t *testing.T) {
-	_, addr := reach(t, Config{OwnPaths: true, OwnNames: true})
+	_, addr := reach(t, Config{Foreign: true, OwnNames: true})
 	if status, body, _ := send(t, http.DefaultClient, "GET", "http://"+addr+"/healthz"); status != 200 || !strings.Contains(body, "alive") {
 		t.Errorf("%d %s", status, body)
 	}
-	if _, body, _ := send(t, http.DefaultClient, "GET", "http://"+addr+"/healthz", "Authorization: Bearer x"); !strings.Contains(body, "path=/healthz") {
+	if _, body, _ := send(t, http.DefaultClient, "GET", "http://"+addr+"/healthz", "Authorization: Bearer x", "X-Forwarded-For: 1.2.3.4"); !strings.Contains(body, "path=/healthz X-Forwarded-For!") || !strings.Contains(body, "client=127.0.0.1 ") {
 		t.Error(body)
 	}
 }
