@@ -203,7 +203,7 @@ func (s *Service) StartUser(ctx context.Context, e End) (started bool, err error
 		if err != nil {
 			return err
 		}
-		by := e.By.Name()
+		by := store.PersonInEntry(e.By.Name())
 		for _, stop := range u.Stops {
 			// The time of a stop was rounded up to a whole second.
 			late := !e.Before.IsZero() && e.Before.Add(time.Second).Before(stop.Since)

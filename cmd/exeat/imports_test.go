@@ -50,6 +50,7 @@ var arrows = map[string][]string{
 	"authz/notify":          {"authz", "authz/approval", "authz/plaintext", "authz/tally", "openapi/reach", "store"},
 	"authz/devissuer":       {"authz", "authz/approval", "authz/tally", "authz/token", "openapi/reach", "store"},
 	"authz/inbox":           {"authz", "authz/approval", "authz/claims", "authz/devissuer", "authz/notify", "authz/plaintext", "authz/tally", "openapi/reach", "store"},
+	"authz/signals":         {"authz/approval", "authz/claims", "authz/issuer", "authz/tally", "store"},
 	"tools":                 {"authz", "authz/approval", "authz/tally", "authz/token", "openapi", "openapi/reach", "store", "tools/jq", "tools/scrub"},
 	"tools/jq":              {},
 	"tools/scrub":           {},
@@ -87,7 +88,7 @@ type module struct {
 // choice. What they cost is in docs/decisions/0025.
 var modules = map[string]module{
 	"github.com/cedar-policy/cedar-go":         {"the policy language: parser, validator, evaluator", []string{"authz"}},
-	"github.com/go-jose/go-jose/v4":            {"signs and verifies tokens; measured as the strictest", []string{"authz/issuer", "authz/token", "mcpserver/oauth"}},
+	"github.com/go-jose/go-jose/v4":            {"signs and verifies tokens; measured as the strictest", []string{"authz/issuer", "authz/signals", "authz/token", "mcpserver/oauth"}},
 	"github.com/gowebpki/jcs":                  {"RFC 8785, the canonical form that digests are made over", []string{"authz/token"}},
 	"golang.org/x/oauth2":                      {"client credentials (RFC 6749 §4.4), and authorization codes", []string{"authz/inbox", "authz/token"}},
 	"github.com/coreos/go-oidc/v3":             {"logins with an OpenID provider", []string{"authz/inbox"}},
