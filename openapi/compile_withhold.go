@@ -104,7 +104,7 @@ func (b *builder) bodyCredential(p bodyProperty, grants bool) bool {
 		return true // RFC 6749 §2.3.1
 	case b.aboutCredentials():
 		return false
-	case b.schemeIs(name):
+	case b.schemeIs(name, clear):
 		return !maybe || words == "" || tellsCredential.MatchString(words)
 	case name == "clientsecret":
 		return !secured
@@ -114,14 +114,15 @@ func (b *builder) bodyCredential(p bodyProperty, grants bool) bool {
 	return clear || maybe && tellsCredential.MatchString(words)
 }
 
-// schemeIs reports whether a scheme that the operation needs has this plain name, or
-// is a bearer token, which the name stands for in a body (RFC 6750 §2.2).
-func (b *builder) schemeIs(name string) bool {
+// schemeIs reports whether a scheme that the operation needs has this plain name, in
+// requests or, if the name is a credential's alone, in the document; or is a bearer
+// token, which the name stands for in a body (RFC 6750 §2.2).
+func (b *builder) schemeIs(name string, clear bool) bool {
 	for _, all := range b.op.Security {
 		for _, need := range all {
 			s := b.c.api.Security[need.Scheme]
 			bearer := s.Type == "oauth2" || s.Type == "openIdConnect" || s.Type == "http" && s.Scheme == "bearer"
-			if s.Type == "apiKey" && plainName(s.Name) == name || bearer && slices.Contains(bearerNames, name) {
+			if s.Type == "apiKey" && plainName(s.Name) == name || clear && plainName(need.Scheme) == name || bearer && slices.Contains(bearerNames, name) {
 				return true
 			}
 		}

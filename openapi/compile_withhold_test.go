@@ -61,6 +61,8 @@ func TestBodiesWithCredentials(t *testing.T) {
 		{"access_token beside a bearer", byBearer, "/pay", "access_token: {type: string}", true, false, true},
 		{"oauth_token beside a bearer", byBearer, "/pay", "oauth_token: {type: string}", false, false, true},
 		{"api_key of the scheme", keyInHeader, "/pay", "api_key: {type: string}", true, false, true},
+		{"api_key of a scheme that is called so", strings.ReplaceAll(byBearer, "o:", "apiKey:"), "/pay", "api_key: {type: string}", true, false, true},
+		{"token of a scheme that is called so", strings.ReplaceAll(byBearer, "o:", "token:"), "/pay", "token: {type: string}", true, true, true},
 		{"apikey of the scheme", keyInHeader, "/pay", "apikey: {type: string}", true, false, true},
 		{"key of the scheme", keyInQuery, "/pay", "key: {type: string}", true, false, true},
 		{"key of the scheme, told", keyInQuery, "/pay", "key: {type: string, description: Your API key}", false, false, true},
