@@ -138,19 +138,22 @@ func (i *Issuer) trouble(err error) {
 	}
 }
 
-// Routes adds what clients call: metadata, keys, registration, tokens and their
-// revocation. What people open is the inbox's. Requests are to come without the
-// path prefix of the public URL, as mcpserver/edge hands them on; in what is well
-// known of the host it stands at the end, and stays.
-func (i *Issuer) Routes(mux *http.ServeMux) {
+// Paths are what clients call, by pattern of [http.ServeMux]: metadata, keys,
+// registration, tokens and their revocation. What people open is the inbox's.
+// Requests are to come without the path prefix of the public URL, as
+// mcpserver/edge hands them on; in what is well known of the host it stands at the
+// end, and stays.
+func (i *Issuer) Paths() map[string]http.Handler {
 	metadata := op.RegisterMetadataServer(metadataServer{i: i}, op.WithServerCORSOptions(nil))
-	for _, path := range []string{"/.well-known/oauth-authorization-server" + i.path, "/.well-known/openid-configuration" + i.path, Path + "/.well-known/openid-configuration"} {
-		mux.Handle(path, metadata)
+	return map[string]http.Handler{
+		"/.well-known/oauth-authorization-server" + i.path: metadata,
+		"/.well-known/openid-configuration" + i.path:       metadata,
+		Path + "/.well-known/openid-configuration":         metadata,
+		"GET " + Path + "/jwks.json":                       i.endpoints,
+		"POST " + Path + "/token":                          strictForm(i.endpoints),
+		"POST " + Path + "/revoke":                         strictForm(i.endpoints),
+		"POST " + Path + "/register":                       http.HandlerFunc(i.register),
 	}
-	mux.Handle("GET "+Path+"/jwks.json", i.endpoints)
-	mux.Handle("POST "+Path+"/token", strictForm(i.endpoints))
-	mux.Handle("POST "+Path+"/revoke", strictForm(i.endpoints))
-	mux.HandleFunc("POST "+Path+"/register", i.register)
 }
 
 // JWKS are the public keys that its tokens are checked with, for who checks them in

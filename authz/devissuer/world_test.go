@@ -68,7 +68,9 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	if w.issuer, err = New(c); err != nil {
 		t.Fatal(err)
 	}
-	w.issuer.Routes(mux)
+	for pattern, h := range w.issuer.Paths() {
+		mux.Handle(pattern, h)
+	}
 	return w
 }
 

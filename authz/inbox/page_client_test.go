@@ -51,7 +51,9 @@ func giveIssuer(site *site, redirects ...string) *issuerSite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.inbox.c.Issuer.Routes(mux)
+	for pattern, h := range s.inbox.c.Issuer.Paths() {
+		mux.Handle(pattern, h)
+	}
 	body, err := json.Marshal(map[string]any{"client_name": clientName, "redirect_uris": redirects})
 	if err != nil {
 		t.Fatal(err)
