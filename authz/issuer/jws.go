@@ -37,7 +37,7 @@ func ParseJWS(raw string, most int) (*JWS, error) {
 	}
 	var decoded [3][]byte
 	for i, part := range parts {
-		b, err := base64.RawURLEncoding.Strict().DecodeString(part)
+		b, err := base64.RawURLEncoding.DecodeString(part)
 		if err != nil || base64.RawURLEncoding.EncodeToString(b) != part {
 			return nil, ErrNoJWS
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -28,11 +29,22 @@ func handmade(header, claims string, signature []byte) string {
 	return e([]byte(header)) + "." + e([]byte(claims)) + "." + e(signature)
 }
 
+// signedAsIs signs a header and claims as they are written.
+func signedAsIs(t *testing.T, a *as, header, claims string) string {
+	input := strings.TrimSuffix(handmade(header, claims, nil), ".")
+	sum := sha256.Sum256([]byte(input))
+	r, s, err := ecdsa.Sign(rand.Reader, a.key, sum[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return input + "." + base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
+}
+
 // TestForgedTokens refuses what an attacker makes of what they have: the public
 // keys, tokens for others, tokens of others.
 func TestForgedTokens(t *testing.T) {
 	a, b := newAS(t), newAS(t)
-	w := newWorld(t, Config{Issuers: []Issuer{{URL: a.URL, Groups: []string{"groups"}}, {URL: b.URL, Prefix: "b:"}}})
+	w := newWorld(t, Config{Issuers: []Issuer{{URL: a.URL, Groups: []string{"groups", "teams"}}, {URL: b.URL, Prefix: "b:"}}})
 	good := a.token(nil)
 	if got := w.bearer(good); got.status != 200 {
 		t.Fatal(got.body)
@@ -95,9 +107,10 @@ func TestForgedTokens(t *testing.T) {
 		"the attacker's key in jwk":          header(map[string]any{"jwk": jose.JSONWebKey{Key: &own.key.PublicKey}}),
 		"the attacker's key at jku":          header(map[string]any{"jku": own.URL + "/jwks"}),
 		"the attacker's key at x5u":          header(map[string]any{"x5u": own.URL + "/jwks"}),
-		"crit":                               handmade(`{"alg":"ES256","typ":"at+jwt","kid":"k1","crit":["exp"]}`, claims(nil), []byte("x")),
-		"b64":                                handmade(`{"alg":"ES256","typ":"at+jwt","kid":"k1","b64":false}`, claims(nil), []byte("x")),
-		"alg twice":                          handmade(`{"alg":"none","typ":"at+jwt","alg":"ES256"}`, claims(nil), []byte("x")),
+		"crit":                               signedAsIs(t, a, `{"alg":"ES256","typ":"at+jwt","kid":"k1","crit":["exp"]}`, claims(nil)),
+		"b64":                                signedAsIs(t, a, `{"alg":"ES256","typ":"at+jwt","kid":"k1","b64":false}`, claims(nil)),
+		"zip":                                signedAsIs(t, a, `{"alg":"ES256","typ":"at+jwt","kid":"k1","zip":"DEF"}`, claims(nil)),
+		"alg twice":                          signedAsIs(t, a, `{"alg":"none","typ":"at+jwt","kid":"k1","alg":"ES256"}`, claims(nil)),
 		"an audience twice":                  raw(strings.Replace(claims(nil), `"aud":`, `"aud":"https://other.example","aud":`, 1)),
 		"a subject twice":                    raw(strings.Replace(claims(nil), `"sub":`, `"sub":"bob","sub":`, 1)),
 		"an audience in other letters only":  raw(strings.Replace(claims(nil), `"aud":`, `"AUD":`, 1)),
@@ -113,6 +126,7 @@ func TestForgedTokens(t *testing.T) {
 		"a client that hides something":      a.token(map[string]any{"client_id": "clau\u202ede"}),
 		"10,000 groups":                      a.token(map[string]any{"groups": groups[:1500]}),
 		"501 groups":                         a.token(map[string]any{"groups": groups[:501]}),
+		"groups of two claims, together":     a.token(map[string]any{"groups": groups[:300], "teams": groups[300:600]}),
 		"an endless group":                   a.token(map[string]any{"groups": []string{strings.Repeat("g", 256)}}),
 		"a group that hides something":       a.token(map[string]any{"groups": []string{"keepers\u2066"}}),
 		"groups that are left out":           a.token(map[string]any{"_claim_names": map[string]any{"groups": "src1"}}),
@@ -131,6 +145,9 @@ func TestForgedTokens(t *testing.T) {
 		"no JWT":                             "opaque-token",
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, w.bearer(token), 401, "invalid_token") })
+	}
+	if got := w.bearer(signedAsIs(t, a, `{"alg":"ES256","typ":"at+jwt","kid":"k1"}`, claims(nil))); got.status != 200 {
+		t.Errorf("what is signed as it is written is refused for that: %s", got.body)
 	}
 	// That the same subject of another issuer is somebody else.
 	if got := w.bearer(b.token(nil)); got.caller.Principal.ID != "b:alice" || got.caller.Agent.ID != "oauth:b:claude" {

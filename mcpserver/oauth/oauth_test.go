@@ -187,6 +187,18 @@ func TestKindsOfTokens(t *testing.T) {
 	}
 }
 
+// TestSubjectByMail names nobody by a mail address that the issuer did not check.
+func TestSubjectByMail(t *testing.T) {
+	a := newAS(t)
+	w := newWorld(t, Config{Issuers: []Issuer{{URL: a.URL, Subject: "email"}}})
+	if got := w.bearer(a.token(map[string]any{"email": "alice@example.com", "email_verified": true})); got.caller.Principal.ID != "alice@example.com" {
+		t.Error(got.body)
+	}
+	for _, verified := range []any{false, nil, "yes", 1} {
+		refused(t, w.bearer(a.token(map[string]any{"email": "alice@example.com", "email_verified": verified})), 401, "invalid_token")
+	}
+}
+
 // TestLatest keeps what the newest token says, whichever comes last.
 func TestLatest(t *testing.T) {
 	a := newAS(t)

@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -92,8 +91,11 @@ func (s *Server) openSVID(ctx context.Context, c *issuer.JWS) (*grant, error) {
 		return nil, invalid("the token is of a trust domain that this server does not know")
 	}
 	bundle, err := d.bundle.Get(ctx)
-	if err != nil {
-		return nil, errors.Join(unavailable(), err)
+	if err == nil && !bundle.HasJWTAuthority(c.Kid) {
+		bundle, err = d.bundle.Again(ctx)
+	}
+	if bundle == nil || err != nil && !bundle.HasJWTAuthority(c.Kid) {
+		return nil, unavailable() // why was reported
 	}
 	if _, err := jwtsvid.ParseAndValidate(c.Raw, bundle, d.Audience); err != nil {
 		return nil, invalid("the token is not a good JWT-SVID of its trust domain for the resource %s: get a new one", s.c.Resource)

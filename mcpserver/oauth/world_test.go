@@ -238,7 +238,13 @@ func (w *world) bearer(token string) answer {
 
 func (w *world) do(r *http.Request) answer {
 	w.t.Helper()
-	res, err := w.http.Client().Do(r)
+	return w.through(w.http.Client(), r)
+}
+
+// through sends a request by a client.
+func (w *world) through(client *http.Client, r *http.Request) answer {
+	w.t.Helper()
+	res, err := client.Do(r)
 	if err != nil {
 		w.t.Fatal(err)
 	}
