@@ -14,6 +14,9 @@ type HTTPConfig struct {
 	// JWKS, if set, is published below /.well-known for those who check exeat's
 	// tokens.
 	JWKS func() ([]byte, error)
+	// Open are further paths, by pattern of [http.ServeMux], that are served to
+	// anybody.
+	Open map[string]http.Handler
 }
 
 // Handler serves MCP on /mcp and the public keys on /.well-known. When ctx ends,
@@ -28,10 +31,13 @@ func (s *Server) Handler(ctx context.Context, cfg HTTPConfig) http.Handler {
 	if cfg.JWKS != nil {
 		mux.HandleFunc("GET /.well-known/jwks.json", func(w http.ResponseWriter, _ *http.Request) { serveJWKS(w, cfg.JWKS) })
 	}
+	for pattern, h := range cfg.Open {
+		mux.Handle(pattern, h)
+	}
 	// Clients that know OAuth look for it after a 401, and show what they find.
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		answerOAuth(w, http.StatusNotFound, "not_found",
-			"MCP is at /mcp; there is no OAuth here: give the client the header Authorization: Bearer TOKEN in its configuration")
+			"MCP is at /mcp; there is no authorization server here: a 401 of /mcp says which token to send, and where to get it")
 	})
 	return mux
 }

@@ -46,6 +46,7 @@ type Caller struct {
 	Principal authz.Principal
 	Agent     authz.Agent
 	Session   authz.Session
+	Issued    time.Time // the credential; zero if that has no date
 }
 
 // Subject names the principal in holds, entries and logs.

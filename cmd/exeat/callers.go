@@ -1,40 +1,144 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/mcpserver"
+	"github.com/exeat/exeat/mcpserver/oauth"
 	"github.com/exeat/exeat/mcpserver/statictoken"
+	"github.com/exeat/exeat/tools"
 )
 
-// authenticator says who calls over HTTP.
+// authenticator says who calls over HTTP: with a token that somebody was given,
+// and else with an access token, or the one of the key folder where no issuer is
+// configured.
 func (g *gateway) authenticator() mcpserver.Authenticator {
-	own := &bearer{keys: g.keys, principal: principal(g.cfg), whence: bearerCommand(g.cfg.Keys) + " prints the token"}
-	return statictoken.New(g.readTokens, g.runner.Now, own)
+	var rest mcpserver.Authenticator = &bearer{keys: g.keys, principal: principal(g.cfg), whence: bearerCommand(g.cfg.Keys) + " prints the token"}
+	if g.oauth != nil {
+		rest = g.oauth
+	}
+	return &ended{g, statictoken.New(g.readTokens, g.runner.Now, rest)}
+}
+
+// ended refuses tokens from before somebody's logins were ended.
+type ended struct {
+	g    *gateway
+	next mcpserver.Authenticator
+}
+
+func (e *ended) Authenticate(r *http.Request) (tools.Caller, error) {
+	caller, err := e.next.Authenticate(r)
+	if err != nil || caller.Issued.IsZero() {
+		return caller, err // one of no date is the user's own, whom a stop ends
+	}
+	before, err := e.g.holds.RevokedBefore(r.Context(), caller.Subject())
+	switch {
+	case err != nil:
+		return tools.Caller{}, err
+	case caller.Issued.Before(before):
+		err := &mcpserver.Challenge{Code: "invalid_token", Help: "the logins of this user were ended after this token was issued: log in again"}
+		if e.g.oauth != nil {
+			return tools.Caller{}, e.g.oauth.Complete(err)
+		}
+		return tools.Caller{}, err
+	}
+	return caller, nil
+}
+
+// newOAuth is the resource server that the configuration wants, or nil.
+func (g *gateway) newOAuth() (err error) {
+	if len(g.cfg.OAuth.Issuers) == 0 {
+		return nil
+	}
+	nonces, err := g.keys.Secret("nonces")
+	if err != nil {
+		return err
+	}
+	g.oauth, err = g.cfg.OAuth.server(g.cfg.publicURL()+"/mcp", oauth.Config{NonceKey: nonces, Now: g.cfg.now,
+		Report: func(err error) { g.log.Error().Err(err).Msg("oauth") }})
+	return err
+}
+
+// openPaths are what anybody may read beside MCP.
+func (g *gateway) openPaths() map[string]http.Handler {
+	paths := map[string]http.Handler{}
+	if g.oauth != nil {
+		for _, path := range g.oauth.MetadataPaths() {
+			paths[path] = g.oauth.Metadata()
+		}
+	}
+	return paths
+}
+
+// whoMayCall says at the start what lets a client in.
+func (g *gateway) whoMayCall() string {
+	if g.oauth == nil {
+		return fmt.Sprintf("with a bearer token, kept in %s; %q prints it", filepath.Join(g.cfg.Keys, "bearer.secret"), bearerCommand(g.cfg.Keys))
+	}
+	var names []string
+	for _, i := range g.cfg.OAuth.Issuers {
+		if i.SPIFFE != nil {
+			names = append(names, i.SPIFFE.id())
+		} else {
+			names = append(names, i.Issuer)
+		}
+	}
+	return "with access tokens of " + strings.Join(names, " and ")
 }
 
 func (g *gateway) readTokens() ([]byte, error) { return g.keys.ReadFile(statictoken.File) }
 
+// errNobody is a principal as whom nobody could call any more.
+var errNobody = errors.New("nobody could call so any more")
+
 // current is a principal as it is now, for calls that waited; false if nobody
 // could call as it any more.
 func (g *gateway) current(p authz.Principal) (authz.Principal, bool) {
+	now, err := g.lookUp(p)
+	return now, err == nil
+}
+
+func (g *gateway) lookUp(p authz.Principal) (authz.Principal, error) {
 	same := func(q authz.Principal) bool { return p.Type == q.Type && p.ID == q.ID && p.Issuer == q.Issuer }
 	own := append([]authz.Principal{principal(g.cfg)}, people(g.cfg)...)
 	if i := slices.IndexFunc(own, same); i >= 0 {
-		return own[i], true
+		return own[i], nil
+	}
+	if p.Issuer != "" {
+		return g.lookUpIssued(p)
 	}
 	text, err := g.readTokens()
 	if err != nil {
-		return p, false
+		return p, err
 	}
 	list, err := statictoken.Parse(text)
 	if err != nil {
-		return p, false
+		return p, err
 	}
 	i := slices.IndexFunc(list, func(t statictoken.Token) bool { return same(t.Principal) && g.runner.Now().Before(t.Expires) })
 	if i < 0 {
-		return p, false
+		return p, errNobody
 	}
-	return list[i].Principal, true
+	return list[i].Principal, nil
+}
+
+// lookUpIssued is a principal as the newest token says that was seen of it. Another
+// process may have seen a newer one; without any it is as it was when it asked.
+func (g *gateway) lookUpIssued(p authz.Principal) (authz.Principal, error) {
+	known := func(c issuerConfig) bool { return c.Issuer == p.Issuer || c.SPIFFE != nil && c.SPIFFE.id() == p.Issuer }
+	if !slices.ContainsFunc(g.cfg.OAuth.Issuers, known) {
+		return p, errNobody
+	}
+	if g.oauth != nil {
+		if now, ok := g.oauth.Latest(p.Name()); ok && now.Issuer == p.Issuer {
+			return now, nil
+		}
+	}
+	return p, nil
 }

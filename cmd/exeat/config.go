@@ -67,6 +67,9 @@ type config struct {
 	Proxies   []string  `yaml:"proxies"`
 	Hosts     []string  `yaml:"hosts"`
 	Origins   []string  `yaml:"origins"`
+	// OAuth says whose access tokens let clients call; with it the bearer token of
+	// the key folder lets nobody.
+	OAuth oauthConfig `yaml:"oauth"`
 	// Inbox is where people decide.
 	Inbox inboxConfig `yaml:"inbox"`
 	// Notify are the channels that are told of held calls. NotifyDigest is how
@@ -243,6 +246,7 @@ func loadConfig(path string) (config, error) {
 	for i := range c.Policy {
 		c.Policy[i] = relative(dir, c.Policy[i])
 	}
+	c.OAuth.within(dir)
 	if o := c.Inbox.OIDC; o != nil {
 		o.ClientSecretFile = relative(dir, o.ClientSecretFile)
 	}
@@ -331,6 +335,9 @@ func (c config) withDefaults() (config, error) {
 		if p.Name == "" || p.Name == c.User || slices.ContainsFunc(c.People[:i], func(q personConfig) bool { return q.Name == p.Name }) {
 			return c, fmt.Errorf("people[%d]: each has a name of their own, and %q is the user's or another's, or empty", i, p.Name)
 		}
+	}
+	if err := c.OAuth.check(c.Inbox); err != nil {
+		return c, err
 	}
 	setDefault(&c.KeyAlg, "EdDSA")
 	setDefault(&c.Listen, "127.0.0.1:8420")

@@ -16,6 +16,7 @@ import (
 	"github.com/exeat/exeat/authz/notify"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/mcpserver/edge"
+	"github.com/exeat/exeat/mcpserver/oauth"
 	"github.com/exeat/exeat/openapi"
 	"github.com/exeat/exeat/store"
 	"github.com/exeat/exeat/tools"
@@ -34,6 +35,7 @@ type gateway struct {
 	door   *approval.Doorkeeper // says who may decide; the inbox has it, what takes calls has not
 	inbox  *inbox.Inbox
 	runner *tools.Runner
+	oauth  *oauth.Server // nil if no issuer is configured
 	notify *notify.Notifier
 	mcpL   net.Listener // nil if this process does not serve MCP over HTTP
 	inboxL net.Listener // nil if this process has no inbox
@@ -93,6 +95,9 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) 
 		return nil, err
 	}
 	if err = g.openHolds(ctx, channels, errOut); err != nil {
+		return nil, err
+	}
+	if err = g.newOAuth(); err != nil {
 		return nil, err
 	}
 	g.runner, err = tools.New(tools.Config{APIs: apis, Engine: g.engine, Store: g.store, Holds: g.holds, HoldURL: g.inbox.HoldURL,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -69,7 +68,9 @@ TLS of its own or behind a proxy anywhere else, as the configuration says.
 Whether it lives and is ready is told at /healthz and /readyz.
 
 Clients need a bearer token, which "exeat keys bearer" prints; it stays
-the same until "exeat keys bearer --rotate". The public keys for checking exeat's tokens are at
+the same until "exeat keys bearer --rotate". Others get tokens of their own: by
+"exeat tokens", or from an authorization server (oauth in the configuration; see
+docs/identity.md). The public keys for checking exeat's tokens are at
 /.well-known/jwks.json.`,
 		Example: `  exeat http petstore.yaml
   exeat http --listen 127.0.0.1:9000 --policy policies/ petstore.yaml
@@ -80,7 +81,7 @@ the same until "exeat keys bearer --rotate". The public keys for checking exeat'
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "exeat: MCP at %s with a bearer token, kept in %s; \"%s\" prints it\n", g.mcpEdge.URL().Join("/mcp"), filepath.Join(g.cfg.Keys, "bearer.secret"), bearerCommand(g.cfg.Keys))
+				fmt.Fprintf(cmd.ErrOrStderr(), "exeat: MCP at %s %s\n", g.mcpEdge.URL().Join("/mcp"), g.whoMayCall())
 				return g.serveMCP(ctx, handler)
 			})
 		},
@@ -128,6 +129,7 @@ func (g *gateway) http(ctx context.Context) (http.Handler, string, error) {
 		Auth:       g.authenticator(),
 		SessionKey: sessions,
 		JWKS:       func() ([]byte, error) { return g.keys.JWKS(g.runner.Now()) },
+		Open:       g.openPaths(),
 	}), bearerText(token), nil
 }
 

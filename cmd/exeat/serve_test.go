@@ -87,6 +87,27 @@ func startHTTP(t *testing.T, spec, listen string, more ...string) *serving {
 	}
 }
 
+// startConfigured runs `exeat http` as a file says, and waits until it serves.
+func startConfigured(t *testing.T, file string) *serving {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	printed := &watched{want: regexp.MustCompile(`MCP at (\S+) with`), found: make(chan []string, 1)}
+	ended := make(chan int, 1)
+	go func() {
+		ended <- execute(ctx, []string{"http", "--config", file}, strings.NewReader(""), printed, printed)
+	}()
+	end := sync.OnceValue(func() int { cancel(); return <-ended })
+	select {
+	case m := <-printed.found:
+		t.Cleanup(func() { end() })
+		return &serving{printed: printed, end: end, url: m[1]}
+	case code := <-ended:
+		cancel()
+		t.Fatalf("ended with %d: %s", code, printed.text.String())
+		return nil
+	}
+}
+
 // connect is mcp-go's own client, with a session of the old era.
 func (s *serving) connect(t *testing.T) *client.Client {
 	t.Helper()

@@ -32,6 +32,9 @@ func unavailable() *mcpserver.Challenge {
 		Help: "the issuer of the token cannot be asked at the moment, so it is not known whether the token is good: try again in a few seconds"}
 }
 
+// Complete is complete for a challenge that somebody else made.
+func (s *Server) Complete(c *mcpserver.Challenge) *mcpserver.Challenge { return s.complete(c) }
+
 // complete adds to a challenge what each one of this server says: where a client
 // learns who gives it a token, and by which schemes it can send that.
 func (s *Server) complete(c *mcpserver.Challenge) *mcpserver.Challenge {

@@ -15,12 +15,18 @@ type seen struct {
 	issued time.Time // the token
 }
 
-// remember keeps what the newest token said of somebody.
-func (s *Server) remember(g *grant, who authz.Principal) {
-	issued, err := g.claims.Time("iat")
-	if err != nil || issued.IsZero() {
-		issued = s.c.Now()
+// issued is when a token was; if it does not say so, it is taken to be the oldest
+// that could still be good, which an end of its user always ends.
+func issued(g *grant) time.Time {
+	t, err := g.claims.Time("iat")
+	if err != nil || t.IsZero() {
+		return time.Unix(0, 0)
 	}
+	return t
+}
+
+// remember keeps what the newest token said of somebody.
+func (s *Server) remember(who authz.Principal, issued time.Time) {
 	s.latest.put(who.Name(), seen{who, issued}, func(old seen) bool { return old.issued.After(issued) })
 }
 

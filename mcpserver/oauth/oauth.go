@@ -44,7 +44,8 @@ func (s *Server) authenticate(r *http.Request) (tools.Caller, error) {
 	if err != nil {
 		return tools.Caller{}, withScheme(err, scheme)
 	}
-	s.remember(g, caller.Principal)
+	caller.Issued = issued(g)
+	s.remember(caller.Principal, caller.Issued)
 	return caller, nil
 }
 

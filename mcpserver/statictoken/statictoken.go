@@ -169,7 +169,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (tools.Caller, error) {
 	case !a.now().Before(t.Expires):
 		return tools.Caller{}, &mcpserver.Challenge{Code: "invalid_token", Help: "this token has expired: ask who runs exeat for another (exeat tokens add)"}
 	}
-	return tools.Caller{Principal: t.Principal, Agent: t.Agent()}, nil
+	return tools.Caller{Principal: t.Principal, Agent: t.Agent(), Issued: t.Created}, nil
 }
 
 // current is the list as it is now.

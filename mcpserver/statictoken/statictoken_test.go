@@ -61,7 +61,7 @@ func TestAuthenticate(t *testing.T) {
 		}
 		return c, ""
 	}
-	asAnn := tools.Caller{Principal: authz.Principal{Type: "User", ID: "ann", Groups: []string{"keepers"}}, Agent: authz.Agent{ID: "token:ann-laptop", Verified: true}}
+	asAnn := tools.Caller{Principal: authz.Principal{Type: "User", ID: "ann", Groups: []string{"keepers"}}, Agent: authz.Agent{ID: "token:ann-laptop", Verified: true}, Issued: noon}
 	owner := tools.Caller{Principal: authz.Principal{Type: "User", ID: "owner"}}
 	for _, c := range []struct {
 		name    string

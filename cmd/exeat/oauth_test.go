@@ -1,0 +1,167 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+// testIssuer is an authorization server as far as exeat sees one.
+type testIssuer struct {
+	url  string
+	sign jose.Signer
+}
+
+func newTestIssuer(t *testing.T) *testIssuer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := new(testIssuer)
+	mux := http.NewServeMux()
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	i.url = srv.URL
+	answer := func(v any) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			json.NewEncoder(w).Encode(v)
+		}
+	}
+	mux.HandleFunc("/.well-known/oauth-authorization-server", answer(map[string]any{"issuer": i.url, "jwks_uri": i.url + "/keys"}))
+	mux.HandleFunc("/keys", answer(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k", Algorithm: "ES256", Use: "sig"}}}))
+	i.sign, err = jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "k"}}, (&jose.SignerOptions{}).WithType("at+jwt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// token is an access token of somebody for a resource, from some time ago.
+func (i *testIssuer) token(t *testing.T, resource, user, client string, ago time.Duration, groups ...string) string {
+	t.Helper()
+	now := time.Now().Add(-ago)
+	text, err := jwt.Signed(i.sign).Claims(map[string]any{"iss": i.url, "aud": resource, "sub": user, "client_id": client, "groups": groups,
+		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "jti": rand.Text()}).Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "Bearer " + text
+}
+
+// Two people with an agent each, by the tokens of an authorization server: each may
+// what the other may not, tokens for other servers let nobody in, and somebody whose
+// logins are ended needs a new token, while exeat runs.
+func TestOAuthOverHTTP(t *testing.T) {
+	issuer, spec := newTestIssuer(t), petstoreFile(t)
+	dir := filepath.Dir(spec)
+	files := map[string]string{
+		"p.cedar": `@id("keepers") permit (principal in Group::"keepers", action == Petstore::Action::"get_pet", resource)
+			when { context.agent == Agent::"oauth:corp|claude" && context.agent.verified && context.agent has issuer && context.agent.issuer == "` + issuer.url + `" };
+			@id("payers") permit (principal in Group::"payers", action == Petstore::Action::"list_pets", resource);`,
+		"exeat.yaml": fmt.Sprintf(`
+apis: [{spec: petstore.yaml, base_url: "http://127.0.0.1:1", credential: {strategy: none}}]
+policy: [p.cedar]
+listen: 127.0.0.1:0
+user: operator
+inbox: {listen: "127.0.0.1:0"}
+oauth: {scopes: [pets], issuers: [{issuer: "%s", prefix: "corp|", groups: [groups], audience: ["https://exeat.example.com/mcp"]}]}
+`, issuer.url),
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := startConfigured(t, filepath.Join(dir, "exeat.yaml"))
+	ours := "https://exeat.example.com/mcp"
+	ann := issuer.token(t, ours, "ann", "claude", 0, "keepers")
+	get, list := `{"petId":1}`, `{}`
+	for _, c := range []struct{ name, auth, tool, args, want string }{
+		{"ann reads", ann, "get_pet", get, "upstream_unreachable"},
+		{"ann lists", ann, "list_pets", list, "tool not found"},
+		{"ann by another agent", issuer.token(t, ours, "ann", "cursor", 0, "keepers"), "get_pet", get, "tool not found"},
+		{"bob lists", issuer.token(t, ours, "bob", "cursor", 0, "payers"), "list_pets", list, "upstream_unreachable"},
+		{"bob reads", issuer.token(t, ours, "bob", "claude", 0, "payers"), "get_pet", get, "tool not found"},
+		{"ann, out of the group", issuer.token(t, ours, "ann", "claude", 0), "get_pet", get, "tool not found"},
+		{"for another server", issuer.token(t, "https://other.example.com/mcp", "ann", "claude", 0, "keepers"), "get_pet", get, "invalid_token"},
+		{"of another issuer", newTestIssuer(t).token(t, ours, "ann", "claude", 0, "keepers"), "get_pet", get, "invalid_token"},
+		{"the bearer of the key folder", bearerIn(t, filepath.Join(dir, "exeat", "keys")), "get_pet", get, "invalid_token"},
+	} {
+		if status, got := s.postCall(t, c.auth, c.tool, c.args); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %d %s, want %s", c.name, status, got, c.want)
+		}
+	}
+	for _, path := range []string{"/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"} {
+		resp, err := http.Get(strings.TrimSuffix(s.url, "/mcp") + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m struct {
+			Resource string
+			Servers  []string `json:"authorization_servers"`
+		}
+		err = json.NewDecoder(resp.Body).Decode(&m)
+		resp.Body.Close()
+		if err != nil || m.Resource != s.url || len(m.Servers) != 1 || m.Servers[0] != issuer.url {
+			t.Errorf("%s: %+v %v", path, m, err)
+		}
+	}
+
+	old := issuer.token(t, ours, "ann", "claude", 10*time.Minute, "keepers")
+	if _, got := s.postCall(t, old, "get_pet", get); !strings.Contains(got, "upstream_unreachable") {
+		t.Errorf("a token of ten minutes ago: %s", got)
+	}
+	for _, what := range []string{"stop", "start"} {
+		var out strings.Builder
+		if code := execute(t.Context(), []string{"users", what, "corp|ann"}, strings.NewReader(""), &out, &out); code != 0 {
+			t.Fatalf("users %s: %s", what, &out)
+		}
+		if status, got := s.postCall(t, old, "get_pet", get); status != http.StatusUnauthorized || !strings.Contains(got, "were ended after this token was issued") {
+			t.Errorf("after users %s: %d %s", what, status, got)
+		}
+	}
+	if _, got := s.postCall(t, issuer.token(t, ours, "ann", "claude", -2*time.Second, "keepers"), "get_pet", get); !strings.Contains(got, "upstream_unreachable") {
+		t.Errorf("a new token: %s", got)
+	}
+}
+
+// Whose people could be taken for others is refused at the start.
+func TestOAuthConfig(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"people of links and of an issuer", `oauth: {issuers: [{issuer: "https://a"}]}`, "the inbox knows people by links"},
+		{"two providers", `{inbox: {oidc: {issuer: "https://b"}}, oauth: {issuers: [{issuer: "https://a"}]}}`, "another provider"},
+		{"the inbox's, by another claim", `{inbox: {oidc: {issuer: "https://a", subject: email}}, oauth: {issuers: [{issuer: "https://a"}]}}`, "the subject of inbox.oidc, email"},
+		{"the inbox's, with a prefix", `{inbox: {oidc: {issuer: "https://a"}}, oauth: {issuers: [{issuer: "https://a", prefix: x}]}}`, "must have no prefix"},
+		{"the inbox's", `{inbox: {oidc: {issuer: "https://a", subject: email}}, oauth: {issuers: [{issuer: "https://a", subject: email}]}}`, ""},
+		{"with a prefix", `oauth: {issuers: [{issuer: "https://a", prefix: "a|"}]}`, ""},
+		{"nobody", `oauth: {issuers: [{prefix: "a|"}]}`, "has no issuer"},
+		{"a type", `oauth: {issuers: [{issuer: "https://a", prefix: "a|", types: jwt}]}`, "it can be rfc9068 or any"},
+		{"a typo", `oauth: {issuers: [{isuer: "https://a"}]}`, `did you mean "issuer"?`},
+	} {
+		file := filepath.Join(t.TempDir(), "exeat.yaml")
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := loadConfig(file)
+		if err == nil {
+			_, err = cfg.withDefaults()
+		}
+		if got := fmt.Sprint(err); (err == nil) != (c.want == "") || !strings.Contains(got, c.want) && c.want != "" {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
