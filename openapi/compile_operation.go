@@ -86,6 +86,9 @@ func (b *builder) finish() error {
 	if err != nil {
 		return err
 	}
+	if schema, err = b.sayNever(schema); err != nil {
+		return err
+	}
 	if op.Input, op.whole, err = b.c.limitInput(schema); err != nil {
 		return err
 	}

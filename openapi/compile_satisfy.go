@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // mend makes a schema that no value can satisfy mean what people mean by it, and notes
@@ -14,7 +16,7 @@ func (t *translator) mend(p place, v, out map[string]any) {
 	if t.exact > 0 {
 		return
 	}
-	for _, problem := range []string{mendEnum(out, v["nullable"] == true), mendBounds(out), mendRequired(out), clashOf(out)} {
+	for _, problem := range []string{mendEnum(out, v["nullable"] == true), mendLimits(out), mendBounds(out), mendRequired(out)} {
 		if problem != "" {
 			t.c.remarks.clashes = append(t.c.remarks.clashes, problem+" at "+shorten(p.pointer, 200))
 		}
@@ -67,6 +69,52 @@ func mendEnum(out map[string]any, canBeNull bool) string {
 		return "no value of an enum is of the type, and it is left out,"
 	}
 	return problem
+}
+
+// mendLimits drops what no value of an enum keeps to: the values are what is meant.
+func mendLimits(out map[string]any) string {
+	values, ok := out["enum"].([]any)
+	if c, has := out["const"]; has {
+		values, ok = []any{c}, true
+	}
+	if !ok {
+		return ""
+	}
+	problem := ""
+	for _, k := range []string{"pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"} {
+		if limit, has := out[k]; has && !slices.ContainsFunc(values, keeper(k, limit)) {
+			delete(out, k)
+			problem = fmt.Sprintf("no value of an enum keeps to its %s, which is left out,", k)
+		}
+	}
+	return problem
+}
+
+// keeper reports whether a value keeps to a limit, which speaks of texts or of numbers.
+func keeper(keyword string, limit any) func(v any) bool {
+	most, _ := numberOf(limit)
+	ofText := func(keeps func(s string) bool) func(v any) bool {
+		return func(v any) bool { s, is := v.(string); return !is || keeps(s) }
+	}
+	ofNumber := func(keeps func(n float64) bool) func(v any) bool {
+		return func(v any) bool { n, is := numberOf(v); return !is || keeps(n) }
+	}
+	switch keyword {
+	case "pattern":
+		re, err := regexp.Compile(str(limit))
+		return ofText(func(s string) bool { return err != nil || re.MatchString(s) })
+	case "minLength":
+		return ofText(func(s string) bool { return utf8.RuneCountInString(s) >= int(most) })
+	case "maxLength":
+		return ofText(func(s string) bool { return utf8.RuneCountInString(s) <= int(most) })
+	case "minimum":
+		return ofNumber(func(n float64) bool { return n >= most })
+	case "maximum":
+		return ofNumber(func(n float64) bool { return n <= most })
+	case "exclusiveMinimum":
+		return ofNumber(func(n float64) bool { return n > most })
+	}
+	return ofNumber(func(n float64) bool { return n < most }) // exclusiveMaximum
 }
 
 func isList(v any) bool { _, ok := v.([]any); return ok }
@@ -159,35 +207,6 @@ func mendRequired(out map[string]any) string {
 		problem = "minProperties asks for more than there are, and is left out,"
 	}
 	return problem
-}
-
-// clashOf finds parts of a schema that have no type in common. What is meant cannot be
-// told.
-func clashOf(out map[string]any) string {
-	parts, _ := out["allOf"].([]any)
-	var common []any
-	for i, part := range append([]any{out}, parts...) {
-		m, _ := part.(map[string]any)
-		list, ok := m["type"].([]any)
-		if !ok && m["type"] != nil {
-			list = []any{m["type"]}
-		}
-		if len(list) == 0 {
-			continue
-		}
-		if slices.Contains(list, any("number")) {
-			list = append(slices.Clone(list), "integer")
-		}
-		if common == nil || i == 0 {
-			common = list
-			continue
-		}
-		common = slices.DeleteFunc(slices.Clone(common), func(x any) bool { return !slices.Contains(list, x) })
-		if len(common) == 0 {
-			return "allOf has parts of different types, so that no value fits,"
-		}
-	}
-	return ""
 }
 
 // closedToOthers reports whether a schema with allOf has a part that allows only its own

@@ -45,7 +45,9 @@ components:
 		{"items", "{type: array, items: {}, minItems: 3, maxItems: 2}", []string{`[1]`}, nil, "minItems is above maxItems"},
 		{"required and not allowed", "{type: object, additionalProperties: false, required: [b], properties: {a: {type: string}}}", []string{`{"b":1}`, `{"a":"x","b":{}}`}, []string{`{"a":"x"}`, `{"b":1,"c":1}`}, `"b" is required and not described`},
 		{"more properties than there are", "{type: object, additionalProperties: false, minProperties: 3, properties: {a: {type: string}}}", []string{`{"a":"x"}`}, nil, "minProperties asks for more"},
-		{"parts of different types", "{allOf: [{type: string}, {type: integer}]}", nil, []string{`1`, `"x"`}, "allOf has parts of different types"},
+		{"an enum against its pattern", "{type: string, enum: [a, b], pattern: '^[A-Z]+$', minLength: 2, maxLength: 9}", []string{`"a"`}, []string{`"A"`, `"c"`}, "keeps to its minLength"},
+		{"an enum against its bounds", "{type: integer, enum: [1, 2], minimum: 10}", []string{`1`}, []string{`10`}, "keeps to its minimum"},
+		{"an enum that keeps to them in part", "{type: string, enum: [a, BB], pattern: '^[A-Z]+$'}", []string{`"BB"`}, []string{`"a"`}, ""},
 		{"a pattern that is none", "{type: string, pattern: '(?<=x)y'}", []string{`"z"`}, nil, "not checked"},
 		{"an integer beside a number", "{allOf: [{type: number}, {type: integer}]}", []string{`1`}, []string{`1.5`}, ""},
 	} {

@@ -3,6 +3,7 @@ package openapi
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 )
 
 // Profile names what a host is known to refuse in schemas.
@@ -46,12 +47,9 @@ func (op *Operation) Offer(p Profile, budget int) (schema json.RawMessage, cut b
 
 // adapt gives the schema under the names that agents see and as a profile wants it.
 func (op *Operation) adapt(p Profile) (map[string]any, error) {
-	root, err := decodeSchema(op.schema())
+	root, err := op.renamed()
 	if err != nil {
 		return nil, err
-	}
-	if len(op.aliases) > 0 {
-		rename(root, op.aliases)
 	}
 	switch p {
 	case OpenAI:
@@ -59,11 +57,45 @@ func (op *Operation) adapt(p Profile) (map[string]any, error) {
 	case Gemini:
 		defs, _ := root["$defs"].(map[string]any)
 		delete(root, "$defs")
-		in := inliner{defs: defs, left: maxInlined}
-		root, _ = in.schema(root).(map[string]any)
+		root = inline(root, defs, "")
 		each(root, toGemini)
 	}
 	return root, nil
+}
+
+// renamed gives the schema under the names that agents see.
+func (op *Operation) renamed() (map[string]any, error) {
+	root, err := decodeSchema(op.schema())
+	if err == nil && len(op.aliases) > 0 {
+		rename(root, op.aliases)
+	}
+	return root, err
+}
+
+// adaptAt is adapt for who asks for what a pointer leads to. A host without references
+// sees a shared schema as one of its own: then that is the root, and rest the pointer
+// within it.
+func (op *Operation) adaptAt(p Profile, pointer string) (root map[string]any, rest string, err error) {
+	shared, ok := strings.CutPrefix(pointer, "/$defs/")
+	if p != Gemini || !ok {
+		root, err = op.adapt(p)
+		return root, pointer, err
+	}
+	if root, err = op.renamed(); err != nil {
+		return nil, "", err
+	}
+	name, rest, deeper := strings.Cut(shared, "/")
+	if deeper {
+		rest = "/" + rest
+	}
+	defs := mapOf(root["$defs"])
+	def, ok := defs[unescape(name)].(map[string]any)
+	if !ok {
+		return nil, "", errNothing
+	}
+	root = inline(def, defs, unescape(name))
+	each(root, toGemini)
+	return root, rest, nil
 }
 
 // decodeSchema reads a schema with its numbers as they are written.
@@ -80,7 +112,7 @@ var (
 	mapSchemas  = []string{"properties", "patternProperties", "dependentSchemas", "$defs"}
 )
 
-// each calls fn for every schema within v, v first.
+// each calls fn for every schema within v, v first, in the order of their names.
 func each(v any, fn func(map[string]any)) {
 	m, ok := v.(map[string]any)
 	if !ok {
@@ -98,8 +130,8 @@ func each(v any, fn func(map[string]any)) {
 	}
 	for _, k := range mapSchemas {
 		props, _ := m[k].(map[string]any)
-		for _, x := range props {
-			each(x, fn)
+		for _, name := range sortedKeys(props) {
+			each(props[name], fn)
 		}
 	}
 }

@@ -17,6 +17,8 @@ const describeBudget = 2 * DefaultBudget
 // number on. No JSON Pointer has it: ~ stands before 0 or 1 in them.
 var pageOf = regexp.MustCompile(`~from=([0-9]{1,6})$`)
 
+var errNothing = errors.New("the schema has nothing at this pointer")
+
 // Describe is the part of the offered schema, before anything was cut from it,
 // that a JSON Pointer (RFC 6901) leads to. With ~from=N at the pointer's end it has
 // the members of that part from the N-th on, what is required first. If it is large,
@@ -30,13 +32,17 @@ func (op *Operation) Describe(p Profile, pointer string) (json.RawMessage, error
 	if at != "" && at[0] != '/' || len(pointer) > 2000 {
 		return nil, errors.New("the pointer is not a JSON Pointer; one looks like /properties/body")
 	}
-	root, err := op.adapt(p)
-	if err != nil {
+	root, rest, err := op.adaptAt(p, at)
+	if err == errNothing {
+		return nil, err
+	} else if err != nil {
 		return nil, errors.New("the tool has no schema")
 	}
-	part, at, ok := lookUp(root, at)
+	shared := strings.TrimSuffix(at, rest)
+	part, at, ok := lookUp(root, rest)
+	at = shared + at
 	if !ok {
-		return nil, errors.New("the schema has nothing at this pointer")
+		return nil, errNothing
 	}
 	schema, ok := part.(map[string]any)
 	if !ok {

@@ -16,6 +16,9 @@ var conditions = []string{"not", "if", "then", "else", "propertyNames", "contain
 // maxNote is room for what is said of a cut, beside its pointer.
 const maxNote = 110
 
+// describeAt begins the note on what is cut and can be described.
+const describeAt = "cut for length: describe it with the pointer "
+
 // fitter cuts a schema to a number of bytes. Descriptions do not count; they get
 // the room that is left.
 type fitter struct {
@@ -281,7 +284,7 @@ func (f fitter) note(m, out map[string]any, omitted map[string]int, less bool, a
 	case more > 0:
 		note(out, fmt.Sprintf("cut for length: %d more; describe them with the pointer %s~from=%d", more, at, next))
 	case less:
-		note(out, "cut for length: describe it with the pointer "+at)
+		note(out, describeAt+at)
 	}
 	if alts, ok := out["anyOf"].([]any); ok && f.typed {
 		alone(out, alts)
@@ -318,7 +321,7 @@ func (f fitter) stub(m map[string]any, at string) map[string]any {
 	}
 	t, _ := m["description"].(text)
 	if !strings.HasPrefix(t.note, "cut for length") {
-		t.note = "cut for length: describe it with the pointer " + at
+		t.note = describeAt + at
 	}
 	out["description"] = t
 	if list, ok := out["anyOf"].([]any); ok {

@@ -225,6 +225,11 @@ func formats(m map[string]any) {
 
 // remark adds to a schema's description.
 func remark(m map[string]any, what string) {
+	if t, ok := m["description"].(text); ok {
+		t.said = strings.TrimSpace(t.said + " (" + what + ")")
+		m["description"] = t
+		return
+	}
 	m["description"] = strings.TrimSpace(str(m["description"]) + " (" + what + ")")
 }
 

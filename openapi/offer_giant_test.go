@@ -99,10 +99,12 @@ func TestGiants(t *testing.T) {
 			for _, p := range []Profile{Generic, OpenAI, Gemini} { // claude gets what generic gets
 				for _, budget := range []int{2000, 4000, DefaultBudget} {
 					raw, cut := op.Offer(p, budget)
-					if len(raw) > budget || cut != (size(mustShow(t, op, p), maxText) > budget) {
+					whole := mustShow(t, op, p)
+					tooLarge := size(whole, maxText) > budget
+					if len(raw) > budget || cut != (tooLarge || hasNotes(whole)) {
 						t.Errorf("%s in %d: %d bytes, cut %v", p, budget, len(raw), cut)
 					}
-					if cut && budget == DefaultBudget && len(raw) < budget/2 && !strings.Contains(name, "enum") {
+					if tooLarge && budget == DefaultBudget && len(raw) < budget/2 && !strings.Contains(name, "enum") {
 						t.Errorf("%s: only %d bytes of %d are used: %s", p, len(raw), budget, raw)
 					}
 					offeredTo(t, op, p, budget, nil)
@@ -309,6 +311,104 @@ func TestPointersOfAgents(t *testing.T) {
 		part, err := tt.op.Describe(Generic, tt.pointer)
 		if (err == nil) != (tt.want != "") || !strings.Contains(string(part), tt.want) || len(part) > describeBudget {
 			t.Errorf("%q: %.300s, %v; want %s", tt.pointer, part, err, tt.want)
+		}
+	}
+}
+
+// A schema a little over its budget loses a few of its short descriptions, not all.
+func TestShortDescriptionsAreGivenBack(t *testing.T) {
+	same := func(int) string { return `{"type":"string","description":"twenty bytes of text"}` }
+	mixed := func(i int) string {
+		return fmt.Sprintf(`{"type":"string","description":%q}`, "x"+strings.Repeat(" word", i%12))
+	}
+	for name, value := range map[string]func(int) string{"same": same, "mixed": mixed} {
+		op := compileOne(t, bodyOf("", `{"type":"object","properties":{`+members(1500, value)+`}}`))
+		for _, over := range []int{1, 100, 2000} {
+			for _, p := range Profiles() {
+				whole, cut := op.Offer(p, 1<<20)
+				if cut {
+					t.Fatal("it does not fit at all")
+				}
+				budget := len(whole) - over
+				raw, cut := op.Offer(p, budget)
+				again, _ := op.Offer(p, budget)
+				kept, all := strings.Count(string(raw), `"description"`), strings.Count(string(whole), `"description"`)
+				// A text that is left out gives at least 20 bytes, one that is cut at least 2; the
+				// note on it takes 130.
+				if lost := all + 1 - kept; !cut || len(raw) > budget || len(raw) < budget-60 || lost > 2+(over+130)/20 {
+					t.Errorf("%s, %s, %d over: %d bytes of %d, %d of %d descriptions", name, p, over, len(raw), budget, kept, all)
+				}
+				if string(raw) != string(again) {
+					t.Errorf("%s, %s: another schema the second time", name, p)
+				}
+			}
+		}
+	}
+}
+
+// What is beyond the bound on what is written in place for Gemini names where it is,
+// and all of it can be described.
+func TestGeminiBeyondTheBound(t *testing.T) {
+	// Three levels of twenty references each: 8,000 leaves, and one in a small part
+	// that a large one must not push out.
+	level := func(name, next string) string {
+		return fmt.Sprintf(`%q:{"type":"object","properties":{%s}}`, name, members(20, func(int) string { return `{"$ref":"#/components/schemas/` + next + `"}` }))
+	}
+	op := compileOne(t, bodyOf(level("A", "B")+","+level("B", "C")+","+level("C", "Leaf")+`,"Leaf":{"type":"object","properties":{"deepest":{"type":"integer"},"more":{"type":"object","properties":{"x":{"type":"string"}}}}},`+
+		`"Self":{"allOf":[{"$ref":"#/components/schemas/Leaf"},{"type":"object","properties":{"again":{"$ref":"#/components/schemas/Self"},"a":{"$ref":"#/components/schemas/A"}}}]}`,
+		`{"type":"object","properties":{"big":{"$ref":"#/components/schemas/A"},"other":{"$ref":"#/components/schemas/Self"},"zsmall":{"type":"object","properties":{"s":{"$ref":"#/components/schemas/Leaf"}}}}}`))
+	raw, cut := op.Offer(Gemini, 0)
+	if !cut || strings.Contains(string(raw), "too large") {
+		t.Errorf("cut %v: %.500s", cut, raw)
+	}
+	whole := mustShow(t, op, Gemini)
+	if _, there := (&document{root: whole}).at("/properties/body/properties/zsmall/properties/s/properties/deepest"); !there {
+		t.Error("a large part takes all that is written in place")
+	}
+	seen := map[string]bool{}
+	var all strings.Builder
+	for next := []string{string(raw)}; len(next) > 0; next = next[1:] {
+		all.WriteString(next[0])
+		for _, m := range namedPointer.FindAllStringSubmatch(next[0], -1) {
+			if seen[m[1]] {
+				continue
+			}
+			seen[m[1]] = true
+			part, err := op.Describe(Gemini, m[1])
+			if err != nil || strings.Contains(string(part), `"$ref"`) || strings.Contains(string(part), "with the pointer "+m[1]+`"`) {
+				t.Errorf("%s: %v %.300s", m[1], err, part)
+			}
+			if len(seen) < 300 {
+				next = append(next, string(part))
+			}
+		}
+	}
+	if !strings.Contains(all.String(), "deepest") || !seen["/$defs/C"] && !seen["/$defs/B"] && !seen["/$defs/Leaf"] {
+		t.Errorf("the leaves cannot be found: %v", seen)
+	}
+	for _, pointer := range []string{"/$defs/Self", "/$defs/Leaf/properties/more", "/$defs/A~from=7"} {
+		if part, err := op.Describe(Gemini, pointer); err != nil || len(part) < 20 {
+			t.Errorf("%s: %v %s", pointer, err, part)
+		}
+	}
+	for _, pointer := range []string{"/$defs/None", "/$defs/", "/$defs/A/properties/none"} {
+		if _, err := op.Describe(Gemini, pointer); err == nil {
+			t.Errorf("%s: no error", pointer)
+		}
+	}
+}
+
+// What a text takes is known to the byte, in any script.
+func TestTextSize(t *testing.T) {
+	for _, s := range []string{"", "plain", "\"\\\n\r\t\b\f\x00\x1f\x7f", "<a href=x>&", "größer … 日本語 😀", "line\u2028and\u2029paragraph", "\u2027\u202a", "\ufffd"} {
+		b, err := json.Marshal(s)
+		if err != nil || textSize(s) != len(b) {
+			t.Errorf("%q: %d, want %d: %v", s, textSize(s), len(b), err)
+		}
+	}
+	for _, s := range []string{"\xff\xfe", "a\xe2\x80", strings.Repeat("\xc3", 50)} {
+		if b, err := json.Marshal(s); err != nil || textSize(s) < len(b) {
+			t.Errorf("%q: %d, less than %d: %v", s, textSize(s), len(b), err)
 		}
 	}
 }

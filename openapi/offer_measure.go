@@ -2,17 +2,24 @@ package openapi
 
 import (
 	"encoding/json"
+	"slices"
 	"sort"
+	"strings"
 	"unicode/utf8"
 )
 
 // text is a description while a schema is cut: the note on what was cut stays, what
 // the document says is shortened to what there is room for.
-type text struct{ said, note string }
+// room is what this one has, if that is more.
+type text struct {
+	said, note string
+	room       int
+}
 
 // within is the text with at most most bytes of what the document says.
 func (t text) within(most int) string {
 	said := ""
+	most = max(most, t.room)
 	if most >= leastText || len(t.said) <= most {
 		said = cutText(t.said, most)
 	}
@@ -66,6 +73,51 @@ func roomForTexts(root map[string]any, budget, most int) int {
 	return sort.Search(most+1, func(i int) bool { return size(root, i) > budget }) - 1
 }
 
+// giveBack gives descriptions that were cut to most bytes, or left out, what the budget
+// has left beside them: the shortest first, so that as many as can be are whole.
+func giveBack(root map[string]any, budget, most int) {
+	left := budget - size(root, most)
+	var cut []map[string]any
+	each(root, func(m map[string]any) {
+		if t, ok := m["description"].(text); ok && len(t.said) > max(most, t.room) {
+			cut = append(cut, m)
+		}
+	})
+	slices.SortStableFunc(cut, func(a, b map[string]any) int {
+		return len(a["description"].(text).said) - len(b["description"].(text).said)
+	})
+	for _, m := range cut {
+		t := m["description"].(text)
+		before := t.size(most)
+		for _, room := range []int{len(t.said), max(most, 0) + left, leastText} {
+			t.room = min(room, len(t.said))
+			if more := t.size(most) - before; more <= left {
+				m["description"] = t
+				left -= more
+				break
+			}
+		}
+	}
+}
+
+// size is how many bytes a description takes as a member of an object.
+func (t text) size(most int) int {
+	s := t.within(most)
+	if s == "" {
+		return 0
+	}
+	return 2 + textSize("description") + textSize(s)
+}
+
+// hasNotes reports whether something is said of a cut within a schema.
+func hasNotes(root map[string]any) (noted bool) {
+	each(root, func(m map[string]any) {
+		t, ok := m["description"].(text)
+		noted = noted || ok && t.note != ""
+	})
+	return noted
+}
+
 // size is how many bytes v takes as JSON with texts of at most most bytes, as
 // encoding/json writes it.
 func size(v any, most int) int {
@@ -101,7 +153,7 @@ func size(v any, most int) int {
 
 // textSize is how many bytes a text takes as JSON.
 func textSize(s string) int {
-	n := 2 + len(s)
+	n, wide := 2+len(s), false
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t' || c == '\b' || c == '\f':
@@ -109,8 +161,14 @@ func textSize(s string) int {
 		case c < ' ' || c == '<' || c == '>' || c == '&':
 			n += 5
 		case c >= utf8.RuneSelf:
-			n++ // what is escaped of these is rare, and no longer than twice as long
+			wide = true
 		}
 	}
-	return n
+	if !wide {
+		return n
+	}
+	if !utf8.ValidString(s) {
+		return 6 * (1 + len(s)) // \ufffd for each byte, at most
+	}
+	return n + 3*(strings.Count(s, "\u2028")+strings.Count(s, "\u2029")) // these are escaped
 }

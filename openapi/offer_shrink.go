@@ -21,8 +21,9 @@ type excerpt struct {
 // says by which pointer [Operation.Describe] gives it.
 func (w excerpt) write(root map[string]any) (schema json.RawMessage, cut bool) {
 	markTexts(root)
+	noted := hasNotes(root)
 	if w.from == 0 && longestText(root) <= w.text && size(root, w.text) <= w.budget {
-		return writeSchema(root, w.text), false
+		return writeSchema(root, w.text), noted
 	}
 	if longestText(root) > 0 && w.budget > 1<<10 {
 		note(root, "Shortened: to read a text or a part whole, describe its pointer, such as "+w.pointer+"/properties/NAME")
@@ -36,7 +37,9 @@ func (w excerpt) write(root map[string]any) (schema json.RawMessage, cut bool) {
 		root = f.cut(root, w.pointer, w.budget, w.from)
 		room = roomForTexts(root, w.budget, w.text)
 	}
-	return writeSchema(root, max(room, 0)), true
+	room = max(room, 0)
+	giveBack(root, w.budget, room)
+	return writeSchema(root, room), true
 }
 
 func writeSchema(root map[string]any, most int) json.RawMessage {
