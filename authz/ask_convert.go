@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cedar-policy/cedar-go/types"
 )
@@ -40,6 +41,7 @@ func (u unheld) pointer() string {
 // interprets an argument's own structure, so an agent's {"__entity": …} stays a
 // record or is left out.
 type converter struct {
+	zone   *time.Location // of times without an offset, or nil
 	unheld []unheld
 }
 
@@ -55,7 +57,7 @@ func (c *converter) value(t *inputType, v any, path []string) (types.Value, erro
 			return c.record(t, m, path)
 		}
 	}
-	x, problem := scalarValue(t.kind, v)
+	x, problem := scalarValue(t.kind, v, c.zone)
 	if problem != "" {
 		return c.leave(path, problem), nil
 	}
@@ -70,7 +72,7 @@ func (c *converter) leave(path []string, problem string) types.Value {
 }
 
 // scalarValue is a value without parts, or what is wrong with it.
-func scalarValue(k kind, v any) (types.Value, string) {
+func scalarValue(k kind, v any, zone *time.Location) (types.Value, string) {
 	switch k {
 	case kindBool:
 		if b, ok := v.(bool); ok {
@@ -98,7 +100,7 @@ func scalarValue(k kind, v any) (types.Value, string) {
 		}
 	case kindDatetime:
 		if s, ok := v.(string); ok {
-			at, problem := parseTime(s)
+			at, problem := parseTime(s, zone)
 			return types.NewDatetime(at), problem
 		}
 	}
@@ -115,7 +117,7 @@ func (c *converter) set(t *inputType, list []any, path []string) (types.Value, e
 		return c.leave(path, fmt.Sprintf("has more than %d items", maxSet)), nil
 	}
 	values := make([]types.Value, 0, len(list))
-	var items converter
+	items := converter{zone: c.zone}
 	for i, item := range list {
 		v, err := items.value(t.elem, item, append(path, strconv.Itoa(i)))
 		if err != nil {

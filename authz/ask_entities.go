@@ -36,7 +36,7 @@ type question struct {
 // ask makes the Cedar form of a call, without its approval.
 func (e *Engine) ask(a *action, r Query) (*question, error) {
 	ents := entities{own: types.EntityMap{}, shared: e.entities}
-	var c converter
+	c := converter{zone: a.zone}
 	input, err := c.record(a.input, r.Input, []string{"input"})
 	if err != nil {
 		return nil, err

@@ -19,8 +19,9 @@ var timeLayouts = func() (out []string) {
 
 // parseTime reads an instant. The problem says what keeps a text from being one, and
 // how it would be: a date, or a time without an offset, is another instant in every
-// zone, so a policy cannot ask whether it is over.
-func parseTime(s string) (at time.Time, problem string) {
+// zone, so a policy cannot ask whether it is over. With a zone that the operator names, a
+// time without an offset is the one instant there, unless clocks are set over it.
+func parseTime(s string, zone *time.Location) (at time.Time, problem string) {
 	const like = "; write it like 2026-12-24T18:00:00+01:00 or 2026-12-24T17:00:00Z"
 	// RFC 3339 has a space and small letters too (section 5.6).
 	plain := strings.ToUpper(s)
@@ -33,7 +34,11 @@ func parseTime(s string) (at time.Time, problem string) {
 		}
 	}
 	for _, layout := range []string{"2006-01-02T15:04:05", "2006-01-02T15:04"} {
-		if _, err := time.Parse(layout, plain); err == nil {
+		wall, err := time.Parse(layout, plain)
+		if err == nil && zone != nil {
+			return inZone(wall, zone, like)
+		}
+		if err == nil {
 			return at, "has no offset from UTC, so it is no instant" + like
 		}
 	}
@@ -41,4 +46,23 @@ func parseTime(s string) (at time.Time, problem string) {
 		return at, "is a date without a time, so it is no instant" + like
 	}
 	return at, "is not a date-time of RFC 3339" + like
+}
+
+// inZone is the instant at which clocks in a zone show what wall shows in UTC.
+func inZone(wall time.Time, zone *time.Location, like string) (time.Time, string) {
+	var found []time.Time
+	for _, near := range []time.Time{wall.Add(-24 * time.Hour), wall.Add(24 * time.Hour)} {
+		_, offset := near.In(zone).Zone()
+		at := wall.Add(-time.Duration(offset) * time.Second)
+		if _, there := at.In(zone).Zone(); there == offset && (len(found) == 0 || !found[0].Equal(at)) {
+			found = append(found, at)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return wall, "is a time that clocks in " + zone.String() + " skip" + like
+	case 1:
+		return found[0], ""
+	}
+	return wall, "is a time that clocks in " + zone.String() + " show twice" + like
 }

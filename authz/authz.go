@@ -11,6 +11,8 @@ import (
 type API struct {
 	Name    string // openapi.API.Name, e.g. "petstore"
 	Actions []Action
+	// Zone is where times without an offset are meant, if the operator says so.
+	Zone *time.Location
 }
 
 // Action is one operation as policies see it.

@@ -20,6 +20,7 @@ import (
 // change and is safe for concurrent use.
 type Engine struct {
 	apis     []string
+	zones    []string  // of APIs whose times have one
 	actions  []*action // by API, then name
 	byUID    map[types.EntityUID]*action
 	groups   map[types.EntityUID]types.Entity
@@ -92,13 +93,16 @@ func (e *Engine) addAPIs(apis []API) []Problem {
 
 func (e *Engine) addAPI(api API) error {
 	e.apis = append(e.apis, api.Name)
+	if api.Zone != nil {
+		e.zones = append(e.zones, api.Name+" "+api.Zone.String())
+	}
 	slices.Sort(e.apis)
 	for _, a := range api.Actions {
 		input, notes, err := typeInput(a.Input)
 		if err != nil {
 			return fmt.Errorf("%s: %v", a.Name, err)
 		}
-		x := &action{Action: a, api: api.Name, uid: actionUID(api.Name, a.Name), input: input, notes: notes, takesArgs: len(input.fields)+len(notes) > 0}
+		x := &action{Action: a, api: api.Name, zone: api.Zone, uid: actionUID(api.Name, a.Name), input: input, notes: notes, takesArgs: len(input.fields)+len(notes) > 0}
 		switch {
 		case a.Effect != "read" && a.Effect != "write" && a.Effect != "delete":
 			return fmt.Errorf("%s has the effect %q; it can be read, write or delete", a.Name, a.Effect)
@@ -200,6 +204,9 @@ func (e *Engine) sum(files []PolicyFile) string {
 	}
 	io.WriteString(h, "schema\n")
 	write(e.Schema())
+	for _, zone := range e.zones { // which decides what times are
+		write([]byte(zone))
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"time"
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
@@ -16,6 +17,7 @@ import (
 type action struct {
 	Action
 	api        string
+	zone       *time.Location // of API
 	uid        types.EntityUID
 	input      *inputType
 	notes      []string

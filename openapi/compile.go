@@ -126,7 +126,7 @@ func (c *compiler) begin(top place) *Error {
 	c.schemas, c.builders = map[place]*compiled{}, map[*Operation]builder{}
 	c.used = map[string]bool{}
 	info, _ := c.doc["info"].(map[string]any)
-	c.api = &API{Location: c.location, Title: oneLine(str(info["title"]), 200), Version: oneLine(str(info["version"]), 100),
+	c.api = &API{Location: c.location, Zone: c.opts.Zone, Title: oneLine(str(info["title"]), 200), Version: oneLine(str(info["version"]), 100),
 		Description: clean(str(info["description"]), 4096)}
 	c.declared = c.securitySchemes()
 	c.api.Security = maps.Clone(c.declared)

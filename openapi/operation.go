@@ -3,6 +3,7 @@ package openapi
 import (
 	"encoding/json"
 	"net/http"
+	"time"
 )
 
 // Effect says what an operation does to the API behind it.
@@ -34,6 +35,8 @@ type Options struct {
 	// Parameters says what parameters are, by their name in the document, which may
 	// stand behind an operation id or a pattern as in Include, and a space.
 	Parameters map[string]ParameterUse
+	// Zone is where times without an offset are meant; nil is not known.
+	Zone *time.Location
 	// Effects overrides the effect of operations, by operation id or tool name.
 	Effects map[string]Effect
 	// ContentTypes chooses what the body of an operation is sent as, out of what
@@ -81,6 +84,8 @@ type API struct {
 	// Secured is true if the document says anywhere which operations need a
 	// credential. If it does not, that an operation names none means nothing.
 	Secured bool
+	// Zone is that of Options.
+	Zone    *time.Location
 	headers http.Header // of Options
 }
 

@@ -150,6 +150,8 @@ type apiConfig struct {
 	// Parameters say what parameters are: argument, credential or segment.
 	Parameters map[string]openapi.ParameterUse `yaml:"parameters"`
 	Effects    map[string]string               `yaml:"effects"`
+	// Zone is where times without an offset are meant, such as Europe/Berlin.
+	Zone string `yaml:"zone"`
 	// ContentTypes choose what the bodies of operations are sent as.
 	ContentTypes map[string]string `yaml:"content_types"`
 	// Mask are JSON Pointers of arguments that are masked where calls are shown.

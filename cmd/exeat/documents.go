@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	_ "time/tzdata" // not every machine has one
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/openapi"
@@ -38,8 +39,12 @@ func loadDocs(ctx context.Context, cfg config) ([]*openapi.API, error) {
 				return nil, fmt.Errorf("effects: %s is %q; it can be read, write or delete", op, e)
 			}
 		}
+		zone, err := loadZone(a.Zone)
+		if err != nil {
+			return nil, err
+		}
 		doc, err := openapi.Load(ctx, a.Spec, openapi.Options{Name: a.Name, BaseURL: a.BaseURL,
-			Include: a.Include, Exclude: a.Exclude, Rename: a.Rename, Parameters: a.Parameters, Effects: effects, ContentTypes: a.ContentTypes, Overlays: a.Overlays, SHA256: a.SHA256, Refs: a.Refs, Headers: a.Headers, Cache: cache})
+			Include: a.Include, Exclude: a.Exclude, Rename: a.Rename, Parameters: a.Parameters, Effects: effects, ContentTypes: a.ContentTypes, Overlays: a.Overlays, SHA256: a.SHA256, Refs: a.Refs, Headers: a.Headers, Zone: zone, Cache: cache})
 		if err != nil {
 			return nil, err
 		}
@@ -50,6 +55,19 @@ func loadDocs(ctx context.Context, cfg config) ([]*openapi.API, error) {
 		docs = append(docs, doc)
 	}
 	return docs, nil
+}
+
+// loadZone is a time zone by its name; none has nil. That of this machine would make
+// policies decide in another way elsewhere.
+func loadZone(name string) (*time.Location, error) {
+	if name == "" {
+		return nil, nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		return nil, fmt.Errorf("zone: %q is no time zone; name one of the IANA database, such as Europe/Berlin or UTC", name)
+	}
+	return zone, nil
 }
 
 // newDialer says where in this network calls may go: to what the configuration
