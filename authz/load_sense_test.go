@@ -11,7 +11,7 @@ func bank() API {
 	return API{Name: "bank", Actions: []Action{
 		{Name: "pay", Effect: "write", Path: "/accounts/{id}/payments", Input: json.RawMessage(`{"type":"object","required":["id","body"],"properties":{"id":{"type":"string"},
 			"body":{"type":"object","required":["to"],"properties":{"to":{"type":"string"},"amount":{"type":"number"},"meta":{},
-				"status":{"type":"string","enum":["active","closed"]},"tags":{"type":"array","items":{"enum":["a","b"]}}}}}}`)},
+				"status":{"type":"string","enum":["active","closed"]},"tags":{"type":"array","items":{"enum":["a","b"]}},"level":{"type":"integer","enum":[1,2,30]}}}}}`)},
 		{Name: "report", Effect: "read", Path: "/admin/reports/{name}.{ext}"},
 	}}
 }
@@ -94,6 +94,9 @@ func TestSenselessPolicies(t *testing.T) {
 		{`action in Action::"call_tool"`, "resource", `action in [Action::"write", Action::"delete"] || action == Bank::Action::"report"`, ""},
 
 		{pay, "resource", `context.session.transport == "htp"`, `did you mean "http"?`},
+		{pay, "resource", `context.input.body has level && context.input.body.level == 4`, "context.input.body.level is never 4; it is one of 1, 2, 30"},
+		{pay, "resource", `context.input.body has level && [1, 3].contains(context.input.body.level)`, "context.input.body.level is never 3"},
+		{pay, "resource", `context.input.body has level && (context.input.body.level == 30 || context.input.body.level > 30)`, ""},
 		{pay, "resource", `context.input.body.to == "x" && false`, "no call of any tool in its scope can meet this policy"},
 		{`action == Action::"approve"`, "resource", `resource.effect == "destroy"`, "is never"},
 		{`action == Action::"approve"`, "resource", `resource has requestor`, "did you mean requester?"},

@@ -25,8 +25,8 @@ func (s *sense) compare(left, right ast.IsNode, equal bool) {
 			if !ok || has {
 				continue
 			}
-			for _, text := range textsIn(sides[1]) {
-				s.text(root, path, text)
+			for _, v := range literals(sides[1]) {
+				s.value(root, path, v)
 			}
 		}
 	}
@@ -50,9 +50,15 @@ func (s *sense) like(n ast.NodeTypeLike) {
 	s.fits(root, path, strings.Trim(pattern, `"`), "like "+pattern, func(value string) bool { return n.Value.Match(types.String(value)) })
 }
 
-// text looks at a text that an attribute is compared with.
-func (s *sense) text(root string, path []string, text string) {
-	s.fits(root, path, text, cedarString(text), func(value string) bool { return value == text })
+// value looks at a text or an integer that an attribute is compared with.
+func (s *sense) value(root string, path []string, v types.Value) {
+	text := v.String()
+	switch v := v.(type) {
+	case types.String:
+		s.fits(root, path, string(v), cedarString(string(v)), func(value string) bool { return value == string(v) })
+	case types.Long:
+		s.fits(root, path, text, text, func(value string) bool { return value == text })
+	}
 }
 
 // fits looks whether an attribute can be what is asked of it.
@@ -103,17 +109,6 @@ func (s *sense) valuesOf(root string, path []string) [][]string {
 			if t != nil {
 				out = append(out, t.enum)
 			}
-		}
-	}
-	return out
-}
-
-// textsIn are the texts of a literal: one, or those of a set.
-func textsIn(n ast.IsNode) []string {
-	var out []string
-	for _, v := range literals(n) {
-		if text, ok := v.(types.String); ok {
-			out = append(out, string(text))
 		}
 	}
 	return out

@@ -14,7 +14,7 @@ type inputType struct {
 	kind   kind
 	elem   *inputType   // of a set
 	fields []inputField // of a record, by name
-	enum   []string     // the only values of a string; nil if there are others
+	enum   []string     // the only values of a string or an integer; nil if there are others
 	exact  bool         // a decimal never has more digits than Cedar can hold
 }
 
@@ -117,8 +117,8 @@ func meet(a, b *inputType) *inputType {
 			return &inputType{kind: kindSet, elem: elem}
 		}
 		return nil
-	case a.kind == kindString && b.kind == kindString && a.enum != nil && b.enum != nil:
-		return &inputType{kind: kindString, enum: slices.DeleteFunc(slices.Clone(a.enum), func(v string) bool { return !slices.Contains(b.enum, v) })}
+	case a.kind == b.kind && a.enum != nil && b.enum != nil:
+		return &inputType{kind: a.kind, enum: slices.DeleteFunc(slices.Clone(a.enum), func(v string) bool { return !slices.Contains(b.enum, v) })}
 	case a.kind == b.kind && (b.enum != nil || b.exact):
 		return b
 	case a.kind == b.kind, a.kind == kindLong && b.kind == kindDecimal, a.kind == kindDatetime && b.kind == kindString:

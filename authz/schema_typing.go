@@ -157,8 +157,8 @@ func (t *typer) own(s map[string]any, pointer string, depth int) (*inputType, bo
 	name, nullable := typeName(s)
 	if k, ok := scalar(s, name); ok {
 		t := &inputType{kind: k, exact: k == kindDecimal && isCoarse(s["multipleOf"])}
-		if k == kindString {
-			t.enum = textsOf(s)
+		if k == kindString || k == kindLong {
+			t.enum = valuesOf(s, k)
 		}
 		return t, nullable
 	}
@@ -287,7 +287,7 @@ func (t *typer) union(parts []any, pointer string, depth int) (*inputType, bool)
 			return t.leaveOut(pointer, "one of several types")
 		}
 		kinds, nullable = append(kinds, k), nullable || null
-		if values := textsOf(s); values == nil || i > 0 && enum == nil {
+		if values := valuesOf(s, k); values == nil || i > 0 && enum == nil {
 			enum = nil
 		} else {
 			enum = append(enum, values...)
@@ -297,22 +297,26 @@ func (t *typer) union(parts []any, pointer string, depth int) (*inputType, bool)
 		return t.leaveOut(pointer, "one of several types")
 	}
 	typ := &inputType{kind: kinds[0]}
-	if typ.kind == kindString {
+	if typ.kind == kindString || typ.kind == kindLong {
 		typ.enum = enum
 	}
 	return typ, nullable
 }
 
-// textsOf are the only texts that a schema allows, or nil if it allows others.
-func textsOf(s map[string]any) []string {
+// valuesOf are the only texts or integers that a schema allows, or nil if it allows
+// others.
+func valuesOf(s map[string]any, k kind) []string {
 	values, _ := s["enum"].([]any)
 	if c, ok := s["const"]; ok {
 		values = []any{c}
 	}
 	var texts []string
 	for _, v := range values {
-		if text, ok := v.(string); ok {
+		if text, ok := v.(string); ok && k == kindString {
 			texts = append(texts, text)
+		}
+		if x, problem := scalarValue(kindLong, v, nil); k == kindLong && problem == "" {
+			texts = append(texts, x.String())
 		}
 	}
 	return texts
