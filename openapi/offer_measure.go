@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"sort"
 	"strings"
@@ -78,9 +79,13 @@ func roomForTexts(root map[string]any, budget, most int) int {
 func giveBack(root map[string]any, budget, most int) {
 	left := budget - size(root, most)
 	var cut []map[string]any
+	times := map[uintptr]int{} // a schema can stand in several places
 	each(root, func(m map[string]any) {
 		if t, ok := m["description"].(text); ok && len(t.said) > max(most, t.room) {
-			cut = append(cut, m)
+			at := reflect.ValueOf(m).Pointer()
+			if times[at]++; times[at] == 1 {
+				cut = append(cut, m)
+			}
 		}
 	})
 	slices.SortStableFunc(cut, func(a, b map[string]any) int {
@@ -91,7 +96,7 @@ func giveBack(root map[string]any, budget, most int) {
 		before := t.size(most)
 		for _, room := range []int{len(t.said), max(most, 0) + left, leastText} {
 			t.room = min(room, len(t.said))
-			if more := t.size(most) - before; more <= left {
+			if more := (t.size(most) - before) * times[reflect.ValueOf(m).Pointer()]; more <= left {
 				m["description"] = t
 				left -= more
 				break
