@@ -494,7 +494,7 @@ func TestDoctorOfEdges(t *testing.T) {
 		want         []string
 		wrong        bool
 	}{
-		{"good", "listen: 0.0.0.0:0\npublic_url: https://exeat.localhost\ntls: {cert: cert.pem, key: cert.key}", 90 * 24 * time.Hour, 0o600, []string{"ok    listen: .*cert.pem fits"}, false},
+		{"good", "listen: 0.0.0.0:0\npublic_url: https://exeat.localhost\ntls: {cert: cert.pem, key: cert.key}", 90 * 24 * time.Hour, 0o600, []string{"ok    listen: .*cert.pem fits", "note  listen: the bearer token of the key folder is good from everywhere"}, false},
 		{"ends soon", "listen: 0.0.0.0:0\npublic_url: https://exeat.localhost\ntls: {cert: cert.pem, key: cert.key}", 3*24*time.Hour + time.Hour, 0o600, []string{"WRONG listen: .*cert.pem: it ends in 3 days, on "}, true},
 		{"another's", "inbox: {listen: '0.0.0.0:0', url: 'https://other.example', tls: {cert: cert.pem, key: cert.key}}", 90 * 24 * time.Hour, 0o600, []string{"WRONG inbox: .*valid for exeat.localhost, not other.example"}, true},
 		{"a key for all", "tls: {cert: cert.pem, key: cert.key}", 90 * 24 * time.Hour, 0o644, []string{"WRONG listen: .*cert.key can be read by others"}, true},

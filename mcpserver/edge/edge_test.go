@@ -107,6 +107,9 @@ func TestParsePublicURL(t *testing.T) {
 var said = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	a, _ := ArrivalOf(r)
 	fmt.Fprintf(w, "%s client=%s remote=%s proxied=%t host=%s path=%s", a.URL(), a.Client, r.RemoteAddr, a.Proxied, r.Host, r.URL.Path)
+	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		fmt.Fprintf(w, " certificate=%s", r.TLS.PeerCertificates[0].DNSNames[0])
+	}
 	for name := range r.Header {
 		if strings.Contains(strings.ToLower(name), "forward") || strings.Contains(strings.ToLower(name), "real") {
 			fmt.Fprintf(w, " %s!", name)

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io"
 	"io/fs"
 	"math/big"
 	"net"
@@ -179,14 +180,42 @@ func TestTLS(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 		if err == nil {
+			body, err := io.ReadAll(res.Body)
 			res.Body.Close()
-			if res.StatusCode != 200 || res.ProtoMajor != 1 {
-				t.Errorf("%s: %s %s", tt.name, res.Proto, res.Status)
+			if err != nil || res.StatusCode != 200 || res.ProtoMajor != 1 || strings.Contains(string(body), "certificate=client.example") != (len(tt.config.Certificates) > 0) {
+				t.Errorf("%s: %s %s %s", tt.name, res.Proto, res.Status, body)
 			}
 		}
 	}
 	if status, body, _ := send(t, http.DefaultClient, "GET", "http://"+addr+"/mcp"); status != 400 {
 		t.Errorf("plain HTTP: %d %s", status, body)
+	}
+}
+
+// TestResumption shakes hands twice with a client that remembers: where clients'
+// certificates are taken, each handshake looks at them anew.
+func TestResumption(t *testing.T) {
+	for _, withCA := range []bool{false, true} {
+		dir := t.TempDir()
+		files := newPair(t, dir, "127.0.0.1")
+		if withCA {
+			files.ClientCA = newPair(t, dir, "client.example").Cert
+		}
+		_, addr := reach(t, Config{TLS: files})
+		remembers := tls.NewLRUClientSessionCache(1)
+		var resumed bool
+		for range 2 {
+			c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ClientSessionCache: remembers}}}
+			res, err := c.Get("https://" + addr + "/mcp")
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			resumed = res.TLS.DidResume
+		}
+		if resumed == withCA {
+			t.Errorf("with a client CA %t, resumed %t", withCA, resumed)
+		}
 	}
 }
 
