@@ -29,8 +29,8 @@ type Config struct {
 	Scopes []string
 	Name   string // of this server, for people; "" means exeat
 	// NonceKey seals the nonces that DPoP proofs have to hold. Processes that serve
-	// the same URL share one; nil means a random key, so that proofs end with the
-	// process.
+	// the same URL share one; nil means a random key. Which proofs were used, each
+	// process remembers for itself, and takes no nonce from before its start.
 	NonceKey []byte
 	Roots    *x509.CertPool // whom requests to issuers trust; nil means the system's
 	Now      func() time.Time
@@ -96,6 +96,7 @@ type Server struct {
 	domains   map[string]*domain // by trust domain
 	opaque    *source            // the one that is asked about tokens that are no JWTs; nil if none is
 	prefixes  []string
+	started   time.Time
 	metadata  []byte
 	answers   *recent[introspected]
 	latest    *recent[seen]
@@ -130,7 +131,7 @@ func New(c Config) (*Server, error) {
 		c.NonceKey = make([]byte, 32)
 		rand.Read(c.NonceKey)
 	}
-	s := &Server{c: c, issuers: map[string]*source{}, domains: map[string]*domain{}, answers: newRecent[introspected](maxAnswers), latest: newRecent[seen](maxLatest),
+	s := &Server{c: c, started: c.Now(), issuers: map[string]*source{}, domains: map[string]*domain{}, answers: newRecent[introspected](maxAnswers), latest: newRecent[seen](maxLatest),
 		proofs: newProofs(), asking: make(chan struct{}, maxAsking), algsProof: joinAlgorithms(proofAlgorithms)}
 	for _, i := range c.Issuers {
 		if err := s.add(i); err != nil {

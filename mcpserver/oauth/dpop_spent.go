@@ -81,7 +81,7 @@ const nonceLife = 5 * time.Minute
 // forgot which were used, end early.
 func (s *Server) newNonce(now time.Time) string {
 	b := make([]byte, 16, 16+sha256.Size)
-	binary.BigEndian.PutUint64(b, uint64(now.Unix()))
+	binary.BigEndian.PutUint64(b, uint64(now.UnixNano()))
 	rand.Read(b[8:])
 	return base64.RawURLEncoding.EncodeToString(s.sealNonce(b))
 }
@@ -93,11 +93,13 @@ func (s *Server) sealNonce(b []byte) []byte {
 	return h.Sum(b)
 }
 
+// nonceIsGood reports whether a nonce was made here a short time ago, and since this
+// process began to remember proofs.
 func (s *Server) nonceIsGood(nonce string, now time.Time) bool {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(nonce)
 	if err != nil || len(b) != 16+sha256.Size || !hmac.Equal(s.sealNonce(b[:16:16]), b) {
 		return false
 	}
-	made := time.Unix(int64(binary.BigEndian.Uint64(b)), 0)
-	return !made.After(now.Add(skew)) && now.Sub(made) <= nonceLife
+	made := time.Unix(0, int64(binary.BigEndian.Uint64(b)))
+	return !made.Before(s.started) && !made.After(now.Add(skew)) && now.Sub(made) <= nonceLife
 }

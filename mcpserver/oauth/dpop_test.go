@@ -79,40 +79,45 @@ func TestProofsAreRefused(t *testing.T) {
 	good := c.proof(t, token, nil)
 	sum := sha256.Sum256([]byte(token))
 	claims := map[string]any{"jti": "x", "htm": "POST", "htu": resource, "iat": now, "ath": base64.RawURLEncoding.EncodeToString(sum[:]), "nonce": c.nonce}
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, p := range map[string][]string{
-		"none":                         {},
-		"two":                          {c.proof(t, token, nil), c.proof(t, token, nil)},
-		"an empty one":                 {""},
-		"no JWT":                       {"x"},
-		"another method":               {c.proof(t, token, map[string]any{"htm": "GET"})},
-		"a method in small letters":    {c.proof(t, token, map[string]any{"htm": "post"})},
-		"another host":                 {c.proof(t, token, map[string]any{"htu": "https://evil.example/agents/mcp"})},
-		"another path":                 {c.proof(t, token, map[string]any{"htu": "https://exeat.example.com/mcp"})},
-		"another scheme":               {c.proof(t, token, map[string]any{"htu": "http://exeat.example.com/agents/mcp"})},
-		"another port":                 {c.proof(t, token, map[string]any{"htu": "https://exeat.example.com:8443/agents/mcp"})},
-		"a path that is hidden":        {c.proof(t, token, map[string]any{"htu": "https://exeat.example.com/agents%2Fmcp"})},
-		"a user in the URL":            {c.proof(t, token, map[string]any{"htu": "https://u@exeat.example.com/agents/mcp"})},
-		"the address that was dialled": {c.proof(t, token, map[string]any{"htu": w.http.URL + "/agents/mcp"})},
-		"another token":                {c.proof(t, other, nil)},
-		"no token":                     {c.proof(t, token, map[string]any{"ath": nil})},
-		"too old":                      {c.proof(t, token, map[string]any{"iat": now - 90})},
-		"in the future":                {c.proof(t, token, map[string]any{"iat": now + 90})},
-		"no time":                      {c.proof(t, token, map[string]any{"iat": nil})},
-		"no id":                        {c.proof(t, token, map[string]any{"jti": nil})},
-		"an endless id":                {c.proof(t, token, map[string]any{"jti": strings.Repeat("x", 300)})},
-		"another typ":                  {sign(t, jose.ES256, c.key, map[string]any{"typ": "JWT", "jwk": c.jwk()}, claims)},
-		"an access token":              {token},
-		"a weak key":                   {sign(t, jose.RS256, weak, map[string]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: &weak.PublicKey}}, claims)},
-		"an endless proof":             {c.proof(t, token, map[string]any{"x": strings.Repeat("x", maxToken)})},
-		"a key that is secret":         {handmade(`{"alg":"ES256","typ":"dpop+jwt","jwk":{"kty":"EC","crv":"P-256","x":"AA","y":"AA","d":"AA"}}`, `{}`, []byte("x"))},
-		"a shared key":                 {sign(t, jose.HS256, []byte("0123456789abcdef0123456789abcdef"), map[string]any{"typ": "dpop+jwt", "jwk": map[string]any{"kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}}, map[string]any{})},
-		"no key":                       {sign(t, jose.ES256, c.key, map[string]any{"typ": "dpop+jwt"}, map[string]any{})},
-		"alg none":                     {handmade(`{"alg":"none","typ":"dpop+jwt"}`, `{}`, nil)},
-		"another bit":                  {malleable(good)},
+		"none":                           {},
+		"two":                            {c.proof(t, token, nil), c.proof(t, token, nil)},
+		"an empty one":                   {""},
+		"no JWT":                         {"x"},
+		"another method":                 {c.proof(t, token, map[string]any{"htm": "GET"})},
+		"a method in small letters":      {c.proof(t, token, map[string]any{"htm": "post"})},
+		"another host":                   {c.proof(t, token, map[string]any{"htu": "https://evil.example/agents/mcp"})},
+		"another path":                   {c.proof(t, token, map[string]any{"htu": "https://exeat.example.com/mcp"})},
+		"another scheme":                 {c.proof(t, token, map[string]any{"htu": "http://exeat.example.com/agents/mcp"})},
+		"another port":                   {c.proof(t, token, map[string]any{"htu": "https://exeat.example.com:8443/agents/mcp"})},
+		"a path that is hidden":          {c.proof(t, token, map[string]any{"htu": "https://exeat.example.com/agents%2Fmcp"})},
+		"a user in the URL":              {c.proof(t, token, map[string]any{"htu": "https://u@exeat.example.com/agents/mcp"})},
+		"the address that was dialled":   {c.proof(t, token, map[string]any{"htu": w.http.URL + "/agents/mcp"})},
+		"another token":                  {c.proof(t, other, nil)},
+		"no token":                       {c.proof(t, token, map[string]any{"ath": nil})},
+		"too old":                        {c.proof(t, token, map[string]any{"iat": now - 90})},
+		"in the future":                  {c.proof(t, token, map[string]any{"iat": now + 90})},
+		"no time":                        {c.proof(t, token, map[string]any{"iat": nil})},
+		"no id":                          {c.proof(t, token, map[string]any{"jti": nil})},
+		"an endless id":                  {c.proof(t, token, map[string]any{"jti": strings.Repeat("x", 300)})},
+		"another typ":                    {sign(t, jose.ES256, c.key, map[string]any{"typ": "JWT", "jwk": c.jwk()}, claims)},
+		"an access token":                {token},
+		"an algorithm that is not taken": {sign(t, jose.ES384, p384, map[string]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: &p384.PublicKey}}, claims)},
+		"a weak key":                     {sign(t, jose.RS256, weak, map[string]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: &weak.PublicKey}}, claims)},
+		"an endless proof":               {c.proof(t, token, map[string]any{"x": strings.Repeat("x", maxToken)})},
+		"a key that is secret":           {handmade(`{"alg":"ES256","typ":"dpop+jwt","jwk":{"kty":"EC","crv":"P-256","x":"AA","y":"AA","d":"AA"}}`, `{}`, []byte("x"))},
+		"a shared key":                   {sign(t, jose.HS256, []byte("0123456789abcdef0123456789abcdef"), map[string]any{"typ": "dpop+jwt", "jwk": map[string]any{"kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}}, map[string]any{})},
+		"no key":                         {sign(t, jose.ES256, c.key, map[string]any{"typ": "dpop+jwt"}, map[string]any{})},
+		"alg none":                       {handmade(`{"alg":"none","typ":"dpop+jwt"}`, `{}`, nil)},
+		"another bit":                    {malleable(good)},
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, w.sent(token, p...), 401, "invalid_dpop_proof") })
 	}
@@ -157,8 +162,15 @@ func TestReplayedProofs(t *testing.T) {
 		t.Errorf("%d were let through", n)
 	}
 	// A restart forgets which were used, so what it takes has another nonce.
-	again := newWorld(t, Config{Issuers: []Issuer{{URL: a.URL}}})
+	again := newWorld(t, Config{Issuers: []Issuer{{URL: a.URL}}, NonceKey: w.c.NonceKey})
 	refused(t, again.sent(token, proof), 401, "use_dpop_nonce")
+	again.learn(&client{key: c.key}, token)
+	again.learn(c, token)
+	for _, one := range []*world{w, again} { // which share the key
+		if got := one.sent(token, c.proof(t, token, nil)); got.status != 200 {
+			t.Error(got.body)
+		}
+	}
 }
 
 // TestProofsAreBounded refuses for the moment, rather than forget a proof that
@@ -268,7 +280,9 @@ func TestThumbprints(t *testing.T) {
 	if _, thumbprint, ok := proofKey(raw); !ok || thumbprint != "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs" {
 		t.Errorf("%q %v", thumbprint, ok)
 	}
-	if _, _, ok := proofKey(bytes.Replace(raw, []byte(`"e":`), []byte(`"d":"AA","e":`), 1)); ok {
-		t.Error("a private key")
+	for _, secret := range []string{"d", "p", "k"} {
+		if _, _, ok := proofKey(bytes.Replace(raw, []byte(`"e":`), []byte(`"`+secret+`":"AA","e":`), 1)); ok {
+			t.Errorf("a key with %s", secret)
+		}
 	}
 }

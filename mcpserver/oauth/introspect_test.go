@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -39,6 +40,12 @@ func TestIntrospection(t *testing.T) {
 		t.Errorf("asked %d times", n)
 	}
 
+	for _, text := range []string{"two words", "a\u00e4", "a\"b", "===", strings.Repeat("x", maxToken+1)} {
+		refused(t, w.bearer(text), 401, "invalid_token")
+	}
+	if n := a.asked.Load(); n != 2 {
+		t.Error("asked about what is no token")
+	}
 	now := time.Now().Unix()
 	for name, claims := range map[string]map[string]any{
 		"for another server":     {"aud": "https://other.example"},

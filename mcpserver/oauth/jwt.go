@@ -57,7 +57,7 @@ func (i *source) checkKind(c *issuer.JWS) error {
 	case c.IsType("at+jwt"):
 		return nil
 	case !i.AnyType:
-		return invalid("the token does not say that it is an access token (its typ is not at+jwt): if its issuer cannot say so, set typ: any for it")
+		return invalid("the token does not say that it is an access token (its typ is not at+jwt): if its issuer cannot say so, set types: any for it")
 	case c.Typ != "" && !c.IsType("jwt"):
 		return invalid("the token is of another kind: its typ is neither at+jwt nor JWT")
 	}
