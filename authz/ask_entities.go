@@ -169,8 +169,8 @@ func (e entities) approval(a ApprovalContext) (types.Record, error) {
 	}), nil
 }
 
-// holdRequest is the Cedar form of a person's wish to decide a hold.
-func (e *Engine) holdRequest(h HoldFacts) (cedar.Request, entities, error) {
+// holdRequest is the Cedar form of a person's wish to decide a hold, or to see it.
+func (e *Engine) holdRequest(of types.EntityUID, h HoldFacts) (cedar.Request, entities, error) {
 	ents := entities{own: types.EntityMap{}, shared: e.entities}
 	requester, err := ents.principal(h.Requester)
 	if err != nil {
@@ -178,18 +178,29 @@ func (e *Engine) holdRequest(h HoldFacts) (cedar.Request, entities, error) {
 	}
 	// The person's own attributes win over those of an equal requester.
 	person, err := ents.principal(h.Approval.By)
+	if err == nil && person.Type != userType {
+		err = fmt.Errorf("a %s is no person", person.Type)
+	}
 	if err != nil {
 		return cedar.Request{}, ents, err
 	}
-	approval, err := ents.approval(h.Approval)
-	if err != nil {
-		return cedar.Request{}, ents, err
+	context := types.RecordMap{"now": types.NewDatetime(h.Now)}
+	if of == approveAction {
+		if context["approval"], err = ents.approval(h.Approval); err != nil {
+			return cedar.Request{}, ents, err
+		}
+	}
+	if len(h.Earlier) > 0 {
+		given, err := ents.approvals(h.Earlier)
+		if err != nil {
+			return cedar.Request{}, ents, err
+		}
+		context["approvals"] = approvalsRecord(given)
 	}
 	hold := types.NewEntityUID(holdType, types.String(h.ID))
 	ents.own[hold] = types.Entity{UID: hold, Attributes: types.NewRecord(types.RecordMap{
 		"requester": requester, "agent": ents.agent(h.Agent), "api": types.String(h.API),
-		"action": types.String(h.Action), "effect": types.String(h.Effect),
+		"action": types.String(h.Action), "effect": types.String(h.Effect), "path": types.String(h.Path),
 	})}
-	return cedar.Request{Principal: person, Action: approveAction, Resource: hold,
-		Context: types.NewRecord(types.RecordMap{"approval": approval, "now": types.NewDatetime(h.Now)})}, ents, nil
+	return cedar.Request{Principal: person, Action: of, Resource: hold, Context: types.NewRecord(context)}, ents, nil
 }

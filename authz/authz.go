@@ -136,6 +136,8 @@ type Query struct {
 	Path      string         // the real path below the base URL, e.g. /pets/42
 	Input     map[string]any // arguments: nil, bool, string, json.Number, []any, map[string]any
 	Approval  *ApprovalContext
+	// Earlier are the approvals before Approval, oldest first, each by another person.
+	Earlier []ApprovalContext
 }
 
 // Outcome is allow, deny or hold.
@@ -170,6 +172,9 @@ type Decision struct {
 	// Choices are what an approval may say for the policies to accept it; only
 	// set for hold.
 	Choices Choices `json:"choices,omitzero"`
+	// People is how many have to approve before the policies could accept it, those
+	// who did among them; only set for hold, and if they are several.
+	People int `json:"people,omitempty"`
 }
 
 // Obligations are annotations on the permits that decided.
@@ -185,15 +190,17 @@ type Choices struct {
 	Grant bool `json:"grant"` // a grant for a time
 }
 
-// HoldFacts are what the approve action knows of a hold.
+// HoldFacts are what the actions on holds, approve and see, know of a hold.
 type HoldFacts struct {
 	ID        string
 	API       string
 	Action    string
 	Effect    string
+	Path      string // of the request, below the base URL
 	Requester Principal
 	Agent     Agent
-	Approval  ApprovalContext // the choice and its proof
+	Approval  ApprovalContext   // the choice and its proof; to see, only by whom
+	Earlier   []ApprovalContext // that there are already, oldest first
 	Now       time.Time
 }
 

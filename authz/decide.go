@@ -34,27 +34,29 @@ func (e *Engine) Decide(r Query) Decision {
 		}
 		return newDenial("the call could not be put to the policies", RemedyNone, err)
 	}
-	if r.Approval != nil {
-		if !r.Approval.Expires.After(r.Now) {
-			return newDenial("the approval has expired", RemedyApproval, nil)
-		}
-		approval, err := q.ents.approval(*r.Approval)
-		if err != nil {
-			return newDenial("the approval could not be put to the policies", RemedyNone, err)
-		}
-		q.context["approval"] = approval
+	given, err := q.approve(r)
+	switch {
+	case errors.Is(err, errExpired):
+		return newDenial("the approval has expired", RemedyApproval, nil)
+	case err != nil:
+		return newDenial("the approval could not be put to the policies", RemedyNone, err)
 	}
 	if d, refused := a.refuseUnheld(q, q.context); refused {
 		return d
 	}
 	q.Context = types.NewRecord(q.context)
 	d, final := evaluate(a.candidates, q.ents, q.Request)
-	if final || r.Approval != nil {
+	if final {
 		return d
 	}
+	if r.Approval != nil {
+		return a.withMore(q, given, d)
+	}
 	for _, once := range []bool{true, false} {
-		if d, refused := a.refuseUnheld(q, with(q.context, "approval", someApproval(once))); refused {
-			return d
+		for c := range a.supposed(q.context, nil, once) {
+			if d, refused := a.refuseUnheld(q, c); refused {
+				return d
+			}
 		}
 	}
 	return a.withoutApproval(q.Request, q.context, q.ents, d)
@@ -97,11 +99,16 @@ func evaluate(c candidates, ents entities, req cedar.Request) (d Decision, final
 // withoutApproval decides what a plain evaluation did not allow: hold, if an
 // approval could turn it, else deny with a word on what else could.
 func (a *action) withoutApproval(req cedar.Request, context types.RecordMap, ents entities, d Decision) Decision {
-	if permits, choices := a.withApproval(req, context, ents); len(permits) > 0 {
+	if permits, choices, people := a.withApproval(req, context, ents); len(permits) > 0 {
 		causes := a.causes(req, ents, d.Policies, permits)
-		return Decision{Outcome: Hold, Policies: causes, Remediation: RemedyApproval, Choices: choices,
+		hold := Decision{Outcome: Hold, Policies: causes, Remediation: RemedyApproval, Choices: choices,
 			Reason:      "a person has to approve this call (" + list(causes) + ")",
 			Obligations: a.candidates.obligations(permits)}
+		if people > 1 {
+			hold.People = people
+			hold.Reason = fmt.Sprintf("%d people have to approve this call (%s)", people, list(causes))
+		}
+		return hold
 	}
 	otherCall := req
 	if strings.Contains(a.Path, "{") {
@@ -175,10 +182,23 @@ func list(ids []string) string {
 // MayApprove decides whether a person may decide a hold: the action approve,
 // principal h.Approval.By, resource the Hold.
 func (e *Engine) MayApprove(h HoldFacts) Decision {
-	req, ents, err := e.holdRequest(h)
+	return e.decideHold(approveAction, e.approve, h)
+}
+
+// MaySee decides whether a person who may not decide a hold may see it: the action
+// see. Who made the call and who may decide it see it anyway.
+func (e *Engine) MaySee(h HoldFacts) Decision {
+	if len(e.see) == 0 { // as in most sets; it is asked of every hold in a list
+		return newDenial("no policy lets people see others' calls", RemedyNone, nil)
+	}
+	return e.decideHold(seeAction, e.see, h)
+}
+
+func (e *Engine) decideHold(of types.EntityUID, policies candidates, h HoldFacts) Decision {
+	req, ents, err := e.holdRequest(of, h)
 	if err != nil {
 		return newDenial("the policies cannot judge this person", RemedyNone, err)
 	}
-	d, _ := evaluate(e.approve, ents, req)
+	d, _ := evaluate(policies, ents, req)
 	return d
 }

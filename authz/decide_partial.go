@@ -55,36 +55,10 @@ func (a *action) partial(req cedar.Request, context types.Record, ents types.Ent
 	return r
 }
 
-// withApproval evaluates with each choice that a person has. Everything else of
-// the approval is unknown: who will give it, when, and with what proof. So an
-// approval that is offered may still be refused when it comes, but what could
-// never be enough is not offered.
-func (a *action) withApproval(req cedar.Request, context types.RecordMap, ents entities) ([]string, Choices) {
-	try := func(once bool) residue {
-		return a.partial(req, types.NewRecord(with(context, "approval", someApproval(once))), ents)
-	}
-	var permits []string
-	once, grant := try(true), try(false)
-	for _, r := range []residue{once, grant} {
-		if r.possible() {
-			permits = append(permits, r.kept...)
-		}
-	}
-	return sortUnique(permits), Choices{Once: once.possible(), Grant: grant.possible()}
-}
-
-// someApproval is an approval of which only the choice is known.
-func someApproval(once bool) types.Record {
-	return types.NewRecord(types.RecordMap{
-		"by": unknown("by"), "once": types.Boolean(once), "at": unknown("at"), "expires": unknown("expires"),
-		"amr": unknown("amr"), "phishing_resistant": unknown("phishing_resistant"),
-	})
-}
-
 // could reports whether the call could be allowed, at once or by some approval.
 // A policy may also ask that there is none.
 func (a *action) could(req cedar.Request, context types.RecordMap, ents entities) bool {
-	permits, _ := a.withApproval(req, context, ents)
+	permits, _, _ := a.withApproval(req, context, ents)
 	return len(permits) > 0 || a.partial(req, types.NewRecord(context), ents).possible()
 }
 

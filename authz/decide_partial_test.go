@@ -238,8 +238,8 @@ func TestPartialByIndexIsAFullScan(t *testing.T) {
 			req.Context = types.NewRecord(context)
 			all := *a
 			all.candidates = e.policies
-			gotIDs, gotChoices := a.withApproval(req, context, ents)
-			wantIDs, wantChoices := all.withApproval(req, context, ents)
+			gotIDs, gotChoices, _ := a.withApproval(req, context, ents)
+			wantIDs, wantChoices, _ := all.withApproval(req, context, ents)
 			if gotChoices != wantChoices || !cmp.Equal(gotIDs, wantIDs) {
 				t.Fatalf("%s: %v %+v by the index, %v %+v by a full scan", r.Action, gotIDs, gotChoices, wantIDs, wantChoices)
 			}

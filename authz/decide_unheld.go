@@ -33,6 +33,11 @@ func usesOf(p *ast.Policy) []use {
 	return uses
 }
 
+// asks reports whether one of the uses is of an entry of the context, or of all.
+func asks(uses []use, entry string) bool {
+	return slices.ContainsFunc(uses, func(u use) bool { return len(u.path) == 0 || u.path[0] == entry })
+}
+
 // chainOf reads context.input.a.b, and context.input.a has b, as a path from a
 // variable.
 func chainOf(n ast.IsNode) (root string, path []string, has, ok bool) {

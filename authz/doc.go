@@ -33,6 +33,7 @@
 //	decide.go            Decide: allow, hold or deny
 //	decide_unheld.go     a policy asks for what Cedar cannot hold
 //	decide_partial.go    what an approval, a login, other arguments could change
+//	decide_approvals.go  what people said, and what further people could
 //	decide_truth.go      what a condition can still be
 //
 //	explain.go           a decision, for who writes policies

@@ -27,6 +27,7 @@ type Engine struct {
 	members  map[types.EntityUID][]*action // of groups
 	policies []*policy
 	approve  candidates // candidates for the approve action
+	see      candidates // and for the see action
 	entities types.EntityMap
 	digest   string
 	last     atomic.Pointer[viewer] // who asked for a list last
@@ -106,7 +107,7 @@ func (e *Engine) addAPI(api API) error {
 		switch {
 		case a.Effect != "read" && a.Effect != "write" && a.Effect != "delete":
 			return fmt.Errorf("%s has the effect %q; it can be read, write or delete", a.Name, a.Effect)
-		case slices.Contains(groupActions, types.String(a.Name)), a.Name == string(approveAction.ID):
+		case slices.Contains(groupActions, types.String(a.Name)), slices.ContainsFunc(holdActions, func(uid types.EntityUID) bool { return a.Name == string(uid.ID) }):
 			// RFC 70 of Cedar: a namespace may not shadow the empty one.
 			return fmt.Errorf("a tool cannot be named %q: policies have Action::%q", a.Name, a.Name)
 		case e.byUID[x.uid] != nil:
@@ -122,7 +123,7 @@ func (e *Engine) addAPI(api API) error {
 
 // actionEntities are what "action in" walks; without them it is quietly false.
 func (e *Engine) actionEntities() types.EntityMap {
-	m := types.EntityMap{approveAction: {UID: approveAction}}
+	m := types.EntityMap{approveAction: {UID: approveAction}, seeAction: {UID: seeAction}}
 	for uid, g := range e.groups {
 		m[uid] = g
 	}
@@ -136,20 +137,24 @@ func (e *Engine) actionEntities() types.EntityMap {
 // looks at all policies for every decision.
 func (e *Engine) index() {
 	for _, p := range e.policies {
-		actions, approve, _ := e.scope(p)
+		actions, holds, _ := e.scope(p)
 		for _, a := range actions {
 			a.candidates = append(a.candidates, p)
-			a.rounds = a.rounds || slices.ContainsFunc(p.uses, func(u use) bool { return len(u.path) == 0 || u.path[0] == "rounded" })
+			a.rounds = a.rounds || asks(p.uses, "rounded")
+			a.counts = a.counts || asks(p.uses, "approvals")
 		}
-		if approve {
+		if slices.Contains(holds, approveAction) {
 			e.approve = append(e.approve, p)
+		}
+		if slices.Contains(holds, seeAction) {
+			e.see = append(e.see, p)
 		}
 	}
 }
 
-// scope is what a policy's action scope can match. groups is true if it names
-// nothing but action groups that exist.
-func (e *Engine) scope(p *policy) (actions []*action, approve, groups bool) {
+// scope is what a policy's action scope can match: actions of APIs, and those on
+// holds. groups is true if it names nothing but action groups that exist.
+func (e *Engine) scope(p *policy) (actions []*action, holds []types.EntityUID, groups bool) {
 	var named []types.EntityUID
 	switch s := p.ast.Action.(type) {
 	case ast.ScopeTypeEq:
@@ -157,20 +162,22 @@ func (e *Engine) scope(p *policy) (actions []*action, approve, groups bool) {
 		if a := e.byUID[s.Entity]; a != nil {
 			actions = []*action{a}
 		}
-		return actions, s.Entity == approveAction, false
+		return actions, slices.DeleteFunc(slices.Clone(holdActions), func(uid types.EntityUID) bool { return uid != s.Entity }), false
 	case ast.ScopeTypeIn:
 		named = []types.EntityUID{s.Entity}
 	case ast.ScopeTypeInSet:
 		named = s.Entities
 	default:
-		return e.actions, true, false
+		return e.actions, holdActions, false
 	}
 	groups = true
 	seen := map[*action]bool{}
 	for _, uid := range named {
 		_, known := e.groups[uid]
 		groups = groups && known
-		approve = approve || uid == approveAction
+		if slices.Contains(holdActions, uid) {
+			holds = append(holds, uid)
+		}
 		for _, a := range e.members[uid] {
 			if !seen[a] {
 				seen[a] = true
@@ -178,7 +185,7 @@ func (e *Engine) scope(p *policy) (actions []*action, approve, groups bool) {
 			}
 		}
 	}
-	return actions, approve, groups
+	return actions, holds, groups
 }
 
 // memberships lists the actions of every group, and every action under itself.
@@ -234,7 +241,7 @@ func (e *Engine) Warnings() []string {
 	}
 	for _, p := range e.policies {
 		out = append(out, e.inexactUses(p)...)
-		if !e.touchesAny(p) && !slices.Contains(e.approve, p) {
+		if !e.touchesAny(p) && !slices.Contains(e.approve, p) && !slices.Contains(e.see, p) {
 			out = append(out, fmt.Sprintf("policy %s (%s:%d) touches no operation of these documents", p.id, p.file, p.line))
 		}
 	}

@@ -20,10 +20,8 @@ func (e *Engine) Explain(r Query) Explanation {
 		x.Changes = append(x.Changes, "arguments that Cedar can hold: "+err.Error())
 		return x
 	}
-	if r.Approval != nil {
-		if approval, err := q.ents.approval(*r.Approval); err == nil {
-			q.context["approval"] = approval
-		}
+	if _, err := q.approve(r); err != nil {
+		return x // the decision says why
 	}
 	q.Context = types.NewRecord(q.context)
 	x.Request = requestJSON(q.Request)
@@ -44,7 +42,7 @@ func effectName(p *policy) string {
 
 // outcomeOf is how one policy alone comes out.
 func (a *action) outcomeOf(p *policy, q *question, open bool) string {
-	alone := &action{api: a.api, uid: a.uid, candidates: candidates{p}}
+	alone := &action{api: a.api, uid: a.uid, candidates: candidates{p}, counts: a.counts}
 	if _, refused := alone.refuseUnheld(q, q.context); refused {
 		return "cannot judge an argument"
 	}
@@ -55,7 +53,7 @@ func (a *action) outcomeOf(p *policy, q *question, open bool) string {
 	case len(diag.Reasons) > 0:
 		return "satisfied"
 	}
-	if permits, _ := alone.withApproval(q.Request, q.context, q.ents); open && len(permits) > 0 {
+	if permits, _, _ := alone.withApproval(q.Request, q.context, q.ents); open && len(permits) > 0 {
 		return "needs approval"
 	}
 	return "not satisfied"
@@ -72,6 +70,8 @@ func (x Explanation) changes(a *action) []string {
 		}
 	case Hold:
 		switch {
+		case d.People > 1:
+			out = append(out, fmt.Sprintf("approvals by %d people, each for this call only", d.People))
 		case d.Choices.Once && d.Choices.Grant:
 			out = append(out, "an approval, for this call only or for a time")
 		case d.Choices.Once:

@@ -89,8 +89,8 @@ const maxCulprits = 100
 // culprit is the attribute in the smallest part of a policy that gets the validator's
 // message by itself: it does not say where it means.
 func (c *checker) culprit(p *policy, message string) (path []string) {
-	actions, approve, _ := c.scope(p)
-	v := c.validator(c.representatives(p, actions), approve)
+	actions, holds, _ := c.scope(p)
+	v := c.validator(c.representatives(p, actions), holds)
 	tried := 0
 	for _, condition := range p.ast.Conditions {
 		ast.Inspect(ast.NewNode(condition.Body), func(n ast.IsNode) bool {

@@ -21,6 +21,7 @@ type Touched struct {
 	Effect  string   `json:"effect"`            // permit or forbid
 	Tools   []string `json:"tools"`             // API and tool, such as petstore.delete_pet, sorted
 	Approve bool     `json:"approve,omitempty"` // it is also about who may decide
+	See     bool     `json:"see,omitempty"`     // and about who may see what waits
 }
 
 // Touches lists for each policy, in the order of the files, what it can decide
@@ -28,7 +29,7 @@ type Touched struct {
 func (e *Engine) Touches() []Touched {
 	var out []Touched
 	for _, p := range e.policies {
-		t := Touched{ID: p.id, File: p.file, Line: p.line, Effect: effectName(p), Tools: []string{}, Approve: slices.Contains(e.approve, p)}
+		t := Touched{ID: p.id, File: p.file, Line: p.line, Effect: effectName(p), Tools: []string{}, Approve: slices.Contains(e.approve, p), See: slices.Contains(e.see, p)}
 		for a := range e.touches(p) {
 			t.Tools = append(t.Tools, a.api+"."+a.Name)
 		}

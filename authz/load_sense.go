@@ -25,7 +25,7 @@ type sense struct {
 	*Engine
 	p        *policy
 	actions  []*action
-	approve  bool
+	holds    []types.EntityUID // actions on holds
 	problems []Problem
 }
 
@@ -39,17 +39,17 @@ func (e *Engine) checkSense(policies []*policy, invalid []Problem) []Problem {
 	}
 	for _, p := range policies {
 		s := &sense{Engine: e, p: p}
-		s.actions, s.approve, _ = e.scope(p)
+		s.actions, s.holds, _ = e.scope(p)
 		if p.notYet {
 			continue
 		}
 		s.scopeEntities()
-		if len(s.actions) > 0 || s.approve {
+		if len(s.actions)+len(s.holds) > 0 {
 			for _, c := range p.ast.Conditions {
 				ast.Inspect(ast.NewNode(c.Body), s.node)
 			}
 		}
-		if len(s.problems) == 0 && !wrong[p.id] && len(s.actions) > 0 && !s.approve && !e.touchesAny(p) {
+		if len(s.problems) == 0 && !wrong[p.id] && len(s.actions) > 0 && len(s.holds) == 0 && !e.touchesAny(p) {
 			s.problems = append(s.problems, p.problem("no call of any tool in its scope can meet this policy, so it decides nothing", notYetHint))
 		}
 		problems = append(problems, s.problems...)
@@ -110,13 +110,15 @@ func (s *sense) roots(name string) iter.Seq[resolved.RecordType] {
 					return
 				}
 			}
-			if s.approve {
-				yield(approveContext)
+			for _, uid := range s.holds {
+				if !yield(holdContext(uid)) {
+					return
+				}
 			}
 		case "principal":
 			yield(identityShape)
 		case "resource":
-			if s.approve {
+			if len(s.holds) > 0 {
 				yield(sharedEntities()[holdType].Shape)
 			}
 		}

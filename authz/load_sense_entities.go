@@ -92,7 +92,7 @@ func (s *sense) kindsOf(n ast.IsNode) (out []types.EntityType) {
 				out = append(out, t)
 			}
 		}
-		if s.approve {
+		if len(s.holds) > 0 {
 			out = append(out, holdType)
 		}
 	}
@@ -178,7 +178,7 @@ func (s *sense) place(uid types.EntityUID, equal bool) {
 // that alone makes the condition false.
 func (s *sense) actionName(uid types.EntityUID) {
 	_, group := s.groups[uid]
-	if group || s.byUID[uid] != nil || uid == approveAction {
+	if group || s.byUID[uid] != nil || slices.Contains(holdActions, uid) {
 		return
 	}
 	var known []string

@@ -31,16 +31,16 @@ func (e *Engine) checkPolicies(policies []*policy) []Problem {
 	c := &checker{Engine: e, validators: map[string]*validate.Validator{}, texts: map[*inputType]string{}}
 	var problems []Problem
 	for _, p := range policies {
-		actions, approve, groups := e.scope(p)
-		if len(actions) == 0 && !approve && groups {
+		actions, holds, groups := e.scope(p)
+		if len(actions) == 0 && len(holds) == 0 && groups {
 			continue // these documents have, say, no deletes: nothing is wrong with it
 		}
-		if c.validator(c.representatives(p, actions), approve).Policy(p.id, p.ast) == nil {
+		if c.validator(c.representatives(p, actions), holds).Policy(p.id, p.ast) == nil {
 			continue
 		}
 		// A condition may name other actions than the scope does.
 		if c.whole == nil {
-			c.whole = validate.New(e.schemaFor(e.actions, true))
+			c.whole = validate.New(e.schemaFor(e.actions, holdActions))
 		}
 		if err := c.whole.Policy(p.id, p.ast); err != nil {
 			problems = append(problems, c.problems(p, err)...)
@@ -49,15 +49,15 @@ func (e *Engine) checkPolicies(policies []*policy) []Problem {
 	return problems
 }
 
-func (c *checker) validator(actions []*action, approve bool) *validate.Validator {
+func (c *checker) validator(actions []*action, holds []types.EntityUID) *validate.Validator {
 	var key strings.Builder
-	fmt.Fprint(&key, approve)
+	fmt.Fprint(&key, holds)
 	for _, a := range actions {
 		key.WriteString(" " + a.uid.String())
 	}
 	v := c.validators[key.String()]
 	if v == nil {
-		v = validate.New(c.schemaFor(actions, approve))
+		v = validate.New(c.schemaFor(actions, holds))
 		c.validators[key.String()] = v
 	}
 	return v
@@ -71,7 +71,7 @@ type reads struct {
 
 var (
 	word        = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)
-	knownAccess = regexp.MustCompile(`context(\.| has )(agent|session|usage|now|approval|input|rounded)\b`)
+	knownAccess = regexp.MustCompile(`context(\.| has )(agent|session|usage|now|approvals?|input|rounded)\b`)
 	bareInput   = regexp.MustCompile(`context\.(?:input|rounded)\b(?:[^.\[ ]| [^h]|$)`)
 	literal     = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 )
@@ -180,6 +180,8 @@ var (
 // hint says what to do about the validator's message.
 func (c *checker) hint(p *policy, message string) string {
 	switch {
+	case strings.Contains(message, `for Action::"see" not found`):
+		return `this scope also covers the see action; write: action in Action::"call_tool", or action == Action::"approve"`
 	case strings.Contains(message, `for Action::"approve" not found`):
 		return `this scope also covers the approve action; write: action in Action::"call_tool"`
 	case message == noAction:
@@ -284,10 +286,10 @@ func (c *checker) suggestName(message string) string {
 		for uid := range c.groups {
 			c.known = append(c.known, uid.String())
 		}
-		for t := range c.schemaFor(nil, true).Entities {
+		for t := range c.schemaFor(nil, nil).Entities {
 			c.known = append(c.known, string(t))
 		}
-		c.known = append(c.known, approveAction.String())
+		c.known = append(c.known, approveAction.String(), seeAction.String())
 		slices.Sort(c.known)
 	}
 	for _, m := range quoted.FindAllStringSubmatch(message, -1) {

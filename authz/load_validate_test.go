@@ -135,7 +135,7 @@ func TestRepresentatives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := validate.New(e.schemaFor(e.actions, true))
+	whole := validate.New(e.schemaFor(e.actions, holdActions))
 	for text, want := range map[string]bool{ // whether it is right
 		`permit (principal, action in Action::"call_tool", resource);`:                                                                           true,
 		`permit (principal, action in Action::"read", resource) when { context.input has force };`:                                               true,

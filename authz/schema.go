@@ -24,6 +24,7 @@ type action struct {
 	takesArgs  bool       // an agent can say something
 	candidates candidates // what the index offers for it
 	rounds     bool       // a candidate asks for context.rounded
+	counts     bool       // a candidate asks for context.approvals
 }
 
 // groups are the action groups, of the shared vocabulary and of the APIs' tags.
@@ -44,7 +45,7 @@ func (e *Engine) groupEntities() map[types.EntityUID]types.Entity {
 
 // schemaFor is the schema with only the given actions, besides all entity types
 // and action groups: checking a policy against the whole is quadratic.
-func (e *Engine) schemaFor(actions []*action, approve bool) *resolved.Schema {
+func (e *Engine) schemaFor(actions []*action, holds []types.EntityUID) *resolved.Schema {
 	s := &resolved.Schema{
 		Namespaces: map[types.Path]resolved.Namespace{},
 		Entities:   sharedEntities(),
@@ -68,9 +69,9 @@ func (e *Engine) schemaFor(actions []*action, approve bool) *resolved.Schema {
 			},
 		}
 	}
-	if approve {
-		s.Actions[approveAction] = resolved.Action{Entity: types.Entity{UID: approveAction}, AppliesTo: &resolved.AppliesTo{
-			Principals: []types.EntityType{userType}, Resources: []types.EntityType{holdType}, Context: approveContext}}
+	for _, uid := range holds {
+		s.Actions[uid] = resolved.Action{Entity: types.Entity{UID: uid}, AppliesTo: &resolved.AppliesTo{
+			Principals: []types.EntityType{userType}, Resources: []types.EntityType{holdType}, Context: holdContext(uid)}}
 	}
 	return s
 }
@@ -90,6 +91,7 @@ entity Api;
 entity Hold ` + typeText(sharedEntities()[holdType].Shape, 0) + `;
 
 type Approval = ` + typeText(approvalT, 0) + `;
+type Approvals = ` + approvalsText() + `;
 @mcp_context("session")
 type Session = ` + typeText(sessionT, 0) + `;
 type Usage = ` + typeText(usageT, 0) + `;
@@ -99,7 +101,12 @@ action call_tool, read, write, delete;
 action approve appliesTo {
   principal: [User],
   resource: [Hold],
-  context: {approval: Approval, now: datetime}
+  context: {approval: Approval, approvals?: Approvals, now: datetime}
+};
+action see appliesTo {
+  principal: [User],
+  resource: [Hold],
+  context: {approvals?: Approvals, now: datetime}
 };
 `)
 	for _, api := range e.apis {
@@ -131,7 +138,7 @@ func (e *Engine) writeNamespace(b *bytes.Buffer, api string) {
 		fmt.Fprintf(b, "  action %s in [%s] appliesTo {\n    principal: [User, Workload],\n    resource: [Path],\n    context: {\n", attrName(a.Name), strings.Join(parents, ", "))
 		fmt.Fprintf(b, "      input: %s,\n", typeText(a.input.record(), 6))
 		fmt.Fprintf(b, "      rounded: %s,\n", typeText(a.input.roundedRecord(), 6))
-		b.WriteString("      agent: Agent,\n      session: Session,\n      usage: Usage,\n      now: datetime,\n      approval?: Approval\n    }\n  };\n")
+		b.WriteString("      agent: Agent,\n      session: Session,\n      usage: Usage,\n      now: datetime,\n      approval?: Approval,\n      approvals?: Approvals\n    }\n  };\n")
 	}
 	b.WriteString("}\n")
 }

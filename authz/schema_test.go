@@ -28,7 +28,7 @@ func TestSchemaText(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	want := e.schemaFor(e.actions, true)
+	want := e.schemaFor(e.actions, holdActions)
 	for uid, a := range want.Actions {
 		g, ok := got.Actions[uid]
 		if !ok {
@@ -226,7 +226,7 @@ func FuzzConvert(f *testing.F) {
 		f.Add(args)
 	}
 	e := engine(f, "")
-	v := validate.New(e.schemaFor(e.actions, true))
+	v := validate.New(e.schemaFor(e.actions, holdActions))
 	f.Fuzz(func(t *testing.T, args string) {
 		var m map[string]any
 		dec := json.NewDecoder(strings.NewReader(args))

@@ -30,8 +30,13 @@ const (
 	actionType   types.EntityType = "Action"
 )
 
-// approveAction is what a person needs to decide a hold.
-var approveAction = types.NewEntityUID(actionType, "approve")
+// What a person needs to decide a hold, and to see one that they may not decide.
+var (
+	approveAction = types.NewEntityUID(actionType, "approve")
+	seeAction     = types.NewEntityUID(actionType, "see")
+
+	holdActions = []types.EntityUID{approveAction, seeAction}
+)
 
 // groupActions are the action groups of the shared vocabulary.
 var groupActions = []types.String{"call_tool", "read", "write", "delete"}
@@ -90,6 +95,13 @@ var (
 		"by": required(userT), "once": required(boolT), "at": required(datetimeT), "expires": required(datetimeT),
 		"amr": required(stringsT), "phishing_resistant": required(boolT),
 	}
+	approvalsT = func() resolved.RecordType {
+		r := resolved.RecordType{"count": required(longT)}
+		for i, name := range ordinals {
+			r[name] = resolved.Attribute{Type: approvalT, Optional: i > 0}
+		}
+		return r
+	}()
 	sessionT = resolved.RecordType{"id": required(stringT), "transport": required(stringT), "labels": required(stringsT)}
 	countsT  = resolved.RecordType{"minute": required(longT), "hour": required(longT), "day": required(longT)}
 	usageT   = resolved.RecordType{"minute": required(longT), "hour": required(longT), "day": required(longT),
@@ -120,7 +132,7 @@ func sharedEntities() map[types.EntityType]resolved.Entity {
 		// types have the same attributes, so no policy can tell at the wrong time.
 		holdType: {Name: holdType, Shape: resolved.RecordType{
 			"requester": required(userT), "agent": required(agentT), "api": required(stringT),
-			"action": required(stringT), "effect": required(stringT),
+			"action": required(stringT), "effect": required(stringT), "path": required(stringT),
 		}},
 	}
 }
@@ -129,12 +141,19 @@ func sharedEntities() map[types.EntityType]resolved.Entity {
 func callContext(input *inputType) resolved.RecordType {
 	return resolved.RecordType{
 		"input": required(input.record()), "rounded": required(input.roundedRecord()), "agent": required(agentT), "session": required(sessionT),
-		"usage": required(usageT), "now": required(datetimeT), "approval": optional(approvalT),
+		"usage": required(usageT), "now": required(datetimeT), "approval": optional(approvalT), "approvals": optional(approvalsT),
 	}
 }
 
-// approveContext is the context of the approve action.
-var approveContext = resolved.RecordType{"approval": required(approvalT), "now": required(datetimeT)}
+// holdContext is the context of an action on holds. Its approvals are those that
+// there are already.
+func holdContext(of types.EntityUID) resolved.RecordType {
+	r := resolved.RecordType{"approvals": optional(approvalsT), "now": required(datetimeT)}
+	if of == approveAction {
+		r["approval"] = required(approvalT)
+	}
+	return r
+}
 
 // cedarString quotes a string as Cedar does; Go has other escapes.
 func cedarString(s string) string { return string(types.String(s).MarshalCedar()) }

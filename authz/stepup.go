@@ -12,7 +12,7 @@ type StepUp struct {
 // another login: acr, auth_time and amr are taken to be any, or the approval to
 // be signed by a passkey. It errs on the side of yes, and permits nothing.
 func (e *Engine) StepUp(h HoldFacts) StepUp {
-	req, ents, err := e.holdRequest(h)
+	req, ents, err := e.holdRequest(approveAction, h)
 	if err != nil {
 		return StepUp{}
 	}

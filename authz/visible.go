@@ -63,7 +63,7 @@ func (e *Engine) viewer(p Principal, ag Agent, s Session) *viewer {
 		"agent": ents.agent(ag), "session": sessionRecord(s),
 	}
 	v := &viewer{who: caller{p, ag, s}, principal: principal, ents: ents, plain: types.NewRecord(context),
-		approved: types.NewRecord(with(context, "approval", unknown("approval")))}
+		approved: types.NewRecord(with(with(context, "approval", unknown("approval")), "approvals", unknown("approvals")))}
 	e.last.Store(v)
 	return v
 }

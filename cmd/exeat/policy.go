@@ -88,16 +88,23 @@ func policySchemaCmd() *cobra.Command {
 // touched says in a few words what a policy can decide about.
 func touched(t authz.Touched) string {
 	text := fmt.Sprintf("%d operations: %s", len(t.Tools), someOf(t.Tools))
+	var holds []string
+	if t.Approve {
+		holds = append(holds, "who may approve")
+	}
+	if t.See {
+		holds = append(holds, "who may see what waits")
+	}
 	switch n := len(t.Tools); {
-	case n == 0 && t.Approve:
-		return "who may approve"
+	case n == 0 && len(holds) > 0:
+		return strings.Join(holds, " and ")
 	case n == 0:
 		return "no operation"
 	case n == 1:
 		text = "1 operation: " + t.Tools[0]
 	}
-	if t.Approve {
-		text += "; and who may approve"
+	if len(holds) > 0 {
+		text += "; and " + strings.Join(holds, " and ")
 	}
 	return text
 }
