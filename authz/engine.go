@@ -251,6 +251,9 @@ func (e *Engine) Warnings() []string {
 	return out
 }
 
+// Knows reports whether an action is one of the documents.
+func (e *Engine) Knows(api, name string) bool { return e.byUID[actionUID(api, name)] != nil }
+
 // ReadsUsage reports what of context.usage has to be counted for a call: its own
 // tool's, because a policy that can apply to the action reads it, and all tools',
 // because some policy counts several together.

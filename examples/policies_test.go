@@ -45,12 +45,19 @@ type example struct {
 		Expired bool     `json:"expired"`
 		Passkey bool     `json:"passkey"`
 	} `json:"approval"`
+	// ApprovedBy are people who approved it once, in their order: each of them counts
+	// for a call, and before what Person wants.
+	ApprovedBy []struct {
+		By     string   `json:"by"`
+		Groups []string `json:"groups"`
+	} `json:"approved_by"`
 	Usage        authz.Usage `json:"usage"`
 	Now          time.Time   `json:"now"` // default: a Monday at ten
 	Person       string      `json:"person"`
 	PersonGroups []string    `json:"person_groups"`
 	Passkey      bool        `json:"passkey"`   // the person signs with one
 	LoggedIn     string      `json:"logged_in"` // how long ago the person did
+	Sees         bool        `json:"sees"`      // the person wants to see it, not to decide it
 
 	Expect      string   `json:"expect"`
 	Policies    []string `json:"policies"`
@@ -71,8 +78,8 @@ func policyNames(t *testing.T) []string {
 	for _, f := range files {
 		names = append(names, strings.TrimSuffix(filepath.Base(f), ".cedar"))
 	}
-	if len(names) != 12 {
-		t.Fatalf("there are %d policies, want 12: %v", len(names), names)
+	if len(names) != 17 {
+		t.Fatalf("there are %d policies, want 17: %v", len(names), names)
 	}
 	return names
 }
@@ -163,14 +170,24 @@ func (x example) decide(t *testing.T, engine *authz.Engine, doc *openapi.API) au
 	principal := authz.Principal{Type: "User", ID: or(x.Principal, "alice"), Groups: x.Groups}
 	agent := authz.Agent{ID: or(x.Agent, "claude-code"), Verified: x.Verified}
 	approval := authz.ApprovalContext{By: principal, Once: true, At: now, Expires: now.Add(5 * time.Minute), AMR: []string{"pwd"}}
+	given := []authz.ApprovalContext{}
+	for _, a := range x.ApprovedBy {
+		by := approval
+		by.By = authz.Principal{Type: "User", ID: a.By, Groups: a.Groups}
+		given = append(given, by)
+	}
 	if x.Person != "" {
 		approval.By = authz.Principal{Type: "User", ID: x.Person, Groups: x.PersonGroups}
 		approval.PhishingResistant = x.Passkey
 		if x.LoggedIn != "" {
 			approval.By.AuthTime = now.Add(-duration(t, x.LoggedIn))
 		}
-		return engine.MayApprove(authz.HoldFacts{ID: "hold_1", API: doc.Name, Action: op.Name, Effect: string(op.Effect),
-			Requester: principal, Agent: agent, Approval: approval, Now: now})
+		facts := authz.HoldFacts{ID: "hold_1", API: doc.Name, Action: op.Name, Effect: string(op.Effect), Path: request.Path,
+			Requester: principal, Agent: agent, Approval: approval, Earlier: given, Now: now}
+		if x.Sees {
+			return engine.MaySee(facts)
+		}
+		return engine.MayApprove(facts)
 	}
 	r := authz.Query{API: doc.Name, Action: op.Name, Principal: principal, Agent: agent,
 		Session: authz.Session{ID: "s1", Transport: "http"}, Usage: x.Usage, Now: now, Path: request.Path, Input: args.Value()}
@@ -183,6 +200,9 @@ func (x example) decide(t *testing.T, engine *authz.Engine, doc *openapi.API) au
 			approval.Expires = now.Add(-time.Second)
 		}
 		r.Approval = &approval
+	}
+	if n := len(given); n > 0 {
+		r.Earlier, r.Approval = given[:n-1], &given[n-1]
 	}
 	return engine.Decide(r)
 }
@@ -306,6 +326,16 @@ func (x example) besides() string {
 		}
 		s = append(s, kind)
 	}
+	for i, a := range x.ApprovedBy {
+		who := "approved by " + a.By
+		if i > 0 {
+			who = "then by " + a.By
+		}
+		if a.Groups != nil {
+			who += " (" + strings.Join(a.Groups, ", ") + ")"
+		}
+		s = append(s, who)
+	}
 	if u := x.Usage; u.Minute+u.Hour+u.Day > 0 {
 		s = append(s, fmt.Sprintf("calls before: %d in the minute, %d in the hour, %d in the day", u.Minute, u.Hour, u.Day))
 	}
@@ -326,7 +356,11 @@ func (x example) besides() string {
 		if x.LoggedIn != "" {
 			who += ", logged in " + x.LoggedIn + " ago,"
 		}
-		s = append(s, who+" wants to decide it")
+		wants := " wants to decide it"
+		if x.Sees {
+			wants = " wants to see it"
+		}
+		s = append(s, who+wants)
 	}
 	if x.Choices != "" {
 		s = append(s, "offered: "+strings.ReplaceAll(x.Choices, " ", ", "))

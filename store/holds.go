@@ -22,6 +22,7 @@ type fixed struct {
 	Digest, Reason, PolicySet, Txn string
 	Policies                       []string
 	Seal                           []byte `json:",omitempty"`
+	Path                           string `json:",omitempty"`
 }
 
 // bulk never changes either. It can be large, so it stands in a column of its
@@ -38,7 +39,8 @@ type bulk struct {
 
 // changing is the part of a hold that Swap replaces.
 type changing struct {
-	Approval         *Approval `json:",omitempty"`
+	Approval         *Approval  `json:",omitempty"`
+	Earlier          []Approval `json:",omitempty"`
 	Denial, DeniedBy string
 	Owner            string
 	Result           []byte
@@ -49,7 +51,7 @@ type changing struct {
 func (h Hold) fixed() ([]byte, error) {
 	return exactJSON(fixed{Tool: h.Tool, Effect: h.Effect, Summary: h.Summary, Principal: h.Principal, Agent: h.Agent,
 		Session: h.Session, Details: h.Details, Digest: h.Digest, Reason: h.Reason,
-		PolicySet: h.PolicySet, Txn: h.Txn, Policies: h.Policies, Seal: h.Seal})
+		PolicySet: h.PolicySet, Txn: h.Txn, Policies: h.Policies, Seal: h.Seal, Path: h.Path})
 }
 
 func (h Hold) bulk() ([]byte, error) {
@@ -57,7 +59,7 @@ func (h Hold) bulk() ([]byte, error) {
 }
 
 func (h Hold) changing() ([]byte, error) {
-	return exactJSON(changing{Approval: h.Approval, Denial: h.Denial, DeniedBy: h.DeniedBy, Owner: h.Owner, Result: h.Result, After: h.After, Mark: h.Mark})
+	return exactJSON(changing{Approval: h.Approval, Earlier: h.Earlier, Denial: h.Denial, DeniedBy: h.DeniedBy, Owner: h.Owner, Result: h.Result, After: h.After, Mark: h.Mark})
 }
 
 // approvedUntil is when the approval ends, in microseconds. It only helps Due to
@@ -122,8 +124,8 @@ func scanOutline(row scanner, more ...any) (h Hold, fb []byte, err error) {
 	}
 	h.Created, h.Expires, h.Lease, h.Changed = fromMicros(created), fromMicros(expires), fromMicros(lease), fromMicros(changed)
 	h.Tool, h.Effect, h.Summary, h.Principal, h.Agent, h.Session = f.Tool, f.Effect, f.Summary, f.Principal, f.Agent, f.Session
-	h.Details, h.Digest, h.Reason, h.PolicySet, h.Txn, h.Policies, h.Seal = f.Details, f.Digest, f.Reason, f.PolicySet, f.Txn, f.Policies, f.Seal
-	h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Result, h.After, h.Mark = c.Approval, c.Denial, c.DeniedBy, c.Owner, c.Result, c.After, c.Mark
+	h.Details, h.Digest, h.Reason, h.PolicySet, h.Txn, h.Policies, h.Seal, h.Path = f.Details, f.Digest, f.Reason, f.PolicySet, f.Txn, f.Policies, f.Seal, f.Path
+	h.Approval, h.Earlier, h.Denial, h.DeniedBy, h.Owner, h.Result, h.After, h.Mark = c.Approval, c.Earlier, c.Denial, c.DeniedBy, c.Owner, c.Result, c.After, c.Mark
 	return h, fb, nil
 }
 
@@ -318,7 +320,7 @@ func (tx *Tx) Insert(h Hold) error {
 }
 
 // Swap replaces a hold if its stored version is still h.Version, and sets the
-// version to h.Version+1; otherwise ErrConflict. Only the state, approval,
+// version to h.Version+1; otherwise ErrConflict. Only the state, approvals,
 // denial, owner, lease, result, after, mark and time of change can change.
 func (tx *Tx) Swap(h Hold) error {
 	c, err := h.changing()

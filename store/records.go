@@ -84,13 +84,17 @@ type Hold struct {
 	Waived []string `json:",omitempty"`
 	// Says is the agent's own reason, which nobody has checked.
 	Says string `json:",omitempty"`
+	// Path is that of Request, for outlines; holds from before this was kept have none.
+	Path string `json:",omitempty"`
 	// Seal is a MAC over all of the above that never changes, made with a key
 	// that is not in the database.
 	Seal     []byte
 	Created  time.Time
 	Expires  time.Time
 	Approval *Approval
-	Denial   string // the person's reason, told to the agent
+	// Earlier are approvals of other people that were not enough alone, oldest first.
+	Earlier  []Approval `json:",omitempty"`
+	Denial   string     // the person's reason, told to the agent
 	DeniedBy string
 	Owner    string    // process that claimed the send
 	Lease    time.Time // until when the claim holds

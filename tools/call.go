@@ -43,16 +43,17 @@ type purpose struct {
 type course struct {
 	*call
 	decision authz.Decision
-	approval *authz.ApprovalContext // what a person said of it, or of calls like it
-	grant    string                 // the rule that the approval comes from
-	handle   string                 // of its hold
-	hold     *store.Hold            // that it was released from
-	found    *store.Snapshot        // what it changes, when it was to be sent, if the person saw something else
-	state    *store.Snapshot        // what it read, if it is a peek
-	note     string                 // for its entries
-	err      error                  // for the operator
-	secrets  []string               // the credentials that its requests carried
-	scrubber scrub.Scrubber         // that finds them
+	approval *authz.ApprovalContext  // what a person said of it, or of calls like it
+	earlier  []authz.ApprovalContext // what other people said before, if several had to
+	grant    string                  // the rule that the approval comes from
+	handle   string                  // of its hold
+	hold     *store.Hold             // that it was released from
+	found    *store.Snapshot         // what it changes, when it was to be sent, if the person saw something else
+	state    *store.Snapshot         // what it read, if it is a peek
+	note     string                  // for its entries
+	err      error                   // for the operator
+	secrets  []string                // the credentials that its requests carried
+	scrubber scrub.Scrubber          // that finds them
 }
 
 // fail adds to what the operator is told.

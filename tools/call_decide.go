@@ -41,6 +41,7 @@ func (r *Runner) ask(c *course, now time.Time, usage authz.Usage) {
 		Path:      c.request.Path,
 		Input:     c.args.Value(),
 		Approval:  c.approval,
+		Earlier:   c.earlier,
 	})
 	for _, e := range c.decision.Errors {
 		c.err = errors.Join(c.err, errors.New(e))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -28,7 +29,7 @@ func (r *Runner) usage(ctx context.Context, c *course, now time.Time, all bool) 
 	if err != nil {
 		return authz.Usage{}, fmt.Errorf("count earlier calls: %v", err)
 	}
-	return sumUsage(append(groups, earlier...)), nil
+	return approval.SumUsage(append(groups, earlier...)), nil
 }
 
 // earlier are the calls that have entries.
@@ -45,32 +46,6 @@ func (c *call) tally(of store.UsageOf) store.Tally {
 	api := c.tool.api.Document.Name == of.API
 	return store.Tally{Effect: string(c.tool.op.Effect), SameAPI: api, SameTool: api && c.tool.op.Name == of.Tool,
 		SameAgent: c.caller.Agent.ID == of.Agent, Calls: [3]int64{1, 1, 1}}
-}
-
-// sumUsage is the usage that groups of calls add up to. A call whose effect is not
-// known counts as any: a budget is rather used up than overdrawn.
-func sumUsage(groups []store.Tally) authz.Usage {
-	var u authz.Usage
-	var own authz.Counts
-	for _, g := range groups {
-		for _, x := range []struct {
-			counts *authz.Counts
-			in     bool
-		}{
-			{&own, g.SameTool}, {&u.API, g.SameAPI}, {&u.Agent, g.SameAgent},
-			{&u.Read, g.Effect == "read" || g.Effect == ""},
-			{&u.Write, g.Effect == "write" || g.Effect == ""},
-			{&u.Delete, g.Effect == "delete" || g.Effect == ""},
-		} {
-			if x.in {
-				x.counts.Minute += g.Calls[0]
-				x.counts.Hour += g.Calls[1]
-				x.counts.Day += g.Calls[2]
-			}
-		}
-	}
-	u.Minute, u.Hour, u.Day = own.Minute, own.Hour, own.Day
-	return u
 }
 
 // begin counts a call as under way until end.

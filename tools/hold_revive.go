@@ -36,11 +36,11 @@ func (r *Runner) revive(h store.Hold) (*course, error) {
 	if c.digest = c.details.Digest(); c.digest != h.Digest {
 		return nil, errors.New("the stored request does not have the digest that was approved")
 	}
-	said, err := approval.ApprovalOf(h)
+	said, earlier, err := approval.ApprovalOf(h)
 	if err != nil {
 		return nil, fmt.Errorf("read the approval: %v", err)
 	}
-	return &course{call: c, approval: said, grant: h.Approval.Grant, handle: h.ID, hold: &h}, nil
+	return &course{call: c, approval: said, earlier: earlier, grant: h.Approval.Grant, handle: h.ID, hold: &h}, nil
 }
 
 // callerOf is who asked for a hold, as the principal is now.

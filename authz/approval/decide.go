@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -73,7 +74,7 @@ func (s *Service) decideOne(ctx context.Context, tx *store.Tx, p Person, v Verdi
 		if err != nil {
 			return nil, err
 		}
-		return s.record(tx, h, strong, v, now)
+		return s.record(ctx, tx, h, strong, v, now)
 	})
 	return []Decided{d}, err
 }
@@ -89,7 +90,15 @@ func (s *Service) decideIn(ctx context.Context, tx *store.Tx, p Person, v Verdic
 	if err != nil {
 		return Decided{}, err
 	}
-	if !s.sealed(h) {
+	good := s.sealed(h)
+	if good && open(h) && v.Approve {
+		if err := s.checkEnded(ctx, h); errors.Is(err, ErrTampered) {
+			good = false
+		} else if err != nil {
+			return Decided{}, err
+		}
+	}
+	if !good {
 		_, err = s.condemn(tx, h, now)
 		return Decided{Hold: store.Hold{ID: h.ID}, Err: ErrTampered}, err // nothing else of it is to be believed
 	}
@@ -98,7 +107,15 @@ func (s *Service) decideIn(ctx context.Context, tx *store.Tx, p Person, v Verdic
 	if subtle.ConstantTimeCompare([]byte(shown.Digest), []byte(h.Digest)) != 1 {
 		err = ErrDigest
 	} else if err = s.checkSeen(ctx, h, p, v, now); err == nil {
-		refused, err = decide(&h)
+		if h.State == store.Pending {
+			h, err = s.dropFallen(tx, h, now)
+		}
+		if v.Rule != nil && v.Approve && len(h.Earlier) > 0 {
+			err = ErrNoChoice // where several have to approve, no grant of one is enough
+		}
+		if err == nil {
+			refused, err = decide(&h)
+		}
 	}
 	if err == nil && refused == nil {
 		return Decided{Hold: h}, nil
@@ -119,7 +136,7 @@ func (s *Service) decideIn(ctx context.Context, tx *store.Tx, p Person, v Verdic
 
 // record stores a verdict of a person, whose passkey was checked, and the entry
 // that tells it.
-func (s *Service) record(tx *store.Tx, h *store.Hold, who Person, v Verdict, now time.Time) (refused, err error) {
+func (s *Service) record(ctx context.Context, tx *store.Tx, h *store.Hold, who Person, v Verdict, now time.Time) (refused, err error) {
 	e, entry, err := s.verdict(*h, who, v, now)
 	if err != nil {
 		return nil, err
@@ -138,14 +155,45 @@ func (s *Service) record(tx *store.Tx, h *store.Hold, who Person, v Verdict, now
 		entry.Code, entry.Decision = "forbidden", string(authz.Deny)
 		return fmt.Errorf("%w: %s", ErrForbidden, d.Reason), tx.Append(entry)
 	}
-	*h, err = s.change(tx, *h, e, now, entry)
-	return nil, err
+	yes, ok := e.(Approve)
+	if !ok {
+		*h, err = s.change(tx, *h, e, now, entry)
+		return nil, err
+	}
+	return nil, s.join(ctx, tx, h, yes.Approval, now, entry)
+}
+
+// join adds an approval to those that a hold has: it goes, or waits for another
+// person and says so.
+func (s *Service) join(ctx context.Context, tx *store.Tx, h *store.Hold, a store.Approval, now time.Time, entry store.Entry) error {
+	said, err := contextsOf([]store.Approval{a})
+	if err != nil {
+		return err
+	}
+	weight, d, err := s.weigh(ctx, *h, said[0], now)
+	switch {
+	case err != nil:
+		return err
+	case weight == Twice:
+		return ErrTwice
+	case weight == NoHelp:
+		return fmt.Errorf("%w: %s", ErrNoHelp, d.Reason)
+	case weight == Waits:
+		// It counts for as long as others can still approve, and until the call is sent then.
+		a.Expires = h.Expires.Add(s.c.ApprovedFor)
+		a.Proof = s.prove(*h, a)
+		entry.Decision = string(authz.Hold)
+	}
+	if *h, err = s.change(tx, *h, Approve{Approval: a, Waits: weight == Waits}, now, entry); err == nil && weight == Waits {
+		err = s.enqueue(tx, *h, now)
+	}
+	return err
 }
 
 // settles reports whether an error is an answer about one hold, after which
 // others can still be decided.
 func settles(err error) bool {
-	for _, one := range []error{ErrDecided, ErrExpired, ErrDigest, ErrUnseen} {
+	for _, one := range []error{ErrDecided, ErrExpired, ErrDigest, ErrUnseen, ErrTwice, ErrNoHelp} {
 		if errors.Is(err, one) {
 			return true
 		}
@@ -199,9 +247,12 @@ func (s *Service) mayChoose(h store.Hold, who Person, once bool, now time.Time) 
 
 // facts are what the policies are told of a person's wish to decide a hold.
 func (s *Service) facts(h store.Hold, who Person, once bool, now time.Time) (authz.HoldFacts, error) {
-	f := authz.HoldFacts{ID: h.ID, API: h.API, Action: h.Tool, Effect: h.Effect, Now: now,
+	f := authz.HoldFacts{ID: h.ID, API: h.API, Action: h.Tool, Effect: h.Effect, Path: cmp.Or(h.Request.Path, h.Path), Now: now,
 		Approval: authz.ApprovalContext{By: who.Principal, Once: once, At: now, Expires: now.Add(s.c.ApprovedFor), AMR: who.AMR, PhishingResistant: who.Strong}}
 	parties, err := PartiesOf(h)
 	f.Requester, f.Agent = parties.Principal, parties.Agent
+	if err == nil {
+		f.Earlier, err = contextsOf(h.Earlier)
+	}
 	return f, err
 }

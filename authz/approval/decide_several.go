@@ -56,7 +56,7 @@ func (s *Service) decideTogether(ctx context.Context, tx *store.Tx, p Person, v 
 	}
 	var out []Decided
 	for _, x := range v.Together {
-		d, err := s.decideIn(ctx, tx, p, v, x, now, func(h *store.Hold) (refused, err error) { return s.record(tx, h, strong, v, now) })
+		d, err := s.decideIn(ctx, tx, p, v, x, now, func(h *store.Hold) (refused, err error) { return s.record(ctx, tx, h, strong, v, now) })
 		if err != nil {
 			return nil, err
 		}

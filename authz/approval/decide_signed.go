@@ -126,15 +126,15 @@ func verifySigned(who holder, hold, digest string, s Signed) (*webauthn.Credenti
 
 // checkSigner checks again, before a send, that the key that signed an approval is
 // good and did sign it.
-func (s *Service) checkSigner(tx *store.Tx, h store.Hold) error {
-	if len(h.Approval.Signed) == 0 {
+func (s *Service) checkSigner(tx *store.Tx, h store.Hold, a store.Approval) error {
+	if len(a.Signed) == 0 {
 		return nil
 	}
 	var signed Signed
-	if err := json.Unmarshal(h.Approval.Signed, &signed); err != nil || forOnce(signed.Choice) != h.Approval.Once {
+	if err := json.Unmarshal(a.Signed, &signed); err != nil || forOnce(signed.Choice) != a.Once {
 		return ErrTampered
 	}
-	who, err := s.signers(tx, h.Approval.ByName)
+	who, err := s.signers(tx, a.ByName)
 	if errors.Is(err, ErrStale) { // it is over, and must not stand in the way of others
 		return fmt.Errorf("%w: %w", ErrForbidden, err)
 	}

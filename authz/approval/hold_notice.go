@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -8,7 +9,8 @@ import (
 	"github.com/exeat/exeat/store"
 )
 
-// enqueue writes a notice of a new hold for every channel.
+// enqueue writes a notice of a hold for every channel: of a new one, or of one that
+// needs another person's approval, too.
 func (s *Service) enqueue(tx *store.Tx, h store.Hold, now time.Time) error {
 	channels := s.c.Notify
 	if s.c.Push {
@@ -41,9 +43,10 @@ type Addressee struct {
 }
 
 // Told is the hold that a notice is about, in outline, or false if nobody is to
-// be told of it: it is not what was made, or its addressee may not see it. A nil
-// addressee is a channel that the operator chose, which is told of every hold.
-func (s *Service) Told(tx *store.Tx, id string, to *Addressee) (store.Hold, bool, error) {
+// be told of it: it is not what was made, or there is nothing in it for its
+// addressee. A nil addressee is a channel that the operator chose, which is told of
+// every hold.
+func (s *Service) Told(ctx context.Context, tx *store.Tx, id string, to *Addressee) (store.Hold, bool, error) {
 	h, err := find(tx, id)
 	if errors.Is(err, ErrNotFound) {
 		return h, false, nil
@@ -51,10 +54,34 @@ func (s *Service) Told(tx *store.Tx, id string, to *Addressee) (store.Hold, bool
 	if err != nil {
 		return h, false, err
 	}
-	if !s.sealed(h) || to != nil && h.Subject != to.Name && s.mayDecide(h, Person{Principal: to.Principal}, s.Now()).Outcome != authz.Allow {
+	if !s.sealed(h) {
 		return store.Hold{}, false, nil
 	}
+	if to != nil {
+		concerned, err := s.concerns(ctx, h, *to)
+		if err != nil || !concerned {
+			return store.Hold{}, false, err
+		}
+	}
 	return outlineOf(h), true, nil
+}
+
+// concerns reports whether a hold is news for somebody: one of their own that nobody
+// has decided about, or one that their approval would bring on.
+func (s *Service) concerns(ctx context.Context, h store.Hold, to Addressee) (bool, error) {
+	if h.Subject == to.Name && len(h.Earlier) == 0 {
+		return true, nil
+	}
+	who, now := Person{Principal: to.Principal}, s.Now()
+	if s.mayDecide(h, who, now).Outcome != authz.Allow {
+		return false, nil
+	}
+	f, err := s.facts(h, who, true, now)
+	if err != nil {
+		return false, err
+	}
+	w, _, err := s.weigh(ctx, h, f.Approval, now)
+	return w == Sends || w == Waits, err
 }
 
 // outlineOf is a hold without what is asked of the API and why.

@@ -2,13 +2,11 @@ package approval
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/store"
 )
 
@@ -69,7 +67,8 @@ func (s *Service) claim(ctx context.Context, id string, mine func(store.Hold) bo
 		if _, err := s.follow(tx); err != nil {
 			return err // who may decide cannot be told
 		}
-		if why := s.releasable(tx, h, now); why != nil {
+		if h, err = s.releasable(ctx, tx, h, now); err != nil {
+			why := err
 			refused = fmt.Errorf("%s: %w", h.ID, why)
 			if errors.Is(why, ErrTampered) {
 				_, err = s.condemn(tx, h, now)
@@ -100,26 +99,21 @@ func (s *Service) claim(ctx context.Context, id string, mine func(store.Hold) bo
 	return claimed, nil
 }
 
-// releasable says why an approved hold must not be sent, or nil.
-func (s *Service) releasable(tx *store.Tx, h store.Hold, now time.Time) error {
+// releasable is an approved hold as it may be sent so far as those who approved it
+// go: without earlier approvals that do not count any more, of which the policies are
+// asked again. The error says why it must not be sent.
+func (s *Service) releasable(ctx context.Context, tx *store.Tx, h store.Hold, now time.Time) (store.Hold, error) {
 	if !s.proven(h) || s.sent.has(h.ID) {
-		return ErrTampered
+		return h, ErrTampered
 	}
-	var by authz.Principal
-	if err := json.Unmarshal(h.Approval.By, &by); err != nil {
-		return ErrTampered
+	if err := errors.Join(s.checkEnded(ctx, h), s.checkUser(tx, h)); err != nil {
+		return h, err
 	}
-	if err := s.checkSigner(tx, h); err != nil {
-		return err
+	h, err := s.dropFallen(tx, h, now)
+	if err == nil {
+		err = s.stands(tx, h, *h.Approval, now)
 	}
-	if err := s.checkEnds(tx, h); err != nil {
-		return err
-	}
-	// Another process may have taken the verdict, under other policies.
-	if d := s.mayChoose(h, Person{Principal: by, AMR: h.Approval.AMR, Strong: len(h.Approval.Signed) > 0}, h.Approval.Once, now); d.Outcome != authz.Allow {
-		return fmt.Errorf("%w: %s", ErrForbidden, d.Reason)
-	}
-	return nil
+	return h, err
 }
 
 // remembered is a bounded set of holds that this process has claimed: a second

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval/approvaltest"
 	"github.com/exeat/exeat/store"
 )
 
@@ -228,12 +229,12 @@ func TestTamperedFirst(t *testing.T) {
 
 func TestProofOfOddNames(t *testing.T) {
 	odd := authz.Principal{Type: "User", ID: "<al&ice>\u2028\"", Email: "a@b"}
-	w := newWorld(t, `permit (principal, action == Action::"approve", resource);`)
+	w := newWorld(t, approvaltest.Waits, `permit (principal, action == Action::"approve", resource);`)
 	h := w.open(call(alice, "k1"))
 	if _, err := w.Decide(t.Context(), Person{Principal: odd}, h.ID, Verdict{Approve: true, Digest: h.Digest}); err != nil {
 		t.Fatal(err)
 	}
-	a, err := ApprovalOf(w.claim())
+	a, _, err := ApprovalOf(w.claim())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/exeat/exeat/authz"
@@ -27,7 +28,7 @@ const (
 // whole requests to know that it tells the truth.
 func (s *Service) seal(h store.Hold) ([]byte, error) {
 	// What changes later, and what the seal itself is.
-	h.Version, h.State, h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Result, h.After, h.Seal, h.Mark = 0, "", nil, "", "", "", nil, nil, nil, nil
+	h.Version, h.State, h.Approval, h.Earlier, h.Denial, h.DeniedBy, h.Owner, h.Result, h.After, h.Seal, h.Mark = 0, "", nil, nil, "", "", "", nil, nil, nil, nil
 	h.Lease, h.Changed = time.Time{}, time.Time{}
 	// Nil and empty are one in the database.
 	if len(h.Policies) == 0 {
@@ -64,8 +65,9 @@ func (s *Service) mark(h store.Hold) []byte {
 		Lease                   time.Time
 		Result                  []byte
 		Changed                 time.Time
-		After                   *store.Snapshot `json:",omitempty"`
-	}{h.ID, h.Seal, h.Version, h.State, h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Lease.UTC(), h.Result, h.Changed.UTC(), h.After})
+		After                   *store.Snapshot  `json:",omitempty"`
+		Earlier                 []store.Approval `json:",omitempty"`
+	}{h.ID, h.Seal, h.Version, h.State, h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Lease.UTC(), h.Result, h.Changed.UTC(), h.After, h.Earlier})
 	if err != nil {
 		return nil // what has no mark is not sealed
 	}
@@ -130,21 +132,56 @@ func (s *Service) prove(h store.Hold, a store.Approval) []byte {
 	return mac.Sum(nil)
 }
 
-// proven reports whether the hold's approval was made with this service's key
+// proven reports whether the hold's approvals were made with this service's key
 // for this hold as it is.
 func (s *Service) proven(h store.Hold) bool {
-	return s.sealed(h) && h.Approval != nil && hmac.Equal(h.Approval.Proof, s.prove(h, *h.Approval))
+	if !s.sealed(h) || h.Approval == nil {
+		return false
+	}
+	for _, a := range approvalsOf(h) {
+		if !s.made(h, a) {
+			return false
+		}
+	}
+	return true
 }
 
-// ApprovalOf turns a hold's stored approval into what policies see. It does not
-// check the proof: Claim has.
-func ApprovalOf(h store.Hold) (*authz.ApprovalContext, error) {
+// made reports whether an approval was made with this service's key for this sealed
+// hold.
+func (s *Service) made(h store.Hold, a store.Approval) bool {
+	return hmac.Equal(a.Proof, s.prove(h, a))
+}
+
+// ApprovalOf turns a hold's stored approvals into what policies see: the one at hand,
+// and those before it. It does not check their proofs: Claim has.
+func ApprovalOf(h store.Hold) (last *authz.ApprovalContext, earlier []authz.ApprovalContext, err error) {
 	if h.Approval == nil {
-		return nil, errors.New("the hold has no approval")
+		return nil, nil, errors.New("the hold has no approval")
 	}
-	a := &authz.ApprovalContext{Once: h.Approval.Once, At: h.Approval.At, Expires: h.Approval.Expires, AMR: h.Approval.AMR, PhishingResistant: len(h.Approval.Signed) > 0}
-	if err := json.Unmarshal(h.Approval.By, &a.By); err != nil {
-		return nil, fmt.Errorf("read who approved: %v", err)
+	all, err := contextsOf(approvalsOf(h))
+	if err != nil {
+		return nil, nil, err
 	}
-	return a, nil
+	return &all[len(all)-1], all[:len(all)-1], nil
+}
+
+// approvalsOf are all approvals of a hold, oldest first.
+func approvalsOf(h store.Hold) []store.Approval {
+	list := slices.Clone(h.Earlier)
+	if h.Approval != nil {
+		list = append(list, *h.Approval)
+	}
+	return list
+}
+
+// contextsOf turns stored approvals into what policies see.
+func contextsOf(list []store.Approval) (out []authz.ApprovalContext, err error) {
+	for _, a := range list {
+		c := authz.ApprovalContext{Once: a.Once, At: a.At, Expires: a.Expires, AMR: a.AMR, PhishingResistant: len(a.Signed) > 0}
+		if err := json.Unmarshal(a.By, &c.By); err != nil {
+			return nil, fmt.Errorf("read who approved: %v", err)
+		}
+		out = append(out, c)
+	}
+	return out, nil
 }

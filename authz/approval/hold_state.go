@@ -2,6 +2,7 @@ package approval
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/exeat/exeat/store"
@@ -13,8 +14,12 @@ type Event interface{ event() string }
 
 // The events of a hold.
 type (
-	// Approve is a person's yes.
-	Approve struct{ Approval store.Approval }
+	// Approve is a person's yes. Waits says that it is not enough: others have to
+	// approve, too.
+	Approve struct {
+		Approval store.Approval
+		Waits    bool
+	}
 	// Deny is a person's no.
 	Deny struct{ By, Reason string }
 	// Cancel is the requester's withdrawal.
@@ -94,6 +99,10 @@ func applyPending(h *store.Hold, e Event, now time.Time) error {
 	switch e := e.(type) {
 	case Approve:
 		a := e.Approval
+		if e.Waits {
+			h.Earlier = append(slices.Clone(h.Earlier), a)
+			break
+		}
 		h.State, h.Approval = store.Approved, &a
 	case Deny:
 		h.State, h.DeniedBy, h.Denial = store.Denied, e.By, e.Reason

@@ -34,7 +34,7 @@ func held(state store.State, end time.Time) store.Hold {
 // event. An empty next means that the event is not legal.
 func TestApply(t *testing.T) {
 	events := map[string]Event{
-		"approve": Approve{store.Approval{ByName: "User::bob", Expires: tableNow.Add(time.Hour)}},
+		"approve": Approve{Approval: store.Approval{ByName: "User::bob", Expires: tableNow.Add(time.Hour)}},
 		"deny":    Deny{By: "User::bob", Reason: "no"}, "cancel": Cancel{}, "expire": Expire{},
 		"claim":  Claim{Owner: "me", Lease: tableNow.Add(time.Minute)},
 		"finish": Finish{Result: []byte("r")}, "refuse": Refuse{Result: []byte("r")}, "lose": Lose{Result: []byte("r")},

@@ -34,6 +34,8 @@ type Config struct {
 	Push   bool
 	// Fatigue, if not nil, is when approvals have to be typed.
 	Fatigue *Fatigue
+	// Current is a requester as they are now; nil means as they were when they asked.
+	Current func(authz.Principal) authz.Principal
 	// Door is whose identities are let in; without one nobody is.
 	Door *Doorkeeper
 	// Known is what was read of the log before; nil reads it from its start.
@@ -173,7 +175,8 @@ func (s *Service) Open(ctx context.Context, h store.Hold) (store.Hold, error) {
 	now := s.Now()
 	h.ID, h.Version, h.State = newID("hold"), 1, store.Pending
 	h.Created, h.Changed, h.Expires = now, now, now.Add(s.c.TTL)
-	h.Approval, h.Denial, h.DeniedBy, h.Owner, h.Lease, h.Result, h.After = nil, "", "", "", time.Time{}, nil, nil
+	h.Approval, h.Earlier, h.Denial, h.DeniedBy, h.Owner, h.Lease, h.Result, h.After = nil, nil, "", "", "", time.Time{}, nil, nil
+	h.Path = h.Request.Path
 
 	seal, err := s.seal(h)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval/approvaltest"
 	"github.com/exeat/exeat/store"
 )
 
@@ -26,7 +27,7 @@ func TestOpen(t *testing.T) {
 	}
 	want.ID, want.Version, want.State = h.ID, 1, store.Pending
 	want.Created, want.Changed, want.Expires = w.Clock(), w.Clock(), w.Clock().Add(time.Hour)
-	want.Seal, want.Mark = h.Seal, h.Mark
+	want.Seal, want.Mark, want.Path = h.Seal, h.Mark, "/pets/42"
 	if d := cmp.Diff(want, w.Stored(h.ID)); d != "" {
 		t.Errorf("stored (-want +got):\n%s", d)
 	}
@@ -232,7 +233,7 @@ func TestDecide(t *testing.T) {
 }
 
 func TestDecideFourEyes(t *testing.T) {
-	w := newWorld(t, `permit (principal, action == Action::"approve", resource) unless { principal == resource.requester };`)
+	w := newWorld(t, approvaltest.Waits, `permit (principal, action == Action::"approve", resource) unless { principal == resource.requester };`)
 	h := w.open(call(alice, "k1"))
 	if _, err := w.Decide(t.Context(), Person{Principal: alice}, h.ID, Verdict{Approve: true, Digest: h.Digest}); !errors.Is(err, ErrForbidden) {
 		t.Errorf("alice decides her own: %v", err)
@@ -241,7 +242,7 @@ func TestDecideFourEyes(t *testing.T) {
 	if err != nil || got.State != store.Approved {
 		t.Fatalf("bob: %s, %v", got.State, err)
 	}
-	a, err := ApprovalOf(got)
+	a, _, err := ApprovalOf(got)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +253,7 @@ func TestDecideFourEyes(t *testing.T) {
 }
 
 func TestDecideOnce(t *testing.T) {
-	w := newWorld(t, `permit (principal, action == Action::"approve", resource);`)
+	w := newWorld(t, approvaltest.Waits, `permit (principal, action == Action::"approve", resource);`)
 	for i := range 10 {
 		h := w.open(call(alice, fmt.Sprint(i)))
 		errs := make([]error, 2)
@@ -333,11 +334,11 @@ func TestUnreadable(t *testing.T) {
 	if _, err := w.Decide(t.Context(), Person{Principal: alice}, h.ID, Verdict{Approve: true, Digest: h.Digest}); !errors.Is(err, ErrForbidden) {
 		t.Errorf("decided: %v", err)
 	}
-	if _, err := ApprovalOf(h); err == nil {
+	if _, _, err := ApprovalOf(h); err == nil {
 		t.Error("no approval was read")
 	}
 	h.Approval = &store.Approval{By: []byte(`[]`)}
-	if _, err := ApprovalOf(h); err == nil {
+	if _, _, err := ApprovalOf(h); err == nil {
 		t.Error("an approval by nobody was read")
 	}
 }

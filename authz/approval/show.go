@@ -14,10 +14,16 @@ type Sight struct {
 	Hold store.Hold // as it stands now; lists have outlines, without the arguments and the request
 	Own  bool       // one of their own agents asks
 	May  bool       // the policies let them decide it
+	Sees bool       // they may see it: it is their own, theirs to decide, or the policies show it to them
 	// mayDecide is May while it waits for somebody to decide.
 	MayDecide bool
-	StepUp    StepUp // what could let them decide it, if they may not
-	Revealed  bool   // they asked for the hidden values, and the log says so
+	Given     []Given // approvals that it has
+	// Weight is what their approval would do, if they may decide it, and Why. Of
+	// outlines it is only known of who has approved already.
+	Weight   Weight
+	Why      string
+	StepUp   StepUp // what could let them decide it, if they may not
+	Revealed bool   // they asked for the hidden values, and the log says so
 	// Unseen says that there are hidden values at which they have to look before
 	// they can approve.
 	Unseen bool
@@ -49,7 +55,8 @@ func (s *Service) Show(ctx context.Context, who Identity, id string, reveal bool
 	if err != nil {
 		return Sight{}, err
 	}
-	if v.Revealed = reveal; reveal && len(v.Hold.Masked) > 0 {
+	// Who only sees has no reason to see what is hidden.
+	if v.Revealed = reveal && (v.Own || v.May); v.Revealed && len(v.Hold.Masked) > 0 {
 		e := entryOf(v.Hold, store.KindReveal)
 		e.Time, e.By, e.Note = s.Now(), p.Name(), "looked at hidden values"
 		if err := s.c.Store.Log(e)(); err != nil {
@@ -65,8 +72,8 @@ func (s *Service) Show(ctx context.Context, who Identity, id string, reveal bool
 	return v, nil
 }
 
-// State is where a hold stands for somebody who may see it, without showing it:
-// its state, or Tampered.
+// State is where a hold stands for somebody who may see it, without showing it: see
+// [Stand], or Tampered.
 func (s *Service) State(ctx context.Context, who Identity, id string) (string, error) {
 	p, err := s.admit(ctx, who)
 	if err != nil {
@@ -76,30 +83,35 @@ func (s *Service) State(ctx context.Context, who Identity, id string) (string, e
 	if errors.Is(err, ErrTampered) {
 		return Tampered, nil
 	}
-	return string(v.Hold.State), err
+	return Stand(v.Hold), err
 }
 
 // look is Show without its traces.
 func (s *Service) look(ctx context.Context, p Person, id string) (v Sight, err error) {
 	var h store.Hold
 	var signer holder
+	sealed, now := false, s.Now()
 	err = s.view(ctx, func(tx *store.Tx) (err error) {
 		if h, err = find(tx, id); err == nil {
 			signer, err = s.signers(tx, p.Name())
+		}
+		if sealed = s.sealed(h); sealed && err == nil && h.State == store.Pending {
+			h, err = s.dropFallen(tx, h, now)
 		}
 		return err
 	})
 	if err != nil {
 		return v, err
 	}
-	if !s.sealed(h) {
+	if !sealed {
 		// Whose it is cannot be told either.
 		return v, s.expose(ctx, h.ID)
 	}
-	v = s.sight(asOf(h, s.Now()), strengthen(p, signer))
+	v = s.sight(asOf(h, now), strengthen(p, signer))
 	switch {
-	case v.Own || v.May:
-		return v, nil
+	case v.Sees:
+		v.Weight, v.Why, err = s.weighFor(ctx, v, now)
+		return v, err
 	case v.StepUp == StepUpLogin:
 		return Sight{}, ErrBetterLogin
 	}
@@ -110,11 +122,32 @@ func (s *Service) look(ctx context.Context, p Person, id string) (v Sight, err e
 // signed what they decide.
 func (s *Service) sight(h store.Hold, p Person) Sight {
 	now := s.Now()
-	v := Sight{person: p, Hold: h, Own: h.Subject == p.Name(), May: s.mayDecide(h, p, now).Outcome == authz.Allow}
+	v := Sight{person: p, Hold: h, Own: h.Subject == p.Name(), May: s.mayDecide(h, p, now).Outcome == authz.Allow, Given: givenOf(h)}
+	v.Sees = v.Own || v.May || s.maySee(h, p, now)
 	if v.MayDecide = v.May && h.State == store.Pending; !v.May && h.State == store.Pending {
 		v.StepUp = s.stepUp(h, p)
 	}
 	return v
+}
+
+// maySee asks the policies whether a person may see a hold that is not theirs to
+// decide.
+func (s *Service) maySee(h store.Hold, who Person, now time.Time) bool {
+	f, err := s.facts(h, who, true, now)
+	return err == nil && s.c.Engine != nil && s.c.Engine.MaySee(f).Outcome == authz.Allow
+}
+
+// weighFor says what the approval of who sees a hold would do.
+func (s *Service) weighFor(ctx context.Context, v Sight, now time.Time) (w Weight, why string, err error) {
+	if !v.MayDecide {
+		return "", "", nil
+	}
+	f, err := s.facts(v.Hold, v.person, true, now)
+	if err != nil {
+		return "", "", err
+	}
+	w, d, err := s.weigh(ctx, v.Hold, f.Approval, now)
+	return w, d.Reason, err
 }
 
 // stepUp says what could let a person decide a hold who may not.
@@ -139,7 +172,7 @@ func (s *Service) hides(tx *store.Tx, h store.Hold, p Person, now time.Time) (hi
 		return nil, err
 	}
 	switch v := s.sight(asOf(h, now), strengthen(p, signer)); {
-	case v.Own || v.May:
+	case v.Sees:
 		return nil, nil
 	case v.StepUp == StepUpLogin:
 		return ErrBetterLogin, nil
@@ -170,14 +203,24 @@ func (s *Service) Waiting(ctx context.Context, who Identity, ask bool) (list []S
 	p = strengthen(p, signer)
 	now := s.Now()
 	for _, h := range holds {
+		if h.Path == "" { // it was made before outlines had one
+			whole, err := s.read(ctx, h.ID)
+			if err != nil || !s.sealed(whole) {
+				continue
+			}
+			h.Path = whole.Request.Path
+		}
 		own, may := h.Subject == p.Name(), s.mayDecide(h, p, now).Outcome == authz.Allow
-		v := Sight{Hold: h, Own: own, May: may, MayDecide: may}
+		v := Sight{Hold: h, Own: own, May: may, MayDecide: may, Given: givenOf(h)}
+		v.Sees = own || may || s.maySee(h, p, now)
 		switch {
-		case own && !may:
-			v.StepUp = s.stepUp(h, p)
-		case !own && !may:
+		case !v.Sees:
 			unseen = unseen || ask && s.stepUp(h, p) == StepUpLogin
 			continue
+		case !may:
+			v.StepUp = s.stepUp(h, p)
+		case approvedBy(h, p.Name()):
+			v.Weight = Twice
 		}
 		list = append(list, v)
 	}

@@ -87,7 +87,7 @@ func (s *Service) Others(ctx context.Context, of Sight) (list []Other, err error
 		if !open(o) && !(sent && o.Changed.After(read)) {
 			continue
 		}
-		if v := s.sight(o, of.person); v.Own || v.May {
+		if v := s.sight(o, of.person); v.Sees {
 			list = append(list, Other{ID: o.ID, Summary: o.Summary, State: string(o.State), Sent: sent, Relation: related})
 		}
 	}

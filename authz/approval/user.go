@@ -255,18 +255,22 @@ func (d *Said) stopOfUser(subject string) []Rule {
 	return []Rule{{Kind: KindStop, Subject: subject, Created: u.Stops[0].At}}
 }
 
-// checkEnds says why a held call must not be sent that was approved: its user, or who
-// approved it, was ended since.
-func (s *Service) checkEnds(tx *store.Tx, h store.Hold) error {
+// checkUser says why a held call must not be sent that was approved: its user was
+// ended since.
+func (s *Service) checkUser(tx *store.Tx, h store.Hold) error {
 	u, err := s.user(tx, h.Subject)
-	if err != nil {
-		return err
+	if err == nil && u.over(h.Created) {
+		err = fmt.Errorf("%w: %s was stopped, or what waited in that name was ended", ErrForbidden, h.Subject)
 	}
-	if u.over(h.Created) {
-		return fmt.Errorf("%w: %s was stopped, or what waited in that name was ended", ErrForbidden, h.Subject)
-	}
-	if u, err = s.user(tx, h.Approval.ByName); err == nil && u.over(h.Approval.At) {
-		err = fmt.Errorf("%w: %s, who approved it, was stopped, or their login was ended", ErrForbidden, h.Approval.ByName)
+	return err
+}
+
+// checkApprover says why an approval does not count any more: who gave it was ended
+// since.
+func (s *Service) checkApprover(tx *store.Tx, a store.Approval) error {
+	u, err := s.user(tx, a.ByName)
+	if err == nil && u.over(a.At) {
+		err = fmt.Errorf("%w: %s, who approved it, was stopped, or their login was ended", ErrForbidden, a.ByName)
 	}
 	return err
 }

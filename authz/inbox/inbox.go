@@ -313,6 +313,7 @@ func (in *Inbox) view(sight approval.Sight) HoldView {
 		v.mask(sight.Hold)
 	}
 	v.MayDecide, v.StepUp, v.Unseen = sight.MayDecide, in.stepUp(sight), sight.Unseen
+	v.Approvals, v.Approving, v.Why = sight.Given, string(sight.Weight), sight.Why
 	return v
 }
 

@@ -172,7 +172,7 @@ func TestOIDCProviderInChromium(t *testing.T) {
 	enter(`a.primary[href^="/login/oidc?again=1"]`, true)
 	isAt(t, ctx, hold)
 	browse(t, ctx, chromedp.Click("form.approve button"), chromedp.WaitVisible("div.outcome"))
-	got, err := approval.ApprovalOf(s.Stored(h.ID))
+	got, _, err := approval.ApprovalOf(s.Stored(h.ID))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestOIDCProviderInChromium(t *testing.T) {
 	browse(t, ctx, chromedp.Click(`form[action="/login/passkey"] button`), chromedp.WaitVisible("#name"))
 	next := s.open(call(alice, "k2"))
 	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+next.ID), chromedp.Click("form.approve button"), chromedp.WaitVisible("div.outcome"))
-	if got, err = approval.ApprovalOf(s.Stored(next.ID)); err != nil || !got.PhishingResistant || got.By.ACR != "urn:two" {
+	if got, _, err = approval.ApprovalOf(s.Stored(next.ID)); err != nil || !got.PhishingResistant || got.By.ACR != "urn:two" {
 		t.Errorf("approved by %+v, %v", got, err)
 	}
 }

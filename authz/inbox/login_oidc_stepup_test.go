@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/approval/approvaltest"
 	"github.com/exeat/exeat/store"
 )
 
@@ -36,7 +37,7 @@ func (s *oidcSite) decide(b *agent, h store.Hold, verdict string) *http.Response
 }
 
 func TestOIDCStepUp(t *testing.T) {
-	s := newOIDCSite(t, func(c *OIDCConfig) { c.StepUp = []string{"urn:three"} }, freshOwner)
+	s := newOIDCSite(t, func(c *OIDCConfig) { c.StepUp = []string{"urn:three"} }, approvaltest.Waits, freshOwner)
 	b := newAgent(t)
 	s.enter(b, "")
 	h := s.open(call(alice, "k"))
@@ -94,7 +95,7 @@ func TestOIDCStepUp(t *testing.T) {
 // Who could decide a call of somebody else after a better login learns that it
 // is there, and nothing else of it. Who could not does not learn even that.
 func TestOIDCStepUpOfAnother(t *testing.T) {
-	s := newOIDCSite(t, nil, freshOther)
+	s := newOIDCSite(t, nil, approvaltest.Waits, freshOther)
 	h := s.open(call(alice, "k"))
 	b := newAgent(t)
 	s.issuer.claims = map[string]any{"sub": "bob"}

@@ -70,7 +70,7 @@ func TestOIDCDecision(t *testing.T) {
 		t.Fatalf("%v %v", resp, err)
 	}
 	resp.Body.Close()
-	got, err := approval.ApprovalOf(s.Stored(h.ID))
+	got, _, err := approval.ApprovalOf(s.Stored(h.ID))
 	if err != nil {
 		t.Fatal(err)
 	}

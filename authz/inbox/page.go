@@ -48,6 +48,8 @@ var failures = []struct {
 	{approval.ErrDecided, http.StatusConflict, "decided", "Your decision came late and changed nothing: this call was settled before."},
 	{approval.ErrExpired, http.StatusConflict, "expired", "Your decision came late and changed nothing: the time of this call was over."},
 	{approval.ErrForbidden, http.StatusForbidden, "forbidden", "The policies do not let you decide this call. Your attempt was recorded."},
+	{approval.ErrTwice, http.StatusConflict, "twice", "You have approved this call already. Another person has to approve it, too."},
+	{approval.ErrNoHelp, http.StatusForbidden, "no_help", "Your approval would not let this call go, as the policies are now, so it was not taken."},
 	{approval.ErrTampered, http.StatusConflict, approval.Tampered, tamperedText},
 	{approval.ErrStale, http.StatusConflict, "stale", "The database is not as its log tells: somebody changed it, or put an old one back. Nothing can be decided until whoever runs this exeat has looked, with exeat audit verify."},
 	{approval.ErrDigest, http.StatusConflict, "digest", "What you decided is not this request. Read it again before you decide."},

@@ -94,7 +94,7 @@ func (in *Inbox) hold(w http.ResponseWriter, r *http.Request, s session) error {
 	}
 	if v.MayDecide {
 		_, err := in.holds.Longest(h, in.now())
-		v.MayGrant = err == nil
+		v.MayGrant = err == nil && len(v.Approvals) == 0
 	}
 	return in.showHold(w, r, http.StatusOK, s, v, "")
 }

@@ -29,6 +29,7 @@ func (in *Inbox) waiting(r *http.Request, s session, ask bool) (views []HoldView
 	for _, x := range sights {
 		v := outline(x.Hold)
 		v.MayDecide, v.StepUp = x.May, in.stepUp(x)
+		v.Approvals, v.Approving = x.Given, string(x.Weight)
 		views = append(views, v)
 	}
 	return append(views, in.alarming()...), unseen, err
@@ -92,10 +93,21 @@ type shape struct {
 	asker
 	api, tool string
 	may       bool
+	approved  string // by whom
 }
 
 func (v HoldView) asker() asker { return asker{v.Subject, v.Agent, v.Session, v.Verified} }
-func (v HoldView) shape() shape { return shape{v.asker(), v.API, v.Tool, v.MayDecide} }
+func (v HoldView) shape() shape {
+	return shape{v.asker(), v.API, v.Tool, v.MayDecide, strings.Join(v.approvers(), " ")}
+}
+
+// approvers are the people who have approved it already.
+func (v HoldView) approvers() (names []string) {
+	for _, a := range v.Approvals {
+		names = append(names, a.By)
+	}
+	return names
+}
 
 // fold makes one line of all calls that differ in their arguments only, in the
 // order of the oldest of each.

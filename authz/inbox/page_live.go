@@ -157,7 +157,7 @@ func (in *Inbox) liveState(r *http.Request, s session, hold string) (liveNow, er
 func listKey(views []HoldView) string {
 	sum := sha256.New()
 	for _, v := range views {
-		fmt.Fprintln(sum, v.ID, v.State, v.MayDecide)
+		fmt.Fprintln(sum, v.ID, v.Stand(), v.MayDecide)
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:8])
 }

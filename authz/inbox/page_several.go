@@ -57,7 +57,7 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 	}
 	var key shape
 	for _, v := range views {
-		if v.ID == r.URL.Query().Get("like") && v.State == string(store.Pending) && v.MayDecide {
+		if v.ID == r.URL.Query().Get("like") && v.State == string(store.Pending) && v.MayDecide && v.Approving == "" {
 			key = v.shape()
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/approval/approvaltest"
 	"github.com/exeat/exeat/store"
 )
 
@@ -121,7 +122,7 @@ func TestNotFoundLooksTheSame(t *testing.T) {
 
 // Who sees a hold but may not decide it gets no form.
 func TestFourEyesPage(t *testing.T) {
-	s := newSite(t, `permit (principal, action == Action::"approve", resource) unless { principal == resource.requester };`).login()
+	s := newSite(t, approvaltest.Waits, `permit (principal, action == Action::"approve", resource) unless { principal == resource.requester };`).login()
 	own, other := s.open(call(alice, "k1")), s.open(call(bob, "k2"))
 	if n := strings.Count(s.get("/").body, "somebody else has to decide"); n != 1 {
 		t.Errorf("%d of 2 in the list are for somebody else", n)

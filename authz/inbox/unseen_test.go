@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/approval/approvaltest"
 	"github.com/exeat/exeat/store"
 )
 
@@ -103,7 +104,7 @@ func TestUnseenPage(t *testing.T) {
 
 // That somebody else has looked is not that the person has.
 func TestSomebodyElseLooked(t *testing.T) {
-	s := newSite(t, `permit (principal, action == Action::"approve", resource);`)
+	s := newSite(t, approvaltest.Waits, `permit (principal, action == Action::"approve", resource);`)
 	h := s.open(payment("k1"))
 	if _, err := s.Show(t.Context(), s.as(approval.Person{Principal: bob}), h.ID, true); err != nil {
 		t.Fatal(err)

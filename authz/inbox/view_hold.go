@@ -56,8 +56,19 @@ type HoldView struct {
 	Unseen      bool                `json:"unseen,omitempty"`      // and have to be looked at before it is approved
 	ToType      string              `json:"to_type,omitempty"`     // to approve it where that has to be typed
 	MayDecide   bool                `json:"may_decide"`            // whether the policies let this person
-	StepUp      string              `json:"step_up,omitempty"`     // what could let them, if not: login or passkey
-	MayGrant    bool                `json:"may_grant,omitempty"`   // and take a grant for calls like it
+	Approvals   []approval.Given    `json:"approvals,omitempty"`   // that it has, oldest first
+	Approving   string              `json:"approving,omitempty"`   // what this person's approval would do: sends, waits, twice or no_help
+	Why         string              `json:"approving_why,omitempty"`
+	StepUp      string              `json:"step_up,omitempty"`   // what could let them, if not: login or passkey
+	MayGrant    bool                `json:"may_grant,omitempty"` // and take a grant for calls like it
+}
+
+// Stand is where it stands, in a word that changes with every approval.
+func (v HoldView) Stand() string {
+	if v.State == string(store.Pending) && len(v.Approvals) > 0 {
+		return fmt.Sprintf("%s %d", v.State, len(v.Approvals))
+	}
+	return v.State
 }
 
 // Checked says that the call goes only if what it changes is as it was read.

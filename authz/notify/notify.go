@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -197,7 +198,7 @@ func (n *Notifier) try(ctx context.Context, c *Channel) error {
 		if notices, err = tx.Claim(c.Name, n.owner, now, now.Add(sendLease), most); err != nil {
 			return err
 		}
-		notices, holds, err = n.current(tx, c, notices)
+		notices, holds, err = n.current(ctx, tx, c, notices)
 		return err
 	})
 	if err != nil {
@@ -233,14 +234,15 @@ func (n *Notifier) spare(tx *store.Tx, c *Channel, now time.Time) (later bool, e
 }
 
 // current reads the holds that notices are about, and drops what nobody is to
-// be told: what was changed in the database, and what the channel may not see.
-func (n *Notifier) current(tx *store.Tx, c *Channel, notices []store.Notice) (kept []store.Notice, holds []store.Hold, err error) {
+// be told: what was changed in the database, what the channel may not see, and a
+// second notice of one hold.
+func (n *Notifier) current(ctx context.Context, tx *store.Tx, c *Channel, notices []store.Notice) (kept []store.Notice, holds []store.Hold, err error) {
 	for _, m := range notices {
-		h, tell, err := n.c.Holds.Told(tx, m.Hold, c.to)
+		h, tell, err := n.c.Holds.Told(ctx, tx, m.Hold, c.to)
 		if err != nil {
 			return nil, nil, err
 		}
-		if !tell {
+		if !tell || slices.ContainsFunc(holds, func(other store.Hold) bool { return other.ID == h.ID }) {
 			if err := tx.Sent(m); err != nil {
 				return nil, nil, err
 			}

@@ -39,6 +39,8 @@ type event struct {
 	Verified bool      `json:"agent_verified"`
 	Expires  time.Time `json:"expires"`
 	URL      string    `json:"url"`
+	// Approvals is how many people have approved it already; others have to, too.
+	Approvals int `json:"approvals,omitempty"`
 }
 
 // Bounds of foreign text in messages, in characters.
@@ -70,6 +72,9 @@ func (n *Notifier) line(h store.Hold) string {
 	text := plaintext.Clean(method, 10) + " " + where
 	if summary = plaintext.Clean(summary, maxSummary); summary != "" {
 		text += ": " + summary
+	}
+	if n := len(h.Earlier); n > 0 {
+		text += fmt.Sprintf(" (%d approved it; another person has to)", n)
 	}
 	return text
 }
@@ -133,7 +138,7 @@ func (n *Notifier) machine(notice store.Notice, h store.Hold, now time.Time) Mes
 	link := n.c.URL + "/h/" + h.ID
 	return Message{ID: notice.ID, Title: "exeat: a call waits for you", Text: n.line(h) + "\n" + sayWho(h), Link: link, at: now, notices: []store.Notice{notice},
 		event: &event{Hold: h.ID, API: h.API, Tool: h.Tool, Effect: h.Effect, Method: method, Path: path, Summary: plaintext.Clean(summary, maxSummary),
-			Subject: h.Subject, Agent: plaintext.Clean(agent.ID, maxAgent), Verified: agent.Verified, Expires: h.Expires, URL: link}}
+			Subject: h.Subject, Agent: plaintext.Clean(agent.ID, maxAgent), Verified: agent.Verified, Expires: h.Expires, URL: link, Approvals: len(h.Earlier)}}
 }
 
 // few is a message about one call or several like ones.

@@ -53,8 +53,11 @@ func onThisMachine(host string) bool {
 // webhookBody is the JSON that machines get.
 func webhookBody(m Message) ([]byte, error) {
 	kind := "hold.opened"
-	if m.event == nil {
+	switch {
+	case m.event == nil:
 		kind = "test"
+	case m.event.Approvals > 0:
+		kind = "hold.waits"
 	}
 	return json.Marshal(struct {
 		Type string    `json:"type"`

@@ -210,7 +210,7 @@ func printHold(w io.Writer, h inbox.HoldView) error {
 		{"what", printable(h.Summary)}, {"effect", printable(h.Effect)}, {"state", stateOf(h)}, {"API, tool", printable(h.API) + ", " + printable(h.Tool)}, {"request", printable(h.Method + " " + h.URL)}, {"header", printable(strings.Join(header, "; "))}, {"content type", printable(h.ContentType)},
 		{"body", printable(h.Body)}, {"body (base64)", h.BodyBase64}, {"arguments", printable(string(h.Args))}, {"before and after", printable(changesOf(h.Before))}, {"on the same thing", othersOf(h)}, {"asked for", printable(h.Subject)},
 		{"by the agent", printable(h.Agent) + unverified}, {"in the session", printable(h.Session)}, {"held by", printable(strings.Join(h.Policies, ", "))}, {"because", printable(h.Reason)},
-		{"hidden", hiddenIn(h)}, {"handle", printable(h.ID)}, {"digest", h.Digest}, {"made", h.Created.Local().Format(time.DateTime)}, {"until", h.Expires.Local().Format(time.DateTime)},
+		{"hidden", hiddenIn(h)}, {"approved by", givenIn(h)}, {"your approval", weightOf(h)}, {"handle", printable(h.ID)}, {"digest", h.Digest}, {"made", h.Created.Local().Format(time.DateTime)}, {"until", h.Expires.Local().Format(time.DateTime)},
 		{"decided by", printable(h.DecidedBy)}, {"the agent was told", printable(h.Denial)},
 		{"the agent says, unchecked", printable(h.Says)},
 	} {
@@ -231,6 +231,33 @@ func stateOf(h inbox.HoldView) string {
 		text += ". " + printable(h.Lookup)
 	}
 	return text
+}
+
+// givenIn says who has approved a call already.
+func givenIn(h inbox.HoldView) string {
+	var parts []string
+	for _, a := range h.Approvals {
+		text := printable(strings.TrimPrefix(a.By, "User::"))
+		if a.Passkey {
+			text += " with a passkey"
+		}
+		parts = append(parts, text+" at "+a.At.Local().Format(time.DateTime))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// weightOf says what the person's approval would do, where it does not simply send
+// the call.
+func weightOf(h inbox.HoldView) string {
+	switch approval.Weight(h.Approving) {
+	case approval.Waits:
+		return "counts, and another person has to approve it, too"
+	case approval.Twice:
+		return "is given; another person has to approve it, too"
+	case approval.NoHelp:
+		return "would not let it go: " + printable(h.Why)
+	}
+	return ""
 }
 
 // hiddenIn says whether there is more to see.

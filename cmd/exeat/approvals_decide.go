@@ -36,6 +36,9 @@ nobody can answer, --digest names what was seen before, with exeat approvals sho
 			if others := othersOf(h); others != "" && approve {
 				fmt.Fprintln(d.out, "note: on the same thing are", others)
 			}
+			if approve && h.State == "pending" {
+				fmt.Fprintln(d.out, "note: your approval counts; another person has to approve it, too")
+			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", h.ID, h.State)
 			return err
 		}),
@@ -111,10 +114,15 @@ func (d *deciding) ask(cmd *cobra.Command, h inbox.HoldView) (inbox.HoldView, er
 		return h, failed(fmt.Errorf("it is %s: there is nothing to decide", h.State))
 	case !h.MayDecide:
 		return h, failed(errors.New("the policies do not let you decide this call; somebody else has to"))
+	case d.approve && (h.Approving == string(approval.Twice) || h.Approving == string(approval.NoHelp)):
+		return h, failed(errors.New("nothing was decided: your approval " + weightOf(h)))
 	case d.approve && h.Unseen:
 		return h, failed(errors.New("nothing was decided: look at the hidden values before you approve it"))
 	}
 	if d.approve {
+		if h.Approving == string(approval.Waits) {
+			fmt.Fprintln(d.out, "Another person has to approve it, too.")
+		}
 		fmt.Fprintf(d.out, "If it is approved, exeat sends this request once, to %s (%s), in the name of %s. Nothing has been sent yet.\n",
 			printable(h.Origin), printable(h.API), printable(strings.TrimPrefix(h.Subject, "User::")))
 	}

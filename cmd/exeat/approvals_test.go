@@ -236,3 +236,36 @@ func TestTwoHoldsInATerminal(t *testing.T) {
 		t.Error(code, out)
 	}
 }
+
+// One of two approvals in a terminal: what it does, and that it is not two.
+func TestFirstOfTwoInATerminal(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	shop := &counter{next: petstore.New()}
+	srv := httptest.NewServer(shop)
+	t.Cleanup(srv.Close)
+	g, stop := runShopGateway(t, srv.URL, `permit (principal, action in Action::"call_tool", resource) when { context has approvals.second };
+permit (principal, action == Action::"approve", resource);`)
+	t.Cleanup(stop)
+	if code, out := exeat(t, g.inbox.LoginLink()+"\n", "approvals", "login"); code != 0 {
+		t.Fatal(code, out)
+	}
+	handle := g.runner.Call(t.Context(), terminal(g.cfg), "delete_pet", []byte(`{"petId":1}`)).Envelope.Handle
+	code, out := exeat(t, "y\n", "approvals", "approve", handle)
+	if code != 0 || !strings.Contains(out, "Another person has to approve it, too.") || !strings.Contains(out, handle+": pending") {
+		t.Fatal(code, out)
+	}
+	if code, out := exeat(t, "", "approvals", "show", handle); code != 0 || !strings.Contains(out, "approved by") || !strings.Contains(out, "alice at ") {
+		t.Error(code, out)
+	}
+	if code, out := exeat(t, "y\n", "approvals", "approve", handle); code != 1 || !strings.Contains(out, "nothing was decided: your approval is given; another person has to") {
+		t.Error(code, out)
+	}
+	_, out = exeat(t, "", "approvals", "show", handle)
+	_, rest, _ := strings.Cut(out, "digest")
+	if code, out := exeat(t, "", "approvals", "approve", handle, "--digest", strings.Fields(rest)[0]); code == 0 || !strings.Contains(out, "You have approved this call already") {
+		t.Error(code, out)
+	}
+	if shop.writes.Load() != 0 {
+		t.Errorf("%d writes after one person's approval", shop.writes.Load())
+	}
+}

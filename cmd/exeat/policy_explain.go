@@ -25,6 +25,7 @@ type supposed struct {
 	approved string
 	approver string
 	groups   []string // of the approver
+	after    []string // who approved before
 	passkey  bool
 }
 
@@ -95,6 +96,7 @@ func (s *supposed) flags(cmd *cobra.Command, f *flags) {
 	fs.StringVar(&s.approved, "approved", "", "suppose an approval: `once` or grant")
 	fs.StringVar(&s.approver, "approver", "", "with --approved: the person who gave it, `NAME` (default: the principal)")
 	fs.StringArrayVar(&s.groups, "approver-group", nil, "with --approver: put that person into the group `NAME` (repeatable)")
+	fs.StringArrayVar(&s.after, "approved-before", nil, "with --approved: who approved before, in their order, `NAME=GROUP,…` (repeatable)")
 	fs.BoolVar(&s.passkey, "passkey", false, "with --approved: it was signed with a passkey")
 }
 
@@ -143,7 +145,7 @@ func (s *supposed) apply(r *authz.Query) error {
 		*count = n
 	}
 	switch {
-	case s.approved == "" && (s.approver != "" || s.groups != nil || s.passkey):
+	case s.approved == "" && (s.approver != "" || s.groups != nil || s.after != nil || s.passkey):
 		return errors.New("an approver needs an approval: add --approved once or --approved grant")
 	case s.approved == "":
 		return nil
@@ -154,7 +156,19 @@ func (s *supposed) apply(r *authz.Query) error {
 	if s.approver == "" {
 		by = r.Principal
 	}
-	r.Approval = &authz.ApprovalContext{By: by, Once: s.approved == "once", At: r.Now, Expires: r.Now.Add(time.Minute), PhishingResistant: s.passkey}
+	given := func(by authz.Principal) authz.ApprovalContext {
+		return authz.ApprovalContext{By: by, Once: s.approved == "once", At: r.Now, Expires: r.Now.Add(time.Minute), PhishingResistant: s.passkey}
+	}
+	for _, text := range s.after {
+		name, groups, _ := strings.Cut(text, "=")
+		who := authz.Principal{Type: "User", ID: name}
+		if groups != "" {
+			who.Groups = strings.Split(groups, ",")
+		}
+		r.Earlier = append(r.Earlier, given(who))
+	}
+	last := given(by)
+	r.Approval = &last
 	return nil
 }
 

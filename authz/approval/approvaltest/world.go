@@ -116,6 +116,9 @@ func Rich(dedupe string) store.Hold {
 	return h
 }
 
+// Waits is a policy of calls that wait for a person.
+const Waits = `permit (principal, action in Action::"call_tool", resource) when { context has approval };`
+
 // AnyHold takes every hold.
 func AnyHold(store.Hold) bool { return true }
 

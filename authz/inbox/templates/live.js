@@ -21,7 +21,9 @@ const told = (now) => {
     else location.replace(again);
   }
   if (state !== undefined && now.state !== state) {
-    if (state === 'pending') {
+    if (state.startsWith('pending') && now.state.startsWith('pending')) {
+      say('Another person has approved this call, and more have to.');
+    } else if (state.startsWith('pending')) {
       for (const button of document.querySelectorAll('.decide button')) button.disabled = true;
       say('This call does not wait any more: it was decided somewhere else, or its time is over.');
     } else if (moving) location.replace(again);
