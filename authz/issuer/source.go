@@ -27,6 +27,7 @@ type Config struct {
 	// Also are hosts besides the issuer's own that may be inside a private network,
 	// as [reach.New] takes them: those that the operator wrote down.
 	Also []string
+	JWKS string // where its keys are; "" means where its metadata says
 	// Local, if set, returns the JWK Set of an issuer that is in this process, and
 	// nothing is fetched.
 	Local  func(context.Context) ([]byte, error)
@@ -57,7 +58,14 @@ func NewSource(c Config) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the issuer %w", err)
 	}
-	client, err := NewClient(c.Roots, append([]string{c.URL}, c.Also...)...)
+	named := append([]string{c.URL}, c.Also...)
+	if c.JWKS != "" {
+		if _, err := ParseURL(c.JWKS); err != nil {
+			return nil, fmt.Errorf("the place of its keys %w", err)
+		}
+		named = append(named, c.JWKS)
+	}
+	client, err := NewClient(c.Roots, named...)
 	if err != nil {
 		return nil, err
 	}
@@ -119,9 +127,12 @@ func (s *Source) fetch(ctx context.Context) (published, error) {
 		keys, err := ParseKeys(b)
 		return published{Metadata{Issuer: s.c.URL}, keys}, err
 	}
-	m, err := Discover(ctx, s.client, s.c.URL)
-	if err != nil {
-		return published{}, err
+	m := Metadata{Issuer: s.c.URL, JWKS: s.c.JWKS}
+	if m.JWKS == "" {
+		var err error
+		if m, err = Discover(ctx, s.client, s.c.URL); err != nil {
+			return published{}, err
+		}
 	}
 	if m.JWKS == "" {
 		return published{Metadata: m}, nil // its tokens can be introspected

@@ -74,6 +74,7 @@ func (r *Receiver) apply(ctx context.Context, s *set, uri string) error {
 	told := Event{Issuer: s.from.URL, JTI: s.jti, Kind: lastPart(uri)}
 	does, known := effects[uri]
 	if !known {
+		told.Unknown = true
 		told.Text = "nothing is known of this event, so nothing was done"
 		r.c.Observe(told)
 		return nil

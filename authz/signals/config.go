@@ -60,15 +60,15 @@ type Issuer struct {
 // Push says how a transmitter shows that it is the one. Its signature does so anyway.
 type Push struct {
 	// Token, if not nil, is the bearer token that it has to send.
-	Token func() (string, error)
+	Token func() string
 }
 
 // Poll is the endpoint of a transmitter (RFC 8936).
 type Poll struct {
-	Endpoint string                 // https
-	Token    func() (string, error) // the bearer token for it; nil sends none
-	Every    time.Duration          // between two requests
-	Client   *http.Client           // with bounds, see [issuer.NewClient]
+	Endpoint string        // https
+	Token    func() string // the bearer token for it; nil sends none
+	Every    time.Duration // between two requests
+	Client   *http.Client  // with bounds, see [issuer.NewClient]
 }
 
 // Event tells of one signal, for a log.
@@ -77,7 +77,9 @@ type Event struct {
 	JTI    string
 	Kind   string // the last part of the event's URI
 	Text   string // what was done, or why nothing was
-	Err    error  // something is wrong that whoever runs exeat has to see to
+	// Unknown says that it is an event that nothing is known of.
+	Unknown bool
+	Err     error // something is wrong that whoever runs exeat has to see to
 }
 
 // Receiver hears signals.
@@ -98,20 +100,30 @@ func New(c Config) (*Receiver, error) {
 	if c.Observe == nil {
 		c.Observe = func(Event) {}
 	}
+	if err := Check(c.Issuers); err != nil {
+		return nil, err
+	}
 	r := &Receiver{c: c, issuers: map[string]*Issuer{}}
 	for _, i := range c.Issuers {
-		if err := i.check(); err != nil {
-			return nil, fmt.Errorf("the issuer %s: %w", i.URL, err)
-		}
-		if r.issuers[i.URL] != nil {
-			return nil, fmt.Errorf("the issuer %s is there twice", i.URL)
-		}
 		if i.Subjects == nil {
 			i.Subjects = []string{IssuerSubject}
 		}
 		r.issuers[i.URL] = &i
 	}
 	return r, nil
+}
+
+// Check says what of the issuers cannot be used. None is asked anything.
+func Check(issuers []Issuer) error {
+	for n, i := range issuers {
+		if err := i.check(); err != nil {
+			return fmt.Errorf("the issuer %s: %w", i.URL, err)
+		}
+		if slices.ContainsFunc(issuers[:n], func(other Issuer) bool { return other.URL == i.URL }) {
+			return fmt.Errorf("the issuer %s is there twice", i.URL)
+		}
+	}
+	return nil
 }
 
 func (i Issuer) check() error {

@@ -139,11 +139,7 @@ func (p *Poll) fetch(ctx context.Context, done answers) (tokens claims.Set, more
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	if p.Token != nil {
-		token, err := p.Token()
-		if err != nil {
-			return nil, false, err
-		}
-		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Authorization", "Bearer "+p.Token())
 	}
 	header, b, err := issuer.Do(p.Client, req)
 	if err != nil {

@@ -59,7 +59,7 @@ func polled(t *testing.T, answer func(w *world, n int, out http.ResponseWriter))
 	}
 	w = newWorld(t, func(c *Config) {
 		c.Issuers[0].Push = nil
-		c.Issuers[0].Poll = &Poll{Endpoint: srv.URL + "/poll", Token: func() (string, error) { return bearer, nil }, Every: time.Millisecond, Client: client}
+		c.Issuers[0].Poll = &Poll{Endpoint: srv.URL + "/poll", Token: func() string { return bearer }, Every: time.Millisecond, Client: client}
 	})
 	return w, e
 }

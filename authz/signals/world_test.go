@@ -110,7 +110,7 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 	t.Helper()
 	w := &world{World: approvaltest.New(t), door: new(approval.Doorkeeper), idp: newTransmitter(t, idpURL), other: newTransmitter(t, otherURL)}
 	w.holds = w.process(w.DB)
-	push := &Push{Token: func() (string, error) { return bearer, nil }}
+	push := &Push{Token: func() string { return bearer }}
 	w.config = Config{Now: w.Clock, Observe: func(e Event) {
 		w.mu.Lock()
 		defer w.mu.Unlock()

@@ -73,6 +73,9 @@ func (g *gateway) openPaths() map[string]http.Handler {
 			paths[path] = g.oauth.Metadata()
 		}
 	}
+	if g.signals != nil {
+		paths[signalsPath] = g.signals
+	}
 	return paths
 }
 

@@ -70,6 +70,8 @@ type config struct {
 	// OAuth says whose access tokens let clients call; with it the bearer token of
 	// the key folder lets nobody.
 	OAuth oauthConfig `yaml:"oauth"`
+	// Signals are issuers that say when somebody's sessions or account ended.
+	Signals []signalsConfig `yaml:"signals"`
 	// Inbox is where people decide.
 	Inbox inboxConfig `yaml:"inbox"`
 	// Notify are the channels that are told of held calls. NotifyDigest is how
@@ -244,6 +246,9 @@ func loadConfig(path string) (config, error) {
 	for i := range c.Notify {
 		n := &c.Notify[i]
 		n.URLFile, n.SecretFile = relative(dir, n.URLFile), relative(dir, n.SecretFile)
+	}
+	for i := range c.Signals {
+		c.Signals[i].within(dir)
 	}
 	for i := range c.Policy {
 		c.Policy[i] = relative(dir, c.Policy[i])

@@ -23,6 +23,7 @@
 //	tokens.go          tokens for single people and programs
 //	database.go        opening the database; heads.go remembers how long its log was
 //	oidc.go            logins with a provider
+//	signals.go         whose signals of ended sessions and accounts are heard
 //	announce.go        what a start tells the terminal
 //	observe.go         the log line of a call; observe_cut.go cuts long ones
 //	hangup.go          what SIGHUP does

@@ -89,6 +89,7 @@ func (d *doctor) examine(ctx context.Context, cfg config) {
 		d.note("channels", "none: a held call waits until somebody looks at the inbox; add some under notify")
 	}
 	d.login(ctx, cfg)
+	d.signals(ctx, cfg)
 }
 
 // documents returns those that could be read.

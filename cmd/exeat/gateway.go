@@ -14,6 +14,7 @@ import (
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/inbox"
 	"github.com/exeat/exeat/authz/notify"
+	"github.com/exeat/exeat/authz/signals"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/mcpserver/edge"
 	"github.com/exeat/exeat/mcpserver/oauth"
@@ -24,21 +25,22 @@ import (
 
 // gateway is everything that takes calls, wired up.
 type gateway struct {
-	cfg    config
-	log    zerolog.Logger
-	docs   []*openapi.API
-	gaps   []string // what credentials lack
-	engine *authz.Engine
-	keys   *token.Keys
-	store  *store.Store
-	holds  *approval.Service
-	door   *approval.Doorkeeper // says who may decide; the inbox has it, what takes calls has not
-	inbox  *inbox.Inbox
-	runner *tools.Runner
-	oauth  *oauth.Server // nil if no issuer is configured
-	notify *notify.Notifier
-	mcpL   net.Listener // nil if this process does not serve MCP over HTTP
-	inboxL net.Listener // nil if this process has no inbox
+	cfg     config
+	log     zerolog.Logger
+	docs    []*openapi.API
+	gaps    []string // what credentials lack
+	engine  *authz.Engine
+	keys    *token.Keys
+	store   *store.Store
+	holds   *approval.Service
+	door    *approval.Doorkeeper // says who may decide; the inbox has it, what takes calls has not
+	inbox   *inbox.Inbox
+	runner  *tools.Runner
+	oauth   *oauth.Server // nil if no issuer is configured
+	notify  *notify.Notifier
+	signals *signals.Receiver // nil if none are heard
+	mcpL    net.Listener      // nil if this process does not serve MCP over HTTP
+	inboxL  net.Listener      // nil if this process has no inbox
 
 	mcpEdge, inboxEdge *edge.Edge // how they are reached
 }
@@ -64,6 +66,9 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) 
 	}
 	channels, err := notifyChannels(cfg)
 	if err != nil {
+		return nil, err
+	}
+	if _, err = cfg.signalIssuers(nil); err != nil {
 		return nil, err
 	}
 	if _, err = g.serveAPIs(nil); err != nil { // which finds secrets that are missing
@@ -200,6 +205,9 @@ func (g *gateway) run(ctx context.Context, serve func(context.Context) error) er
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return g.runner.Run(ctx) })
 	group.Go(func() error { return g.notify.Run(ctx) })
+	if g.signals != nil {
+		group.Go(func() error { return g.signals.Run(ctx) })
+	}
 	group.Go(func() error { g.rememberHeads(ctx); return nil })
 	if g.inboxL != nil {
 		group.Go(func() error { return g.serveInbox(ctx) })
