@@ -68,10 +68,7 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) 
 	if err != nil {
 		return nil, err
 	}
-	if _, err = cfg.signalIssuers(nil); err != nil {
-		return nil, err
-	}
-	if _, err = g.serveAPIs(nil); err != nil { // which finds secrets that are missing
+	if err = g.findSecrets(); err != nil {
 		return nil, err
 	}
 	if err = g.openEdges(want); err != nil {
@@ -109,6 +106,15 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) 
 		ResponseLimit: cfg.ResponseLimit, Offer: cfg.offer(), Dial: dialer.DialContext, Timeout: cfg.Timeout, Observe: g.observe,
 		Current: g.current})
 	return g, err
+}
+
+// findSecrets reports secrets that are missing.
+func (g *gateway) findSecrets() error {
+	_, err := g.serveAPIs(nil)
+	if err == nil {
+		_, err = g.cfg.signalIssuers(nil)
+	}
+	return err
 }
 
 // serveAPIs chooses how the calls of each document get their credentials.
@@ -160,7 +166,10 @@ func (g *gateway) openHolds(ctx context.Context, channels []*notify.Channel, err
 			fmt.Fprintf(errOut, "exeat: log in once, as %s, with %s\n", printable(person), link)
 		},
 		Trouble: func(err error) { g.log.Error().Err(err).Msg("inbox") }})
-	return err
+	if err != nil {
+		return err
+	}
+	return g.openSignals()
 }
 
 // stateLabel tells the inbox from others of the same user, if there is anything
