@@ -129,6 +129,9 @@ type server struct {
 	i *Issuer
 }
 
+// URL is its identifier.
+func (i *Issuer) URL() string { return i.c.Issuer }
+
 func (i *Issuer) now() time.Time { return i.c.Holds.Now() }
 
 // trouble tells the operator of an error.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -22,6 +23,9 @@ func (g *gateway) authenticator() mcpserver.Authenticator {
 	var rest mcpserver.Authenticator = &bearer{keys: g.keys, principal: principal(g.cfg), whence: bearerCommand(g.cfg.Keys) + " prints the token"}
 	if g.oauth != nil {
 		rest = g.oauth
+	}
+	if g.issuer != nil {
+		rest = &ownPeople{g, rest}
 	}
 	return &ended{g, statictoken.New(g.readTokens, g.runner.Now, rest)}
 }
@@ -76,6 +80,9 @@ func (g *gateway) openPaths() map[string]http.Handler {
 	if g.signals != nil {
 		paths[signalsPath] = g.signals
 	}
+	if g.issuer != nil {
+		maps.Copy(paths, g.issuer.Paths())
+	}
 	return paths
 }
 
@@ -109,7 +116,7 @@ func (g *gateway) current(p authz.Principal) (authz.Principal, bool) {
 
 func (g *gateway) lookUp(p authz.Principal) (authz.Principal, error) {
 	same := func(q authz.Principal) bool { return p.Type == q.Type && p.ID == q.ID && p.Issuer == q.Issuer }
-	own := append([]authz.Principal{principal(g.cfg)}, people(g.cfg)...)
+	own := localPeople(g.cfg)
 	if i := slices.IndexFunc(own, same); i >= 0 {
 		return own[i], nil
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 
@@ -32,6 +33,8 @@ type issuerConfig struct {
 	DPoP          string               `yaml:"dpop"` // accept (default), require or off
 	Introspection *introspectionConfig `yaml:"introspection"`
 	SPIFFE        *spiffeConfig        `yaml:"spiffe"`
+
+	local func(context.Context) ([]byte, error) // the keys, if it is in this process
 }
 
 // workloadConfig says which tokens no person stands behind.
@@ -73,6 +76,10 @@ func (c oauthConfig) check(inbox inboxConfig) error {
 	for i, x := range c.Issuers {
 		at := fmt.Sprintf("oauth.issuers[%d]", i)
 		switch {
+		case x.Issuer == ownIssuer:
+			if err := x.checkOwn(); err != nil || i != c.ownAt() {
+				return fmt.Errorf("%s: %w", at, cmp.Or(err, errors.New("issuer: dev is there twice")))
+			}
 		case x.SPIFFE != nil:
 			if x.Issuer != "" {
 				return fmt.Errorf("%s has an issuer and spiffe; a trust domain is an entry of its own", at)
@@ -99,7 +106,7 @@ func (c oauthConfig) server(resource string, base oauth.Config) (*oauth.Server, 
 	base.Resource, base.Scopes = resource, c.Scopes
 	for i, x := range c.Issuers {
 		issuer := oauth.Issuer{URL: x.Issuer, Prefix: x.Prefix, Audience: x.Audience, AnyType: x.Types == "any", Subject: x.Subject, Groups: x.Groups, Roles: x.Roles,
-			Agent: x.Agent, Workload: oauth.Workload(x.Workload), Algorithms: x.Algorithms, DPoP: oauth.Binding(x.DPoP)}
+			Agent: x.Agent, Workload: oauth.Workload(x.Workload), Algorithms: x.Algorithms, DPoP: oauth.Binding(x.DPoP), Local: x.local}
 		if x.SPIFFE != nil {
 			issuer.SPIFFE = &oauth.SPIFFE{TrustDomain: x.SPIFFE.TrustDomain, Bundle: x.SPIFFE.Bundle}
 		}

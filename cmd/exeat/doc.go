@@ -10,6 +10,7 @@
 //	flags.go           what flags say, merged with the configuration
 //	config.go          exeat.yaml; config_oauth.go has whose tokens are
 //	                   taken, config_explain.go says what is wrong with it
+//	issuer.go          the authorization server of this process (issuer: dev)
 //	documents.go       documents, policies, and where calls may go
 //	credentials.go     what leaves with the calls of a document
 //	credentials_need.go  which of its security schemes have a credential

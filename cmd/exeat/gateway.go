@@ -12,6 +12,7 @@ import (
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/devissuer"
 	"github.com/exeat/exeat/authz/inbox"
 	"github.com/exeat/exeat/authz/notify"
 	"github.com/exeat/exeat/authz/signals"
@@ -36,7 +37,8 @@ type gateway struct {
 	door    *approval.Doorkeeper // says who may decide; the inbox has it, what takes calls has not
 	inbox   *inbox.Inbox
 	runner  *tools.Runner
-	oauth   *oauth.Server // nil if no issuer is configured
+	oauth   *oauth.Server     // nil if no issuer is configured
+	issuer  *devissuer.Issuer // nil if this process is none
 	notify  *notify.Notifier
 	signals *signals.Receiver // nil if none are heard
 	mcpL    net.Listener      // nil if this process does not serve MCP over HTTP
@@ -161,7 +163,10 @@ func (g *gateway) openHolds(ctx context.Context, channels []*notify.Channel, err
 	if err != nil {
 		return err
 	}
-	g.inbox, err = inbox.New(inbox.Config{Holds: g.holds, Door: g.door, Store: g.store, Person: principal(cfg), URL: url, State: stateLabel(cfg), OIDC: provider, Push: push, Notifier: g.notify,
+	if err = g.newIssuer(url); err != nil {
+		return err
+	}
+	g.inbox, err = inbox.New(inbox.Config{Holds: g.holds, Door: g.door, Store: g.store, Issuer: g.issuer, Person: principal(cfg), URL: url, State: stateLabel(cfg), OIDC: provider, Push: push, Notifier: g.notify,
 		People: people(cfg), Announce: func(person, link string) {
 			fmt.Fprintf(errOut, "exeat: log in once, as %s, with %s\n", printable(person), link)
 		},

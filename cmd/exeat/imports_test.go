@@ -58,7 +58,7 @@ var arrows = map[string][]string{
 	"mcpserver":             {"authz", "openapi/strictjson", "tools"},
 	"mcpserver/oauth":       {"authz", "authz/claims", "authz/issuer", "authz/refresh", "mcpserver", "tools"},
 	"mcpserver/statictoken": {"authz", "mcpserver", "tools"},
-	"cmd/exeat":             {"authz", "authz/approval", "authz/inbox", "authz/issuer", "authz/notify", "authz/signals", "authz/tally", "authz/token", "examples/petstore", "mcpserver", "mcpserver/edge", "mcpserver/oauth", "mcpserver/statictoken", "openapi", "openapi/nearest", "openapi/reach", "store", "tools"},
+	"cmd/exeat":             {"authz", "authz/approval", "authz/devissuer", "authz/inbox", "authz/issuer", "authz/notify", "authz/signals", "authz/tally", "authz/token", "examples/petstore", "mcpserver", "mcpserver/edge", "mcpserver/oauth", "mcpserver/statictoken", "openapi", "openapi/nearest", "openapi/reach", "store", "tools"},
 	"store/storetest":       {"store"},
 
 	"authz/approval/approvaltest": {"authz", "store"},
