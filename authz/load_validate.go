@@ -194,6 +194,8 @@ func (c *checker) hint(p *policy, message string) string {
 		return c.suggestAttribute(message)
 	case strings.Contains(message, "AnyEntity"):
 		return `in asks about entities; whether a text is one of several: ["a", "b"].contains(context.input.x)`
+	case strings.Contains(message, "not compatible") && strings.Contains(message, string(workloadType)):
+		return `a principal is a User or a Workload, which a set cannot mix; write: principal in [User::"a", User::"b"]`
 	case strings.Contains(message, "datetime") && strings.Contains(message, "saw String"):
 		return datesHint
 	case strings.Contains(message, "decimal"):
