@@ -158,11 +158,7 @@ func (o *guardOptions) bind(e *edge.Edge) (net.Listener, error) {
 			return nil, err
 		}
 	}
-	bound, err := e.Bind(l, nil)
-	if err != nil {
-		l.Close()
-	}
-	return bound, err
+	return e.Bind(l, nil)
 }
 
 // keySource is where the guard has keys from: a place that vouches for them, or

@@ -125,11 +125,12 @@ func (e *Edge) checkAddr(addr string) error {
 }
 
 // Bind takes the listener that it is reached at, and returns the one to serve.
-// local are the names of its address, as Host has them.
+// local are the names of its address, as Host has them. A listener that cannot be
+// served is closed.
 func (e *Edge) Bind(l net.Listener, local []string) (net.Listener, error) {
 	addr := l.Addr().String()
 	if err := e.checkAddr(addr); err != nil {
-		return nil, err
+		return nil, errors.Join(err, l.Close())
 	}
 	scheme := "http"
 	if e.certs != nil {

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -267,9 +268,11 @@ func TestBindAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
 	if _, err := e.Bind(l, nil); err == nil || !strings.Contains(err.Error(), "is not a loopback address") {
 		t.Error(err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("what is not served still listens: %v", err)
 	}
 }
 
