@@ -6,7 +6,9 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -142,6 +144,132 @@ func TestSignals(t *testing.T) {
 	stopped(false)
 	if text := printed.text.String(); strings.Contains(text, "agreed-on") || !strings.Contains(text, "account-disabled") {
 		t.Errorf("the log: %s", text)
+	}
+}
+
+// TestSignalsEndTokens has an issuer whose access tokens let somebody call, and who
+// says that their sessions ended: tokens from before count no more, newer ones do. The
+// keys of both are those that its metadata names.
+func TestSignalsEndTokens(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	issuer := httptest.NewServer(mux)
+	defer issuer.Close()
+	publish := func(path string, v any) {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(v) })
+	}
+	publish("/.well-known/oauth-authorization-server", map[string]string{"issuer": issuer.URL, "jwks_uri": issuer.URL + "/keys"})
+	publish("/keys", jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k1", Algorithm: "ES256", Use: "sig"}}})
+	sign := func(typ string, claims map[string]any) string {
+		t.Helper()
+		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)).WithHeader("kid", "k1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims["iss"], claims["jti"] = issuer.URL, rand.Text()
+		b, err := json.Marshal(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := signer.Sign(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := signed.CompactSerialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	dir := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", dir)
+	file := filepath.Join(dir, "exeat.yaml")
+	for name, text := range map[string]string{"petstore.yaml": string(petstore.Document), "exeat.yaml": `
+apis: [{spec: petstore.yaml, base_url: 'http://127.0.0.1:1'}]
+listen: 127.0.0.1:0
+inbox: {listen: '127.0.0.1:0'}
+oauth: {issuers: [{issuer: '` + issuer.URL + `', prefix: 'kc:'}]}
+signals: [{issuer: '` + issuer.URL + `', audience: exeat, push: {}}]
+`} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	printed := &watched{want: regexp.MustCompile(`MCP at (\S+) with access tokens`), found: make(chan []string, 1)}
+	ended := make(chan int, 1)
+	go func() {
+		ended <- execute(ctx, []string{"http", "--config", file}, strings.NewReader(""), printed, printed)
+	}()
+	defer func() { cancel(); <-ended }()
+	var url string
+	select {
+	case m := <-printed.found:
+		url = m[1]
+	case code := <-ended:
+		ended <- code
+		t.Fatalf("ended with %d: %s", code, printed.text.String())
+	}
+	send := func(url, contentType, token, body string) (int, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", contentType)
+		r.Header.Set("Accept", "application/json, text/event-stream")
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, string(b)
+	}
+	now := time.Now()
+	token := func(sub string, at time.Time) string {
+		return sign("at+jwt", map[string]any{"aud": url, "sub": sub, "client_id": "claude", "iat": at.Unix(), "exp": now.Add(time.Hour).Unix()})
+	}
+	call := func(token string) (int, string) {
+		return send(url, "application/json", token, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`)
+	}
+	signal := func(event string) {
+		t.Helper()
+		set := sign("secevent+jwt", map[string]any{"aud": "exeat", "iat": now.Unix(),
+			"sub_id": map[string]any{"format": "iss_sub", "iss": issuer.URL, "sub": "bob"}, "events": map[string]any{event: map[string]any{}}})
+		if status, body := send(strings.TrimSuffix(url, "/mcp")+"/signals", "application/secevent+jwt", "", set); status != 202 {
+			t.Fatalf("the signal: %d %s", status, body)
+		}
+	}
+	before, other, after := token("bob", now.Add(-time.Minute)), token("carol", now.Add(-time.Minute)), token("bob", now.Add(2*time.Second))
+	if status, body := call(before); status != 200 {
+		t.Fatalf("before: %d %s", status, body)
+	}
+	signal("https://schemas.openid.net/secevent/caep/event-type/session-revoked")
+	for _, c := range []struct {
+		name, token string
+		want        int
+	}{{"a token from before", before, 401}, {"another's", other, 200}, {"a newer one", after, 200}} {
+		if status, body := call(c.token); status != c.want {
+			t.Errorf("%s: %d %s", c.name, status, body)
+		}
+	}
+	// A signed token of another kind is no signal, and a signal is no access token.
+	if status, _ := send(strings.TrimSuffix(url, "/mcp")+"/signals", "application/secevent+jwt", "", after); status != 400 {
+		t.Errorf("an access token as a signal: %d", status)
+	}
+	set := sign("secevent+jwt", map[string]any{"aud": url, "sub": "carol", "client_id": "claude", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "events": map[string]any{}})
+	if status, _ := call(set); status != 401 {
+		t.Errorf("a signal as an access token: %d", status)
 	}
 }
 

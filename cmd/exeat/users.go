@@ -84,7 +84,7 @@ func usersStartCmd() *cobra.Command {
 			if err != nil {
 				return failed(err)
 			}
-			text := "may call again; logins and OAuth tokens from before count no more"
+			text := "may call again; logins and tokens from before count no more"
 			if !started {
 				text = "was not stopped"
 			}
