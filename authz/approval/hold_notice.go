@@ -40,6 +40,7 @@ func PushChannel(id string) string { return PushPrefix + id }
 type Addressee struct {
 	Name      string
 	Principal authz.Principal
+	Since     time.Time // they asked for it; an end of theirs ends it
 }
 
 // Told is the hold that a notice is about, in outline, or false if nobody is to
@@ -58,6 +59,10 @@ func (s *Service) Told(ctx context.Context, tx *store.Tx, id string, to *Address
 		return store.Hold{}, false, nil
 	}
 	if to != nil {
+		u, err := s.user(tx, to.Name)
+		if err != nil || u.over(to.Since) {
+			return store.Hold{}, false, err
+		}
 		concerned, err := s.concerns(ctx, h, *to)
 		if err != nil || !concerned {
 			return store.Hold{}, false, err

@@ -110,7 +110,7 @@ func (p *Push) channel(n *Notifier, id string) *Channel {
 		})
 	}
 	_ = find(context.Background()) // sends nothing if that fails
-	to := &approval.Addressee{Name: sub.Person}
+	to := &approval.Addressee{Name: sub.Person, Since: sub.Created}
 	_ = json.Unmarshal(sub.Principal, &to.Principal)
 	return &Channel{Name: approval.PushChannel(id), People: true, to: to,
 		send: func(ctx context.Context, m Message) error {

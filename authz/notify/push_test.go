@@ -22,6 +22,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -263,6 +264,31 @@ func TestPushOnlyToThoseWhoSee(t *testing.T) {
 	n.run(t)
 	if got := p.taken(); len(got) != 1 {
 		t.Errorf("alice is told %d times of her own", len(got))
+	}
+}
+
+// Who was stopped, or ended, is told nothing more in the browsers that they had.
+func TestPushEndsWithItsUser(t *testing.T) {
+	for _, stop := range []bool{false, true} {
+		p := newPushService(t)
+		s, n := pushWorld(t, p)
+		s.subscribe(p, alice, "/before")
+		s.Pass(time.Second)
+		if _, err := s.EndUser(t.Context(), approval.End{Subject: "User::alice", By: approval.Operator("root"), Cause: "by-hand", Stop: stop}); err != nil {
+			t.Fatal(err)
+		}
+		s.Pass(time.Second)
+		s.open(call(alice, "k1"))
+		n.run(t)
+		if got := p.taken(); len(got) != 0 {
+			t.Errorf("stopped %t: told %v", stop, got)
+		}
+		s.subscribe(p, alice, "/after")
+		s.open(call(alice, "k2"))
+		n.run(t)
+		if got := p.taken(); (len(got) == 0) != stop {
+			t.Errorf("stopped %t: who subscribed after it is told %v", stop, got)
+		}
 	}
 }
 
