@@ -91,7 +91,7 @@ permit (principal, action == Petstore::Action::"get_pet", resource);`})
 // document is a real document as tools, if the corpus is here.
 func document(t testing.TB, name string) *index {
 	t.Helper()
-	file := filepath.Join("..", "..", "shareArguments", "specs", name)
+	file := filepath.Join("..", "..", "shared", "specs", name)
 	if _, err := os.Stat(file); err != nil {
 		t.Skip("the real documents are not here")
 	}
@@ -133,7 +133,7 @@ var asked = map[string]map[string]string{
 		"search customers":      "get_customers_search",
 		"list all charges":      "get_charges",
 		"refund a charge":       "post_charges_charge_refund",
-		"cancel subscription":   "delete_subscriptions_subscripti_86d8f323",
+		"cancel subscription":   "delete_subscription_exposed_id",
 		"retrieve balance":      "get_balance",
 		"create payment intent": "post_payment_intents",
 		"update a customer":     "post_customers_customer",
