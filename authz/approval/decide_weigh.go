@@ -91,7 +91,9 @@ func (s *Service) query(ctx context.Context, h store.Hold, now time.Time) (q aut
 		return q, err
 	}
 	if s.c.Current != nil {
-		who.Principal = s.c.Current(who.Principal)
+		if now, known := s.c.Current(who.Principal); known {
+			who.Principal = now
+		}
 	}
 	q = authz.Query{API: h.API, Action: h.Tool, Principal: who.Principal, Agent: who.Agent, Session: who.Session, Now: now, Path: h.Request.Path}
 	dec := json.NewDecoder(strings.NewReader(string(h.Args)))

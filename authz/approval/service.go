@@ -34,8 +34,9 @@ type Config struct {
 	Push   bool
 	// Fatigue, if not nil, is when approvals have to be typed.
 	Fatigue *Fatigue
-	// Current is a requester as they are now; nil means as they were when they asked.
-	Current func(authz.Principal) authz.Principal
+	// Current is a requester as they are now; nil means as they were when they asked,
+	// and so does false.
+	Current func(authz.Principal) (now authz.Principal, known bool)
 	// Door is whose identities are let in; without one nobody is.
 	Door *Doorkeeper
 	// Known is what was read of the log before; nil reads it from its start.

@@ -2,12 +2,16 @@ package inbox
 
 import (
 	"encoding/json"
+	"errors"
 	"html"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
 
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
@@ -201,5 +205,38 @@ func TestApprovalThatDoesNotHelp(t *testing.T) {
 	}
 	if resp := s.decide(bob, h, "approve"); resp.StatusCode != http.StatusForbidden || s.Stored(h.ID).State != store.Pending || len(s.Stored(h.ID).Earlier) != 0 {
 		t.Errorf("%d", resp.StatusCode)
+	}
+}
+
+// In a browser, with a passkey: the first of two, whose key is good no more when the
+// call is to be sent, and the second, whose page hears of the first.
+func TestTwoApprovalsInChromium(t *testing.T) {
+	s, ctx := keyed(t, `permit (principal, action in Action::"call_tool", resource) when { context has approvals && context.approvals.count >= 2 };
+		permit (principal, action == Action::"approve", resource);`)
+	s.inbox.streams.rest = time.Millisecond
+	s.enrol(ctx)
+	first, second := s.open(call(alice, "k1")), s.open(call(alice, "k2"))
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+first.ID), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`//p[starts-with(text(), "You have approved this call.")]`))
+	if got := s.Stored(first.ID); got.State != store.Pending || len(got.Earlier) != 1 || len(got.Earlier[0].Signed) == 0 {
+		t.Fatalf("%+v", got)
+	}
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+second.ID), chromedp.WaitEnabled(`form.approve button`))
+	for _, h := range []store.Hold{first, second} {
+		if _, err := s.Decide(t.Context(), approval.Person{Principal: bob, AMR: []string{"otp"}}, h.ID, approval.Verdict{Approve: true, Digest: h.Digest}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	browse(t, ctx, chromedp.WaitVisible(`//*[@data-live][starts-with(text(), "Another person has approved this call")]`), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`.outcome.approved`))
+	keys, err := s.PasskeysOf(t.Context(), "User::alice")
+	if err != nil || len(keys) != 1 {
+		t.Fatal(keys, err)
+	}
+	s.revoke(keys[0])
+	claimed, err := s.Claim(t.Context(), []string{"petstore"}, func(h store.Hold) bool { return h.ID == first.ID }, "us", time.Minute)
+	if err != nil || len(claimed.Earlier) != 0 || claimed.Approval.ByName != "User::bob" {
+		t.Errorf("of the first remains %+v, %v", claimed.Earlier, err)
+	}
+	if _, err := s.Claim(t.Context(), []string{"petstore"}, anyHold, "us", time.Minute); !errors.Is(err, approval.ErrForbidden) {
+		t.Errorf("the second, whose last approval the revoked key signed: %v", err)
 	}
 }

@@ -148,12 +148,7 @@ func (g *gateway) openHolds(ctx context.Context, channels []*notify.Channel, err
 	}
 	g.door = new(approval.Doorkeeper)
 	if g.holds, err = approval.New(approval.Config{Door: g.door, Store: g.store, Engine: g.engine, Key: key, Notify: names, Push: push != nil, Now: cfg.now,
-		TTL: cfg.Holds.TTL, ApprovedFor: cfg.Holds.ApprovedFor, MaxOpen: cfg.Holds.MaxOpen, Fatigue: cfg.Inbox.Fatigue.fatigue(), Current: func(p authz.Principal) authz.Principal {
-			if now := principal(cfg); p.Name() == now.Name() {
-				return now
-			}
-			return p
-		}}); err != nil {
+		TTL: cfg.Holds.TTL, ApprovedFor: cfg.Holds.ApprovedFor, MaxOpen: cfg.Holds.MaxOpen, Fatigue: cfg.Inbox.Fatigue.fatigue(), Current: g.current}); err != nil {
 		return err
 	}
 	if g.notify, err = g.newNotifier(channels, push, url); err != nil {
