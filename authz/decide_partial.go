@@ -64,6 +64,11 @@ func (a *action) could(req cedar.Request, context types.RecordMap, ents entities
 
 // freshLogin is e with a principal whose login could be any.
 func (e entities) freshLogin(principal types.EntityUID) entities {
+	return e.unknowing(principal, "acr", "auth_time")
+}
+
+// unknowing leaves attributes of a principal open.
+func (e entities) unknowing(principal types.EntityUID, names ...types.String) entities {
 	x, ok := e.own[principal]
 	if !ok {
 		return e
@@ -72,7 +77,9 @@ func (e entities) freshLogin(principal types.EntityUID) entities {
 	for k, v := range x.Attributes.All() {
 		attrs[k] = v
 	}
-	attrs["acr"], attrs["auth_time"] = unknown("acr"), unknown("auth_time")
+	for _, name := range names {
+		attrs[name] = unknown(name)
+	}
 	own := maps.Clone(e.own)
 	x.Attributes = types.NewRecord(attrs)
 	own[principal] = x

@@ -39,5 +39,6 @@
 //	explain.go           a decision, for who writes policies
 //	visible.go           which tools are listed
 //	stepup.go            what a person who may not decide could do
+//	stepup_call.go       what another access token would need, for a call to go
 //	names.go             Cedar about one API, for people
 package authz

@@ -58,6 +58,9 @@ func (e *Engine) viewer(p Principal, ag Agent, s Session) *viewer {
 	if err != nil {
 		return nil
 	}
+	if p.Issuer != "" { // which can give another token
+		ents = ents.unknowing(principal, "acr", "auth_time", "scopes")
+	}
 	context := types.RecordMap{
 		"input": unknown("input"), "rounded": unknown("rounded"), "usage": unknown("usage"), "now": unknown("now"),
 		"agent": ents.agent(ag), "session": sessionRecord(s),

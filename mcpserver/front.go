@@ -31,11 +31,13 @@ type front struct {
 	bodies   *semaphore.Weighted
 	serving  context.Context // calls that wait end with it
 	bodyTime time.Duration   // for one message to arrive
+	// challenge says what token a call needs; nil if no client could get one.
+	challenge func(authz.Stronger) *Challenge
 }
 
-func newFront(ctx context.Context, s *Server, sessionKey []byte) *front {
+func newFront(ctx context.Context, s *Server, cfg HTTPConfig) *front {
 	f := &front{server: s, serving: ctx, bodyTime: 30 * time.Second, bodies: semaphore.NewWeighted(maxBodies),
-		sessions: newSessions(sessionKey), running: newRunning()}
+		sessions: newSessions(cfg.SessionKey), challenge: cfg.Challenge, running: newRunning()}
 	f.endpoint = server.NewStreamableHTTPServer(s.mcp, server.WithEndpointPath("/mcp"), server.WithSessionIdManagerResolver(f.sessions),
 		server.WithDisableLocalhostProtection(true)) // a proxy on this machine keeps the name that it was called by; edge knows which names are ours
 	return f
@@ -159,6 +161,14 @@ func (f *front) pass(w *patient, r *http.Request, m message, caller tools.Caller
 			defer done()
 		}
 	}
+	if f.challenge != nil {
+		ctx = context.WithValue(ctx, needsKey{}, func(needs authz.Stronger) {
+			if c := f.challenge(needs); c != nil && !w.begun {
+				c.Answer(w)
+				w.spent = true
+			}
+		})
+	}
 	b := m.wire()
 	r.Body = io.NopCloser(bytes.NewReader(b))
 	r.ContentLength = int64(len(b))
@@ -233,15 +243,22 @@ type patient struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	begun   bool
+	spent   bool // the answer is whole, and what comes after it goes nowhere
 }
 
 func (p *patient) Write(b []byte) (int, error) {
+	if p.spent {
+		return len(b), nil
+	}
 	p.begun = true
 	_ = p.control.SetWriteDeadline(time.Now().Add(writeTime))
 	return p.ResponseWriter.Write(b)
 }
 
 func (p *patient) WriteHeader(status int) {
+	if p.spent {
+		return
+	}
 	p.begun = true
 	p.ResponseWriter.WriteHeader(status)
 }

@@ -537,7 +537,7 @@ func TestBodiesCountAsTheyArrive(t *testing.T) {
 // A message that does not arrive is not waited for, and a panic says nothing.
 func TestFrontRefuses(t *testing.T) {
 	s := newServer(t, "")
-	f := newFront(t.Context(), s, nil)
+	f := newFront(t.Context(), s, HTTPConfig{})
 	f.bodyTime = time.Millisecond
 	srv := httptest.NewServer(authenticate(tokens{"alice": alice}, f))
 	defer srv.Close()

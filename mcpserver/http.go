@@ -3,6 +3,8 @@ package mcpserver
 import (
 	"context"
 	"net/http"
+
+	"github.com/exeat/exeat/authz"
 )
 
 // HTTPConfig is what the HTTP handler checks before MCP begins.
@@ -14,6 +16,9 @@ type HTTPConfig struct {
 	// JWKS, if set, is published below /.well-known for those who check exeat's
 	// tokens.
 	JWKS func() ([]byte, error)
+	// Challenge, if set, says over HTTP what access token a call needs that is
+	// denied for the want of it.
+	Challenge func(authz.Stronger) *Challenge
 	// Open are further paths, by pattern of [http.ServeMux], that are served to
 	// anybody.
 	Open map[string]http.Handler
@@ -24,7 +29,7 @@ type HTTPConfig struct {
 // Origin are not its to judge: serve it behind an edge.Edge.
 func (s *Server) Handler(ctx context.Context, cfg HTTPConfig) http.Handler {
 	mux := http.NewServeMux()
-	mcp := authenticate(cfg.Auth, newFront(ctx, s, cfg.SessionKey))
+	mcp := authenticate(cfg.Auth, newFront(ctx, s, cfg))
 	mux.Handle("/mcp", mcp)
 	mux.Handle("/mcp/{$}", mcp) // some clients end every URL like this
 	mux.HandleFunc("/sse", refuseStream)

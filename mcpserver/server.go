@@ -97,7 +97,11 @@ func (s *Server) guard(name string, f func(context.Context, mcp.CallToolRequest)
 			return newResult(refused), nil
 		}
 		defer done()
-		return newResult(f(ctx, req)), nil
+		res := f(ctx, req)
+		if tell, ok := ctx.Value(needsKey{}).(func(authz.Stronger)); ok && !res.Needs.IsZero() {
+			tell(res.Needs)
+		}
+		return newResult(res), nil
 	}
 }
 
@@ -150,6 +154,10 @@ func agentName(s string) string {
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
+
+// needsKey is a function that tells the client, in the way of HTTP, what access
+// token a call needs.
+type needsKey struct{}
 
 // servingKey is a context that ends when the server begins to stop.
 type servingKey struct{}

@@ -106,6 +106,9 @@ type Result struct {
 	Envelope    Envelope `json:"envelope"`
 	Blocks      []Block  `json:"blocks,omitempty"`
 	Disposition string   `json:"disposition,omitempty"` // of a held call that is final
+	// Needs is the access token with which the call would not be denied: for the
+	// client, which can get one, and not for the model.
+	Needs authz.Stronger `json:"-"`
 }
 
 // IsError reports whether the model should act differently.

@@ -50,6 +50,7 @@ type course struct {
 	hold     *store.Hold             // that it was released from
 	found    *store.Snapshot         // what it changes, when it was to be sent, if the person saw something else
 	state    *store.Snapshot         // what it read, if it is a peek
+	needs    authz.Stronger          // a token of another kind, with which it would not be denied
 	note     string                  // for its entries
 	err      error                   // for the operator
 	secrets  []string                // the credentials that its requests carried
@@ -124,5 +125,7 @@ func (r *Runner) answerDeny(c *course) Result {
 		c.fail(err)
 	}
 	d := c.decision
-	return deny(PolicyDenied, d.Reason, d.Policies, d.Remediation)
+	res := deny(PolicyDenied, d.Reason, d.Policies, d.Remediation)
+	res.Needs = c.needs
+	return res
 }

@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/exeat/exeat/authz"
@@ -30,7 +31,7 @@ func (r *Runner) decide(ctx context.Context, c *course) {
 }
 
 func (r *Runner) ask(c *course, now time.Time, usage authz.Usage) {
-	c.decision = r.Engine.Decide(authz.Query{
+	q := authz.Query{
 		API:       c.tool.api.Document.Name,
 		Action:    c.tool.op.Name,
 		Principal: c.caller.Principal,
@@ -42,7 +43,11 @@ func (r *Runner) ask(c *course, now time.Time, usage authz.Usage) {
 		Input:     c.args.Value(),
 		Approval:  c.approval,
 		Earlier:   c.earlier,
-	})
+	}
+	c.decision, c.needs = r.Engine.Decide(q), authz.Stronger{}
+	if c.decision.Outcome == authz.Deny && c.approval == nil && c.caller.Principal.Issuer != "" {
+		c.needs = r.Engine.Strengthen(q, authz.Could{Scopes: slices.Concat(scopes(c.tool.op), c.caller.Could.Scopes), ACR: c.caller.Could.ACR})
+	}
 	for _, e := range c.decision.Errors {
 		c.err = errors.Join(c.err, errors.New(e))
 	}

@@ -47,6 +47,8 @@ type Caller struct {
 	Agent     authz.Agent
 	Session   authz.Session
 	Issued    time.Time // the credential; zero if that has no date
+	// Could is what another token of the principal's issuer could have.
+	Could authz.Could
 }
 
 // Subject names the principal in holds, entries and logs.

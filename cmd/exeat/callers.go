@@ -86,6 +86,14 @@ func (g *gateway) openPaths() map[string]http.Handler {
 	return paths
 }
 
+// challenge says what access token a call needs, where there are any.
+func (g *gateway) challenge() func(authz.Stronger) *mcpserver.Challenge {
+	if g.oauth == nil {
+		return nil
+	}
+	return g.oauth.Insufficient
+}
+
 // whoMayCall says at the start what lets a client in.
 func (g *gateway) whoMayCall() string {
 	if g.oauth == nil {

@@ -29,6 +29,7 @@ type issuerConfig struct {
 	Roles         []string             `yaml:"roles"`
 	Agent         string               `yaml:"agent"`
 	Workload      workloadConfig       `yaml:"workload"`
+	StepUp        []string             `yaml:"step_up"` // acr values that a client can be told to ask for
 	Algorithms    []string             `yaml:"algorithms"`
 	DPoP          string               `yaml:"dpop"` // accept (default), require or off
 	Introspection *introspectionConfig `yaml:"introspection"`
@@ -106,7 +107,7 @@ func (c oauthConfig) server(resource string, base oauth.Config) (*oauth.Server, 
 	base.Resource, base.Scopes = resource, c.Scopes
 	for i, x := range c.Issuers {
 		issuer := oauth.Issuer{URL: x.Issuer, Prefix: x.Prefix, Audience: x.Audience, AnyType: x.Types == "any", Subject: x.Subject, Groups: x.Groups, Roles: x.Roles,
-			Agent: x.Agent, Workload: oauth.Workload(x.Workload), Algorithms: x.Algorithms, DPoP: oauth.Binding(x.DPoP), Local: x.local}
+			Agent: x.Agent, Workload: oauth.Workload(x.Workload), ACR: x.StepUp, Algorithms: x.Algorithms, DPoP: oauth.Binding(x.DPoP), Local: x.local}
 		if x.SPIFFE != nil {
 			issuer.SPIFFE = &oauth.SPIFFE{TrustDomain: x.SPIFFE.TrustDomain, Bundle: x.SPIFFE.Bundle}
 		}

@@ -71,6 +71,10 @@ func TestOAuthOverHTTP(t *testing.T) {
 	files := map[string]string{
 		"p.cedar": `@id("keepers") permit (principal in Group::"keepers", action == Petstore::Action::"get_pet", resource)
 			when { context.agent == Agent::"oauth:corp|claude" && context.agent.verified && context.agent has issuer && context.agent.issuer == "` + issuer.url + `" };
+			@id("deletes") permit (principal in Group::"keepers", action == Petstore::Action::"delete_pet", resource)
+			when { principal.scopes.contains("pets") && context has approval };
+			@id("makes") permit (principal in Group::"keepers", action == Petstore::Action::"create_pet", resource)
+			when { principal has acr && principal.acr == "mfa" && principal has auth_time && context.now.durationSince(principal.auth_time) <= duration("5m") };
 			@id("payers") permit (principal in Group::"payers", action == Petstore::Action::"list_pets", resource);`,
 		"exeat.yaml": fmt.Sprintf(`
 apis: [{spec: petstore.yaml, base_url: "http://127.0.0.1:1", credential: {strategy: none}}]
@@ -78,7 +82,7 @@ policy: [p.cedar]
 listen: 127.0.0.1:0
 user: operator
 inbox: {listen: "127.0.0.1:0"}
-oauth: {scopes: [pets], issuers: [{issuer: "%s", prefix: "corp|", groups: [groups], audience: ["https://exeat.example.com/mcp"]}]}
+oauth: {scopes: [pets], issuers: [{issuer: "%s", prefix: "corp|", step_up: [pwd, mfa], groups: [groups], audience: ["https://exeat.example.com/mcp"]}]}
 `, issuer.url),
 	}
 	for name, text := range files {
@@ -103,6 +107,22 @@ oauth: {scopes: [pets], issuers: [{issuer: "%s", prefix: "corp|", groups: [group
 	} {
 		if status, got := s.postCall(t, c.auth, c.tool, c.args); !strings.Contains(got, c.want) {
 			t.Errorf("%s: %d %s, want %s", c.name, status, got, c.want)
+		}
+	}
+	for _, c := range []struct {
+		tool, args string
+		status     int
+		want       []string
+	}{
+		{"delete_pet", get, http.StatusForbidden, []string{`error="insufficient_scope"`, `scope="pets"`}},
+		{"create_pet", `{"body":{"name":"Ada","species":"cat"}}`, http.StatusUnauthorized, []string{`error="insufficient_user_authentication"`, `acr_values="mfa", max_age="300"`}},
+	} {
+		resp, got := s.post(t, ann, c.tool, c.args)
+		challenge := resp.Header.Get("WWW-Authenticate")
+		for _, want := range append(c.want, `resource_metadata="`+strings.TrimSuffix(s.url, "/mcp")+`/.well-known/oauth-protected-resource/mcp"`) {
+			if resp.StatusCode != c.status || !strings.Contains(challenge, want) || !strings.Contains(got, "error_description") {
+				t.Errorf("%s: %d, no %s in %s\n%s", c.tool, resp.StatusCode, want, challenge, got)
+			}
 		}
 	}
 	for _, path := range []string{"/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"} {

@@ -130,6 +130,7 @@ func (g *gateway) http(ctx context.Context) (http.Handler, string, error) {
 		SessionKey: sessions,
 		JWKS:       func() ([]byte, error) { return g.keys.JWKS(g.runner.Now()) },
 		Open:       g.openPaths(),
+		Challenge:  g.challenge(),
 	}), bearerText(token), nil
 }
 

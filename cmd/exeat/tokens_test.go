@@ -12,6 +12,12 @@ import (
 // postCall makes a tool call of the new era and returns what came.
 func (s *serving) postCall(t *testing.T, auth, tool, args string) (int, string) {
 	t.Helper()
+	resp, body := s.post(t, auth, tool, args)
+	return resp.StatusCode, body
+}
+
+func (s *serving) post(t *testing.T, auth, tool, args string) (*http.Response, string) {
+	t.Helper()
 	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + tool + `","arguments":` + args + `,` +
 		`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"token:bob","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
 	req, err := http.NewRequestWithContext(t.Context(), "POST", s.url, strings.NewReader(body))
@@ -31,7 +37,7 @@ func (s *serving) postCall(t *testing.T, auth, tool, args string) (int, string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, string(text)
+	return resp, string(text)
 }
 
 // Two people with a token each are two principals with an agent each that nobody

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/mcpserver"
 )
 
@@ -73,6 +74,14 @@ func (s *Server) schemes() (bearer, dpop bool) {
 		dpop = dpop || i.DPoP != Off
 	}
 	return bearer, dpop
+}
+
+// Insufficient is the answer to a call that another access token would let go.
+func (s *Server) Insufficient(needs authz.Stronger) *mcpserver.Challenge {
+	if len(needs.Scopes) > 0 {
+		return s.InsufficientScope(needs.Scopes)
+	}
+	return s.InsufficientAuthentication(needs.ACR, needs.MaxAge)
 }
 
 // InsufficientScope is the answer to a call that the token's scopes do not allow:

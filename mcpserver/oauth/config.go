@@ -55,6 +55,7 @@ type Issuer struct {
 	Groups, Roles []string
 	Agent         string
 	Workload      Workload
+	ACR           []string // what its logins can be asked for (acr_values), the usual one first
 	Algorithms    []string // nil means RS256, PS256, ES256 and EdDSA
 	DPoP          Binding  // "" means Accept
 	Introspection *Introspection

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/issuer"
 	"github.com/exeat/exeat/mcpserver"
 	"github.com/exeat/exeat/tools"
@@ -45,6 +46,7 @@ func (s *Server) authenticate(r *http.Request) (tools.Caller, error) {
 		return tools.Caller{}, withScheme(err, scheme)
 	}
 	caller.Issued = issued(g)
+	caller.Could = authz.Could{Scopes: s.c.Scopes, ACR: g.from.ACR}
 	s.remember(caller.Principal, caller.Issued)
 	return caller, nil
 }
