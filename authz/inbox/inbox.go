@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -242,6 +243,9 @@ func (in *Inbox) start(w http.ResponseWriter, r *http.Request, p approval.Person
 func (in *Inbox) startAs(w http.ResponseWriter, r *http.Request, who approval.Identity, how string) (session, error) {
 	now, p := in.now(), who.Person()
 	if err := in.holds.Check(r.Context(), who); err != nil {
+		if errors.Is(err, approval.ErrUserStopped) && in.guesses.Add(p.Name(), now, time.Minute) <= maxGuesses {
+			in.note(store.Entry{Kind: store.KindDenied, Time: now, Principal: p.Name(), Code: "login_refused", Note: "this user was stopped"})
+		}
 		return session{}, err
 	}
 	err := in.c.Store.Update(r.Context(), func(tx *store.Tx) error {
