@@ -1,6 +1,9 @@
 package oauth
 
 import (
+	"crypto/x509"
+	"io"
+	"log"
 	"net/http"
 	"strings"
 	"testing"
@@ -82,6 +85,28 @@ func TestDiscoveryForms(t *testing.T) {
 	if got := newWorld(t, Config{Issuers: []Issuer{{URL: tenant}}}).bearer(a.token(map[string]any{"iss": tenant})); got.status != 200 {
 		t.Errorf("below a path: %s", got.body)
 	}
+}
+
+// TestRoots asks issuers by TLS, of those whose certificates are trusted.
+func TestRoots(t *testing.T) {
+	a := unstartedAS(t)
+	a.Config.ErrorLog = log.New(io.Discard, "", 0)
+	a.StartTLS()
+	roots := x509.NewCertPool()
+	roots.AddCert(a.Certificate())
+	trusting := Config{Issuers: []Issuer{{URL: a.URL}}, Roots: roots}
+	if got := newWorld(t, trusting).bearer(a.token(nil)); got.status != 200 {
+		t.Error(got.body)
+	}
+	refused(t, newWorld(t, Config{Issuers: []Issuer{{URL: a.URL}}}).bearer(a.token(nil)), 503, "temporarily_unavailable")
+	plain := newAS(t) // on loopback, but the issuer is not: whoever listens there could be anybody
+	plain.key = a.key
+	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
+		a.instead(path, func(w http.ResponseWriter, _ *http.Request) {
+			writeJSON(w, map[string]any{"issuer": a.URL, "jwks_uri": plain.URL + "/jwks"})
+		})
+	}
+	refused(t, newWorld(t, trusting).bearer(a.token(nil)), 503, "temporarily_unavailable")
 }
 
 // TestKeysChange follows an issuer whose keys change, and one that goes down.

@@ -46,12 +46,18 @@ type as struct {
 }
 
 func newAS(t testing.TB) *as {
+	a := unstartedAS(t)
+	a.Start()
+	return a
+}
+
+func unstartedAS(t testing.TB) *as {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := &as{t: t, key: key, kid: "k1", answer: map[string]http.HandlerFunc{}, released: make(chan struct{})}
-	a.Server = httptest.NewServer(http.HandlerFunc(a.serve))
+	a.Server = httptest.NewUnstartedServer(http.HandlerFunc(a.serve))
 	t.Cleanup(func() { close(a.released); a.Close() })
 	return a
 }
