@@ -103,7 +103,7 @@ func (s *Source) Keys(ctx context.Context, kid string, alg jose.SignatureAlgorit
 	if keys := p.keys.For(kid, alg); len(keys) > 0 {
 		return keys, nil
 	}
-	if err == nil {
+	if err == nil || errors.Is(err, refresh.ErrTooSoon) {
 		err = ErrUnknownKey
 	}
 	return nil, err

@@ -5,17 +5,24 @@ package refresh
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
 
-// Policy says how often something is read. All are needed.
+// ErrTooSoon says that a value was read a moment ago, and is not read again.
+var ErrTooSoon = errors.New("too soon to read again")
+
+// Policy says how often something is read. All times are needed.
 type Policy struct {
 	After   time.Duration // older than this, a value is read again in the background
 	Until   time.Duration // older than this, a value that cannot be read again is not used
 	Every   time.Duration // between two readings that callers ask for
 	First   time.Duration // the same, until the first reading succeeds
 	Timeout time.Duration // of one reading
+	// Wait has who gets a value that is older than After wait for the reading, so
+	// that nothing older is used while it can be read.
+	Wait bool
 }
 
 // Cache is one value. It is safe for concurrent use; one reading is under way at a
@@ -39,25 +46,36 @@ func New[T any](p Policy, now func() time.Time, read func(context.Context) (T, e
 }
 
 // Get returns the value, which is not older than the policy says. It waits for a
-// reading only if there is no such value. The error is that of the last reading,
-// or that of ctx.
+// reading only if there is no such value, or the policy says so. The error is that
+// of the last reading, or that of ctx.
 func (c *Cache[T]) Get(ctx context.Context) (T, error) {
 	c.mu.Lock()
-	value, good := c.value, c.good()
-	if good && c.now().Sub(c.at) > c.policy.After {
+	value, good, old := c.value, c.good(), c.now().Sub(c.at) > c.policy.After
+	if good && old && !c.policy.Wait {
 		c.takeOff()
 	}
 	c.mu.Unlock()
-	if good {
+	if good && (!old || !c.policy.Wait) {
 		return value, nil
 	}
-	return c.Again(ctx)
+	value, good, err := c.again(ctx)
+	if good {
+		err = nil // it may be that it could not be read again, and is still believed
+	}
+	return value, err
 }
 
-// Again returns the value as it is now, for who found something missing in it.
-// Soon after a reading, it is what that came to: the value and, if it failed, its
-// error. A value that is too old to be used is the zero value, with an error.
+// Again returns the value as it is now, for who found something missing in it. An
+// error with a value says why that was not read now: because the reading failed,
+// or with ErrTooSoon. A value that is too old to be used is the zero value, with an
+// error.
 func (c *Cache[T]) Again(ctx context.Context) (T, error) {
+	value, _, err := c.again(ctx)
+	return value, err
+}
+
+func (c *Cache[T]) again(ctx context.Context) (value T, good bool, err error) {
+	var none T
 	c.mu.Lock()
 	flight := c.takeOff()
 	c.mu.Unlock()
@@ -65,17 +83,18 @@ func (c *Cache[T]) Again(ctx context.Context) (T, error) {
 		select {
 		case <-flight:
 		case <-ctx.Done():
-			var none T
-			return none, ctx.Err()
+			return none, false, ctx.Err()
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.good() {
-		var none T
-		return none, c.failed
+	switch {
+	case !c.good():
+		return none, false, c.failed
+	case flight == nil && c.failed == nil:
+		return c.value, true, ErrTooSoon
 	}
-	return c.value, c.failed
+	return c.value, true, c.failed
 }
 
 func (c *Cache[T]) good() bool {

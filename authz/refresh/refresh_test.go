@@ -61,7 +61,7 @@ func TestCache(t *testing.T) {
 		got, err = get()
 		want(t, "it works", got, err, 2, nil)
 		got, err = again()
-		want(t, "read a moment ago", got, err, 2, nil)
+		want(t, "read a moment ago", got, err, 2, ErrTooSoon)
 		time.Sleep(policy.Every)
 		got, err = again()
 		want(t, "something is missing in it", got, err, 3, nil)
@@ -87,6 +87,36 @@ func TestCache(t *testing.T) {
 		time.Sleep(time.Minute)
 		got, err = get()
 		want(t, "and then no longer", got, err, 0, down)
+	})
+}
+
+// TestWait has nobody use an old value while it can be read again.
+func TestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := errors.New("down")
+		p, patient := &place{}, policy
+		patient.Wait = true
+		c := New(patient, time.Now, p.read)
+		for _, step := range []struct {
+			pass  time.Duration
+			fail  error
+			value int
+			err   error
+		}{{0, nil, 1, nil}, {policy.After, nil, 1, nil}, {time.Second, nil, 2, nil}, {policy.After + time.Second, down, 2, nil}, {time.Second, down, 2, nil},
+			{policy.Until - policy.After - 2*time.Second, down, 2, nil}, {time.Second, down, 0, down}, {policy.Every, nil, 5, nil}} {
+			time.Sleep(step.pass)
+			p.set(step.fail, false)
+			got, err := c.Get(t.Context())
+			want(t, step.pass.String(), got, err, step.value, step.err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		time.Sleep(policy.After + time.Second)
+		p.set(nil, true)
+		if _, err := c.Get(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("who gave up waits: %v", err)
+		}
+		time.Sleep(policy.Timeout)
 	})
 }
 

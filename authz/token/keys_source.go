@@ -20,6 +20,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/exeat/exeat/authz/refresh"
 	"github.com/exeat/exeat/openapi/reach"
 )
 
@@ -38,10 +39,7 @@ const (
 // read differently.
 var kidSyntax = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-var (
-	errUnknownKey = errors.New("unknown key")
-	errTooSoon    = errors.New("too soon to read the keys again")
-)
+var errUnknownKey = errors.New("unknown key")
 
 // KeySource is a JWK Set from a URL or a file, which its place or pinned keys
 // vouch for: fetched with bounds, refreshed
@@ -54,20 +52,10 @@ type KeySource struct {
 	pins     *Pins // whose keys vouch for what is read; nil where the place itself does
 	now      func() time.Time
 	timeout  time.Duration // of one reading
+	keys     *refresh.Cache[map[string]jose.JSONWebKey]
 
 	mu      sync.Mutex
-	keys    map[string]jose.JSONWebKey
 	unknown map[string]time.Time // key ids that were not found, and until when that holds
-	fetched time.Time            // last success
-	tried   time.Time            // last attempt
-	failed  error                // why it did; nil if it did not
-	flight  *flight              // the attempt under way; nil if there is none
-}
-
-// flight is one reading of the set, which many may wait for.
-type flight struct {
-	done chan struct{} // closed when it ends
-	err  error         // read after done
 }
 
 // NewKeySource returns a source whose place vouches for it: an https URL, or a
@@ -87,7 +75,7 @@ func NewKeySource(location string) (*KeySource, error) {
 		return s, nil
 	}
 	s.read = s.readFile
-	if err := s.fetch(context.Background()); err != nil {
+	if _, err := s.keys.Get(context.Background()); err != nil {
 		return nil, fmt.Errorf("cannot use the keys of %s: %w", location, err)
 	}
 	return s, nil
@@ -110,7 +98,10 @@ func NewPinnedSource(ctx context.Context, location string, pins Pins) (*KeySourc
 }
 
 func newKeySource(location string) *KeySource {
-	return &KeySource{location: location, now: time.Now, timeout: fetchTimeout, unknown: map[string]time.Time{}}
+	s := &KeySource{location: location, now: time.Now, timeout: fetchTimeout, unknown: map[string]time.Time{}}
+	s.keys = refresh.New(refresh.Policy{After: refreshAfter, Until: refuseAfter, Every: refreshEvery, First: firstEvery, Timeout: fetchTimeout, Wait: true},
+		func() time.Time { return s.now() }, s.fetch)
+	return s
 }
 
 // parseLocation admits https, and http where no network is between.
@@ -190,24 +181,25 @@ func readBounded(r io.Reader) ([]byte, error) {
 // key returns the public key called kid. errUnknownKey says that the set does
 // not have it; other errors, that the set is not known well enough to say.
 func (s *KeySource) key(ctx context.Context, kid string) (jose.JSONWebKey, error) {
-	key, found, stale := s.lookup(kid)
-	if found && !stale {
+	keys, err := s.keys.Get(ctx)
+	if err != nil {
+		return jose.JSONWebKey{}, s.cannot(err)
+	}
+	if key, found := keys[kid]; found {
 		return key, nil
 	}
-	if !found && !stale && s.isUnknown(kid) {
+	if s.isUnknown(kid) {
 		return jose.JSONWebKey{}, errUnknownKey
 	}
-	err := s.refresh(ctx)
-	key, found, _ = s.lookup(kid)
-	switch {
-	case s.expired():
-		return jose.JSONWebKey{}, fmt.Errorf("cannot read the keys of %s: %w", s.location, err)
-	case found:
+	keys, err = s.keys.Again(ctx)
+	if key, found := keys[kid]; found {
 		return key, nil
+	}
+	switch {
 	case err == nil:
 		s.remember(kid)
-	case !errors.Is(err, errTooSoon):
-		return jose.JSONWebKey{}, fmt.Errorf("cannot read the keys of %s: %w", s.location, err)
+	case !errors.Is(err, refresh.ErrTooSoon):
+		return jose.JSONWebKey{}, s.cannot(err)
 	}
 	return jose.JSONWebKey{}, errUnknownKey
 }
@@ -215,35 +207,20 @@ func (s *KeySource) key(ctx context.Context, kid string) (jose.JSONWebKey, error
 // Ready reports, as an error, that no token could be checked now. It reads the
 // keys under the same bounds as tokens do.
 func (s *KeySource) Ready(ctx context.Context) error {
-	if !s.expired() {
-		return nil
+	if _, err := s.keys.Get(ctx); err != nil {
+		return s.cannot(err)
 	}
-	err := s.refresh(ctx)
-	if !s.expired() {
-		return nil
-	}
-	return fmt.Errorf("cannot read the keys of %s: %w", s.location, err)
+	return nil
 }
 
-// lookup finds kid among the keys as they are, and says if they are old.
-func (s *KeySource) lookup(kid string) (key jose.JSONWebKey, found, stale bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key, found = s.keys[kid]
-	return key, found, s.fetched.IsZero() || s.now().Sub(s.fetched) > refreshAfter
+func (s *KeySource) cannot(err error) error {
+	return fmt.Errorf("cannot read the keys of %s: %w", s.location, err)
 }
 
 func (s *KeySource) isUnknown(kid string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.now().Before(s.unknown[kid])
-}
-
-// expired reports whether the keys are too old to be believed.
-func (s *KeySource) expired() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.fetched.IsZero() || s.now().Sub(s.fetched) > refuseAfter
 }
 
 // remember notes that a fresh set does not have kid.
@@ -256,74 +233,19 @@ func (s *KeySource) remember(kid string) {
 	s.unknown[kid] = s.now().Add(unknownFor)
 }
 
-// refresh reads the keys again, or waits for a read that is under way. Too soon
-// after the last one it returns what that came to: its error, or errTooSoon.
-func (s *KeySource) refresh(ctx context.Context) error {
-	f, err := s.takeOff()
-	if err != nil {
-		return err
-	}
-	select {
-	case <-f.done:
-		return f.err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// takeOff returns the read under way, or starts one.
-func (s *KeySource) takeOff() (*flight, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.flight != nil {
-		return s.flight, nil
-	}
-	every := refreshEvery
-	if s.fetched.IsZero() {
-		every = firstEvery
-	}
-	if !s.tried.IsZero() && s.now().Sub(s.tried) < every {
-		if s.failed != nil {
-			return nil, s.failed // what is not known stays not known
-		}
-		return nil, errTooSoon
-	}
-	s.tried = s.now()
-	f := &flight{done: make(chan struct{})}
-	s.flight = f
-	// Without the context of the request: the others that wait must not fail
-	// with it.
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
-		defer cancel()
-		f.err = s.fetch(ctx)
-		s.mu.Lock()
-		s.flight, s.failed = nil, f.err
-		s.mu.Unlock()
-		close(f.done)
-	}()
-	return f, nil
-}
-
-// fetch reads the set and replaces the keys by it.
-func (s *KeySource) fetch(ctx context.Context) error {
+// fetch reads the set.
+func (s *KeySource) fetch(ctx context.Context) (keys map[string]jose.JSONWebKey, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	b, err := s.read(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var keys map[string]jose.JSONWebKey
 	if s.pins != nil {
-		keys, err = s.pins.accept(ctx, b, s.now())
-	} else {
-		_, keys, err = parseKeyDocument(b)
+		return s.pins.accept(ctx, b, s.now())
 	}
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.keys, s.fetched = keys, s.now()
-	return nil
+	_, keys, err = parseKeyDocument(b)
+	return keys, err
 }
 
 // parseKeyDocument reads a JWK Set and returns its keys that can verify tokens,

@@ -35,7 +35,7 @@ const ourModule = "github.com/exeat/exeat"
 // which finds what a misspelt word was meant to be.
 var arrows = map[string][]string{
 	"authz":                 {"openapi/nearest"},
-	"authz/token":           {"openapi/reach"},
+	"authz/token":           {"authz/refresh", "openapi/reach"},
 	"openapi":               {"openapi/nearest", "openapi/reach", "openapi/strictjson"},
 	"openapi/nearest":       {},
 	"openapi/reach":         {},

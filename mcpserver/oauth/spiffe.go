@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -94,7 +95,7 @@ func (s *Server) openSVID(ctx context.Context, c *issuer.JWS) (*grant, error) {
 	if err == nil && !bundle.HasJWTAuthority(c.Kid) {
 		bundle, err = d.bundle.Again(ctx)
 	}
-	if bundle == nil || err != nil && !bundle.HasJWTAuthority(c.Kid) {
+	if bundle == nil || err != nil && !errors.Is(err, refresh.ErrTooSoon) && !bundle.HasJWTAuthority(c.Kid) {
 		return nil, unavailable() // why was reported
 	}
 	if _, err := jwtsvid.ParseAndValidate(c.Raw, bundle, d.Audience); err != nil {
