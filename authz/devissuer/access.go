@@ -91,6 +91,9 @@ func (i *Issuer) markOf(a store.Access, secret string) []byte {
 // good says what else has to be right; if it is not, the secret is spent as well.
 func (i *Issuer) spend(ctx context.Context, secret string, code bool, good func(store.Access, allowed) error) (next string, a store.Access, what allowed, err error) {
 	family, _, _ := strings.Cut(secret, ".")
+	if _, err := i.accessOf(ctx, family); err != nil {
+		return "", a, what, err
+	}
 	now, refused := i.now(), error(nil)
 	err = i.c.Store.Update(ctx, func(tx *store.Tx) error {
 		refused, next = nil, ""
@@ -131,6 +134,19 @@ func (i *Issuer) spend(ctx context.Context, secret string, code bool, good func(
 		err = refused
 	}
 	return next, a, what, err
+}
+
+// accessOf is the access of a family of secrets; errSecret if there is none. What
+// anybody can send is looked up without keeping others from writing.
+func (i *Issuer) accessOf(ctx context.Context, family string) (a store.Access, err error) {
+	err = i.c.Store.View(ctx, func(tx *store.Tx) error {
+		a, err = tx.AccessOf(mac(i.secret, "family", []byte(family)))
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		err = errSecret
+	}
+	return a, err
 }
 
 // outlived takes back what somebody let a client do who was stopped, or ended, since,

@@ -482,13 +482,27 @@ func TestRegistrationFlood(t *testing.T) {
 	used := w.register(redirect)
 	got := w.tokens(used)
 	limited := 0
-	for range maxRegistrations + 5 {
+	for range maxOfAddress + 5 {
 		if status, _ := w.postJSON("/register", map[string]any{"redirect_uris": []string{redirect}}); status == http.StatusTooManyRequests {
 			limited++
 		}
 	}
 	if limited < 5 {
 		t.Errorf("%d were told to wait", limited)
+	}
+	kept := 0
+	for n := range maxRegistrations {
+		r, rec := httptest.NewRequest("POST", "/oauth/register", strings.NewReader(`{"redirect_uris":["`+redirect+`"]}`)), httptest.NewRecorder()
+		r.Header.Set("Content-Type", "application/json")
+		r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", n)
+		if w.issuer.register(rec, r); rec.Code == http.StatusCreated {
+			kept++
+		} else if rec.Code != http.StatusTooManyRequests || rec.Header().Get("Retry-After") == "" {
+			t.Errorf("%d %s", rec.Code, rec.Body)
+		}
+	}
+	if kept >= maxRegistrations || kept == 0 {
+		t.Errorf("of many addresses %d were kept", kept)
 	}
 	err := w.DB.Update(t.Context(), func(tx *store.Tx) error {
 		for n := range maxClients {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,7 +19,8 @@ import (
 // Bounds of registrations: anybody who reaches exeat can make one.
 const (
 	maxClients       = 500
-	maxRegistrations = 30        // a minute
+	maxRegistrations = 60        // a minute
+	maxOfAddress     = 20        // a minute, from one address
 	unusedLife       = time.Hour // of a client that nobody lets do anything
 )
 
@@ -38,7 +40,8 @@ type registration struct {
 func (i *Issuer) register(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	now := i.now()
-	if i.registers.Add("", now, time.Minute) > maxRegistrations {
+	from, _, _ := net.SplitHostPort(r.RemoteAddr)
+	if i.registers.Add("from "+from, now, time.Minute) > maxOfAddress || i.registers.Add("", now, time.Minute) > maxRegistrations {
 		w.Header().Set("Retry-After", "60")
 		writeProblem(w, http.StatusTooManyRequests, "temporarily_unavailable", "too many clients register at once; try again in a minute")
 		return

@@ -125,17 +125,11 @@ func (s server) Revocation(ctx context.Context, r *op.ClientRequest[oidc.Revocat
 		return nil, &oidc.Error{ErrorType: "unsupported_token_type", Description: "an access token ends by itself within 5 minutes; revoke the refresh token"}
 	}
 	family, _, _ := strings.Cut(r.Data.Token, ".")
-	err := s.i.c.Store.Update(ctx, func(tx *store.Tx) error {
-		a, err := tx.AccessOf(mac(s.i.secret, "family", []byte(family)))
-		if errors.Is(err, store.ErrNotFound) || err == nil && a.Client != r.Client.GetID() {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		return end(tx, a, s.i.now(), "taken back by the client")
-	})
-	if err != nil {
+	a, err := s.i.accessOf(ctx, family)
+	if err == nil && a.Client == r.Client.GetID() {
+		err = s.i.c.Store.Update(ctx, func(tx *store.Tx) error { return end(tx, a, s.i.now(), "taken back by the client") })
+	}
+	if err != nil && !errors.Is(err, errSecret) && !errors.Is(err, store.ErrNotFound) {
 		s.i.trouble(err)
 		return nil, errInside()
 	}
