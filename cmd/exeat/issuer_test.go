@@ -9,6 +9,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -271,5 +272,37 @@ func TestOwnIssuerConfig(t *testing.T) {
 		if got := fmt.Sprint(err); (err == nil) != (want == "") || !strings.Contains(got, want) && want != "" {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
+	}
+}
+
+// The official TypeScript SDKs find their way by themselves, hold a call and refresh
+// their tokens, if the environment says where they are:
+//
+//	EXEAT_NODE=…/node_modules go test -run OwnIssuerSDK ./cmd/exeat
+func TestOwnIssuerSDK(t *testing.T) {
+	modules := os.Getenv("EXEAT_NODE")
+	if modules == "" {
+		t.Skip("EXEAT_NODE names no folder of node modules")
+	}
+	dir := filepath.Dir(petstoreFile(t))
+	file := filepath.Join(dir, "exeat.yaml")
+	if err := os.WriteFile(file, []byte(`
+apis: [{spec: petstore.yaml, base_url: "http://127.0.0.1:1", credential: {strategy: none}}]
+listen: 127.0.0.1:0
+user: operator
+inbox: {listen: "127.0.0.1:0"}
+oauth: {issuers: [{issuer: dev}]}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, era := range []string{"1", "2"} {
+		t.Run(era, func(t *testing.T) {
+			s := startConfigured(t, file)
+			out, err := exec.CommandContext(t.Context(), "node", "testdata/sdk.mjs", modules, era, s.url, loginLink.FindStringSubmatch(s.log())[2]).CombinedOutput()
+			if err != nil || !regexp.MustCompile(`^held: approval_pending hold_\w+\ntools: true, refreshed: true\n$`).Match(out) {
+				t.Errorf("%v: %s", err, out)
+			}
+			s.end()
+		})
 	}
 }
