@@ -42,6 +42,7 @@
 //	rule_use.go         which rules are in force, and may this call use this grant?
 //	log_said.go         what does the log say of passkeys and rules?
 //	log_fresh.go        does it know better than the rows?
+//	log_lost.go         what is lost with a log that is not what it was?
 //	rule_recent.go      which calls of late would a rule have been about?
 //	rule_stop.go        how are rules revoked, and agents stopped and started?
 //	user.go             what ends with a user, and who may go on?

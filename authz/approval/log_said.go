@@ -68,6 +68,9 @@ func (s *Service) tell(tx *store.Tx, e store.Entry) error {
 // read, and checked against what was read before. ErrStale says that the log is not
 // what it was.
 func (s *Service) follow(tx *store.Tx) (*Said, error) {
+	if why := s.lost.Load(); why != nil {
+		return nil, *why
+	}
 	known := s.said.Load()
 	next, err := s.readLog(tx, *known, false)
 	if err != nil {
@@ -251,14 +254,25 @@ func (s *Service) Said(ctx context.Context) (*Said, error) {
 	return said, err
 }
 
-// Keep is Said within a transaction that lets nobody else write: what keep puts into
-// a file is never older than what another process has put there before.
-func (s *Service) Keep(ctx context.Context, keep func(*Said) error) error {
-	return s.c.Store.Update(ctx, func(tx *store.Tx) error {
+// Keep gives what the log says to keep, which puts it into a file, within a transaction
+// that lets nobody else write: it is never older than what another process has put
+// there before. If the log is not what it was any more, keep gets what it said before
+// that, and the error is ErrStale: nobody is to begin anew on what is left. If keep
+// says so with a [store.ChainError], this service goes no further either.
+func (s *Service) Keep(ctx context.Context, keep func(said *Said, stale bool) error) error {
+	err := s.c.Store.Update(ctx, func(tx *store.Tx) error {
 		said, err := s.follow(tx)
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrStale):
+			return errors.Join(err, keep(s.said.Load(), true))
+		case err != nil:
 			return err
 		}
-		return keep(said)
+		return keep(said, false)
 	})
+	if chain := (*store.ChainError)(nil); errors.As(err, &chain) && s.lost.Load() == nil {
+		lost := fmt.Errorf("%w (%w)", ErrStale, err)
+		s.lost.Store(&lost)
+	}
+	return err
 }

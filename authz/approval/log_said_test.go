@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/store"
@@ -355,6 +356,34 @@ func TestUndoneChangeIsNotRemembered(t *testing.T) {
 	}
 	if has, err := w.HasPasskey(t.Context(), "User::alice"); err != nil || !has {
 		t.Error(has, err)
+	}
+}
+
+// A process that learns from the file beside the keys that the log lost what another
+// process had noted of it goes no further, though it never saw that itself.
+func TestLogOfAnotherIsLost(t *testing.T) {
+	w := newWorld(t)
+	h := w.open(call(alice, "k1"))
+	lost := &store.ChainError{Seq: 9, Problem: "it is remembered, but the log ends before it"}
+	if err := w.Keep(t.Context(), func(*Said, bool) error { return lost }); !errors.Is(err, lost) {
+		t.Fatal(err)
+	}
+	if err := w.approveByLink(h); !errors.Is(err, ErrStale) {
+		t.Errorf("a login link approves: %v", err)
+	}
+	if _, err := w.RulesInForce(t.Context(), "User::alice", "claude-desktop"); !errors.Is(err, ErrStale) {
+		t.Errorf("calls go: %v", err)
+	}
+}
+
+// An approval whose log is not what it was is not sent, signed or not.
+func TestNothingIsSentOnAnotherLog(t *testing.T) {
+	w := newWorld(t)
+	w.Broken = true
+	w.approve(w.open(call(alice, "k1")))
+	w.attack("DELETE FROM entries")
+	if h, err := w.Claim(t.Context(), []string{"petstore"}, anyHold, "me", time.Minute); !errors.Is(err, ErrStale) {
+		t.Errorf("it is sent: %v %v", h.ID, err)
 	}
 }
 

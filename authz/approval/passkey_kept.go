@@ -107,6 +107,27 @@ func (s *Service) RevokePasskey(ctx context.Context, person, id, by string) erro
 	})
 }
 
+// HolderOf is whose a passkey is, by its id or the digest of that; ErrNotFound if the
+// rows and the log know none.
+func (s *Service) HolderOf(ctx context.Context, id string) (string, error) {
+	stray, err := s.StrayPasskeys(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, p := range stray {
+		if p.ID == id || p.Digest == id || p.Digest == digestOf(id) {
+			return p.Person, nil
+		}
+	}
+	list, err := s.PasskeysOf(ctx, "")
+	for _, p := range list {
+		if p.ID == id {
+			return p.Person, err
+		}
+	}
+	return "", errors.Join(err, ErrNotFound)
+}
+
 // tellKey appends the entry that a person has one passkey more or less.
 func (s *Service) tellKey(tx *store.Tx, person, by, note, digest string) error {
 	return s.tell(tx, store.Entry{Kind: store.KindPasskey, Time: s.Now(), Principal: person, By: by, Note: note + " " + digest})

@@ -54,6 +54,7 @@ type Service struct {
 	sent   remembered
 	clock  clock
 	said   atomic.Pointer[Said]
+	lost   atomic.Pointer[error] // why the log is not believed any more
 	alarms alarms
 	counts tally.Counter
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
 
@@ -26,7 +25,7 @@ func auditCmd() *cobra.Command {
 entry holds the hash of the one before, so a change is found by "audit verify";
 that its end was cut off only by comparing with a head that was noted earlier.`,
 	}
-	cmd.AddCommand(auditTailCmd(), auditVerifyCmd(), auditExportCmd())
+	cmd.AddCommand(auditTailCmd(), auditVerifyCmd(), auditAcceptCmd(), auditExportCmd())
 	return cmd
 }
 
@@ -157,99 +156,10 @@ func printable(s string) string {
 	return s
 }
 
-func auditVerifyCmd() *cobra.Command {
-	var f flags
-	var v verification
-	cmd := &cobra.Command{
-		Use:   "verify",
-		Short: "Check that no entry was changed, removed, moved or put in",
-		Long: `Check the whole chain and print its head as SEQ:HASH. A chain cannot say by itself
-that its end was cut off, so exeat remembers beside its keys how long the log was,
-and the log must hold that. Note the head outside this machine, too: --head SEQ:HASH
-later proves that nothing was cut off up to there.
-
---passkeys FILE checks each approval that a passkey signed against the public
-keys that "exeat passkeys export" printed, and says how many were not signed.`,
-		Args: cobra.NoArgs,
-		RunE: onLog(&f, func(cmd *cobra.Command, s *store.Store) error { return v.run(cmd, s, f) }),
-	}
-	f.database(cmd)
-	f.keyFolder(cmd)
-	cmd.Flags().StringVar(&v.passkeys, "passkeys", "", "also check the approvals that passkeys signed against the public keys in `FILE`")
-	cmd.Flags().StringVar(&v.head, "head", "", "also check that the log still holds the noted head `SEQ:HASH`")
-	cmd.Flags().BoolVar(&v.older, "older", false, "accept a log that ends before the head that exeat remembers: it is a backup that was put back")
-	return cmd
-}
-
-// verification is what "exeat audit verify" was asked to check besides the chain.
-type verification struct {
-	head, passkeys string
-	older          bool
-}
-
-func (v verification) run(cmd *cobra.Command, s *store.Store, f flags) error {
-	ctx := cmd.Context()
-	db, err := logFile(f.db)
-	if err != nil {
-		return err
-	}
-	keys, err := keyFolder(f.keys)
-	if err != nil {
-		return err
-	}
-	got, err := s.Verify(ctx)
-	if err == nil && !v.older {
-		err = checkKnown(ctx, keys, db, s)
-	}
-	if err == nil && v.head != "" {
-		var noted store.Head
-		if noted, err = parseHead(v.head); err != nil {
-			return err
-		}
-		err = s.Contains(ctx, noted)
-	}
-	switch {
-	case err != nil:
-		return failed(fmt.Errorf("the audit log is broken: %w", err))
-	case got.Seq == 0:
-		return failed(fmt.Errorf(`%s holds no entries, so there is nothing to verify. If exeat has made calls, this is not the database that it used, or a copy without its journal: "exeat backup" makes a whole one`, db))
-	}
-	if v.passkeys != "" {
-		if err := v.checkPasskeys(cmd, s); err != nil {
-			return err
-		}
-	}
-	if err := rememberHead(ctx, keys, db, s, v.older); err != nil {
-		return failed(err)
-	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "ok: %d entries, head %d:%s\n", got.Seq, got.Seq, got.Hash)
-	return err
-}
-
-func parseHead(text string) (store.Head, error) {
-	seq, hash, _ := strings.Cut(text, ":")
-	n, err := strconv.ParseInt(seq, 10, 64)
-	if err != nil || len(hash) != 64 {
-		return store.Head{}, fmt.Errorf("--head %q is no head: write it as SEQ:HASH, as audit verify printed it", text)
-	}
-	return store.Head{Seq: n, Hash: hash}, nil
-}
-
-func (v verification) checkPasskeys(cmd *cobra.Command, s *store.Store) error {
-	b, err := os.ReadFile(v.passkeys)
-	if err != nil {
-		return err
-	}
-	var pins []approval.Pinned
-	if err := json.Unmarshal(b, &pins); err != nil {
-		return fmt.Errorf("%s is not what exeat passkeys export prints: %w", v.passkeys, err)
-	}
-	signed, unsigned, err := checkSigned(cmd, s, pins)
-	if err != nil {
-		return failed(fmt.Errorf("the audit log is not what people signed: %w", err))
-	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d approvals are signed by pinned passkeys, %d are not signed\n", signed, unsigned)
-	return err
+// printableLine is printable for a sentence with foreign names in it.
+func printableLine(s string) string {
+	q := strconv.QuoteToGraphic(s)
+	return q[1 : len(q)-1]
 }
 
 func auditExportCmd() *cobra.Command {

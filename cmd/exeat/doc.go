@@ -22,7 +22,8 @@
 //	callers.go         who calls over HTTP
 //	bearer.go          the token that MCP clients send, and exeat keys bearer
 //	tokens.go          tokens for single people and programs
-//	database.go        opening the database; heads.go remembers how long its log was
+//	database.go        opening the database; heads.go remembers beside the keys how long
+//	                   its log was, and refuses one that is not that any more
 //	oidc.go            logins with a provider
 //	signals.go         whose signals of ended sessions and accounts are heard
 //	announce.go        what a start tells the terminal
@@ -37,5 +38,5 @@
 // same on the full screen), grants.go, agents.go and passkeys.go for what outlives one decision.
 //
 // Commands for whoever runs it: users.go (stops users), doctor.go with doctor_edge.go, inspect.go (tools), policy.go,
-// policy_explain.go, call.go, audit.go, backup.go, keys.go, notify.go, version.go and man.go for manual pages.
+// policy_explain.go, call.go, audit.go with audit_verify.go and audit_accept.go, backup.go, keys.go, notify.go, version.go and man.go for manual pages.
 package main

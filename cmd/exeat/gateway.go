@@ -147,8 +147,8 @@ func (g *gateway) openHolds(ctx context.Context, channels []*notify.Channel, err
 		names = append(names, c.Name)
 	}
 	g.door = new(approval.Doorkeeper)
-	if g.holds, err = approval.New(approval.Config{Door: g.door, Store: g.store, Engine: g.engine, Key: key, Notify: names, Push: push != nil, Now: cfg.now,
-		TTL: cfg.Holds.TTL, ApprovedFor: cfg.Holds.ApprovedFor, MaxOpen: cfg.Holds.MaxOpen, Fatigue: cfg.Inbox.Fatigue.fatigue(), Current: g.current}); err != nil {
+	if g.holds, err = openKept(ctx, cfg.Keys, cfg.DB, approval.Config{Door: g.door, Store: g.store, Engine: g.engine, Key: key, Notify: names, Push: push != nil, Now: cfg.now,
+		TTL: cfg.Holds.TTL, ApprovedFor: cfg.Holds.ApprovedFor, MaxOpen: cfg.Holds.MaxOpen, Fatigue: cfg.Inbox.Fatigue.fatigue(), Current: g.current}, g.troubled("audit log")); err != nil {
 		return err
 	}
 	if g.notify, err = g.newNotifier(channels, push, url); err != nil {
@@ -165,11 +165,16 @@ func (g *gateway) openHolds(ctx context.Context, channels []*notify.Channel, err
 		People: people(cfg), Announce: func(person, link string) {
 			fmt.Fprintf(errOut, "exeat: log in once, as %s, with %s\n", printable(person), link)
 		},
-		Trouble: func(err error) { g.log.Error().Err(err).Msg("inbox") }})
+		Trouble: g.troubled("inbox")})
 	if err != nil {
 		return err
 	}
 	return g.openSignals()
+}
+
+// troubled logs what goes wrong where nobody waits for it.
+func (g *gateway) troubled(where string) func(error) {
+	return func(err error) { g.log.Error().Err(err).Msg(where) }
 }
 
 // stateLabel tells the inbox from others of the same user, if there is anything
@@ -200,10 +205,15 @@ func (g *gateway) close() error {
 			l.Close()
 		}
 	}
-	if g.store != nil {
-		return g.store.Close()
+	if g.store == nil {
+		return nil
 	}
-	return nil
+	if g.holds != nil {
+		if err := g.rememberHead(context.Background()); err != nil {
+			g.troubled("audit log")(err)
+		}
+	}
+	return g.store.Close()
 }
 
 // run serves the inbox, if there is one, and releases approved calls while

@@ -52,7 +52,7 @@ func onPasskeys(f *flags, work func(*cobra.Command, *approval.Service, []string)
 		if err != nil {
 			return err
 		}
-		holds, err := approval.New(approval.Config{Store: s, Key: key})
+		holds, err := openKept(cmd.Context(), cfg.Keys, cfg.DB, approval.Config{Store: s, Key: key}, func(err error) { fmt.Fprintln(cmd.ErrOrStderr(), "exeat:", err) })
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,11 @@ func passkeysListCmd() *cobra.Command {
 			if err != nil {
 				return failed(err)
 			}
-			if len(list) == 0 {
+			stray, err := s.StrayPasskeys(cmd.Context())
+			if err != nil {
+				return failed(err)
+			}
+			if len(list) == 0 && len(stray) == 0 {
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), "nobody has a passkey")
 				return err
 			}
@@ -83,6 +87,9 @@ func passkeysListCmd() *cobra.Command {
 					used = p.Used.Local().Format(time.DateTime)
 				}
 				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", printable(p.ID), printable(p.Person), printable(p.Name), p.Created.Local().Format(time.DateTime), used)
+			}
+			for _, p := range stray {
+				fmt.Fprintf(t, "%s\t%s\tNOT AS THE LOG SAYS: %s\t\t\n", p.Digest, printable(p.Person), p.Problem)
 			}
 			return t.Flush()
 		}),
@@ -116,20 +123,23 @@ func passkeysRevokeCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke ID",
 		Short: "End a passkey; calls that it approved and that are not sent yet are not sent",
-		Args:  cobra.ExactArgs(1),
+		Long: `End a passkey. Calls that it approved and that are not sent yet are not sent.
+
+One that is not as the log says, since somebody changed the database, keeps its
+person from deciding anything. It is ended by the ID that "exeat passkeys list"
+shows for it. Who has none left then adds one as the first time.`,
+		Args: cobra.ExactArgs(1),
 		RunE: onPasskeys(&f, func(cmd *cobra.Command, s *approval.Service, args []string) error {
-			list, err := s.PasskeysOf(cmd.Context(), "")
-			if err != nil {
-				return failed(err)
+			person, err := s.HolderOf(cmd.Context(), args[0])
+			if err == nil {
+				err = s.RevokePasskey(cmd.Context(), person, args[0], "terminal")
 			}
-			for _, p := range list {
-				if p.ID == args[0] {
-					if err := s.RevokePasskey(cmd.Context(), p.Person, p.ID, "terminal"); err != nil {
-						return failed(err)
-					}
-					_, err := fmt.Fprintf(cmd.OutOrStdout(), "revoked %s of %s\n", printable(p.Name), printable(p.Person))
-					return err
-				}
+			if err == nil {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "revoked %s of %s\n", printable(args[0]), printable(person))
+				return err
+			}
+			if !errors.Is(err, approval.ErrNotFound) {
+				return failed(err)
 			}
 			return errors.New("there is no such passkey; exeat passkeys list lists them")
 		}),
