@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
+	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
 )
 
 // token is a name, a string or another sign of a policy's text.
@@ -83,14 +84,16 @@ func saysRun(tokens []token, run []string) bool {
 	return true
 }
 
-// maxCulprits bounds the parts of a policy that are tried one by one.
+// maxCulprits bounds the parts of a policy that are tried one by one, and the actions.
 const maxCulprits = 100
 
 // culprit is the attribute in the smallest part of a policy that gets the validator's
 // message by itself: it does not say where it means.
 func (c *checker) culprit(p *policy, message string) (path []string) {
-	actions, holds, _ := c.scope(p)
-	v := c.validator(c.representatives(p, actions), holds)
+	v := c.validatorWith(p, message)
+	if v == nil {
+		return nil
+	}
 	tried := 0
 	for _, condition := range p.ast.Conditions {
 		ast.Inspect(ast.NewNode(condition.Body), func(n ast.IsNode) bool {
@@ -109,6 +112,26 @@ func (c *checker) culprit(p *policy, message string) (path []string) {
 		})
 	}
 	return path
+}
+
+// validatorWith is one for as few actions as a policy gets the message for: it is asked
+// many times.
+func (c *checker) validatorWith(p *policy, message string) *validate.Validator {
+	actions, holds, _ := c.scope(p)
+	says := func(v *validate.Validator) bool {
+		err := v.Policy(p.id, p.ast)
+		return err != nil && slices.Contains(messagesOf(err), message)
+	}
+	actions = c.representatives(p, actions)
+	for _, a := range actions[:min(len(actions), maxCulprits)] {
+		if v := c.validator([]*action{a}, nil); says(v) {
+			return v
+		}
+	}
+	if v := c.validator(nil, holds); says(v) {
+		return v
+	}
+	return nil
 }
 
 // firstAttribute is the path of the first attribute that an expression reads.

@@ -201,8 +201,8 @@ func TestMendRenamed(t *testing.T) {
 // FuzzMend looks that arguments that are taken fit the schema as they are sent, and
 // that those that fit at once are not changed.
 func FuzzMend(f *testing.F) {
-	op := newOperation(f, "POST", "/x", `{"type":"object","properties":{"n":{"type":"integer"},"o":{"type":"object","properties":{"b":{"type":"boolean"}}},"s":{"type":"string"}}}`)
-	for _, s := range []string{`{"n":"1"}`, `{"o":"{\"b\":\"true\"}"}`, `{"s":"{}","n":null}`, `{"o":"[]"}`} {
+	op := newOperation(f, "POST", "/x", `{"type":"object","properties":{"n":{"type":"integer"},"o":{"type":"object","properties":{"b":{"type":"boolean"}}},"s":{"type":"string"},"e":{"enum":[1,true,"x",2.50]}}}`)
+	for _, s := range []string{`{"e":"1"}`, `{"e":"2.5"}`, `{"n":"1"}`, `{"o":"{\"b\":\"true\"}"}`, `{"s":"{}","n":null}`, `{"o":"[]"}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
