@@ -63,7 +63,7 @@ func (s *Service) Told(ctx context.Context, tx *store.Tx, id string, to *Address
 		if err != nil || u.over(to.Since) {
 			return store.Hold{}, false, err
 		}
-		concerned, err := s.concerns(ctx, h, *to)
+		concerned, err := s.concerns(ctx, tx, h, *to)
 		if err != nil || !concerned {
 			return store.Hold{}, false, err
 		}
@@ -73,11 +73,18 @@ func (s *Service) Told(ctx context.Context, tx *store.Tx, id string, to *Address
 
 // concerns reports whether a hold is news for somebody: one of their own that nobody
 // has decided about, or one that their approval would bring on.
-func (s *Service) concerns(ctx context.Context, h store.Hold, to Addressee) (bool, error) {
+func (s *Service) concerns(ctx context.Context, tx *store.Tx, h store.Hold, to Addressee) (bool, error) {
 	if h.Subject == to.Name && len(h.Earlier) == 0 {
 		return true, nil
 	}
-	who, now := Person{Principal: to.Principal}, s.Now()
+	signer, err := s.signers(tx, to.Name)
+	if errors.Is(err, ErrStale) {
+		return false, nil // they decide nothing until somebody has looked
+	}
+	if err != nil {
+		return false, err
+	}
+	who, now := strengthen(Person{Principal: to.Principal}, signer), s.Now()
 	if s.mayDecide(h, who, now).Outcome != authz.Allow {
 		return false, nil
 	}

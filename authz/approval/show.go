@@ -110,8 +110,7 @@ func (s *Service) look(ctx context.Context, p Person, id string) (v Sight, err e
 	v = s.sight(asOf(h, now), strengthen(p, signer))
 	switch {
 	case v.Sees:
-		v.Weight, v.Why, err = s.weighFor(ctx, v, now)
-		return v, err
+		return s.weighFor(ctx, v, now)
 	case v.StepUp == StepUpLogin:
 		return Sight{}, ErrBetterLogin
 	}
@@ -137,17 +136,26 @@ func (s *Service) maySee(h store.Hold, who Person, now time.Time) bool {
 	return err == nil && s.c.Engine != nil && s.c.Engine.MaySee(f).Outcome == authz.Allow
 }
 
-// weighFor says what the approval of who sees a hold would do.
-func (s *Service) weighFor(ctx context.Context, v Sight, now time.Time) (w Weight, why string, err error) {
+// weighFor is what somebody sees with what their approval would do, and whether one
+// by a passkey would do more.
+func (s *Service) weighFor(ctx context.Context, v Sight, now time.Time) (Sight, error) {
 	if !v.MayDecide {
-		return "", "", nil
+		return v, nil
 	}
 	f, err := s.facts(v.Hold, v.person, true, now)
 	if err != nil {
-		return "", "", err
+		return v, err
 	}
-	w, d, err := s.weigh(ctx, v.Hold, f.Approval, now)
-	return w, d.Reason, err
+	weight, d, err := s.weigh(ctx, v.Hold, f.Approval, now)
+	v.Weight, v.Why = weight, d.Reason
+	if err != nil || weight != NoHelp || v.person.Strong {
+		return v, err
+	}
+	f.Approval.AMR, f.Approval.PhishingResistant = passkeyAMR, true
+	if weight, _, err = s.weigh(ctx, v.Hold, f.Approval, now); weight != NoHelp {
+		v.StepUp = StepUpPasskey
+	}
+	return v, err
 }
 
 // stepUp says what could let a person decide a hold who may not.

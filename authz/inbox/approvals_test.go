@@ -240,3 +240,16 @@ func TestTwoApprovalsInChromium(t *testing.T) {
 		t.Errorf("the second, whose last approval the revoked key signed: %v", err)
 	}
 }
+
+// Who has no passkey where the call wants one reads what to do.
+func TestPageWantsAPasskey(t *testing.T) {
+	s, _ := keyed(t, `permit (principal, action in Action::"call_tool", resource) when { context has approval && context.approval.phishing_resistant };
+		permit (principal, action == Action::"approve", resource);`)
+	h := s.login().open(call(alice, "k"))
+	a := s.get("/h/" + h.ID)
+	s.want(a, http.StatusOK, `With a passkey it would: <a href="/passkeys">add one</a>`)
+	if strings.Contains(a.body, "Approve once") {
+		t.Error("the page offers what would bring nothing about")
+	}
+	s.want(s.post("/h/"+h.ID, s.form(h, "approve")), http.StatusForbidden, "would not let this call go")
+}
