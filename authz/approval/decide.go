@@ -108,7 +108,7 @@ func (s *Service) decideIn(ctx context.Context, tx *store.Tx, p Person, v Verdic
 		err = ErrDigest
 	} else if err = s.checkSeen(ctx, h, p, v, now); err == nil {
 		if h.State == store.Pending {
-			h, err = s.dropFallen(tx, h, now)
+			h, err = s.dropFallen(tx, h)
 		}
 		if v.Rule != nil && v.Approve && len(h.Earlier) > 0 {
 			err = ErrNoChoice // where several have to approve, no grant of one is enough

@@ -184,12 +184,13 @@ func (s *Service) stands(tx *store.Tx, h store.Hold, a store.Approval, now time.
 }
 
 // dropFallen is a sealed hold without the earlier approvals that do not count any
-// more.
-func (s *Service) dropFallen(tx *store.Tx, h store.Hold, now time.Time) (store.Hold, error) {
+// more. Each is asked about as of when it was given, by the policies of now: that a
+// login grows old while others read is no fault of who was logged in.
+func (s *Service) dropFallen(tx *store.Tx, h store.Hold) (store.Hold, error) {
 	left := h
 	left.Earlier = nil
 	for _, a := range h.Earlier {
-		switch err := s.stands(tx, left, a, now); {
+		switch err := s.stands(tx, left, a, a.At); {
 		case err == nil:
 			left.Earlier = append(left.Earlier, a)
 		case !errors.Is(err, ErrForbidden):

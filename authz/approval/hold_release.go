@@ -109,7 +109,7 @@ func (s *Service) releasable(ctx context.Context, tx *store.Tx, h store.Hold, no
 	if err := errors.Join(s.checkEnded(ctx, h), s.checkUser(tx, h)); err != nil {
 		return h, err
 	}
-	h, err := s.dropFallen(tx, h, now)
+	h, err := s.dropFallen(tx, h)
 	if err == nil {
 		err = s.stands(tx, h, *h.Approval, now)
 	}

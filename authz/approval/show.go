@@ -96,7 +96,7 @@ func (s *Service) look(ctx context.Context, p Person, id string) (v Sight, err e
 			signer, err = s.signers(tx, p.Name())
 		}
 		if sealed = s.sealed(h); sealed && err == nil && h.State == store.Pending {
-			h, err = s.dropFallen(tx, h, now)
+			h, err = s.dropFallen(tx, h)
 		}
 		return err
 	})
