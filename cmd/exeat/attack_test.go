@@ -396,7 +396,7 @@ func TestPoliciesChangedWhileItWaited(t *testing.T) {
 	}{
 		"the same rules":      {[]string{deciders, writes}, nil, "", "Approved and sent.", 1},
 		"somebody else":       {[]string{deciders, writes, nobody}, approval.ErrForbidden, "", "The policies do not let you decide this call", 0},
-		"forbidden meanwhile": {[]string{deciders, writes, freeze}, nil, tools.PolicyChanged, "It was refused when it was checked again", 0},
+		"forbidden meanwhile": {[]string{deciders, writes, freeze}, approval.ErrNoHelp, "", "Your approval would not let this call go", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("XDG_STATE_HOME", t.TempDir())
