@@ -84,10 +84,7 @@ func (r *Receiver) apply(ctx context.Context, s *set, uri string) error {
 		return refuse(badRequest, "its event %s is no object", told.Kind)
 	}
 	at, err := event.Time("event_timestamp")
-	if err != nil {
-		return refuse(badRequest, "its event %s: %v", told.Kind, err)
-	}
-	if at.IsZero() {
+	if err != nil || at.IsZero() { // drafts had milliseconds; what happened was before it was told
 		at = s.at
 	}
 	if does == tells {

@@ -68,6 +68,34 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// An event whose time cannot be read is of the time at which it was told: drafts of CAEP
+// had milliseconds. One of a time to come is of now.
+func TestEventTimes(t *testing.T) {
+	for name, c := range map[string]struct {
+		at   func(now time.Time) any
+		want time.Duration // after now
+	}{
+		"milliseconds": {func(now time.Time) any { return now.UnixMilli() }, time.Second},
+		"a text":       {func(time.Time) any { return "yesterday" }, time.Second},
+		"no time":      {func(time.Time) any { return nil }, time.Second},
+		"an hour ago":  {func(now time.Time) any { return now.Add(-time.Hour).Unix() }, time.Second - time.Hour},
+		"in an hour":   {func(now time.Time) any { return now.Add(time.Hour).Unix() }, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			now := w.Clock()
+			claims := w.idp.about(now, caep+"session-revoked")
+			claims["events"] = m{caep + "session-revoked": m{"event_timestamp": c.at(now)}}
+			if status, code := w.push(w.idp.sign(t, claims, nil)); status != 202 {
+				t.Fatalf("%d %s", status, code)
+			}
+			if got := w.user("User::alice").Before; !got.Equal(now.Add(c.want)) {
+				t.Errorf("tokens from before %s, and it is %s", got, now)
+			}
+		})
+	}
+}
+
 // An account that is enabled again goes on; an older event, or one of another issuer,
 // lifts nothing.
 func TestEnabledAgain(t *testing.T) {
