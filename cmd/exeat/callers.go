@@ -74,7 +74,7 @@ func (g *gateway) openPaths() map[string]http.Handler {
 	paths := map[string]http.Handler{}
 	if g.oauth != nil {
 		for _, path := range g.oauth.MetadataPaths() {
-			paths[path] = g.oauth.Metadata()
+			paths[strings.TrimPrefix(path, g.mcpEdge.URL().Path())] = g.oauth.Metadata() // the edge takes the prefix off
 		}
 	}
 	if g.signals != nil {

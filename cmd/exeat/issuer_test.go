@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -248,6 +249,45 @@ oauth: {issuers: [{issuer: dev}]}
 	}
 	if log := s.log(); strings.Contains(log, "registered route") || strings.Contains(log, strings.TrimPrefix(operator, "Bearer ")) {
 		t.Errorf("the log has what does not belong there: %s", log)
+	}
+}
+
+// Below the path prefix of a public URL clients find all that they look for, the
+// resource's metadata and the issuer's.
+func TestOwnIssuerBelowPrefix(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := l.Addr().String()
+	l.Close()
+	file := filepath.Join(filepath.Dir(petstoreFile(t)), "exeat.yaml")
+	if err := os.WriteFile(file, []byte(`
+apis: [{spec: petstore.yaml, base_url: "http://127.0.0.1:1", credential: {strategy: none}}]
+listen: `+at+`
+public_url: http://`+at+`/agents
+user: operator
+inbox: {listen: "127.0.0.1:0"}
+oauth: {issuers: [{issuer: dev}]}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, p := startConfigured(t, file), &program{t: t}
+	p.discover(s.url)
+	if want := "http://" + at + "/agents"; s.url != want+"/mcp" || p.resource != s.url || p.meta.Issuer != want+"/oauth" {
+		t.Errorf("MCP at %s, %+v", s.url, p)
+	}
+	for _, path := range []string{"/.well-known/oauth-protected-resource/agents/mcp", "/.well-known/oauth-protected-resource", "/agents/.well-known/oauth-protected-resource"} {
+		resp, err := http.Get("http://" + at + path)
+		var got struct{ Resource string }
+		if p.fetch(&got, resp, err); got.Resource != s.url {
+			t.Errorf("%s: %+v", path, got)
+		}
+	}
+	p.logIn(loginLink.FindStringSubmatch(s.log())[2])
+	access, _ := p.authorize()
+	if status, got := s.postCall(t, access, "list_pets", `{}`); !strings.Contains(got, "upstream_unreachable") {
+		t.Errorf("%d %s", status, got)
 	}
 }
 
