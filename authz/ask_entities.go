@@ -169,7 +169,8 @@ func (e entities) approval(a ApprovalContext) (types.Record, error) {
 	}), nil
 }
 
-// holdRequest is the Cedar form of a person's wish to decide a hold, or to see it.
+// holdRequest is the Cedar form of a person's wish to decide a hold, or to see it, or
+// of an agent's to go on with it.
 func (e *Engine) holdRequest(of types.EntityUID, h HoldFacts) (cedar.Request, entities, error) {
 	ents := entities{own: types.EntityMap{}, shared: e.entities}
 	requester, err := ents.principal(h.Requester)
@@ -178,7 +179,7 @@ func (e *Engine) holdRequest(of types.EntityUID, h HoldFacts) (cedar.Request, en
 	}
 	// The person's own attributes win over those of an equal requester.
 	person, err := ents.principal(h.Approval.By)
-	if err == nil && person.Type != userType {
+	if err == nil && person.Type != userType && of != resumeAction {
 		err = fmt.Errorf("a %s is no person", person.Type)
 	}
 	if err != nil {
@@ -189,6 +190,9 @@ func (e *Engine) holdRequest(of types.EntityUID, h HoldFacts) (cedar.Request, en
 		if context["approval"], err = ents.approval(h.Approval); err != nil {
 			return cedar.Request{}, ents, err
 		}
+	}
+	if of == resumeAction {
+		context["agent"] = ents.agent(h.By)
 	}
 	if len(h.Earlier) > 0 {
 		given, err := ents.approvals(h.Earlier)

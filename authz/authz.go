@@ -201,6 +201,7 @@ type HoldFacts struct {
 	Agent     Agent
 	Approval  ApprovalContext   // the choice and its proof; to see, only by whom
 	Earlier   []ApprovalContext // that there are already, oldest first
+	By        Agent             // that wants to go on with it
 	Now       time.Time
 }
 

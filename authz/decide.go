@@ -194,6 +194,17 @@ func (e *Engine) MaySee(h HoldFacts) Decision {
 	return e.decideHold(seeAction, e.see, h)
 }
 
+// MayResume decides whether an agent may see, resume and withdraw a hold that another
+// agent of the same principal made: the action resume, principal h.Approval.By, which
+// is for the caller to have compared with the requester. Only a permit that names the
+// action counts.
+func (e *Engine) MayResume(h HoldFacts) Decision {
+	if len(e.resume) == 0 {
+		return newDenial("no policy lets other agents go on with a call", RemedyNone, nil)
+	}
+	return e.decideHold(resumeAction, e.resume, h)
+}
+
 func (e *Engine) decideHold(of types.EntityUID, policies candidates, h HoldFacts) Decision {
 	req, ents, err := e.holdRequest(of, h)
 	if err != nil {

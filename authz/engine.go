@@ -28,6 +28,7 @@ type Engine struct {
 	policies []*policy
 	approve  candidates // candidates for the approve action
 	see      candidates // and for the see action
+	resume   candidates // and for the resume action, but for permits of everything
 	entities types.EntityMap
 	digest   string
 	last     atomic.Pointer[viewer] // who asked for a list last
@@ -123,7 +124,7 @@ func (e *Engine) addAPI(api API) error {
 
 // actionEntities are what "action in" walks; without them it is quietly false.
 func (e *Engine) actionEntities() types.EntityMap {
-	m := types.EntityMap{approveAction: {UID: approveAction}, seeAction: {UID: seeAction}}
+	m := types.EntityMap{approveAction: {UID: approveAction}, seeAction: {UID: seeAction}, resumeAction: {UID: resumeAction}}
 	for uid, g := range e.groups {
 		m[uid] = g
 	}
@@ -148,6 +149,10 @@ func (e *Engine) index() {
 		}
 		if slices.Contains(holds, seeAction) {
 			e.see = append(e.see, p)
+		}
+		// A permit of everything was not written with this in mind.
+		if _, all := p.ast.Action.(ast.ScopeTypeAll); slices.Contains(holds, resumeAction) && !(all && p.permit) {
+			e.resume = append(e.resume, p)
 		}
 	}
 }

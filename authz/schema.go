@@ -71,7 +71,7 @@ func (e *Engine) schemaFor(actions []*action, holds []types.EntityUID) *resolved
 	}
 	for _, uid := range holds {
 		s.Actions[uid] = resolved.Action{Entity: types.Entity{UID: uid}, AppliesTo: &resolved.AppliesTo{
-			Principals: []types.EntityType{userType}, Resources: []types.EntityType{holdType}, Context: holdContext(uid)}}
+			Principals: holdPrincipals(uid), Resources: []types.EntityType{holdType}, Context: holdContext(uid)}}
 	}
 	return s
 }
@@ -107,6 +107,11 @@ action see appliesTo {
   principal: [User],
   resource: [Hold],
   context: {approvals?: Approvals, now: datetime}
+};
+action resume appliesTo {
+  principal: [User, Workload],
+  resource: [Hold],
+  context: {agent: Agent, now: datetime}
 };
 `)
 	for _, api := range e.apis {

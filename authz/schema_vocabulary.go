@@ -30,12 +30,14 @@ const (
 	actionType   types.EntityType = "Action"
 )
 
-// What a person needs to decide a hold, and to see one that they may not decide.
+// What a person needs to decide a hold, and to see one that they may not decide; and
+// what an agent needs for one that another agent of its principal made.
 var (
 	approveAction = types.NewEntityUID(actionType, "approve")
 	seeAction     = types.NewEntityUID(actionType, "see")
+	resumeAction  = types.NewEntityUID(actionType, "resume")
 
-	holdActions = []types.EntityUID{approveAction, seeAction}
+	holdActions = []types.EntityUID{approveAction, seeAction, resumeAction}
 )
 
 // groupActions are the action groups of the shared vocabulary.
@@ -149,10 +151,22 @@ func callContext(input *inputType) resolved.RecordType {
 // there are already.
 func holdContext(of types.EntityUID) resolved.RecordType {
 	r := resolved.RecordType{"approvals": optional(approvalsT), "now": required(datetimeT)}
-	if of == approveAction {
+	switch of {
+	case approveAction:
 		r["approval"] = required(approvalT)
+	case resumeAction:
+		r["agent"] = required(agentT)
+		delete(r, "approvals")
 	}
 	return r
+}
+
+// holdPrincipals are who can do something with a hold.
+func holdPrincipals(of types.EntityUID) []types.EntityType {
+	if of == resumeAction {
+		return []types.EntityType{userType, workloadType}
+	}
+	return []types.EntityType{userType}
 }
 
 // cedarString quotes a string as Cedar does; Go has other escapes.

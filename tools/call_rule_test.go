@@ -355,6 +355,46 @@ func TestAgentsAreApart(t *testing.T) {
 	}
 }
 
+// Another agent of the same principal goes on with a held call if a policy names the
+// action for it; a policy that permits everything does not, nor does one about agents
+// of others.
+func TestAnotherAgentResumes(t *testing.T) {
+	const writes = `@id("w") permit (principal, action in Action::"call_tool", resource) when { context has approval };
+		@id("u") forbid (principal, action in Action::"call_tool", resource) unless { context has approval };`
+	dashboard := caller("alice")
+	dashboard.Agent = authz.Agent{ID: "oauth:dashboard", Verified: true}
+	selfNamed, stranger := caller("alice"), dashboard
+	selfNamed.Agent = authz.AgentNamed("oauth:dashboard")
+	stranger.Principal.ID = "bob"
+	named := `@id("r") permit (principal, action == Action::"resume", resource)
+		when { context.agent == Agent::"oauth:dashboard" && context.agent.verified && resource.agent == Agent::"test-agent" && resource.path like "/pets/*" };`
+	for name, tt := range map[string]struct {
+		policy string
+		who    Caller
+		may    bool
+	}{
+		"named":                   {named, dashboard, true},
+		"it only says so":         {named, selfNamed, false},
+		"of somebody else":        {named, stranger, false},
+		"everything is permitted": {`@id("all") permit (principal, action, resource);`, dashboard, false},
+		"of another path":         {strings.Replace(named, "/pets/*", "/owners/*", 1), dashboard, false},
+		"forbidden":               {named + `@id("f") forbid (principal, action == Action::"resume", resource) when { resource.effect == "delete" };`, dashboard, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, rigOptions{policy: writes + tt.policy})
+			held := r.call(t, "alice", "delete_pet", `{"petId":1}`).Envelope.Handle
+			list := r.Open(t.Context(), tt.who).Envelope.Holds
+			res := r.Resume(t.Context(), tt.who, held, 0, "")
+			if may := len(list) == 1; may != tt.may || (res.Envelope.Status == Pending) != tt.may {
+				t.Fatalf("it sees %v and is told %s", list, res.JSON())
+			}
+			if res := r.Cancel(t.Context(), tt.who, held); (res.Envelope.Status == Cancelled) != tt.may {
+				t.Errorf("it withdraws: %s", res.JSON())
+			}
+		})
+	}
+}
+
 // Who does not want to be asked again is not, and the agent reads why.
 func TestStandingDenial(t *testing.T) {
 	r := newRig(t, rigOptions{})

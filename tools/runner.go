@@ -56,7 +56,7 @@ func (c Caller) Subject() string { return c.Principal.Name() }
 
 // asker is the caller as what it has held knows it.
 func (c Caller) asker() approval.Asker {
-	return approval.Asker{Subject: c.Subject(), Agent: c.Agent}
+	return approval.Asker{Principal: c.Principal, Agent: c.Agent}
 }
 
 // Config is what a Runner works with. All fields without a default are needed.

@@ -714,5 +714,5 @@ func BenchmarkCall(b *testing.B) {
 
 // asker is the agent that the tests' callers are.
 func asker(subject string) approval.Asker {
-	return approval.Asker{Subject: subject, Agent: authz.Agent{ID: "test-agent"}}
+	return approval.Asker{Principal: authz.Principal{Type: "User", ID: strings.TrimPrefix(subject, "User::")}, Agent: authz.Agent{ID: "test-agent"}}
 }

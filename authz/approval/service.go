@@ -250,14 +250,21 @@ func (s *Service) insert(tx *store.Tx, h store.Hold, now time.Time) error {
 // principal have no part in it; which of them it is, is known by what they call
 // themselves where nothing verifies it.
 type Asker struct {
-	Subject string // "User::alice"
-	Agent   authz.Agent
+	Principal authz.Principal
+	Agent     authz.Agent
 }
 
-// asked reports whether the hold is the asker's.
-func (a Asker) asked(h store.Hold) bool {
-	who, err := PartiesOf(h)
-	return err == nil && h.Subject == a.Subject && who.Agent.Is(a.Agent)
+func (a Asker) subject() string { return a.Principal.Name() }
+
+// gets reports whether a hold is for the asker: its own, or one of another agent of
+// the same principal that the policies let it go on with.
+func (s *Service) gets(who Asker, h store.Hold) bool {
+	of, err := PartiesOf(h)
+	if err != nil || h.Subject != who.subject() {
+		return false
+	}
+	return of.Agent.Is(who.Agent) || s.c.Engine.MayResume(authz.HoldFacts{ID: h.ID, API: h.API, Action: h.Tool, Effect: h.Effect, Path: cmp.Or(h.Request.Path, h.Path), Now: s.Now(),
+		Requester: of.Principal, Agent: of.Agent, By: who.Agent, Approval: authz.ApprovalContext{By: who.Principal}}).Outcome == authz.Allow
 }
 
 // Get returns who's hold, ErrNotFound if it is somebody else's and
@@ -267,11 +274,11 @@ func (s *Service) Get(ctx context.Context, who Asker, id string) (store.Hold, er
 	h, err := s.read(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		s.noteMiss(who.Subject, "")
-	case err == nil && h.Subject == who.Subject && !s.sealed(h):
+		s.noteMiss(who.subject(), "")
+	case err == nil && h.Subject == who.subject() && !s.sealed(h):
 		err = s.expose(ctx, id) // of which agent it is, an altered one does not say
-	case err == nil && !who.asked(h):
-		s.noteMiss(who.Subject, h.ID)
+	case err == nil && !s.gets(who, h):
+		s.noteMiss(who.subject(), h.ID)
 		err = ErrNotFound
 	}
 	if err != nil {
@@ -317,11 +324,11 @@ func (s *Service) Wait(ctx context.Context, who Asker, id string) (store.Hold, e
 
 // List returns who's open holds, oldest first.
 func (s *Service) List(ctx context.Context, who Asker) ([]store.Hold, error) {
-	if who.Subject == "" {
+	if who.subject() == "" {
 		return nil, nil
 	}
-	list, err := s.list(ctx, store.HoldFilter{Subject: who.Subject, States: openStates})
-	return slices.DeleteFunc(list, func(h store.Hold) bool { return !who.asked(h) }), err
+	list, err := s.list(ctx, store.HoldFilter{Subject: who.subject(), States: openStates})
+	return slices.DeleteFunc(list, func(h store.Hold) bool { return !s.gets(who, h) }), err
 }
 
 // list returns the outlines of holds that are open now. What is not as it was
@@ -358,11 +365,11 @@ func (s *Service) Cancel(ctx context.Context, who Asker, id string) (store.Hold,
 		if h, err = find(tx, id); err != nil {
 			return err
 		}
-		if tampered = h.Subject == who.Subject && !s.sealed(h); tampered {
+		if tampered = h.Subject == who.subject() && !s.sealed(h); tampered {
 			h, err = s.condemn(tx, h, s.Now())
 			return err
 		}
-		if !who.asked(h) {
+		if !s.gets(who, h) {
 			theirs, h = h.ID, store.Hold{}
 			return ErrNotFound
 		}
@@ -371,7 +378,7 @@ func (s *Service) Cancel(ctx context.Context, who Asker, id string) (store.Hold,
 	})
 	switch {
 	case errors.Is(err, ErrNotFound):
-		s.noteMiss(who.Subject, theirs)
+		s.noteMiss(who.subject(), theirs)
 	case err == nil && tampered:
 		err = ErrTampered
 	}

@@ -3,6 +3,7 @@ package approval
 import (
 	"context"
 	"crypto/rand"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,5 +121,5 @@ func (w *world) use(r Rule) error {
 
 // asker is the agent that the tests' holds are of.
 func asker(subject string) Asker {
-	return Asker{Subject: subject, Agent: authz.Agent{ID: "claude-desktop"}}
+	return Asker{Principal: authz.Principal{Type: "User", ID: strings.TrimPrefix(subject, "User::")}, Agent: authz.Agent{ID: "claude-desktop"}}
 }

@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"crypto/rand"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,5 +125,5 @@ func entryOf(h store.Hold, kind store.Kind) store.Entry {
 
 // asAgent is the agent that the tests' holds are of.
 func asAgent(subject string) approval.Asker {
-	return approval.Asker{Subject: subject, Agent: authz.Agent{ID: "claude-desktop"}}
+	return approval.Asker{Principal: authz.Principal{Type: "User", ID: strings.TrimPrefix(subject, "User::")}, Agent: authz.Agent{ID: "claude-desktop"}}
 }

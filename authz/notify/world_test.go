@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -62,5 +63,5 @@ func (w *world) approve(h store.Hold) {
 
 // asker is the agent that the tests' holds are of.
 func asker(subject string) approval.Asker {
-	return approval.Asker{Subject: subject, Agent: authz.Agent{ID: "claude-desktop"}}
+	return approval.Asker{Principal: authz.Principal{Type: "User", ID: strings.TrimPrefix(subject, "User::")}, Agent: authz.Agent{ID: "claude-desktop"}}
 }

@@ -20,7 +20,7 @@ func TestGrantsInATerminal(t *testing.T) {
 		t.Error(code, out)
 	}
 	handle := g.runner.Call(t.Context(), who, "delete_pet", []byte(`{"petId":1}`)).Envelope.Handle
-	h, err := g.holds.Get(t.Context(), approval.Asker{Subject: who.Subject(), Agent: who.Agent}, handle)
+	h, err := g.holds.Get(t.Context(), approval.Asker{Principal: who.Principal, Agent: who.Agent}, handle)
 	if err != nil {
 		t.Fatal(err)
 	}
