@@ -76,6 +76,9 @@ func (s *Server) ask(ctx context.Context, token string) (introspected, error) {
 	if kind, _, err := mime.ParseMediaType(header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return introspected{}, errors.New("its answer is not JSON")
 	}
+	if len(b) > maxToken {
+		return introspected{}, fmt.Errorf("its answer is longer than the %d bytes that a token may have", maxToken)
+	}
 	return parseAnswer(b, s.c.Now())
 }
 
