@@ -187,7 +187,10 @@ func openKept(ctx context.Context, keys, db string, c approval.Config, trouble f
 			return nil, err
 		}
 	}
-	return holds, a.keep(ctx, c.Store, holds)
+	if err := a.keep(ctx, c.Store, holds); err != nil {
+		return nil, fmt.Errorf("exeat cannot note beside its keys how long its log is, so a log that is cut off would not be found: %w", err)
+	}
+	return holds, nil
 }
 
 // rememberHead notes how long the log is.
