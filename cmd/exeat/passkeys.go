@@ -32,8 +32,8 @@ user that exeat runs as can do so too: it is a key to the door, not a wall.`,
 	return cmd
 }
 
-// onPasskeys makes the RunE of a command that works on the stored passkeys.
-func onPasskeys(f *flags, work func(*cobra.Command, *approval.Service, []string) error) func(*cobra.Command, []string) error {
+// onApprovals makes the RunE of a command that works on what people said, with the keys.
+func onApprovals(f *flags, work func(*cobra.Command, *approval.Service, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		cfg, err := config{DB: f.db, Keys: f.keys}.withDefaults()
 		if err != nil {
@@ -66,7 +66,7 @@ func passkeysListCmd() *cobra.Command {
 		Use:   "list",
 		Short: "List the good passkeys",
 		Args:  cobra.NoArgs,
-		RunE: onPasskeys(&f, func(cmd *cobra.Command, s *approval.Service, _ []string) error {
+		RunE: onApprovals(&f, func(cmd *cobra.Command, s *approval.Service, _ []string) error {
 			list, err := s.PasskeysOf(cmd.Context(), "")
 			if err != nil {
 				return failed(err)
@@ -105,7 +105,7 @@ func passkeysExportCmd() *cobra.Command {
 		Use:   "export",
 		Short: "Print the public keys as JSON, to be kept elsewhere for audit verify --passkeys",
 		Args:  cobra.NoArgs,
-		RunE: onPasskeys(&f, func(cmd *cobra.Command, s *approval.Service, _ []string) error {
+		RunE: onApprovals(&f, func(cmd *cobra.Command, s *approval.Service, _ []string) error {
 			pins, err := s.Pins(cmd.Context(), "")
 			if err != nil {
 				return failed(err)
@@ -129,7 +129,7 @@ One that is not as the log says, since somebody changed the database, keeps its
 person from deciding anything. It is ended by the ID that "exeat passkeys list"
 shows for it. Who has none left then adds one as the first time.`,
 		Args: cobra.ExactArgs(1),
-		RunE: onPasskeys(&f, func(cmd *cobra.Command, s *approval.Service, args []string) error {
+		RunE: onApprovals(&f, func(cmd *cobra.Command, s *approval.Service, args []string) error {
 			person, err := s.HolderOf(cmd.Context(), args[0])
 			if err == nil {
 				err = s.RevokePasskey(cmd.Context(), person, args[0], "terminal")

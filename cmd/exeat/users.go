@@ -57,7 +57,7 @@ func usersStopCmd() *cobra.Command {
 		Use:   "stop SUBJECT",
 		Short: "Let nothing go in a user's name, and end what waits, is granted or is logged in",
 		Args:  cobra.ExactArgs(1),
-		RunE: onPasskeys(&f, func(cmd *cobra.Command, s *approval.Service, args []string) error {
+		RunE: onApprovals(&f, func(cmd *cobra.Command, s *approval.Service, args []string) error {
 			subject := subjectOf(args[0])
 			ended, err := s.EndUser(cmd.Context(), approval.End{Subject: subject, By: operator(), Cause: "by-hand", Stop: true})
 			if err != nil {
@@ -78,7 +78,7 @@ func usersStartCmd() *cobra.Command {
 		Use:   "start SUBJECT",
 		Short: "Let a stopped user go on; what has ended stays so",
 		Args:  cobra.ExactArgs(1),
-		RunE: onPasskeys(&f, func(cmd *cobra.Command, s *approval.Service, args []string) error {
+		RunE: onApprovals(&f, func(cmd *cobra.Command, s *approval.Service, args []string) error {
 			subject := subjectOf(args[0])
 			started, err := s.StartUser(cmd.Context(), approval.End{Subject: subject, By: operator(), Cause: "by-hand"})
 			if err != nil {
@@ -104,7 +104,7 @@ func usersListCmd() *cobra.Command {
 		Use:   "list",
 		Short: "List the users that were stopped, or ended by a signal of their issuer",
 		Args:  cobra.NoArgs,
-		RunE: onPasskeys(&f, func(cmd *cobra.Command, s *approval.Service, _ []string) error {
+		RunE: onApprovals(&f, func(cmd *cobra.Command, s *approval.Service, _ []string) error {
 			list, err := s.Users(cmd.Context())
 			if err != nil {
 				return failed(err)
