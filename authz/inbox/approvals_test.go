@@ -149,6 +149,9 @@ func TestSeveralOfTwoPeople(t *testing.T) {
 	if strings.Contains(page.body, a.ID) || !strings.Contains(page.body, b.ID) || !strings.Contains(page.body, c.ID) {
 		t.Errorf("%s", page.body)
 	}
+	if !strings.Contains(page.body, "Another person has to approve them, too") || strings.Contains(page.body, "Sends exactly these") {
+		t.Errorf("what it does is not said: %s", page.body)
+	}
 	if again := bob.get(s.inbox.c.URL + "/several?like=" + a.ID); again.status != http.StatusNotFound {
 		t.Errorf("the one that bob approved: %d", again.status)
 	}
