@@ -55,6 +55,7 @@ func (e *Engine) ask(a *action, r Query) (*question, error) {
 		"session": sessionRecord(r.Session),
 		"usage":   usageRecord(r.Usage),
 		"now":     types.NewDatetime(r.Now),
+		"exact":   types.Boolean(r.Exact),
 	}
 	if a.rounds {
 		context["rounded"] = c.roundRecord(a.input, r.Input, []string{"rounded"})

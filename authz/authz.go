@@ -134,6 +134,7 @@ type Query struct {
 	Usage     Usage
 	Now       time.Time
 	Path      string         // the real path below the base URL, e.g. /pets/42
+	Exact     bool           // the caller's access token names exactly this request (RFC 9396)
 	Input     map[string]any // arguments: nil, bool, string, json.Number, []any, map[string]any
 	Approval  *ApprovalContext
 	// Earlier are the approvals before Approval, oldest first, each by another person.

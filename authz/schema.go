@@ -143,7 +143,7 @@ func (e *Engine) writeNamespace(b *bytes.Buffer, api string) {
 		fmt.Fprintf(b, "  action %s in [%s] appliesTo {\n    principal: [User, Workload],\n    resource: [Path],\n    context: {\n", attrName(a.Name), strings.Join(parents, ", "))
 		fmt.Fprintf(b, "      input: %s,\n", typeText(a.input.record(), 6))
 		fmt.Fprintf(b, "      rounded: %s,\n", typeText(a.input.roundedRecord(), 6))
-		b.WriteString("      agent: Agent,\n      session: Session,\n      usage: Usage,\n      now: datetime,\n      approval?: Approval,\n      approvals?: Approvals\n    }\n  };\n")
+		b.WriteString("      agent: Agent,\n      session: Session,\n      usage: Usage,\n      now: datetime,\n      exact: Bool,\n      approval?: Approval,\n      approvals?: Approvals\n    }\n  };\n")
 	}
 	b.WriteString("}\n")
 }

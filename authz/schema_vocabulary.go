@@ -143,7 +143,7 @@ func sharedEntities() map[types.EntityType]resolved.Entity {
 func callContext(input *inputType) resolved.RecordType {
 	return resolved.RecordType{
 		"input": required(input.record()), "rounded": required(input.roundedRecord()), "agent": required(agentT), "session": required(sessionT),
-		"usage": required(usageT), "now": required(datetimeT), "approval": optional(approvalT), "approvals": optional(approvalsT),
+		"usage": required(usageT), "now": required(datetimeT), "exact": required(boolT), "approval": optional(approvalT), "approvals": optional(approvalsT),
 	}
 }
 

@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -19,10 +20,16 @@ type Stronger struct {
 	// MaxAge is how old the login may be, where that matters: in whole seconds, one
 	// at least.
 	MaxAge time.Duration
+	// Exact wants a token for this very request: Details are the
+	// authorization_details (RFC 9396) to ask for, one JSON array.
+	Exact   bool
+	Details json.RawMessage
 }
 
 // IsZero reports that no token helps.
-func (s Stronger) IsZero() bool { return len(s.Scopes) == 0 && len(s.ACR) == 0 && s.MaxAge == 0 }
+func (s Stronger) IsZero() bool {
+	return len(s.Scopes) == 0 && len(s.ACR) == 0 && s.MaxAge == 0 && !s.Exact
+}
 
 // ages are how old logins may be that are asked for, the oldest first.
 var ages = []time.Duration{7 * 24 * time.Hour, 24 * time.Hour, 12 * time.Hour, 8 * time.Hour, 4 * time.Hour, time.Hour, 30 * time.Minute,
@@ -33,7 +40,7 @@ var ages = []time.Duration{7 * 24 * time.Hour, 24 * time.Hour, 12 * time.Hour, 8
 // before two, and for no more than is needed; it permits nothing.
 func (e *Engine) Strengthen(q Query, could Could) Stronger {
 	passes := func(p Principal) bool {
-		q := q
+		q := q // with what was changed of it
 		q.Principal = p
 		return e.Decide(q).Outcome != Deny
 	}
@@ -59,6 +66,10 @@ func (e *Engine) Strengthen(q Query, could Could) Stronger {
 		if age := oldest(p, q.Now, passes); age > 0 && (s.MaxAge == 0 || age == s.MaxAge) {
 			s.ACR, s.MaxAge = append(s.ACR, acr), age
 		}
+	}
+	if s.IsZero() && !q.Exact {
+		q.Exact = true
+		s.Exact = passes(q.Principal)
 	}
 	return s
 }

@@ -33,6 +33,8 @@ func TestStrengthen(t *testing.T) {
 		{"a login that nobody has", `permit (principal, action in Action::"call_tool", resource) when { principal has acr && principal.acr == "gold" };`, nil, Stronger{}},
 		{"then a person decides", `permit (principal, action in Action::"call_tool", resource) when { context has approval && principal.scopes.contains("pets") };`, nil, Stronger{Scopes: []string{"pets"}}},
 		{"a forbid that a login lifts", `permit (principal, action in Action::"call_tool", resource); forbid (principal, action in Action::"call_tool", resource) unless { ` + fresh + ` };`, nil, Stronger{MaxAge: 15 * time.Minute}},
+		{"a token for exactly this", `permit (principal, action in Action::"call_tool", resource) when { context.exact };`, nil, Stronger{Exact: true}},
+		{"a person, and a token for exactly this", `permit (principal, action in Action::"call_tool", resource) when { context.exact && context has approval };`, nil, Stronger{Exact: true}},
 		{"another group is no matter of tokens", `permit (principal in Group::"vets", action in Action::"call_tool", resource);`, nil, Stronger{}},
 	} {
 		q := ask(t, "get_pet", `{"petId":42}`)

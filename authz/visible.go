@@ -62,8 +62,11 @@ func (e *Engine) viewer(p Principal, ag Agent, s Session) *viewer {
 		ents = ents.unknowing(principal, "acr", "auth_time", "scopes")
 	}
 	context := types.RecordMap{
-		"input": unknown("input"), "rounded": unknown("rounded"), "usage": unknown("usage"), "now": unknown("now"),
+		"input": unknown("input"), "rounded": unknown("rounded"), "usage": unknown("usage"), "now": unknown("now"), "exact": types.False,
 		"agent": ents.agent(ag), "session": sessionRecord(s),
+	}
+	if p.Issuer != "" {
+		context["exact"] = unknown("exact")
 	}
 	v := &viewer{who: caller{p, ag, s}, principal: principal, ents: ents, plain: types.NewRecord(context),
 		approved: types.NewRecord(with(with(context, "approval", unknown("approval")), "approvals", unknown("approvals")))}

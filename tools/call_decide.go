@@ -1,12 +1,16 @@
 package tools
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"time"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/token"
 )
 
 // decide asks the policies. Usage that cannot be counted is a deny.
@@ -40,6 +44,7 @@ func (r *Runner) ask(c *course, now time.Time, usage authz.Usage) {
 		Usage:     usage,
 		Now:       now,
 		Path:      c.request.Path,
+		Exact:     c.named(),
 		Input:     c.args.Value(),
 		Approval:  c.approval,
 		Earlier:   c.earlier,
@@ -47,8 +52,28 @@ func (r *Runner) ask(c *course, now time.Time, usage authz.Usage) {
 	c.decision, c.needs = r.Engine.Decide(q), authz.Stronger{}
 	if c.decision.Outcome == authz.Deny && c.approval == nil && c.caller.Principal.Issuer != "" {
 		c.needs = r.Engine.Strengthen(q, authz.Could{Scopes: slices.Concat(scopes(c.tool.op), c.caller.Could.Scopes), ACR: c.caller.Could.ACR})
+		if c.needs.Exact {
+			details, err := json.Marshal([]token.Details{c.details})
+			c.err = errors.Join(c.err, err)
+			c.needs.Details = details
+		}
 	}
 	for _, e := range c.decision.Errors {
 		c.err = errors.Join(c.err, errors.New(e))
 	}
+}
+
+// named reports whether the caller's token names exactly this call: its
+// authorization_details have those of the call, with nothing missing and nothing
+// besides.
+func (c *course) named() bool {
+	for _, raw := range c.caller.Details {
+		var d token.Details
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.DisallowUnknownFields()
+		if dec.Decode(&d) == nil && reflect.DeepEqual(d, c.details) {
+			return true
+		}
+	}
+	return false
 }

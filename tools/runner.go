@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -47,6 +48,8 @@ type Caller struct {
 	Agent     authz.Agent
 	Session   authz.Session
 	Issued    time.Time // the credential; zero if that has no date
+	// Details are the authorization_details of the credential (RFC 9396).
+	Details []json.RawMessage
 	// Could is what another token of the principal's issuer could have.
 	Could authz.Could
 }

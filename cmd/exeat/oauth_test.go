@@ -4,12 +4,15 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -53,9 +56,16 @@ func newTestIssuer(t *testing.T) *testIssuer {
 // token is an access token of somebody for a resource, from some time ago.
 func (i *testIssuer) token(t *testing.T, resource, user, client string, ago time.Duration, groups ...string) string {
 	t.Helper()
+	return i.tokenWith(t, resource, user, client, ago, map[string]any{"groups": groups})
+}
+
+func (i *testIssuer) tokenWith(t *testing.T, resource, user, client string, ago time.Duration, more map[string]any) string {
+	t.Helper()
 	now := time.Now().Add(-ago)
-	text, err := jwt.Signed(i.sign).Claims(map[string]any{"iss": i.url, "aud": resource, "sub": user, "client_id": client, "groups": groups,
-		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "jti": rand.Text()}).Serialize()
+	claims := map[string]any{"iss": i.url, "aud": resource, "sub": user, "client_id": client,
+		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "jti": rand.Text()}
+	maps.Copy(claims, more)
+	text, err := jwt.Signed(i.sign).Claims(claims).Serialize()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +85,7 @@ func TestOAuthOverHTTP(t *testing.T) {
 			when { principal.scopes.contains("pets") && context has approval };
 			@id("makes") permit (principal in Group::"keepers", action == Petstore::Action::"create_pet", resource)
 			when { principal has acr && principal.acr == "mfa" && principal has auth_time && context.now.durationSince(principal.auth_time) <= duration("5m") };
+			@id("changes") permit (principal in Group::"keepers", action == Petstore::Action::"update_pet", resource) when { context.exact };
 			@id("payers") permit (principal in Group::"payers", action == Petstore::Action::"list_pets", resource);`,
 		"exeat.yaml": fmt.Sprintf(`
 apis: [{spec: petstore.yaml, base_url: "http://127.0.0.1:1", credential: {strategy: none}}]
@@ -123,6 +134,31 @@ oauth: {scopes: [pets], issuers: [{issuer: "%s", prefix: "corp|", step_up: [pwd,
 			if resp.StatusCode != c.status || !strings.Contains(challenge, want) || !strings.Contains(got, "error_description") {
 				t.Errorf("%s: %d, no %s in %s\n%s", c.tool, resp.StatusCode, want, challenge, got)
 			}
+		}
+	}
+	// A token for exactly one request: the client asks for what the challenge says.
+	update := `{"petId":1,"body":{"name":"Ada","species":"cat","status":"available"}}`
+	resp, _ := s.post(t, ann, "update_pet", update)
+	m := regexp.MustCompile(`error="insufficient_authorization".*authorization_remediation="([^"]+)"`).FindStringSubmatch(resp.Header.Get("WWW-Authenticate"))
+	if m == nil {
+		t.Fatalf("no remediation in %v", resp.Header)
+	}
+	remedy, err := base64.RawURLEncoding.DecodeString(m[1])
+	var asked map[string]any
+	if err == nil {
+		err = json.Unmarshal(remedy, &asked)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked["groups"] = []string{"keepers"}
+	exact := issuer.tokenWith(t, ours, "ann", "claude", 0, asked)
+	if _, got := s.postCall(t, exact, "update_pet", update); !strings.Contains(got, "upstream_unreachable") {
+		t.Errorf("with a token for exactly this: %s", got)
+	}
+	for _, other := range []string{strings.Replace(update, "Ada", "Eve", 1), strings.Replace(update, `"petId":1`, `"petId":2`, 1)} {
+		if status, got := s.postCall(t, exact, "update_pet", other); status != http.StatusUnauthorized || !strings.Contains(got, "insufficient_authorization") {
+			t.Errorf("with a token for another request: %d %s", status, got)
 		}
 	}
 	for _, path := range []string{"/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"} {

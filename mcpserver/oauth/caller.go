@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -23,8 +24,28 @@ func (s *Server) callerOf(g *grant) (tools.Caller, error) {
 	if err != nil {
 		return tools.Caller{}, err
 	}
+	details, err := details(g)
+	if err != nil {
+		return tools.Caller{}, err
+	}
 	who, err := s.principal(g, client)
-	return tools.Caller{Principal: who, Agent: agent}, err
+	return tools.Caller{Principal: who, Agent: agent, Details: details}, err
+}
+
+// maxDetails bounds the authorization_details of one token.
+const maxDetails = 20
+
+// details are what a token is for, in the form of RFC 9396.
+func details(g *grant) ([]json.RawMessage, error) {
+	raw, err := g.claims.Find("authorization_details")
+	if err != nil || raw == nil {
+		return nil, err
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) != nil || len(list) > maxDetails {
+		return nil, invalid("the authorization_details of the token are no list of at most %d", maxDetails)
+	}
+	return list, nil
 }
 
 func (s *Server) principal(g *grant, client string) (authz.Principal, error) {

@@ -78,6 +78,14 @@ func (s *Server) schemes() (bearer, dpop bool) {
 
 // Insufficient is the answer to a call that another access token would let go.
 func (s *Server) Insufficient(needs authz.Stronger) *mcpserver.Challenge {
+	if needs.Exact {
+		c, err := s.InsufficientAuthorization(needs.Details)
+		if err != nil {
+			s.c.Report(err)
+			return nil
+		}
+		return c
+	}
 	if len(needs.Scopes) > 0 {
 		return s.InsufficientScope(needs.Scopes)
 	}
