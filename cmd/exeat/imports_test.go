@@ -65,6 +65,7 @@ var arrows = map[string][]string{
 	"examples":                    {"authz", "openapi", "tools"},
 	"examples/conformance":        {"examples/petstore"},
 	"examples/petstore":           {},
+	"examples/petstore/serve":     {"examples/petstore"},
 }
 
 // testArrows are further imports that the tests of any package may have, besides
