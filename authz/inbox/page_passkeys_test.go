@@ -55,12 +55,20 @@ func keyed(t *testing.T, policies ...string) (*site, context.Context) {
 	return s, ctx
 }
 
-// browse does things in the browser.
+// browse does things in the browser. Going to a page is tried again if the page that
+// was left reloaded itself at that moment, which Chromium answers by going nowhere.
 func browse(t *testing.T, ctx context.Context, actions ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	if err := chromedp.Do(ctx, actions...); err != nil {
+	for _, action := range actions {
+		err := chromedp.Do(ctx, action)
+		if err != nil && strings.Contains(err.Error(), "net::ERR_ABORTED") {
+			err = chromedp.Do(ctx, action)
+		}
+		if err == nil {
+			continue
+		}
 		body, _ := chromedp.Run(context.WithoutCancel(ctx), chromedp.InnerHTML("body"))
 		t.Fatalf("%v; the page is %s", err, body)
 	}
