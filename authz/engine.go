@@ -225,6 +225,16 @@ func (e *Engine) sum(files []PolicyFile) string {
 // Digest names the policy set: 64 hex digits of SHA-256.
 func (e *Engine) Digest() string { return e.digest }
 
+// Tools are the names of an API's actions, in order.
+func (e *Engine) Tools(api string) (names []string) {
+	for _, a := range e.actions {
+		if a.api == api {
+			names = append(names, a.Name)
+		}
+	}
+	return names
+}
+
 // Policies is how many policies there are.
 func (e *Engine) Policies() int { return len(e.policies) }
 

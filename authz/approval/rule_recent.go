@@ -48,6 +48,14 @@ func (s *Service) Propose(ctx context.Context, h store.Hold) (Proposal, error) {
 	return propose(h, who.Agent, list), err
 }
 
+// ToolsOf are the tools that a task is for, by their whole names.
+func (s *Service) ToolsOf(r Rule) []string {
+	if r.Scope.Task == nil {
+		return nil
+	}
+	return slices.DeleteFunc(s.c.Engine.Tools(r.Scope.API), func(tool string) bool { return !r.Scope.Task.names(tool) })
+}
+
 // Told says in words what a rule is about.
 func (r Rule) Told() string {
 	var parts []string

@@ -29,6 +29,7 @@ type grantPage struct {
 
 	// Set for the second step.
 	Rule  *approval.Rule
+	Means []string // the tools of a job
 	Cedar string
 	Form  []choice // what was chosen, for the form
 	signing
@@ -184,7 +185,7 @@ func (in *Inbox) confirmGrant(w http.ResponseWriter, r *http.Request, s session,
 		return err
 	}
 	shown := hideRule(rule)
-	p.Rule, p.Cedar = &shown, shown.Cedar()
+	p.Rule, p.Cedar, p.Means = &shown, shown.Cedar(), in.holds.ToolsOf(rule)
 	for _, name := range []string{"kind", "reach", "top", "args", "for", "max", "reason", "keep", "job", "name", "tool", "sum", "most"} {
 		for _, v := range q[name] {
 			p.Form = append(p.Form, choice{name, v})

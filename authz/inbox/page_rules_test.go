@@ -210,7 +210,7 @@ func TestTaskPages(t *testing.T) {
 		return s.choice(h, approval.KindGrant, append([]string{"job", "1", "name", "spring cleaning", "tool", "1", "reach", approval.ReachAny, "args", approval.ArgsAny, "max", "5", "sum", "0", "most", "100"}, more...)...)
 	}
 	shown := s.get("/h/" + h.ID + "/grant?" + chosen().Encode())
-	for _, want := range []string{"spring cleaning", "the tools delete_*", "/id comes to 100 at most", "at most 5 times", `name="tool" value="1"`, `name="most" value="100"`} {
+	for _, want := range []string{"spring cleaning", "the tools delete_*", "The tools are: <strong>delete_pet</strong>.", "/id comes to 100 at most", "at most 5 times", `name="tool" value="1"`, `name="most" value="100"`} {
 		s.want(shown, 200, want)
 	}
 	for name, bad := range map[string]url.Values{
