@@ -58,7 +58,7 @@ func (e *Engine) viewer(p Principal, ag Agent, s Session) *viewer {
 	if err != nil {
 		return nil
 	}
-	if p.Issuer != "" { // which can give another token
+	if ag.Issuer != "" { // which can give another token
 		ents = ents.unknowing(principal, "acr", "auth_time", "scopes")
 	}
 	context := types.RecordMap{

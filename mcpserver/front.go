@@ -112,7 +112,7 @@ func (f *front) post(w *patient, r *http.Request) {
 // client could cancel another client's call. mcp-go does not get to see any: it
 // keeps nothing of a client that a notification could change.
 func (f *front) notification(r *http.Request, m message) {
-	s, ok := f.sessions.open(r.Header.Get(sessionName), callerOf(r.Context()).Subject())
+	s, ok := f.sessions.open(r.Header.Get(sessionName), ownerOf(callerOf(r.Context())))
 	if ok && methods[m.method].by == byTransport {
 		f.running.cancel(s.id + string(m.params["requestId"]))
 	}
@@ -127,7 +127,7 @@ func (f *front) request(w *patient, r *http.Request, m message, modern bool) {
 	case modern:
 	case m.method == "initialize":
 		s = newSession(m.negotiate(), agentName(agent))
-		ctx = context.WithValue(ctx, sealedKey{}, sealedID(f.sessions.seal(s, caller.Subject())))
+		ctx = context.WithValue(ctx, sealedKey{}, sealedID(f.sessions.seal(s, ownerOf(caller))))
 	default:
 		var ok bool
 		if s, ok = f.inSession(w, r, m.id); !ok {
@@ -207,7 +207,7 @@ func (f *front) inSession(w *patient, r *http.Request, id json.RawMessage) (sess
 		answer(w, http.StatusBadRequest, id, newRefusal(mcp.INVALID_REQUEST, "the header Mcp-Session-Id is missing: send initialize first"))
 		return session{}, false
 	}
-	s, ok := f.sessions.open(name, callerOf(r.Context()).Subject())
+	s, ok := f.sessions.open(name, ownerOf(callerOf(r.Context())))
 	if !ok {
 		answer(w, http.StatusNotFound, id, newRefusal(mcp.INVALID_REQUEST, "there is no such session: send initialize again"))
 	}

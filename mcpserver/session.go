@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/mark3labs/mcp-go/server"
+
+	"github.com/exeat/exeat/tools"
 )
 
 const (
@@ -28,8 +30,8 @@ type session struct {
 
 // sessions seals sessions into ids and opens them again. Nothing is kept here but
 // what clients ended, so an id outlives a restart and any time of quiet: many
-// clients never send initialize again. An id is only good for the principal that
-// it was made for.
+// clients never send initialize again. An id is only good for the owner that it was
+// made for.
 type sessions struct {
 	key []byte
 
@@ -51,29 +53,38 @@ func newSession(version, agent string) session {
 	return session{id: "mcp_" + rand.Text(), version: version, agent: agent}
 }
 
-// seal is the id under which the principal's client names the session.
-func (s *sessions) seal(v session, subject string) string {
-	told := base64.RawURLEncoding.EncodeToString([]byte(v.version + " " + v.agent))
-	return v.id + "." + told + "." + base64.RawURLEncoding.EncodeToString(s.mac(v.id, told, subject))
+// ownerOf is whom a session of a caller is for: the principal, and the agent where a
+// credential says which it is.
+func ownerOf(c tools.Caller) string {
+	if c.Agent.ID == "" {
+		return c.Subject()
+	}
+	return fmt.Sprintf("%q %q", c.Subject(), c.Agent.ID) // like no principal's name: each begins with its type
 }
 
-func (s *sessions) mac(id, told, subject string) []byte {
+// seal is the id under which the owner's client names the session.
+func (s *sessions) seal(v session, owner string) string {
+	told := base64.RawURLEncoding.EncodeToString([]byte(v.version + " " + v.agent))
+	return v.id + "." + told + "." + base64.RawURLEncoding.EncodeToString(s.mac(v.id, told, owner))
+}
+
+func (s *sessions) mac(id, told, owner string) []byte {
 	h := hmac.New(sha256.New, s.key)
 	// Each part with its length, so that no two triples are the same text.
-	fmt.Fprintf(h, "exeat session 1\n%d:%s%d:%s%d:%s", len(id), id, len(told), told, len(subject), subject)
+	fmt.Fprintf(h, "exeat session 1\n%d:%s%d:%s%d:%s", len(id), id, len(told), told, len(owner), owner)
 	return h.Sum(nil)
 }
 
-// open is the session that the principal's client names, unless it was not made
-// here, for this principal, or has ended.
-func (s *sessions) open(name, subject string) (session, bool) {
+// open is the session that the owner's client names, unless it was not made
+// here, for this owner, or has ended.
+func (s *sessions) open(name, owner string) (session, bool) {
 	id, rest, _ := strings.Cut(name, ".")
 	told, _, _ := strings.Cut(rest, ".")
 	text, err := base64.RawURLEncoding.DecodeString(told)
 	version, agent, _ := strings.Cut(string(text), " ")
 	v := session{id: id, version: version, agent: agent}
 	// Whatever was read of it: the name is the one that was made, or it is none.
-	if err != nil || !hmac.Equal([]byte(name), []byte(s.seal(v, subject))) {
+	if err != nil || !hmac.Equal([]byte(name), []byte(s.seal(v, owner))) {
 		return session{}, false
 	}
 	s.mu.Lock()

@@ -50,7 +50,7 @@ func (r *Runner) ask(c *course, now time.Time, usage authz.Usage) {
 		Earlier:   c.earlier,
 	}
 	c.decision, c.needs = r.Engine.Decide(q), authz.Stronger{}
-	if c.decision.Outcome == authz.Deny && c.approval == nil && c.caller.Principal.Issuer != "" {
+	if c.decision.Outcome == authz.Deny && c.approval == nil && c.caller.Agent.Issuer != "" {
 		c.needs = r.Engine.Strengthen(q, authz.Could{Scopes: slices.Concat(scopes(c.tool.op), c.caller.Could.Scopes), ACR: c.caller.Could.ACR})
 		if c.needs.Exact {
 			details, err := json.Marshal([]token.Details{c.details})

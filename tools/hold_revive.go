@@ -53,7 +53,7 @@ func (r *Runner) callerOf(h store.Hold) (who Caller, err error) {
 	if who.Subject() != h.Subject {
 		return who, errors.New("the stored principal is not the one who asked")
 	}
-	now, known := r.Current(who.Principal)
+	now, known := r.Current(parties)
 	if !known {
 		return who, errors.New("the principal is not known any more")
 	}

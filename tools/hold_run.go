@@ -107,7 +107,7 @@ func (r *Runner) serves(h store.Hold) bool {
 	if !ok || err != nil || json.Unmarshal(h.Details, &d) != nil {
 		return false
 	}
-	_, known := r.Current(who.Principal)
+	_, known := r.Current(who)
 	return known && d.Document == t.api.Document.Digest && len(d.Locations) == 1 && d.Locations[0] == t.api.Audience
 }
 

@@ -84,10 +84,10 @@ type Config struct {
 	// Observe, if not nil, is told of every call once it has an answer.
 	Observe func(Event)
 	Now     func() time.Time // nil means time.Now
-	// Current returns a principal as it is now, for calls that waited: its groups
-	// may have changed. Calls of principals that it does not know are left to
+	// Current returns the principal of a call that waited as it is now: its groups
+	// may have changed. Calls of agents that could not call any more are left to
 	// other processes. Nil takes principals as they were.
-	Current func(authz.Principal) (authz.Principal, bool)
+	Current func(approval.Parties) (authz.Principal, bool)
 }
 
 // Event tells of one call, for logs and metrics.
@@ -138,7 +138,7 @@ func New(cfg Config) (*Runner, error) {
 		cfg.Timeout = 30 * time.Second
 	}
 	if cfg.Current == nil {
-		cfg.Current = func(p authz.Principal) (authz.Principal, bool) { return p, true }
+		cfg.Current = func(p approval.Parties) (authz.Principal, bool) { return p.Principal, true }
 	}
 	list := FromAPIs(cfg.APIs, cfg.Offer)
 	byName, byOp := map[string]*Tool{}, map[[2]string]*Tool{}

@@ -641,7 +641,7 @@ func TestIdentityIsAskedAgain(t *testing.T) {
 	if err := r.decideHold(t, h, true, ""); err != nil {
 		t.Fatal(err)
 	}
-	r.Current = func(p authz.Principal) (authz.Principal, bool) { p.Groups = nil; return p, true }
+	r.Current = func(p approval.Parties) (authz.Principal, bool) { p.Principal.Groups = nil; return p.Principal, true }
 	r.run(t)
 	if res := r.wait(t, h); res.Envelope.Code != PolicyChanged || r.shop.writes.Load() != 0 {
 		t.Errorf("%s", res.JSON())

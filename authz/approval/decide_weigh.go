@@ -91,7 +91,7 @@ func (s *Service) query(ctx context.Context, h store.Hold, now time.Time) (q aut
 		return q, err
 	}
 	if s.c.Current != nil {
-		if now, known := s.c.Current(who.Principal); known {
+		if now, known := s.c.Current(who); known {
 			who.Principal = now
 		}
 	}

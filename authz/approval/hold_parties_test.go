@@ -3,6 +3,7 @@ package approval
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -12,8 +13,8 @@ import (
 
 // Who cannot be read is nobody, and that is an error.
 func TestPartiesOf(t *testing.T) {
-	whole := store.Hold{Principal: []byte(`{"type":"User","id":"alice"}`), Agent: []byte(`{"id":"claude","verified":true}`), Session: []byte(`{"id":"s","transport":"http"}`)}
-	want := Parties{authz.Principal{Type: "User", ID: "alice"}, authz.Agent{ID: "claude", Verified: true}, authz.Session{ID: "s", Transport: "http"}}
+	whole := store.Hold{Principal: []byte(`{"type":"User","id":"alice"}`), Agent: []byte(`{"id":"claude","verified":true}`), Session: []byte(`{"id":"s","transport":"http"}`), Created: time.Unix(1, 0)}
+	want := Parties{authz.Principal{Type: "User", ID: "alice"}, authz.Agent{ID: "claude", Verified: true}, authz.Session{ID: "s", Transport: "http"}, whole.Created}
 	got, err := PartiesOf(whole)
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Error(err, diff)

@@ -34,9 +34,9 @@ type Config struct {
 	Push   bool
 	// Fatigue, if not nil, is when approvals have to be typed.
 	Fatigue *Fatigue
-	// Current is a requester as they are now; nil means as they were when they asked,
-	// and so does false.
-	Current func(authz.Principal) (now authz.Principal, known bool)
+	// Current is the principal of a held call as it is now; nil means as it was when
+	// its agent asked, and so does false.
+	Current func(Parties) (now authz.Principal, known bool)
 	// Door is whose identities are let in; without one nobody is.
 	Door *Doorkeeper
 	// Known is what was read of the log before; nil reads it from its start.

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/mcpserver"
 	"github.com/exeat/exeat/mcpserver/oauth"
 	"github.com/exeat/exeat/mcpserver/statictoken"
@@ -112,25 +114,37 @@ func (g *gateway) whoMayCall() string {
 
 func (g *gateway) readTokens() ([]byte, error) { return g.keys.ReadFile(statictoken.File) }
 
-// errNobody is a principal as whom nobody could call any more.
+// errNobody is who could not call any more.
 var errNobody = errors.New("nobody could call so any more")
 
-// current is a principal as it is now, for calls that waited; false if nobody
-// could call as it any more.
-func (g *gateway) current(p authz.Principal) (authz.Principal, bool) {
-	now, err := g.lookUp(p)
+// current is the principal of a call that waited, as it is now; false if its agent
+// could not call as it any more.
+func (g *gateway) current(who approval.Parties) (authz.Principal, bool) {
+	now, err := g.lookUp(who)
 	return now, err == nil
 }
 
-func (g *gateway) lookUp(p authz.Principal) (authz.Principal, error) {
+func (g *gateway) lookUp(who approval.Parties) (authz.Principal, error) {
+	p := who.Principal
 	same := func(q authz.Principal) bool { return p.Type == q.Type && p.ID == q.ID && p.Issuer == q.Issuer }
+	if name, by := strings.CutPrefix(who.Agent.ID, authz.ByToken); by && who.Agent.Verified {
+		return g.lookUpToken(name, who.Asked, same)
+	}
 	own := localPeople(g.cfg)
 	if i := slices.IndexFunc(own, same); i >= 0 {
-		return own[i], nil
+		now := own[i]
+		now.Scopes, now.ACR, now.AuthTime = p.Scopes, p.ACR, p.AuthTime // of the token that it called with
+		return now, nil
 	}
-	if p.Issuer != "" {
-		return g.lookUpIssued(p)
+	if p.Issuer == "" {
+		return p, errNobody
 	}
+	return g.lookUpIssued(p)
+}
+
+// lookUpToken is the principal of the token that an agent called with: not of
+// another one, nor of a newer one that has its name.
+func (g *gateway) lookUpToken(name string, asked time.Time, same func(authz.Principal) bool) (p authz.Principal, err error) {
 	text, err := g.readTokens()
 	if err != nil {
 		return p, err
@@ -139,7 +153,9 @@ func (g *gateway) lookUp(p authz.Principal) (authz.Principal, error) {
 	if err != nil {
 		return p, err
 	}
-	i := slices.IndexFunc(list, func(t statictoken.Token) bool { return same(t.Principal) && g.runner.Now().Before(t.Expires) })
+	i := slices.IndexFunc(list, func(t statictoken.Token) bool {
+		return t.Name == name && same(t.Principal) && g.runner.Now().Before(t.Expires) && !asked.Before(t.Created)
+	})
 	if i < 0 {
 		return p, errNobody
 	}

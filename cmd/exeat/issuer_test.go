@@ -176,7 +176,8 @@ func TestOwnIssuer(t *testing.T) {
 	dir := filepath.Dir(petstoreFile(t))
 	for name, text := range map[string]string{
 		"p.cedar": `@id("keepers") permit (principal in Group::"keepers", action == Petstore::Action::"get_pet", resource) when { context.agent.verified };
-			@id("owner") permit (principal == User::"operator", action == Petstore::Action::"list_pets", resource);`,
+			@id("owner") permit (principal == User::"operator", action == Petstore::Action::"list_pets", resource);
+			@id("scoped") permit (principal == User::"operator", action == Petstore::Action::"delete_pet", resource) when { principal.scopes.contains("pets") && context has approval };`,
 		"exeat.yaml": `
 apis: [{spec: petstore.yaml, base_url: "http://127.0.0.1:1", credential: {strategy: none}}]
 policy: [p.cedar]
@@ -184,7 +185,7 @@ listen: 127.0.0.1:0
 user: operator
 people: [{name: bob, groups: [keepers]}]
 inbox: {listen: "127.0.0.1:0"}
-oauth: {issuers: [{issuer: dev}]}
+oauth: {scopes: [pets, more], issuers: [{issuer: dev}]}
 `} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -220,6 +221,7 @@ oauth: {issuers: [{issuer: dev}]}
 		{"bob lists", bob, "list_pets", `{}`, "tool not found"},
 		{"the operator lists", operator, "list_pets", `{}`, "upstream_unreachable"},
 		{"the operator reads", operator, "get_pet", `{"petId":1}`, "tool not found"},
+		{"the operator deletes, by scope", operator, "delete_pet", `{"petId":1}`, "approval_pending"},
 		{"a refresh token", "Bearer " + refresh, "list_pets", `{}`, "invalid_token"},
 	} {
 		if status, got := s.postCall(t, c.auth, c.tool, c.args); !strings.Contains(got, c.want) {
@@ -244,8 +246,10 @@ oauth: {issuers: [{issuer: dev}]}
 	if status, got := s.postCall(t, bob, "get_pet", `{"petId":1}`); strings.Contains(got, "upstream") {
 		t.Errorf("after bob was stopped: %d %s", status, got)
 	}
-	if access, refresh := p.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}}); refresh == "" {
+	if access, refresh := p.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}, "scope": {"more"}}); refresh == "" {
 		t.Errorf("the operator's program does not go on: %s", access)
+	} else if resp, got := s.post(t, access, "delete_pet", `{"petId":1}`); resp.StatusCode != 403 || !strings.Contains(resp.Header.Get("WWW-Authenticate"), `scope="pets"`) {
+		t.Errorf("a client whose token lacks a scope is not told which: %s %v %s", resp.Status, resp.Header, got)
 	}
 	if log := s.log(); strings.Contains(log, "registered route") || strings.Contains(log, strings.TrimPrefix(operator, "Bearer ")) {
 		t.Errorf("the log has what does not belong there: %s", log)

@@ -40,6 +40,30 @@ func (s *serving) post(t *testing.T, auth, tool, args string) (*http.Response, s
 	return resp, string(text)
 }
 
+// old sends a message of the old era.
+func (s *serving) old(t *testing.T, auth, session, body string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "POST", s.url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range map[string]string{"Authorization": auth, "Content-Type": "application/json", "Accept": "application/json, text/event-stream", "Mcp-Session-Id": session} {
+		req.Header.Set(k, v)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp
+}
+
+// begin begins a session of the old era.
+func (s *serving) begin(t *testing.T, auth string) string {
+	t.Helper()
+	return s.old(t, auth, "", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"x","version":"1"}}}`).Header.Get("Mcp-Session-Id")
+}
+
 // Two people with a token each are two principals with an agent each that nobody
 // can pretend to be, beside the one whose exeat it is; and a token that is taken
 // back while exeat runs is refused at once.
@@ -75,6 +99,13 @@ func TestTokensOverHTTP(t *testing.T) {
 	} {
 		if status, got := s.postCall(t, c.auth, c.tool, c.args); !strings.Contains(got, c.want) {
 			t.Errorf("%s: %d %s, want %s", c.name, status, got, c.want)
+		}
+	}
+	// A session of one agent is none for another agent of the same person.
+	own := s.begin(t, bob)
+	for auth, want := range map[string]int{bob: http.StatusOK, other: http.StatusNotFound, s.auth: http.StatusNotFound, report: http.StatusNotFound} {
+		if resp := s.old(t, auth, own, `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`); resp.StatusCode != want {
+			t.Errorf("bob's agent's session by %.12s…: %s, want %d", auth, resp.Status, want)
 		}
 	}
 	tokens("revoke", "bob")
