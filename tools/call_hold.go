@@ -42,7 +42,11 @@ func (r *Runner) waitForPerson(ctx context.Context, c *course) Result {
 // openHold is the open hold of the same call, or a new one, of which what the
 // call changes is part as it is now.
 func (r *Runner) openHold(ctx context.Context, c *course) (store.Hold, error) {
-	asked := dedupe(c.caller.Subject(), c.caller.Agent.ID, strconv.FormatBool(c.caller.Agent.Verified), c.caller.Agent.Issuer, strings.Join(c.caller.Agent.Chain, "\n"), c.digest, string(c.args.Canonical()))
+	asks := []string{c.caller.Subject(), c.caller.Agent.ID, strconv.FormatBool(c.caller.Agent.Verified), c.caller.Agent.Issuer, strings.Join(c.caller.Agent.Chain, "\n"), c.digest, string(c.args.Canonical())}
+	if c.caller.Agent.Verified && strings.HasPrefix(c.caller.Agent.ID, authz.ByToken) {
+		asks = append(asks, stamp(c.caller.Issued)) // what an earlier token of its name asked for is not sent
+	}
+	asked := dedupe(asks...)
 	h, err := r.Holds.Waits(ctx, c.caller.Subject(), asked)
 	switch {
 	case err == nil, !errors.Is(err, approval.ErrNotFound) && !errors.Is(err, approval.ErrTooMany):

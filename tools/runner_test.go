@@ -588,6 +588,25 @@ func TestDedupeSeesAllArguments(t *testing.T) {
 	}
 }
 
+// A static token that took the place of another one of its name asks for itself: what
+// the one before asked for is not sent any more. A newer access token of the same
+// client asks for the same.
+func TestDedupeSeesTheToken(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	ask := func(agent string, issued time.Time) string {
+		who := caller("alice")
+		who.Agent, who.Issued = authz.Agent{ID: agent, Verified: true}, issued
+		return r.Call(t.Context(), who, "delete_pet", []byte(`{"petId":1}`)).Envelope.Handle
+	}
+	now := r.Now()
+	if one, again, two := ask("token:a", now), ask("token:a", now), ask("token:a", now.Add(time.Minute)); one == "" || one != again || one == two {
+		t.Errorf("tokens: %q, %q, %q", one, again, two)
+	}
+	if one, two := ask("oauth:a", now), ask("oauth:a", now.Add(time.Minute)); one == "" || one != two {
+		t.Errorf("access tokens: %q, %q", one, two)
+	}
+}
+
 // sendBy has all requests go through a transport.
 func (r *rig) sendBy(t http.RoundTripper) {
 	for api := range r.wires {
