@@ -133,17 +133,18 @@ func (b *builder) parameterWords(p parameter, schema any) string {
 // style.
 func (b *builder) contentExamples(p parameter) (list []any) {
 	content := mapOf(p.v["content"])
-	for _, media := range writable(sortedKeys(content)) {
-		at, m, err := b.c.loader.follow(p.at.to("content", media), content[media])
-		if err != nil {
-			break // refused where it is read
-		}
-		if x, ok := m["example"]; ok {
-			list = append(list, x)
-		}
-		return append(list, b.namedExamples(at, m["examples"])...)
+	media := writable(sortedKeys(content))
+	if len(media) == 0 {
+		return nil
 	}
-	return nil
+	at, m, err := b.c.loader.follow(p.at.to("content", media[0]), content[media[0]])
+	if err != nil {
+		return nil // refused where it is read
+	}
+	if x, ok := m["example"]; ok {
+		list = append(list, x)
+	}
+	return append(list, b.namedExamples(at, m["examples"])...)
 }
 
 // namedExamples are the values of Example Objects.

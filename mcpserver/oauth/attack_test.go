@@ -259,12 +259,12 @@ func TestHostileIssuers(t *testing.T) {
 		"keys without keys": func(a *as) {
 			a.instead("/jwks", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{}`) })
 		},
-		"keys that redirect": func(a *as) { a.instead("/jwks", http.RedirectHandler(elsewhere+"/jwks", 302).ServeHTTP) },
+		"keys that redirect": func(a *as) { a.instead("/jwks", http.RedirectHandler(elsewhere+"/jwks", http.StatusFound).ServeHTTP) },
 		"keys that break off": func(a *as) {
 			a.instead("/jwks", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 		},
 		"metadata that redirects": func(a *as) {
-			a.instead("/.well-known/oauth-authorization-server", http.RedirectHandler(inside.URL+"/.well-known/oauth-authorization-server", 307).ServeHTTP)
+			a.instead("/.well-known/oauth-authorization-server", http.RedirectHandler(inside.URL+"/.well-known/oauth-authorization-server", http.StatusTemporaryRedirect).ServeHTTP)
 			a.openID = true
 			a.instead("/.well-known/openid-configuration", http.NotFound)
 		},
