@@ -72,9 +72,7 @@ func (d *doctor) examine(ctx context.Context, cfg config) {
 	d.credentials(cfg, d.documents(ctx, cfg))
 	d.keys(cfg)
 	d.reached(cfg)
-	if cfg.OAuth.ownAt() >= 0 {
-		d.note("oauth", "issuer dev makes exeat an authorization server of its own, for tests and for a few people without an identity provider: whoever gets into the inbox lets clients call as themselves; an organization names its own provider (docs/identity.md)")
-	}
+	d.oauth(ctx, cfg)
 	channels, err := notifyChannels(cfg)
 	if err != nil {
 		d.bad("channels", err.Error())

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"strings"
 
 	"github.com/exeat/exeat/mcpserver/edge"
 )
@@ -13,9 +12,6 @@ import (
 func (d *doctor) reached(cfg config) {
 	d.edge("listen", cfg.edge())
 	d.edge("inbox", cfg.Inbox.edge())
-	if strings.HasPrefix(cfg.publicURL(), "https://") {
-		d.note("listen", "the bearer token of the key folder is good from everywhere, and makes whoever has it "+cfg.User+": exeat tokens add gives each person and program one of their own")
-	}
 	for _, origin := range cfg.Origins {
 		if u, err := url.Parse(origin); err == nil && u.Scheme == "http" {
 			d.note("listen", "pages at "+origin+" may call MCP: that is whoever has that port of the person's machine")

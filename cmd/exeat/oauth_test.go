@@ -101,6 +101,11 @@ oauth: {scopes: [pets], issuers: [{issuer: "%s", prefix: "corp|", step_up: [pwd,
 			t.Fatal(err)
 		}
 	}
+	var said strings.Builder
+	execute(t.Context(), []string{"doctor", "--config", filepath.Join(dir, "exeat.yaml")}, strings.NewReader(""), &said, &said)
+	if got := said.String(); !strings.Contains(got, "ok    oauth: access tokens of "+issuer.url+" for https://exeat.example.com/mcp") || strings.Contains(got, "bearer token of the key folder") {
+		t.Errorf("doctor: %s", got)
+	}
 	s := startConfigured(t, filepath.Join(dir, "exeat.yaml"))
 	ours := "https://exeat.example.com/mcp"
 	ann := issuer.token(t, ours, "ann", "claude", 0, "keepers")
@@ -192,6 +197,20 @@ oauth: {scopes: [pets], issuers: [{issuer: "%s", prefix: "corp|", step_up: [pwd,
 	}
 	if _, got := s.postCall(t, issuer.token(t, ours, "ann", "claude", -2*time.Second, "keepers"), "get_pet", get); !strings.Contains(got, "upstream_unreachable") {
 		t.Errorf("a new token: %s", got)
+	}
+}
+
+// An issuer that nobody answers for is found by doctor.
+func TestDoctorOfIssuers(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "exeat.yaml")
+	text := `{inbox: {oidc: {issuer: "http://127.0.0.1:1", client_id: x, allowed: {everyone: true}}}, oauth: {issuers: [{issuer: "http://127.0.0.1:1"}]}}`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	execute(t.Context(), []string{"doctor", "--config", file}, strings.NewReader(""), &said, &said)
+	if !strings.Contains(said.String(), "WRONG oauth: cannot read the keys of the issuer http://127.0.0.1:1") {
+		t.Errorf("doctor: %s", &said)
 	}
 }
 

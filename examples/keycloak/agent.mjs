@@ -60,7 +60,10 @@ if (!client) {
 back.close();
 back.closeAllConnections();
 
-const call = (name, args) => client.callTool({ name, arguments: args });
+const call = (name, args) => client.callTool({ name, arguments: args }).catch((e) => {
+  console.log(`refused: ${e.message}`);
+  process.exit(1);
+});
 let result = await call(name, JSON.parse(args));
 console.log(JSON.stringify(result.structuredContent ?? result));
 while (result.structuredContent?.status === 'approval_pending') {
