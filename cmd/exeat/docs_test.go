@@ -146,7 +146,8 @@ func ourFlags() map[string]bool {
 // TestFlagsInPages fails for a flag that only the pages have, and for one that
 // they do not have.
 func TestFlagsInPages(t *testing.T) {
-	foreign := []string{"header", "transport", "strict", "suite", "test", "tags", "no-install-recommends"} // of other programs
+	foreign := []string{"header", "transport", "strict", "suite", "test", "tags", "no-install-recommends", // of other programs
+		"callback-port", "client-id", "features", "fields", "format", "import-realm", "no-save", "noquotes", "password", "realm", "server", "spi-ssf-transmitter--default--allow-insecure-push-targets", "spi-ssf-transmitter--default--outbox-drainer-interval", "truststore-paths"}
 	ours, named := ourFlags(), map[string]bool{}
 	for name, text := range present(t) {
 		for _, m := range regexp.MustCompile("(?:^|[\\s`(\\[])--([a-z][a-z0-9-]+)").FindAllStringSubmatch(text, -1) {
