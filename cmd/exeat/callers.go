@@ -38,7 +38,19 @@ type ended struct {
 	next mcpserver.Authenticator
 }
 
+// Authenticate is never silent: who runs exeat reads what keeps it from being checked
+// who calls, and the client that it is not its token.
 func (e *ended) Authenticate(r *http.Request) (tools.Caller, error) {
+	caller, err := e.authenticate(r)
+	if told := new(mcpserver.Challenge); err != nil && !errors.As(err, &told) {
+		e.g.troubled("who calls")(err)
+		err = &mcpserver.Challenge{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", RetryAfter: 10 * time.Second,
+			Help: "it cannot be checked now who calls: try again, and ask who runs exeat to look at its log"}
+	}
+	return caller, err
+}
+
+func (e *ended) authenticate(r *http.Request) (tools.Caller, error) {
 	caller, err := e.next.Authenticate(r)
 	if err != nil || caller.Issued.IsZero() {
 		return caller, err // one of no date is the user's own, whom a stop ends

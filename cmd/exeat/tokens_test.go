@@ -108,6 +108,22 @@ func TestTokensOverHTTP(t *testing.T) {
 			t.Errorf("bob's agent's session by %.12s…: %s, want %d", auth, resp.Status, want)
 		}
 	}
+	// A list that cannot be read lets nobody in, and both sides learn that.
+	file := filepath.Join(filepath.Dir(spec), "exeat", "keys", "tokens.json")
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, whole[:len(whole)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if resp, got := s.post(t, bob, "get_pet", get); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(got, "cannot be checked now") ||
+		resp.Header.Get("WWW-Authenticate") != "" || !strings.Contains(s.log(), "tokens.json: unexpected EOF") {
+		t.Errorf("half a list: %s %s\n%s", resp.Status, got, s.log())
+	}
+	if err := os.WriteFile(file, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tokens("revoke", "bob")
 	if status, got := s.postCall(t, bob, "get_pet", get); status != http.StatusUnauthorized || !strings.Contains(got, "invalid_token") {
 		t.Errorf("revoked: %d %s", status, got)
