@@ -144,14 +144,19 @@ func (g *gateway) lookUp(who approval.Parties) (authz.Principal, error) {
 	}
 	own := localPeople(g.cfg)
 	if i := slices.IndexFunc(own, same); i >= 0 {
-		now := own[i]
-		now.Scopes, now.ACR, now.AuthTime = p.Scopes, p.ACR, p.AuthTime // of the token that it called with
-		return now, nil
+		return asCalled(own[i], p), nil
 	}
 	if p.Issuer == "" {
 		return p, errNobody
 	}
 	return g.lookUpIssued(p)
+}
+
+// asCalled is who somebody is now, with what was of the token that a call was made
+// with: another agent's says nothing of that.
+func asCalled(now, called authz.Principal) authz.Principal {
+	now.Scopes, now.ACR, now.AuthTime = called.Scopes, called.ACR, called.AuthTime
+	return now
 }
 
 // lookUpToken is the principal of the token that an agent called with: not of
@@ -183,7 +188,7 @@ func (g *gateway) lookUpIssued(p authz.Principal) (authz.Principal, error) {
 	}
 	if g.oauth != nil {
 		if now, ok := g.oauth.Latest(p.Name()); ok && now.Issuer == p.Issuer {
-			return now, nil
+			return asCalled(now, p), nil
 		}
 	}
 	return p, nil

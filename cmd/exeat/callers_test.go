@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -61,4 +62,21 @@ func TestCurrentOfHeldCalls(t *testing.T) {
 	asked := fresh
 	asked.Groups = nil
 	check("by a client of issuer dev", approval.Parties{Principal: asked, Agent: authz.Agent{ID: "oauth:client_a", Verified: true, Issuer: "http://127.0.0.1/oauth"}}, fresh, true)
+
+	// The newest token says what groups somebody is in; the scopes and the login are of
+	// the agent that asked, whatever another agent's token can do.
+	issuer := newTestIssuer(t)
+	g.cfg.OAuth = oauthConfig{Issuers: []issuerConfig{{Issuer: issuer.url, Prefix: "corp|", Groups: []string{"groups"}, Audience: []string{"here"}}}}
+	if err := g.newOAuth(); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("POST", "/mcp", nil)
+	r.Header.Set("Authorization", issuer.token(t, "here", "ann", "cursor", 0, "payers"))
+	if _, err := g.oauth.Authenticate(r); err != nil {
+		t.Fatal(err)
+	}
+	ann := authz.Principal{Type: "User", ID: "corp|ann", Issuer: issuer.url, Groups: []string{"keepers"}, Scopes: []string{"pets"}, ACR: "mfa", AuthTime: now}
+	then := ann
+	then.Groups = []string{"payers"}
+	check("by another client", approval.Parties{Principal: ann, Agent: authz.Agent{ID: "oauth:corp|claude", Verified: true, Issuer: issuer.url}}, then, true)
 }
