@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"reflect"
 	"regexp"
@@ -60,6 +61,9 @@ func Parse(text []byte) ([]Token, error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&list); err != nil {
 		return nil, fmt.Errorf("%s: %v", File, err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, fmt.Errorf("%s: there is something behind the list", File)
 	}
 	for i, t := range list {
 		sum, err := hex.DecodeString(t.SHA256)

@@ -100,9 +100,12 @@ func TestAuthenticate(t *testing.T) {
 	if _, code := ask("Bearer " + ann); code != "invalid_token" {
 		t.Errorf("a token at its end: %q", code)
 	}
-	now, text = noon, []byte("[")
-	if _, code := ask("Bearer " + ann); !strings.Contains(code, "tokens.json") {
-		t.Errorf("a damaged list: %q", code)
+	now = noon
+	for _, damaged := range []string{"[", string(text) + "[]", string(text) + "}"} {
+		text = []byte(damaged)
+		if _, code := ask("Bearer " + ann); !strings.Contains(code, "tokens.json") {
+			t.Errorf("a damaged list: %q", code)
+		}
 	}
 }
 
