@@ -190,7 +190,8 @@ func TestOIDCProviderInChromium(t *testing.T) {
 }
 
 // freshPerson is as freshOwner, with what the real provider says.
-const freshPerson = `permit (principal, action == Action::"approve", resource) when { resource.requester == principal && principal has acr && principal.acr == "urn:two" &&
+const freshPerson = `permit (principal, action in Action::"call_tool", resource) when { context has approval };
+  permit (principal, action == Action::"approve", resource) when { resource.requester == principal && principal has acr && principal.acr == "urn:two" &&
   principal has auth_time && context.now.durationSince(principal.auth_time) <= duration("30m") };`
 
 // isAt checks which page the browser is on.
