@@ -40,11 +40,11 @@ var ages = []time.Duration{7 * 24 * time.Hour, 24 * time.Hour, 12 * time.Hour, 8
 // before two, and for no more than is needed; it permits nothing.
 func (e *Engine) Strengthen(q Query, could Could) Stronger {
 	passes := func(p Principal) bool {
-		q := q // with what was changed of it
+		q := q
 		q.Principal = p
 		return e.Decide(q).Outcome != Deny
 	}
-	if scopes := e.moreScopes(q.Principal, could.Scopes, passes); len(scopes) > 0 {
+	if scopes := moreScopes(q.Principal, could.Scopes, passes); len(scopes) > 0 {
 		return Stronger{Scopes: scopes}
 	}
 	if age := oldest(q.Principal, q.Now, passes); age > 0 {
@@ -75,7 +75,7 @@ func (e *Engine) Strengthen(q Query, could Could) Stronger {
 }
 
 // moreScopes are those of the candidates without which a call does not pass.
-func (e *Engine) moreScopes(p Principal, candidates []string, passes func(Principal) bool) []string {
+func moreScopes(p Principal, candidates []string, passes func(Principal) bool) []string {
 	missing := slices.DeleteFunc(slices.Clone(candidates), func(s string) bool { return slices.Contains(p.Scopes, s) })
 	with := func(scopes []string) Principal {
 		q := p

@@ -128,11 +128,8 @@ func (c oauthConfig) server(resource string, base oauth.Config) (*oauth.Server, 
 }
 
 func (c introspectionConfig) secret() (token.Secret, error) {
-	switch {
-	case (c.ClientSecretEnv == "") == (c.ClientSecretFile == ""):
+	if (c.ClientSecretEnv == "") == (c.ClientSecretFile == "") {
 		return token.Secret{}, errors.New("give one of client_secret_env and client_secret_file")
-	case c.ClientSecretEnv != "":
-		return token.SecretFromEnv(c.ClientSecretEnv)
 	}
-	return token.SecretFromFile(c.ClientSecretFile)
+	return secretNamed("client_secret_env", c.ClientSecretEnv, "client_secret_file", c.ClientSecretFile)
 }

@@ -154,15 +154,24 @@ func noStrategy(name string) error {
 
 // readSecret reads a key from the environment or a file.
 func readSecret(c credentialConfig) (token.Secret, error) {
-	switch {
-	case c.Env != "" && c.File != "":
-		return token.Secret{}, errors.New("both env and file are given; keep one")
-	case c.Env != "":
-		return token.SecretFromEnv(c.Env)
-	case c.File != "":
-		return token.SecretFromFile(c.File)
+	if c.Env == "" && c.File == "" {
+		return token.Secret{}, errors.New("name the environment variable (env) or the file that holds the key")
 	}
-	return token.Secret{}, errors.New("name the environment variable (env) or the file that holds the key")
+	return secretNamed("env", c.Env, "file", c.File)
+}
+
+// secretNamed reads a secret that the configuration names by one of two keys. Without
+// either there is none.
+func secretNamed(envKey, env, fileKey, file string) (token.Secret, error) {
+	switch {
+	case env != "" && file != "":
+		return token.Secret{}, fmt.Errorf("both %s and %s are given; keep one", envKey, fileKey)
+	case env != "":
+		return token.SecretFromEnv(env)
+	case file != "":
+		return token.SecretFromFile(file)
+	}
+	return token.Secret{}, nil
 }
 
 // newStandingKey places a static key where the security scheme puts it, else into

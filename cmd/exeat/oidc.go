@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/exeat/exeat/authz/inbox"
-	"github.com/exeat/exeat/authz/token"
 )
 
 // oidcConfig is the OpenID provider that people log in to the inbox with. Its
@@ -43,16 +41,7 @@ type allowedConfig struct {
 func (c oidcConfig) login(origin string, now func() time.Time) (*inbox.OIDC, error) {
 	set := inbox.OIDCConfig{Issuer: c.Issuer, ClientID: c.ClientID, Scopes: c.Scopes, Subject: c.Subject, Groups: c.Groups,
 		Allowed: inbox.Allowed(c.Allowed), ACR: c.ACRValues, StepUp: c.StepUp, MaxAge: c.MaxAge, Local: c.Local, Now: now}
-	var secret token.Secret
-	var err error
-	switch {
-	case c.ClientSecretEnv != "" && c.ClientSecretFile != "":
-		err = errors.New("both client_secret_env and client_secret_file are given; keep one")
-	case c.ClientSecretEnv != "":
-		secret, err = token.SecretFromEnv(c.ClientSecretEnv)
-	case c.ClientSecretFile != "":
-		secret, err = token.SecretFromFile(c.ClientSecretFile)
-	}
+	secret, err := secretNamed("client_secret_env", c.ClientSecretEnv, "client_secret_file", c.ClientSecretFile)
 	if err != nil {
 		return nil, fmt.Errorf("inbox.oidc: %w", err)
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/issuer"
 	"github.com/exeat/exeat/authz/signals"
-	"github.com/exeat/exeat/authz/token"
 )
 
 // signalsConfig is an issuer that says when somebody's sessions or account ended.
@@ -175,18 +174,10 @@ func (c pollConfig) poll() (*signals.Poll, error) {
 
 // secretIn is a secret in the environment or in a file; nil if neither is named.
 func secretIn(env, file string) (func() string, error) {
-	var secret token.Secret
-	var err error
-	switch {
-	case env != "" && file != "":
-		err = errors.New("both token_env and token_file are given; keep one")
-	case env != "":
-		secret, err = token.SecretFromEnv(env)
-	case file != "":
-		secret, err = token.SecretFromFile(file)
-	default:
+	if env == "" && file == "" {
 		return nil, nil
 	}
+	secret, err := secretNamed("token_env", env, "token_file", file)
 	return secret.Reveal, err
 }
 

@@ -33,12 +33,9 @@ func unavailable() *mcpserver.Challenge {
 		Help: "the issuer of the token cannot be asked at the moment, so it is not known whether the token is good: try again in a few seconds"}
 }
 
-// Complete is complete for a challenge that somebody else made.
-func (s *Server) Complete(c *mcpserver.Challenge) *mcpserver.Challenge { return s.complete(c) }
-
-// complete adds to a challenge what each one of this server says: where a client
+// Complete adds to a challenge what each one of this server says: where a client
 // learns who gives it a token, and by which schemes it can send that.
-func (s *Server) complete(c *mcpserver.Challenge) *mcpserver.Challenge {
+func (s *Server) Complete(c *mcpserver.Challenge) *mcpserver.Challenge {
 	c.ResourceMetadata = s.metadataURL()
 	about := c.Code != "" && !strings.HasPrefix(c.Code, "insufficient_") // that it came by one scheme
 	if c.Scope == "" && (c.Code == "" || about) {
@@ -95,7 +92,7 @@ func (s *Server) Insufficient(needs authz.Stronger) *mcpserver.Challenge {
 // InsufficientScope is the answer to a call that the token's scopes do not allow:
 // it names those that this one operation needs (RFC 6750, section 3.1).
 func (s *Server) InsufficientScope(needed []string) *mcpserver.Challenge {
-	return s.complete(&mcpserver.Challenge{Status: http.StatusForbidden, Code: "insufficient_scope", Scope: strings.Join(needed, " "),
+	return s.Complete(&mcpserver.Challenge{Status: http.StatusForbidden, Code: "insufficient_scope", Scope: strings.Join(needed, " "),
 		Help: "this operation needs a token with the scopes that are named here"})
 }
 
@@ -103,7 +100,7 @@ func (s *Server) InsufficientScope(needed []string) *mcpserver.Challenge {
 // person had logged in another way, or more recently (RFC 9470, section 3). Either
 // can be left out.
 func (s *Server) InsufficientAuthentication(acr []string, maxAge time.Duration) *mcpserver.Challenge {
-	return s.complete(&mcpserver.Challenge{Code: "insufficient_user_authentication", ACRValues: acr, MaxAge: maxAge,
+	return s.Complete(&mcpserver.Challenge{Code: "insufficient_user_authentication", ACRValues: acr, MaxAge: maxAge,
 		Help: "this operation needs a token of a stronger or more recent login: log in again"})
 }
 
@@ -115,7 +112,7 @@ func (s *Server) InsufficientAuthorization(details json.RawMessage) (*mcpserver.
 	if err != nil {
 		return nil, fmt.Errorf("the authorization_details are no JSON: %w", err)
 	}
-	return s.complete(&mcpserver.Challenge{Code: "insufficient_authorization",
+	return s.Complete(&mcpserver.Challenge{Code: "insufficient_authorization",
 		Params: []mcpserver.Param{{Name: "authorization_remediation", Value: base64.RawURLEncoding.EncodeToString(b)}},
 		Help:   "this operation needs a token for exactly it: ask for the authorization_details that this answer names"}), nil
 }

@@ -26,7 +26,7 @@ func (s *Server) Authenticate(r *http.Request) (tools.Caller, error) {
 		s.c.Report(err)
 		challenge = unavailable() // what could not be checked is not good
 	}
-	return tools.Caller{}, s.complete(challenge)
+	return tools.Caller{}, s.Complete(challenge)
 }
 
 func (s *Server) authenticate(r *http.Request) (tools.Caller, error) {
