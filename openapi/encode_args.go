@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -84,6 +85,21 @@ func (a *Args) Value() map[string]any { return a.value }
 // Canonical returns the arguments in the form of RFC 8785 (JCS), except that
 // numbers a double cannot hold exactly keep all their digits.
 func (a *Args) Canonical() []byte { return a.canonical }
+
+// PathValues returns the values of the path's parameters in a, by the names that
+// stand in Path, as they are before they are encoded. Lists and objects are left out.
+func (op *Operation) PathValues(a *Args) map[string]string {
+	values := map[string]string{}
+	for _, p := range op.params {
+		switch v := a.value[p.Property].(type) {
+		case string, json.Number, bool:
+			if p.In == "path" {
+				values[p.Name] = fmt.Sprint(v)
+			}
+		}
+	}
+	return values
+}
 
 // argumentLimits bound the arguments of one call.
 var argumentLimits = strictjson.Limits{Bytes: 8 << 20, Depth: 64, Values: 200_000}

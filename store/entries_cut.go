@@ -36,6 +36,13 @@ func (e *Entry) shorten() error {
 		*text = shortenText(*text, maxEntryName)
 	}
 	e.Policies = shortenList(e.Policies)
+	if e.Credential != nil {
+		short := *e.Credential
+		for _, text := range []*string{&short.Issuer, &short.Audience, &short.Scope, &short.Narrowed, &short.Wider} {
+			*text = shortenText(*text, maxEntryPath)
+		}
+		e.Credential = &short
+	}
 	if e.Login != nil {
 		short := *e.Login
 		short.ACR, short.AMR = shortenText(short.ACR, maxEntryName), shortenList(short.AMR)

@@ -113,6 +113,18 @@ type Login struct {
 	AuthTime time.Time `json:"auth_time,omitzero"` // when
 }
 
+// Credential is what is known of the credential of a call. It holds no secret.
+type Credential struct {
+	Issuer   string    `json:"issuer,omitempty"` // the host of who made it
+	Audience string    `json:"audience,omitempty"`
+	Scope    string    `json:"scope,omitempty"`
+	Expires  time.Time `json:"expires,omitzero"`
+	Narrowed string    `json:"narrowed,omitempty"` // what else keeps it to this call
+	Wider    string    `json:"wider,omitempty"`    // in what it is wider than the call needs
+	// Revocable says that it is revoked after the call, of which another entry tells.
+	Revocable bool `json:"revocable,omitempty"`
+}
+
 // Entry is one line of the audit log.
 type Entry struct {
 	Seq       int64     `json:"seq"`
@@ -138,8 +150,10 @@ type Entry struct {
 	Strategy  string    `json:"strategy,omitempty"` // of the credential
 	JTI       string    `json:"jti,omitempty"`
 	Standing  bool      `json:"standing,omitempty"` // the credential outlives the call
-	Grant     string    `json:"grant,omitempty"`    // by which it was allowed, or which it is about
-	Note      string    `json:"note,omitempty"`
+	// Credential says more of the credential that the request left with.
+	Credential *Credential `json:"credential,omitempty"`
+	Grant      string      `json:"grant,omitempty"` // by which it was allowed, or which it is about
+	Note       string      `json:"note,omitempty"`
 	// Signed is the proof of a passkey for an approval: approval.Signed as JSON.
 	Signed json.RawMessage `json:"signed,omitempty"`
 	// Took is how many milliseconds the person who decides had the hold before

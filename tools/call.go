@@ -52,6 +52,7 @@ type course struct {
 	state    *store.Snapshot         // what it read, if it is a peek
 	needs    authz.Stronger          // a token of another kind, with which it would not be denied
 	note     string                  // for its entries
+	stale    bool                    // the API refused the credential before as stale
 	err      error                   // for the operator
 	secrets  []string                // the credentials that its requests carried
 	scrubber scrub.Scrubber          // that finds them

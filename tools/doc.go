@@ -23,6 +23,7 @@
 //	send_wire.go       one request and its answer, or what is known without one
 //	send_transport.go  the connections that requests leave on
 //	send_retry.go      when a read is sent again
+//	send_spend.go      what is told of a credential, and its end after the call
 //
 //	hold_run.go        Run: finds approved calls
 //	hold_revive.go     a hold back to a call

@@ -52,6 +52,11 @@ type Caller struct {
 	Details []json.RawMessage
 	// Could is what another token of the principal's issuer could have.
 	Could authz.Could
+	// Token is the access token of this request, which no API ever gets: an
+	// authorization server exchanges it. TokenBound says that it is bound to a key of
+	// the client. What is held is released without it.
+	Token      token.Secret `json:"-"`
+	TokenBound bool         `json:"-"`
 }
 
 // Subject names the principal in holds, entries and logs.
@@ -121,6 +126,8 @@ type Runner struct {
 
 	selects chan struct{} // what projections run
 	noted   tally.Counter // entries of calls that brought nothing about
+
+	after sync.WaitGroup // what goes on once a call has its answer
 
 	mu     sync.Mutex
 	active map[string]*call // allowed calls under way, by txn; guarded by mu

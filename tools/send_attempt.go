@@ -153,6 +153,7 @@ func (r *Runner) try(ctx context.Context, c *course, m *manner, since string) (r
 		return res, uncredited, nil
 	}
 	c.learn(req)
+	defer r.spend(ctx, c, receipt)
 	onDisk = r.record(ctx, c, c.sending(m, since, receipt))
 	if m.first || c.grant != "" {
 		switch err := onDisk(); {
@@ -180,7 +181,7 @@ func (c *course) sending(m *manner, since string, t token.Receipt) store.Entry {
 	if c.approval != nil {
 		e.By = c.approval.By.Name()
 	}
-	e.Strategy, e.JTI, e.Standing = t.Strategy, t.JTI, t.Standing
+	e.Strategy, e.JTI, e.Standing, e.Credential = t.Strategy, t.JTI, t.Standing, credentialOf(t)
 	return e
 }
 

@@ -40,6 +40,12 @@ func (r *Runner) mint(ctx context.Context, c *course) (*http.Request, token.Rece
 		DecisionID: c.txn,
 		PolicySet:  c.policies,
 		Effect:     string(c.tool.op.Effect),
+
+		Template:    c.tool.op.Path,
+		Path:        c.tool.op.PathValues(c.args),
+		Caller:      c.caller.Token,
+		CallerBound: c.caller.TokenBound,
+		Fresh:       c.stale,
 	}, req)
 	return req, receipt, err
 }

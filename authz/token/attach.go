@@ -1,6 +1,9 @@
 package token
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // DefaultTTL and MaxTTL bound the life of a signed token.
 const (
@@ -28,6 +31,19 @@ type Call struct {
 	DecisionID string
 	PolicySet  string // digest
 	Effect     string // of the call, as it was decided: read, write or delete
+	// Template is the path of the operation in the document, such as
+	// /repos/{owner}/{repo}; Path holds the values of its parameters, not encoded.
+	Template string
+	Path     map[string]string
+	// Caller is the access token that the caller called with, which is never sent
+	// to an API: an authorization server exchanges it. It is zero where there is
+	// none. CallerBound says that it is of use only with a key that exeat does not
+	// have (cnf).
+	Caller      Secret
+	CallerBound bool
+	// Fresh says that the API refused the credential before as stale: nothing that
+	// was kept may be used.
+	Fresh bool
 }
 
 // ApprovalClaim is the claim urn:exeat:approval.
@@ -43,8 +59,16 @@ type ApprovalClaim struct {
 
 // Receipt says which credential a request left with. It holds no secret.
 type Receipt struct {
-	Strategy string    // signed, static, client_credentials
+	Strategy string    // signed, static, client_credentials, ...
 	JTI      string    // signed only
 	Expires  time.Time // zero for a standing key
 	Standing bool      // a key that outlives the call
+	Issuer   string    // who made it: the host of an authorization server, a vendor
+	Audience string    // whom it is for
+	Scope    string    // what it allows, as its issuer says, or else as it was asked for
+	Narrowed string    // what else keeps it to this call, in words
+	Wider    string    // in what it is wider than the call needs, in words
+	// Revoke ends the credential once the call has its answer. It is nil where that
+	// cannot be done.
+	Revoke func(context.Context) error
 }

@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"crypto/subtle"
 	"fmt"
 	"io"
 	"log/slog"
@@ -69,6 +70,12 @@ func (s Secret) Reveal() string {
 
 // IsZero reports whether there is no secret.
 func (s Secret) IsZero() bool { return s.Reveal() == "" }
+
+// Equal reports whether two secrets are the same, in a time that does not tell where
+// they differ.
+func (s Secret) Equal(other Secret) bool {
+	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
+}
 
 // Format prints the same for every verb.
 func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }

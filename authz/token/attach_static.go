@@ -123,7 +123,7 @@ func (s *Static) place(r *http.Request) {
 func (s *Static) remove(r *http.Request) (found bool) {
 	switch s.Placement.In {
 	case "header":
-		return removeField(r.Header, s.Placement.Name)
+		return RemoveField(r.Header, s.Placement.Name)
 	case "query":
 		r.URL.RawQuery, found = withoutQuery(r.URL.RawQuery, s.Placement.Name)
 	case "cookie":
@@ -145,7 +145,10 @@ func sameField(a, b string) bool {
 	return strings.EqualFold(strings.ReplaceAll(a, "_", "-"), strings.ReplaceAll(b, "_", "-"))
 }
 
-func removeField(h http.Header, field string) (found bool) {
+// RemoveField takes a field out of h, however its name is written, and reports whether
+// it was there. A request that already has something where a credential goes must not
+// be sent: the agent must not choose the credential.
+func RemoveField(h http.Header, field string) (found bool) {
 	for name := range h {
 		if sameField(name, field) {
 			delete(h, name)

@@ -31,19 +31,48 @@ func (t Together) Attach(ctx context.Context, c Call, r *http.Request) (Receipt,
 		c.Scopes = p.Scopes
 		one, err := p.Attach(ctx, c, r)
 		if err != nil {
+			if all.Revoke != nil { // nothing is sent, so nothing else ends it
+				err = errors.Join(err, all.Revoke(context.WithoutCancel(ctx)))
+			}
 			return Receipt{}, err
 		}
 		if !slices.Contains(strategies, one.Strategy) {
 			strategies = append(strategies, one.Strategy)
 		}
+		all.add(one)
 		all.Strategy = strings.Join(strategies, "+")
-		all.JTI += one.JTI
-		all.Standing = all.Standing || one.Standing
-		if !one.Expires.IsZero() && (all.Expires.IsZero() || one.Expires.Before(all.Expires)) {
-			all.Expires = one.Expires
-		}
 	}
 	return all, nil
+}
+
+// add makes r the receipt of one more credential.
+func (r *Receipt) add(one Receipt) {
+	r.JTI += one.JTI
+	r.Standing = r.Standing || one.Standing
+	if !one.Expires.IsZero() && (r.Expires.IsZero() || one.Expires.Before(r.Expires)) {
+		r.Expires = one.Expires
+	}
+	for text, more := range map[*string]string{&r.Issuer: one.Issuer, &r.Audience: one.Audience, &r.Scope: one.Scope, &r.Narrowed: one.Narrowed, &r.Wider: one.Wider} {
+		*text = strings.TrimPrefix(strings.TrimSuffix(*text+"; "+more, "; "), "; ")
+	}
+	switch before := r.Revoke; {
+	case before == nil:
+		r.Revoke = one.Revoke
+	case one.Revoke != nil:
+		r.Revoke = func(ctx context.Context) error { return errors.Join(before(ctx), one.Revoke(ctx)) }
+	}
+}
+
+// NeedsCaller reports whether an attacher makes the credential out of the token of
+// the caller (Call.Caller), so that it can do nothing without one.
+func NeedsCaller(a Attacher) bool {
+	switch a := a.(type) {
+	case interface{ NeedsCaller() bool }:
+		return a.NeedsCaller()
+	case Together:
+		return slices.ContainsFunc(a, func(p Part) bool { return NeedsCaller(p.Attacher) })
+	}
+	return false
 }
 
 // Missing stands for a credential that there is not: a request that needs it
@@ -66,3 +95,6 @@ func (b ByOperation) Attach(ctx context.Context, c Call, r *http.Request) (Recei
 	}
 	return a.Attach(ctx, c, r)
 }
+
+// NeedsCaller reports whether the operation of that name needs the caller's token.
+func (b ByOperation) NeedsCaller(operation string) bool { return NeedsCaller(b[operation]) }

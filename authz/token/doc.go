@@ -2,7 +2,8 @@
 //
 // The way of a credential: Bind names the exact request in one RFC 9396
 // authorization_details object; Signed mints an RFC 9068 access token around it
-// (or Static or ClientCredentials attach what an API of today understands);
+// (or Static attaches what an API of today understands, and authz/credential what
+// others give out for one call);
 // Verifier recomputes the same object from the request that arrives, and spends
 // the token; Guard does so in front of an API that cannot, and adds the API's
 // own credential, which the process that talks to agents then never holds.
@@ -12,7 +13,6 @@
 //	details.go                    which request exactly? its form and its digest
 //	attach.go                     what a credential is made for, and what is told of it
 //	attach_signed.go              a token of exeat's own, for one request
-//	attach_client_credentials.go  a token of an authorization server (RFC 6749 §4.4)
 //	attach_static.go              a standing key, and where it goes
 //	attach_together.go            several credentials that one operation needs at once
 //	attach_secret.go              where secrets are read from, and that they are never printed

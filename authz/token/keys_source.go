@@ -64,7 +64,7 @@ type KeySource struct {
 func NewKeySource(location string) (*KeySource, error) {
 	s := newKeySource(location)
 	if strings.Contains(location, "://") {
-		u, err := parseLocation(location)
+		u, err := ParseLocation(location)
 		if err == nil && u.Scheme != "https" {
 			err = errors.New("whoever takes the port of a loopback address answers there, so its keys have to be enrolled")
 		}
@@ -87,7 +87,7 @@ func NewKeySource(location string) (*KeySource, error) {
 func NewPinnedSource(ctx context.Context, location string, pins Pins) (*KeySource, error) {
 	s := newKeySource(location)
 	s.read, s.pins = s.readURL, &pins
-	_, err := parseLocation(location)
+	_, err := ParseLocation(location)
 	if err == nil {
 		_, _, err = pins.load(ctx)
 	}
@@ -104,8 +104,9 @@ func newKeySource(location string) *KeySource {
 	return s
 }
 
-// parseLocation admits https, and http where no network is between.
-func parseLocation(raw string) (*url.URL, error) {
+// ParseLocation reads the URL of something that exeat asks for keys or credentials:
+// https, or http where no network is between.
+func ParseLocation(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:

@@ -166,6 +166,9 @@ type apiConfig struct {
 	// document's security scheme that each is for.
 	Credential  *credentialConfig           `yaml:"credential"`
 	Credentials map[string]credentialConfig `yaml:"credentials"`
+	// CredentialFor are other credentials for some operations; the first that fits
+	// counts.
+	CredentialFor []credentialForConfig `yaml:"credential_for"`
 	// Certificate is what exeat shows to the API in TLS.
 	Certificate *certificateConfig `yaml:"client_certificate"`
 	// Headers go with every call.
@@ -176,32 +179,6 @@ type apiConfig struct {
 type certificateConfig struct {
 	Cert string `yaml:"cert"` // with the chain, if it needs one
 	Key  string `yaml:"key"`
-}
-
-type credentialConfig struct {
-	// Strategy is signed (default), static, client_credentials or none.
-	Strategy string `yaml:"strategy"`
-	// Scheme names the document's security scheme that says where a static key
-	// goes; needed only if the document has several.
-	Scheme string `yaml:"scheme"`
-	// Env or File hold the static key or the client secret.
-	Env  string `yaml:"env"`
-	File string `yaml:"file"`
-	// User is the user name of http basic; the secret is its password.
-	User string `yaml:"user"`
-	// TokenURL and ClientID are for client_credentials; so is what follows. Auth
-	// says where the secret goes: header (default) or body.
-	TokenURL string `yaml:"token_url"`
-	ClientID string `yaml:"client_id"`
-	Auth     string `yaml:"auth"`
-	// Scopes are asked for in place of those that the operation names; AlsoGranted
-	// are what the server may add.
-	Scopes      []string `yaml:"scopes"`
-	AlsoGranted []string `yaml:"also_granted"`
-	// Resource is that of RFC 8707: the API's audience, or nothing if it is empty.
-	Resource *string           `yaml:"resource"`
-	Audience string            `yaml:"audience"` // a parameter that some servers want
-	Params   map[string]string `yaml:"params"`   // others
 }
 
 // loadConfig reads exeat.yaml strictly: an unknown key is an error with its
@@ -229,15 +206,12 @@ func loadConfig(path string) (config, error) {
 		if !strings.Contains(a.Spec, "://") {
 			a.Spec = relative(dir, a.Spec)
 		}
-		if a.Credential != nil {
-			a.Credential.File = relative(dir, a.Credential.File)
+		within(dir, a.Credential, a.Credentials)
+		for _, f := range a.CredentialFor {
+			within(dir, f.Credential, f.Credentials)
 		}
 		if a.Certificate != nil {
 			a.Certificate.Cert, a.Certificate.Key = relative(dir, a.Certificate.Cert), relative(dir, a.Certificate.Key)
-		}
-		for name, cred := range a.Credentials {
-			cred.File = relative(dir, cred.File)
-			a.Credentials[name] = cred
 		}
 		for j := range a.Overlays {
 			a.Overlays[j] = relative(dir, a.Overlays[j])

@@ -15,14 +15,14 @@ const threeWays = "(1) give exeat the API's own key: --api-key-env NAME, or cred
 // isSigned reports whether the calls of an API carry a token of our own.
 func (a apiConfig) isSigned() bool {
 	c := a.single()
-	return len(a.Credentials) == 0 && (c.Strategy == "" || c.Strategy == "signed")
+	return len(a.Credentials) == 0 && len(a.CredentialFor) == 0 && (c.Strategy == "" || c.Strategy == "signed")
 }
 
 // hintUnknownTokens says that an API asks for credentials of its own and gets our
 // tokens instead, of which nobody said that it can check them. Who writes the
 // strategy or an audience down has said it.
 func hintUnknownTokens(a apiConfig, doc *openapi.API) string {
-	if a.single().Strategy != "" || len(a.Credentials) > 0 || a.Audience != "" {
+	if a.single().Strategy != "" || len(a.Credentials) > 0 || len(a.CredentialFor) > 0 || a.Audience != "" {
 		return ""
 	}
 	asks := 0

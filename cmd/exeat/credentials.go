@@ -4,7 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,7 +72,7 @@ func (a apiConfig) clientCertificate(doc *openapi.API) (*tls.Certificate, error)
 // exeat's own goes with every call, since a guard asks for it; all others go
 // where the document wants them.
 func (a apiConfig) attacher(cfg config, doc *openapi.API, keys *token.Keys) (tools.Credentials, error) {
-	if len(a.Credentials) == 0 {
+	if len(a.Credentials) == 0 && len(a.CredentialFor) == 0 {
 		switch a.single().Strategy {
 		case "", "signed":
 			return &token.Signed{Issuer: cfg.issuer(), Keys: keys}, nil
@@ -88,7 +88,40 @@ func (a apiConfig) attacher(cfg config, doc *openapi.API, keys *token.Keys) (too
 	for _, op := range doc.Operations {
 		by[op.Name] = ring.credential(op)
 	}
+	for i, f := range slices.Backward(a.CredentialFor) { // the first that fits counts
+		if err := f.override(by, a, cfg, doc, keys); err != nil {
+			return nil, fmt.Errorf("credential_for[%d]: %w", i, err)
+		}
+	}
 	return by, nil
+}
+
+// override gives the operations that f is for its credentials.
+func (f credentialForConfig) override(by token.ByOperation, a apiConfig, cfg config, doc *openapi.API, keys *token.Keys) error {
+	if len(f.Tools) == 0 && len(f.Effects) == 0 {
+		return errors.New("name the tools or the effects that it is for")
+	}
+	for _, effect := range f.Effects {
+		if !slices.Contains([]openapi.Effect{openapi.Read, openapi.Write, openapi.Delete}, openapi.Effect(effect)) {
+			return fmt.Errorf("there is no effect %q; it can be read, write or delete", effect)
+		}
+	}
+	a.Credential, a.Credentials = f.Credential, f.Credentials
+	ring, err := a.keyring(cfg, doc, keys)
+	if err != nil {
+		return err
+	}
+	missing := slices.Clone(f.Tools)
+	for _, op := range doc.Operations {
+		missing = slices.DeleteFunc(missing, func(name string) bool { return name == op.Name })
+		if slices.Contains(f.Tools, op.Name) || slices.Contains(f.Effects, string(op.Effect)) {
+			by[op.Name] = ring.credential(op)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("the document has no tool %s", strings.Join(missing, ", "))
+	}
+	return nil
 }
 
 // single is the one credential of an API, if there are not several.
@@ -97,59 +130,6 @@ func (a apiConfig) single() credentialConfig {
 		return credentialConfig{}
 	}
 	return *a.Credential
-}
-
-// newCredential makes one credential of the configuration, for a security scheme
-// of the document; nil means none in particular.
-func newCredential(cfg config, c credentialConfig, s *openapi.SecurityScheme, keys *token.Keys) (token.Attacher, error) {
-	switch c.Strategy {
-	case "", "signed":
-		return &token.Signed{Issuer: cfg.issuer(), Keys: keys}, nil
-	case "none":
-		return &token.Together{}, nil
-	case "static", "client_credentials":
-	default:
-		return nil, noStrategy(c.Strategy)
-	}
-	secret, err := readSecret(c)
-	if err != nil {
-		return nil, err
-	}
-	if c.Strategy == "client_credentials" {
-		return newClientCredentials(c, secret)
-	}
-	static, err := newStandingKey(c, s, secret)
-	if err == nil {
-		err = static.Check()
-	}
-	return static, err
-}
-
-// newClientCredentials is what asks an authorization server for tokens.
-func newClientCredentials(c credentialConfig, secret token.Secret) (token.Attacher, error) {
-	if c.TokenURL == "" || c.ClientID == "" {
-		return nil, errors.New("client_credentials needs token_url and client_id")
-	}
-	cc := &token.ClientCredentials{TokenURL: c.TokenURL, ClientID: c.ClientID, Secret: secret,
-		Scopes: c.Scopes, AlsoGranted: c.AlsoGranted, Resource: c.Resource, Params: url.Values{}}
-	for name, value := range c.Params {
-		cc.Params.Set(name, value)
-	}
-	if c.Audience != "" {
-		cc.Params.Set("audience", c.Audience)
-	}
-	switch c.Auth {
-	case "", "header":
-	case "body":
-		cc.SecretInBody = true
-	default:
-		return nil, fmt.Errorf("auth is %q; it can be header (default) or body, which is where the secret goes", c.Auth)
-	}
-	return cc, cc.Check()
-}
-
-func noStrategy(name string) error {
-	return fmt.Errorf("there is no strategy %q; it can be signed, static, client_credentials or none", name)
 }
 
 // readSecret reads a key from the environment or a file.
@@ -172,27 +152,6 @@ func secretNamed(envKey, env, fileKey, file string) (token.Secret, error) {
 		return token.SecretFromFile(file)
 	}
 	return token.Secret{}, nil
-}
-
-// newStandingKey places a static key where the security scheme puts it, else into
-// Authorization: with a user as basic credentials, without one as a bearer token.
-func newStandingKey(c credentialConfig, s *openapi.SecurityScheme, secret token.Secret) (*token.Static, error) {
-	switch {
-	case s == nil && c.User != "":
-		return token.Basic(c.User, secret), nil
-	case s == nil:
-		return token.Bearer(secret), nil
-	case s.Type == "apiKey":
-		return &token.Static{Placement: token.Placement{In: s.In, Name: s.Name}, Secret: secret}, nil
-	case s.Type == "http" && s.Scheme == "basic":
-		if c.User == "" {
-			return nil, errors.New("the security scheme is http basic: give its user name (user)")
-		}
-		return token.Basic(c.User, secret), nil
-	case takesBearer(*s):
-		return token.Bearer(secret), nil
-	}
-	return nil, fmt.Errorf("a static key cannot satisfy a security scheme of the type %s %s", s.Type, s.Scheme)
 }
 
 // takesBearer reports whether a security scheme takes a bearer token.

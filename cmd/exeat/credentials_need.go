@@ -55,7 +55,7 @@ func (a apiConfig) keyring(cfg config, doc *openapi.API, keys *token.Keys) (keyr
 // are none.
 func (k *keyring) add(cfg config, c credentialConfig, names []string, keys *token.Keys) (err error) {
 	if len(names) == 0 {
-		k.any, err = newCredential(cfg, c, nil, keys)
+		k.any, err = newCredential(credentialUse{cfg, c, nil, keys})
 		return err
 	}
 	var made token.Attacher
@@ -65,7 +65,7 @@ func (k *keyring) add(cfg config, c credentialConfig, names []string, keys *toke
 			return fmt.Errorf("the document has no security scheme %q; it has %s", name, strings.Join(slices.Sorted(maps.Keys(k.doc.Security)), ", "))
 		}
 		if made == nil {
-			if made, err = newCredential(cfg, c, &s, keys); err != nil {
+			if made, err = newCredential(credentialUse{cfg, c, &s, keys}); err != nil {
 				return err
 			}
 		}
@@ -84,9 +84,12 @@ func (c credentialConfig) schemes(doc *openapi.API) ([]string, error) {
 	fits := func(fit func(openapi.SecurityScheme) bool) []string {
 		return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !fit(doc.Security[name]) })
 	}
+	s, err := strategyOf(c.Strategy)
 	switch {
-	case c.Strategy == "client_credentials":
-		return fits(takesBearer), nil
+	case err != nil:
+		return nil, err
+	case s.fits != nil:
+		return fits(s.fits), nil
 	case c.User != "":
 		return fits(func(s openapi.SecurityScheme) bool { return s.Scheme == "basic" }), nil
 	case len(names) > 1:

@@ -9,10 +9,12 @@
 //	main.go            one command line, its exit code, and the list of commands
 //	flags.go           what flags say, merged with the configuration
 //	config.go          exeat.yaml; config_oauth.go has whose tokens are
-//	                   taken, config_explain.go says what is wrong with it
+//	                   taken, config_credential.go what calls leave with,
+//	                   config_explain.go says what is wrong with it
 //	issuer.go          the authorization server of this process (issuer: dev)
 //	documents.go       documents, policies, and where calls may go
 //	credentials.go     what leaves with the calls of a document
+//	strategies.go      the ways in which calls get a credential, one strategy_*.go each
 //	credentials_need.go  which of its security schemes have a credential
 //	credential_hint.go what to do where an API will not take exeat's tokens
 //	gateway.go         everything that takes calls, wired up and run

@@ -156,6 +156,14 @@ func (d *doctor) credentials(cfg config, docs []*openapi.API) {
 		for _, scheme := range slices.Sorted(maps.Keys(a.Credentials)) {
 			d.credential(a.Spec+": "+scheme, a.Credentials[scheme])
 		}
+		for i, f := range a.CredentialFor {
+			if len(f.Credentials) == 0 {
+				d.credential(fmt.Sprintf("%s: credential_for[%d]", a.Spec, i), apiConfig{Credential: f.Credential}.single())
+			}
+			for _, scheme := range slices.Sorted(maps.Keys(f.Credentials)) {
+				d.credential(fmt.Sprintf("%s: credential_for[%d]: %s", a.Spec, i, scheme), f.Credentials[scheme])
+			}
+		}
 		if a.Certificate != nil && a.Certificate.Key != "" {
 			d.private("credentials", a.Certificate.Key)
 		}
@@ -188,15 +196,12 @@ func (d *doctor) credential(of string, c credentialConfig) {
 	if c.File != "" {
 		d.private("credentials", c.File)
 	}
-	switch c.Strategy {
-	case "", "signed":
-		d.ok("credentials", of+": a token for each request")
-	case "static":
-		d.note("credentials", of+": a standing key: it works for every call, for as long as it lives, for whoever reads it on this machine; exeat guard can keep it away from here")
-	case "client_credentials":
-		d.note("credentials", of+": tokens of an authorization server: they are not bound to one request")
-	case "none":
-		d.note("credentials", of+": none: whoever reaches the API can call it without exeat")
+	switch s, err := strategyOf(c.Strategy); {
+	case err != nil: // which is said once it is tried to be made
+	case s.safe:
+		d.ok("credentials", of+": "+s.means)
+	default:
+		d.note("credentials", of+": "+s.means)
 	}
 }
 

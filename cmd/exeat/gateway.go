@@ -205,6 +205,9 @@ func (g *gateway) close() error {
 			l.Close()
 		}
 	}
+	if g.runner != nil {
+		g.runner.Wait()
+	}
 	if g.store == nil {
 		return nil
 	}

@@ -46,6 +46,7 @@ var arrows = map[string][]string{
 	"authz/refresh":         {},
 	"authz/issuer":          {"authz/claims", "authz/refresh", "openapi/reach"},
 	"authz/tally":           {},
+	"authz/credential":      {"authz/token", "openapi/reach"},
 	"authz/approval":        {"authz", "authz/plaintext", "authz/tally", "store"},
 	"authz/notify":          {"authz", "authz/approval", "authz/plaintext", "authz/tally", "openapi/reach", "store"},
 	"authz/devissuer":       {"authz", "authz/approval", "authz/tally", "authz/token", "openapi/reach", "store"},
@@ -56,9 +57,9 @@ var arrows = map[string][]string{
 	"tools/scrub":           {},
 	"mcpserver/edge":        {},
 	"mcpserver":             {"authz", "openapi/strictjson", "tools"},
-	"mcpserver/oauth":       {"authz", "authz/claims", "authz/issuer", "authz/refresh", "mcpserver", "tools"},
+	"mcpserver/oauth":       {"authz", "authz/claims", "authz/issuer", "authz/refresh", "authz/token", "mcpserver", "tools"},
 	"mcpserver/statictoken": {"authz", "mcpserver", "tools"},
-	"cmd/exeat":             {"authz", "authz/approval", "authz/devissuer", "authz/inbox", "authz/issuer", "authz/notify", "authz/signals", "authz/tally", "authz/token", "examples/petstore", "mcpserver", "mcpserver/edge", "mcpserver/oauth", "mcpserver/statictoken", "openapi", "openapi/nearest", "openapi/reach", "store", "tools"},
+	"cmd/exeat":             {"authz", "authz/approval", "authz/credential", "authz/devissuer", "authz/inbox", "authz/issuer", "authz/notify", "authz/signals", "authz/tally", "authz/token", "examples/petstore", "mcpserver", "mcpserver/edge", "mcpserver/oauth", "mcpserver/statictoken", "openapi", "openapi/nearest", "openapi/reach", "store", "tools"},
 	"store/storetest":       {"store"},
 
 	"authz/approval/approvaltest": {"authz", "store"},
@@ -89,9 +90,9 @@ type module struct {
 // choice. What they cost is in docs/decisions/0025.
 var modules = map[string]module{
 	"github.com/cedar-policy/cedar-go":         {"the policy language: parser, validator, evaluator", []string{"authz"}},
-	"github.com/go-jose/go-jose/v4":            {"signs and verifies tokens; measured as the strictest", []string{"authz/issuer", "authz/signals", "authz/token", "mcpserver/oauth"}},
+	"github.com/go-jose/go-jose/v4":            {"signs and verifies tokens; measured as the strictest", []string{"authz/credential", "authz/issuer", "authz/signals", "authz/token", "mcpserver/oauth"}},
 	"github.com/gowebpki/jcs":                  {"RFC 8785, the canonical form that digests are made over", []string{"authz/token"}},
-	"golang.org/x/oauth2":                      {"client credentials (RFC 6749 §4.4), and authorization codes", []string{"authz/inbox", "authz/token"}},
+	"golang.org/x/oauth2":                      {"client credentials (RFC 6749 §4.4), and authorization codes", []string{"authz/credential", "authz/inbox"}},
 	"github.com/coreos/go-oidc/v3":             {"logins with an OpenID provider", []string{"authz/inbox"}},
 	"github.com/zitadel/oidc/v3":               {"the authorization server of issuer: dev: its endpoints, parameters and errors", []string{"authz/devissuer"}},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"checks arguments against JSON Schema 2020-12", []string{"openapi"}},

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/exeat/exeat/authz/credential"
 	"github.com/exeat/exeat/authz/inbox"
 	"github.com/exeat/exeat/authz/notify"
 	tokens "github.com/exeat/exeat/authz/token"
@@ -111,7 +112,7 @@ func TestLocalhostOfTwoUsers(t *testing.T) {
 			return err
 		},
 		"client credentials": func(ctx context.Context) error {
-			cc := &tokens.ClientCredentials{TokenURL: at + "/token", ClientID: "exeat", Secret: tokens.NewSecret("s3cret")}
+			cc := &credential.ClientCredentials{Server: &credential.Server{TokenURL: at + "/token", Auth: credential.SecretAuth{ID: "exeat", Secret: tokens.NewSecret("s3cret")}}}
 			r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1/pets", nil)
 			if err != nil {
 				t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/issuer"
+	secret "github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/mcpserver"
 	"github.com/exeat/exeat/tools"
 )
@@ -45,7 +46,7 @@ func (s *Server) authenticate(r *http.Request) (tools.Caller, error) {
 	if err != nil {
 		return tools.Caller{}, withScheme(err, scheme)
 	}
-	caller.Issued = issued(g)
+	caller.Issued, caller.Token, caller.TokenBound = issued(g), secret.NewSecret(token), g.claims.Has("cnf")
 	caller.Could = authz.Could{Scopes: s.c.Scopes, ACR: g.from.ACR}
 	s.remember(caller.Principal, caller.Issued)
 	return caller, nil

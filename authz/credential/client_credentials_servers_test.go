@@ -1,4 +1,4 @@
-package token
+package credential
 
 import (
 	"bufio"
@@ -85,24 +85,25 @@ func TestClientCredentialsOfVendors(t *testing.T) {
 	const id, secret = "my app:1", "s%c+r e/t=ü"
 	none, other := "", "urn:other"
 	tests := []struct {
-		name  string
-		as    authServer
-		cc    ClientCredentials // what is configured
-		plain string            // what the request without it ends with; "" for a token
+		name   string
+		as     authServer
+		inBody bool
+		wants  Wants  // what is configured
+		plain  string // what the request without it ends with; "" for a token
 	}{
-		{"by the book", authServer{needs: map[string]string{"scope": "pets:read", "resource": testAudience}}, ClientCredentials{}, ""},
-		{"the secret in the body", authServer{inBody: true}, ClientCredentials{SecretInBody: true}, "invalid_client (check client_id and the secret, and whether auth is header or body)"},
-		{"no resource", authServer{refuses: []string{"resource"}}, ClientCredentials{Resource: &none}, "resource: ''"},
-		{"another resource", authServer{needs: map[string]string{"resource": other}}, ClientCredentials{Resource: &other}, "invalid_target (resource says"},
-		{"an audience", authServer{needs: map[string]string{"audience": "https://api"}}, ClientCredentials{Params: url.Values{"audience": {"https://api"}}}, "audience"},
+		{"by the book", authServer{needs: map[string]string{"scope": "pets:read", "resource": testAudience}}, false, Wants{}, ""},
+		{"the secret in the body", authServer{inBody: true}, true, Wants{}, "invalid_client (check client_id and the secret or key, and whether auth is what the server wants)"},
+		{"no resource", authServer{refuses: []string{"resource"}}, false, Wants{Resource: &none}, "resource: ''"},
+		{"another resource", authServer{needs: map[string]string{"resource": other}}, false, Wants{Resource: &other}, "invalid_target (resource says"},
+		{"an audience", authServer{needs: map[string]string{"audience": "https://api"}}, false, Wants{Params: url.Values{"audience": {"https://api"}}}, "audience"},
 		{"one scope for all, in the body, no resource", authServer{inBody: true, refuses: []string{"resource"}, needs: map[string]string{"scope": "api://x/.default"}},
-			ClientCredentials{SecretInBody: true, Resource: &none, Scopes: []string{"api://x/.default"}}, "invalid_request"},
-		{"no scope", authServer{refuses: []string{"scope"}}, ClientCredentials{Scopes: []string{}}, "invalid_request"},
-		{"scopes of its own beside", authServer{scope: "pets:read profile email"}, ClientCredentials{AlsoGranted: []string{"profile", "email"}}, "also_granted"},
-		{"any scopes beside", authServer{scope: "pets:read profile email"}, ClientCredentials{AlsoGranted: []string{"*"}}, "also_granted"},
+			true, Wants{Resource: &none, Scopes: []string{"api://x/.default"}}, "invalid_request"},
+		{"no scope", authServer{refuses: []string{"scope"}}, false, Wants{Scopes: []string{}}, "invalid_request"},
+		{"scopes of its own beside", authServer{scope: "pets:read profile email"}, false, Wants{AlsoGranted: []string{"profile", "email"}}, "also_granted"},
+		{"any scopes beside", authServer{scope: "pets:read profile email"}, false, Wants{AlsoGranted: []string{"*"}}, "also_granted"},
 		{"an audience, and all that the client has", authServer{needs: map[string]string{"audience": "https://api"}, scope: "pets:read pets:write"},
-			ClientCredentials{Params: url.Values{"audience": {"https://api"}}, AlsoGranted: []string{"*"}}, "audience"},
-		{"an organization", authServer{needs: map[string]string{"scope": "pets:read"}}, ClientCredentials{Params: url.Values{"organization": {"o 1"}, "tenant": {"t&x=y"}}}, ""},
+			false, Wants{Params: url.Values{"audience": {"https://api"}}, AlsoGranted: []string{"*"}}, "audience"},
+		{"an organization", authServer{needs: map[string]string{"scope": "pets:read"}}, false, Wants{Params: url.Values{"organization": {"o 1"}, "tenant": {"t&x=y"}}}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -111,14 +112,15 @@ func TestClientCredentialsOfVendors(t *testing.T) {
 			defer as.Close()
 			call := testCall()
 			call.Scopes = []string{"pets:read"}
-			plain := &ClientCredentials{TokenURL: as.URL, ClientID: id, Secret: NewSecret(secret)}
-			r := outgoing(t, newTestRequest(), "http://127.0.0.1")
+			plain := askedAt(as.URL, id, secret, false)
+			r := outgoing(t)
 			if _, err := plain.Attach(t.Context(), call, r); (err == nil) != (tt.plain == "") || err != nil && (!strings.Contains(err.Error(), tt.plain) || strings.Contains(err.Error(), "canary")) {
 				t.Errorf("without configuration: %v, want %q", err, tt.plain)
 			}
-			tt.cc.TokenURL, tt.cc.ClientID, tt.cc.Secret = as.URL, id, NewSecret(secret)
-			r = outgoing(t, newTestRequest(), "http://127.0.0.1")
-			if _, err := tt.cc.Attach(t.Context(), call, r); err != nil || r.Header.Get("Authorization") != "Bearer at.1" {
+			cc := askedAt(as.URL, id, secret, tt.inBody)
+			cc.Wants = tt.wants
+			r = outgoing(t)
+			if _, err := cc.Attach(t.Context(), call, r); err != nil || r.Header.Get("Authorization") != "Bearer at.1" {
 				t.Errorf("%v, %s", err, r.Header.Get("Authorization"))
 			}
 		})
@@ -128,7 +130,7 @@ func TestClientCredentialsOfVendors(t *testing.T) {
 // TestClientCredentialsProvider asks npm's oidc-provider for tokens, if the
 // environment says where it is:
 //
-//	EXEAT_OIDC=…/node_modules go test -run ClientCredentialsProvider ./authz/token
+//	EXEAT_OIDC=…/node_modules go test -run ClientCredentialsProvider ./authz/credential
 func TestClientCredentialsProvider(t *testing.T) {
 	modules := os.Getenv("EXEAT_OIDC")
 	if modules == "" {
@@ -157,23 +159,26 @@ func TestClientCredentialsProvider(t *testing.T) {
 	const secret = "a secret with / and : in it, of some length"
 	none, other := "", "https://other.example/"
 	for name, tt := range map[string]struct {
-		cc   ClientCredentials
-		want string // of the error; "" for a token
+		id     string
+		inBody bool
+		wants  Wants
+		want   string // of the error; "" for a token
 	}{
-		"header":           {ClientCredentials{ClientID: "in-header"}, ""},
-		"body":             {ClientCredentials{ClientID: "in-body", SecretInBody: true}, ""},
-		"no resource":      {ClientCredentials{ClientID: "in-header", Resource: &none, Scopes: []string{}}, ""},
-		"unknown resource": {ClientCredentials{ClientID: "in-header", Resource: &other}, "invalid_target (resource"},
-		"scopes":           {ClientCredentials{ClientID: "in-header", Scopes: []string{"pets:write"}}, ""},
-		"unknown client":   {ClientCredentials{ClientID: "nobody"}, "invalid_client (check"},
-		"audience":         {ClientCredentials{ClientID: "in-header", Params: url.Values{"audience": {"x"}}}, ""},
+		"header":           {"in-header", false, Wants{}, ""},
+		"body":             {"in-body", true, Wants{}, ""},
+		"no resource":      {"in-header", false, Wants{Resource: &none, Scopes: []string{}}, ""},
+		"unknown resource": {"in-header", false, Wants{Resource: &other}, "invalid_target (resource"},
+		"scopes":           {"in-header", false, Wants{Scopes: []string{"pets:write"}}, ""},
+		"unknown client":   {"nobody", false, Wants{}, "invalid_client (check"},
+		"audience":         {"in-header", false, Wants{Params: url.Values{"audience": {"x"}}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tt.cc.TokenURL, tt.cc.Secret = issuer+"/token", NewSecret(secret)
+			cc := askedAt(issuer+"/token", tt.id, secret, tt.inBody)
+			cc.Wants = tt.wants
 			call := testCall()
 			call.Scopes = []string{"pets:read"}
-			r := outgoing(t, newTestRequest(), "http://127.0.0.1")
-			_, err := tt.cc.Attach(t.Context(), call, r)
+			r := outgoing(t)
+			_, err := cc.Attach(t.Context(), call, r)
 			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("%v, want %q", err, tt.want)
 			}

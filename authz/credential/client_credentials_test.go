@@ -1,4 +1,4 @@
-package token
+package credential
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/exeat/exeat/authz/token"
 )
 
 func TestClientCredentials(t *testing.T) {
@@ -31,11 +33,12 @@ func TestClientCredentials(t *testing.T) {
 		w.Write([]byte(`{"access_token":"at-1","token_type":"bearer","expires_in":60,"scope":"pets:read"}`))
 	}))
 	defer as.Close()
-	cc := &ClientCredentials{TokenURL: as.URL, ClientID: "gateway", Secret: NewSecret("s3")}
+	cc := askedAt(as.URL, "gateway", "s3", false)
 	c := testCall()
 	c.Scopes = []string{"pets:read", "pets:write"}
-	for _, cc.SecretInBody = range []bool{false, false, true} { // a fresh token each time
-		r := outgoing(t, newTestRequest(), "http://127.0.0.1")
+	for _, inBody := range []bool{false, false, true} { // a fresh token each time
+		cc.Server.Auth = SecretAuth{"gateway", token.NewSecret("s3"), inBody}
+		r := outgoing(t)
 		receipt, err := cc.Attach(t.Context(), c, r)
 		if err != nil {
 			t.Fatal(err)
@@ -81,8 +84,8 @@ func TestClientCredentialsRefuses(t *testing.T) {
 			var requests atomic.Int64
 			as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { requests.Add(1); c.answer(w) }))
 			defer as.Close()
-			cc := &ClientCredentials{TokenURL: as.URL, ClientID: "gateway", Secret: NewSecret(canary), Client: directClient}
-			r := outgoing(t, newTestRequest(), "http://127.0.0.1")
+			cc := askedAt(as.URL, "gateway", canary, false)
+			r := outgoing(t)
 			call := testCall()
 			call.Scopes = []string{"pets:read"}
 			_, err := cc.Attach(t.Context(), call, r)
@@ -100,12 +103,12 @@ func TestClientCredentialsRefuses(t *testing.T) {
 			}
 		})
 	}
-	r := outgoing(t, newTestRequest(), "http://127.0.0.1")
-	if _, err := (&ClientCredentials{TokenURL: "http://as.example/token"}).Attach(context.Background(), testCall(), r); err == nil || !strings.Contains(err.Error(), "https") {
+	r := outgoing(t)
+	if err := askedAt("http://as.example/token", "x", "y", false).Check(); err == nil || !strings.Contains(err.Error(), "https") {
 		t.Errorf("a token endpoint in clear text: %v", err)
 	}
 	r.Header.Set("Authorization", "x")
-	if _, err := (&ClientCredentials{}).Attach(context.Background(), testCall(), r); err == nil || !strings.Contains(err.Error(), "already has") {
+	if _, err := askedAt("https://as.example", "x", "y", false).Attach(context.Background(), testCall(), r); err == nil || !strings.Contains(err.Error(), "already has") {
 		t.Errorf("a request with a credential: %v", err)
 	}
 }

@@ -1,0 +1,173 @@
+package credential
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/oauth2"
+
+	"github.com/exeat/exeat/authz/token"
+)
+
+// ClientAuth proves to an authorization server that it is exeat who asks.
+type ClientAuth interface {
+	// prove adds to the parameters of a request what proves it.
+	prove(form url.Values) (proof, error)
+}
+
+// proof is what a request carries beside its parameters.
+type proof struct {
+	id, secret string
+	style      oauth2.AuthStyle
+}
+
+// SecretAuth proves it by a secret (RFC 6749 §2.3.1), in the header Authorization or
+// in the body. Finding out by trying would send every request that fails twice.
+// Without a secret the client is a public one, or TLS proves who it is (RFC 8705).
+type SecretAuth struct {
+	ID     string
+	Secret token.Secret
+	InBody bool
+}
+
+func (a SecretAuth) prove(url.Values) (proof, error) {
+	p := proof{a.ID, a.Secret.Reveal(), oauth2.AuthStyleInHeader}
+	if a.InBody || a.Secret.IsZero() {
+		p.style = oauth2.AuthStyleInParams
+	}
+	return p, nil
+}
+
+// assertionType is that of RFC 7523 §2.2.
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// assertionTTL is how long an assertion is good for.
+const assertionTTL = time.Minute
+
+// KeyAuth proves it by a signed assertion (private_key_jwt, RFC 7523 §2.2).
+type KeyAuth struct {
+	ID string
+	// Audience names the server: its issuer identifier, and nothing else (RFC 10070).
+	Audience string
+	Key      *SigningKey
+	Now      func() time.Time // nil means time.Now
+}
+
+func (a KeyAuth) prove(form url.Values) (proof, error) {
+	now := time.Now()
+	if a.Now != nil {
+		now = a.Now()
+	}
+	signed, err := a.Key.Sign("JWT", map[string]any{"iss": a.ID, "sub": a.ID, "aud": a.Audience, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(assertionTTL).Unix()})
+	if err != nil {
+		return proof{}, err
+	}
+	form.Set("client_assertion_type", assertionType)
+	form.Set("client_assertion", signed)
+	return proof{id: a.ID, style: oauth2.AuthStyleInParams}, nil
+}
+
+// FileAuth proves it by an assertion that another program keeps in a file and renews:
+// a SPIFFE JWT-SVID, a projected service account token. The file is read each time.
+type FileAuth struct {
+	ID   string // empty: the assertion says it
+	Path string
+}
+
+func (a FileAuth) prove(form url.Values) (proof, error) {
+	assertion, err := token.SecretFromFile(a.Path)
+	if err != nil {
+		return proof{}, err
+	}
+	form.Set("client_assertion_type", assertionType)
+	form.Set("client_assertion", assertion.Reveal())
+	return proof{id: a.ID, style: oauth2.AuthStyleInParams}, nil
+}
+
+// SigningKey signs assertions.
+type SigningKey struct {
+	typed func(typ string) (jose.Signer, error)
+}
+
+// ReadSigningKey reads a private key of a PEM file: RSA (RS256), P-256 (ES256) or
+// Ed25519 (EdDSA). kid names it to the server; empty sends no kid.
+func ReadSigningKey(path, kid string) (*SigningKey, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the key: %w", err)
+	}
+	key, alg, err := parseKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return newSigningKey(key, alg, kid), nil
+}
+
+func newSigningKey(key crypto.PrivateKey, alg jose.SignatureAlgorithm, kid string) *SigningKey {
+	return &SigningKey{typed: func(typ string) (jose.Signer, error) {
+		options := (&jose.SignerOptions{}).WithType(jose.ContentType(typ))
+		if kid != "" {
+			options.WithHeader("kid", kid)
+		}
+		return jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, options)
+	}}
+}
+
+func parseKey(text []byte) (crypto.PrivateKey, jose.SignatureAlgorithm, error) {
+	block, _ := pem.Decode(text)
+	if block == nil || !strings.HasSuffix(block.Type, "PRIVATE KEY") {
+		return nil, "", errors.New("there is no private key in PEM here")
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	switch block.Type {
+	case "RSA PRIVATE KEY":
+		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		key, err = x509.ParseECPrivateKey(block.Bytes)
+	}
+	if err != nil {
+		return nil, "", errors.New("the private key cannot be read; it must not be encrypted (openssl pkey -in FILE writes it so)")
+	}
+	switch k := key.(type) {
+	case *rsa.PrivateKey:
+		return k, jose.RS256, nil
+	case *ecdsa.PrivateKey:
+		if k.Curve == elliptic.P256() {
+			return k, jose.ES256, nil
+		}
+	case ed25519.PrivateKey:
+		return k, jose.EdDSA, nil
+	}
+	return nil, "", errors.New("the key is of another kind than RSA, P-256 and Ed25519")
+}
+
+// Sign returns claims as a compact JWT of a type.
+func (k *SigningKey) Sign(typ string, claims any) (string, error) {
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", err
+	}
+	signer, err := k.typed(typ)
+	if err != nil {
+		return "", fmt.Errorf("cannot sign: %w", err)
+	}
+	signed, err := signer.Sign(payload)
+	if err != nil {
+		return "", fmt.Errorf("cannot sign: %w", err)
+	}
+	return signed.CompactSerialize()
+}

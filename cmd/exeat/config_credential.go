@@ -1,0 +1,52 @@
+package main
+
+// credentialForConfig gives some operations credentials of their own.
+type credentialForConfig struct {
+	Tools       []string                    `yaml:"tools"`
+	Effects     []string                    `yaml:"effects"`
+	Credential  *credentialConfig           `yaml:"credential"`
+	Credentials map[string]credentialConfig `yaml:"credentials"`
+}
+
+// credentialConfig is one credential. docs/credentials.md explains every field.
+type credentialConfig struct {
+	// Strategy is one of strategies; signed is the default.
+	Strategy string `yaml:"strategy"`
+	// Scheme names the document's security scheme that says where a static key
+	// goes; needed only if the document has several.
+	Scheme string `yaml:"scheme"`
+	// Env or File hold the static key or the client secret.
+	Env  string `yaml:"env"`
+	File string `yaml:"file"`
+	// User is the user name of http basic; the secret is its password.
+	User string `yaml:"user"`
+	// TokenURL and ClientID are for strategies that ask an authorization server; so
+	// is what follows. Auth says how exeat proves who it is: header (default) or body,
+	// which is where the secret goes; key, with which it signs; file, in which an
+	// assertion is kept; none. Issuer is what the server calls itself.
+	TokenURL  string `yaml:"token_url"`
+	RevokeURL string `yaml:"revoke_url"`
+	Issuer    string `yaml:"issuer"`
+	ClientID  string `yaml:"client_id"`
+	Auth      string `yaml:"auth"`
+	KeyID     string `yaml:"key_id"`
+	// Scopes are asked for in place of those that the operation names; AlsoGranted
+	// are what the server may add.
+	Scopes      []string `yaml:"scopes"`
+	AlsoGranted []string `yaml:"also_granted"`
+	// Resource is that of RFC 8707: the API's audience, or nothing if it is empty.
+	Resource *string           `yaml:"resource"`
+	Audience string            `yaml:"audience"` // a parameter that some servers want
+	Params   map[string]string `yaml:"params"`   // others
+}
+
+// within makes the paths of credentials those of files in dir.
+func within(dir string, one *credentialConfig, several map[string]credentialConfig) {
+	if one != nil {
+		one.File = relative(dir, one.File)
+	}
+	for name, c := range several {
+		c.File = relative(dir, c.File)
+		several[name] = c
+	}
+}
