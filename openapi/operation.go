@@ -111,6 +111,11 @@ type SecurityScheme struct {
 	Scheme string // bearer, basic, … (http), lower case
 }
 
+// TakesBearer reports whether the scheme takes a bearer token.
+func (s SecurityScheme) TakesBearer() bool {
+	return s.Type == "http" && s.Scheme == "bearer" || s.Type == "oauth2" || s.Type == "openIdConnect"
+}
+
 // SecurityNeed is one scheme that a request must satisfy, with the scopes that
 // the operation names.
 type SecurityNeed struct {

@@ -51,7 +51,7 @@ func (r *Runner) ask(c *course, now time.Time, usage authz.Usage) {
 	}
 	c.decision, c.needs = r.Engine.Decide(q), authz.Stronger{}
 	if c.decision.Outcome == authz.Deny && c.approval == nil && c.caller.Agent.Issuer != "" {
-		c.needs = r.Engine.Strengthen(q, authz.Could{Scopes: slices.Concat(scopes(c.tool.op), c.caller.Could.Scopes), ACR: c.caller.Could.ACR})
+		c.needs = r.Engine.Strengthen(q, authz.Could{Scopes: slices.Concat(anyScopes(c.tool.op), c.caller.Could.Scopes), ACR: c.caller.Could.ACR})
 		if c.needs.Exact {
 			details, err := json.Marshal([]token.Details{c.details})
 			c.err = errors.Join(c.err, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/exeat/exeat/authz/token"
@@ -100,11 +101,35 @@ func (c *course) claim() *token.ApprovalClaim {
 	return &token.ApprovalClaim{ID: id, By: a.By.ID, At: a.At.Unix(), Until: a.Expires.Unix(), Once: a.Once, AMR: a.AMR, Details: c.digest}
 }
 
-// scopes are what the operation names in the first way of satisfying it.
+// scopes are what the operation names for a bearer token, which exeat's own is: in
+// the first of its alternatives that takes one, and else in the first. Those of two
+// alternatives are never put together, since either is enough.
 func scopes(op *openapi.Operation) []string {
+	bearer := func(need openapi.SecurityNeed) bool { return op.API.Security[need.Scheme].TakesBearer() }
 	var out []string
+	for _, alternative := range op.Security {
+		if slices.ContainsFunc(alternative, bearer) {
+			for _, need := range alternative {
+				if bearer(need) {
+					out = append(out, need.Scopes...)
+				}
+			}
+			return out
+		}
+	}
 	if len(op.Security) > 0 {
 		for _, need := range op.Security[0] {
+			out = append(out, need.Scopes...)
+		}
+	}
+	return out
+}
+
+// anyScopes are what the operation names in all of its alternatives: a token with
+// those of one may be what a caller can get.
+func anyScopes(op *openapi.Operation) (out []string) {
+	for _, alternative := range op.Security {
+		for _, need := range alternative {
 			out = append(out, need.Scopes...)
 		}
 	}

@@ -155,6 +155,4 @@ func secretNamed(envKey, env, fileKey, file string) (token.Secret, error) {
 }
 
 // takesBearer reports whether a security scheme takes a bearer token.
-func takesBearer(s openapi.SecurityScheme) bool {
-	return s.Type == "http" && s.Scheme == "bearer" || s.Type == "oauth2" || s.Type == "openIdConnect"
-}
+func takesBearer(s openapi.SecurityScheme) bool { return s.TakesBearer() }
