@@ -117,9 +117,9 @@ func neededSchemes(doc *openapi.API) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// credential is what the operation's own requirement asks for: the first of its
-// alternatives that there are all credentials for, nothing if it needs none.
-// Where the document says nothing of security, all go.
+// credential is what the operation's own requirement asks for: one of its
+// alternatives, nothing if it needs none. Where the document says nothing of
+// security, all go.
 func (k *keyring) credential(op *openapi.Operation) token.Attacher {
 	if !k.doc.Secured {
 		var all []openapi.SecurityNeed
@@ -128,16 +128,57 @@ func (k *keyring) credential(op *openapi.Operation) token.Attacher {
 		}
 		return token.Together(k.parts(all))
 	}
-	for _, alternative := range op.Security {
-		if len(alternative) > 0 && len(k.lacks(alternative)) == 0 {
-			return token.Together(k.parts(alternative))
-		}
+	if parts := k.choose(op.Security); parts != nil {
+		return token.Together(parts)
 	}
 	needsNone := func(alternative []openapi.SecurityNeed) bool { return len(alternative) == 0 }
 	if len(op.Security) == 0 || slices.ContainsFunc(op.Security, needsNone) {
 		return token.Together{}
 	}
 	return token.Missing{Why: k.lacking(op)}
+}
+
+// choose picks the first alternative that there are all credentials for and that has
+// no standing key among them, or else the first of the others.
+func (k *keyring) choose(alternatives [][]openapi.SecurityNeed) (chosen []token.Part) {
+	for _, alternative := range alternatives {
+		if len(alternative) == 0 || len(k.lacks(alternative)) > 0 || k.clash(alternative) != "" {
+			continue
+		}
+		parts := k.parts(alternative)
+		if !slices.ContainsFunc(parts, isStanding) {
+			return parts
+		}
+		if chosen == nil {
+			chosen = parts
+		}
+	}
+	return chosen
+}
+
+func isStanding(p token.Part) bool {
+	_, ok := p.Attacher.(*token.Static)
+	return ok
+}
+
+// clash is the place where two credentials of an alternative would go, such as the
+// header Authorization: a request with both cannot be made. Empty if there is none.
+func (k *keyring) clash(alternative []openapi.SecurityNeed) string {
+	taken := map[string]bool{}
+	for _, p := range k.parts(alternative) {
+		place := "header Authorization"
+		switch a := p.Attacher.(type) {
+		case *token.Static:
+			place = a.Placement.In + " " + a.Placement.Name
+		case *token.Together:
+			continue // nothing goes anywhere
+		}
+		if taken[place] {
+			return place
+		}
+		taken[place] = true
+	}
+	return ""
 }
 
 // lacks are the schemes of an alternative that there is no credential for.
@@ -178,6 +219,13 @@ func (k *keyring) lacking(op *openapi.Operation) string {
 		var way []string
 		for _, name := range k.lacks(alternative) {
 			way = append(way, fmt.Sprintf("%s (%s)", name, describeScheme(k.doc.Security[name])))
+		}
+		if len(way) == 0 {
+			var names []string
+			for _, need := range alternative {
+				names = append(names, need.Scheme)
+			}
+			way = []string{fmt.Sprintf("%s together, which both go into the %s", strings.Join(names, " and "), k.clash(alternative))}
 		}
 		ways = append(ways, strings.Join(way, " and "))
 	}
