@@ -26,6 +26,9 @@ func (r *Runner) waitForPerson(ctx context.Context, c *course) Result {
 		res.Envelope.Remediation = authz.RemedyArgs
 		return res
 	}
+	if c.tool.needsCaller() && c.caller.Token.IsZero() {
+		return noToken()
+	}
 	h, err := r.openHold(ctx, c)
 	switch {
 	case errors.Is(err, approval.ErrTooMany):

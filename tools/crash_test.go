@@ -175,7 +175,7 @@ func (p *process) release() {
 		if err != nil {
 			return
 		}
-		p.Runner.release(context.Background(), h)
+		p.Runner.release(context.Background(), h, Caller{})
 	}
 }
 

@@ -28,6 +28,7 @@
 //	hold_run.go        Run: finds approved calls
 //	hold_revive.go     a hold back to a call
 //	hold_release.go    from the second decision to the end of the hold
+//	hold_keep.go       approved calls without a credential, and those that wait for their caller
 //	hold_resume.go     Resume, Cancel, Open: what an agent learns of its holds
 //
 //	look.go            a call that exeat makes to look at something

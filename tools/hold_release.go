@@ -12,8 +12,9 @@ import (
 )
 
 // release sends a claimed hold, if it still is what was approved and the
-// policies still allow it, and records what came of it.
-func (r *Runner) release(ctx context.Context, h store.Hold) {
+// policies still allow it, and records what came of it. with is the caller who
+// resumes it, if that is who releases it.
+func (r *Runner) release(ctx context.Context, h store.Hold, with Caller) {
 	entry := store.Entry{Txn: h.Txn, Principal: h.Subject, API: h.API, Tool: h.Tool, Hold: h.ID, Digest: h.Digest}
 	defer func() {
 		if v := recover(); v != nil {
@@ -30,6 +31,7 @@ func (r *Runner) release(ctx context.Context, h store.Hold) {
 		return
 	}
 	defer r.end(c)
+	c.caller.Token, c.caller.TokenBound = with.Token, with.TokenBound
 	res := r.sendApproved(ctx, c)
 	r.observe(c, res)
 }
@@ -58,12 +60,18 @@ func (r *Runner) endHold(ctx context.Context, c *course, end ending, res Result)
 	}
 	var ev approval.Event
 	switch end.entry {
-	case "outcome":
+	case store.KindKept:
+		r.keep(c)
+		ev = approval.Keep{}
+	case store.KindOutcome:
 		ev = approval.Finish{Result: mustJSON(res)}
-	case "unknown":
+	case store.KindUnknown:
 		ev = approval.Lose{Result: mustJSON(res)}
 	default:
 		ev = approval.Refuse{Result: mustJSON(res), After: c.found}
+	}
+	if end.entry != store.KindKept {
+		r.kept.forget(c.handle)
 	}
 	r.finish(ctx, *c.hold, ev, c.outcome(end.entry, res))
 	return res

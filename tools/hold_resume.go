@@ -38,7 +38,14 @@ func (r *Runner) Resume(ctx context.Context, caller Caller, handle string, wait 
 	}
 	waiting, cancel := context.WithTimeout(ctx, min(wait, MaxWait))
 	defer cancel()
-	h, err := r.Holds.Wait(waiting, caller.asker(), handle)
+	h, err := r.Holds.Wait(waiting, caller.asker(), handle, r.waitsForCaller)
+	if err == nil && r.waitsForCaller(h) {
+		if caller.Token.IsZero() {
+			return noToken()
+		}
+		r.releaseWith(ctx, h, caller)
+		h, err = r.Holds.Wait(waiting, caller.asker(), handle, r.isKept)
+	}
 	if err != nil {
 		return noHold(err)
 	}
@@ -109,6 +116,9 @@ func (r *Runner) answerOf(h store.Hold) Result {
 		}
 		return final(h, deny(ApprovalDenied, reason, nil, authz.RemedyNone), DeniedNotExecuted)
 	case store.Expired:
+		if h.Approval != nil {
+			return final(h, deny(ApprovalExpired, "a person approved this call, and it could not be sent before the approval ended; nothing was executed. Making the call again asks again", nil, authz.RemedyApproval), DeniedNotExecuted)
+		}
 		return final(h, deny(ApprovalExpired, "nobody decided in time; nothing was executed. Making the call again asks again", nil, authz.RemedyApproval), DeniedNotExecuted)
 	case store.Cancelled:
 		return final(h, Result{Envelope: Envelope{Status: Cancelled, Reason: "you withdrew this call; nothing was executed"}}, "")
@@ -146,7 +156,14 @@ func (r *Runner) pending(h store.Hold) Result {
 		Reason:      h.Reason,
 		Next:        "NOT executed. Tell the user that it waits for their approval at approval_url, then call exeat_resume with this handle.",
 	}
-	if h.State != store.Pending {
+	switch why, kept := r.kept.why(h.ID); {
+	case h.State == store.Approved && kept:
+		e.Code, e.Reason = CredentialFailed, why
+		e.Next = "Approved, NOT executed: no credential could be had yet. Call exeat_resume with this handle, which tries again."
+	case r.waitsForCaller(h):
+		e.Next = "Approved. Call exeat_resume with this handle: it is sent then, in the name of your user."
+		e.PollAfterMS = 1000
+	case h.State != store.Pending:
 		e.Next = "Approved and being sent. Call exeat_resume with this handle for the result."
 		e.PollAfterMS = 1000
 	}

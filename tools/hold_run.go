@@ -67,7 +67,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	slots := &slots{busy: map[string]int{}, freed: make(chan struct{}, 1)}
 	for {
 		for ctx.Err() == nil {
-			h, err := r.Holds.Claim(ctx, slots.free(r.APIs), r.serves, r.owner, r.lease())
+			h, err := r.Holds.Claim(ctx, slots.free(r.APIs), r.releases, r.owner, r.lease())
 			if errors.Is(err, approval.ErrTampered) || errors.Is(err, approval.ErrForbidden) {
 				r.trouble(fmt.Errorf("refused an approved call: %w", err))
 				continue // refused and recorded; there may be others
@@ -81,7 +81,7 @@ func (r *Runner) Run(ctx context.Context) error {
 			slots.add(h.API, 1)
 			sending.Go(func() {
 				defer slots.add(h.API, -1)
-				r.release(context.WithoutCancel(ctx), h)
+				r.release(context.WithoutCancel(ctx), h, Caller{})
 			})
 		}
 		select {

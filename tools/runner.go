@@ -128,6 +128,7 @@ type Runner struct {
 	noted   tally.Counter // entries of calls that brought nothing about
 
 	after sync.WaitGroup // what goes on once a call has its answer
+	kept  keptHolds      // approved calls for which no credential could be had
 
 	mu     sync.Mutex
 	active map[string]*call // allowed calls under way, by txn; guarded by mu

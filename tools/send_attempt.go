@@ -64,7 +64,7 @@ var (
 		notSent:    {entry: store.KindRefuse, disposition: ExecutionError},
 		lost:       {entry: store.KindUnknown, disposition: UnknownOutcome},
 		changed:    {entry: store.KindRefuse, disposition: DeniedNotExecuted, answer: notTaken()},
-		uncredited: {entry: store.KindRefuse, disposition: ExecutionError, answer: failure(CredentialFailed, "approved, but no credential could be had; nothing was executed")},
+		uncredited: {entry: store.KindKept, answer: noCredential},
 		unrecorded: {entry: store.KindRefuse, disposition: ExecutionError, answer: failure(Internal, "approved, but the send could not be recorded; nothing was executed")},
 		lapsed:     {entry: store.KindRefuse, disposition: DeniedNotExecuted, answer: takenBack},
 	}}

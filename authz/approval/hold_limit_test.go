@@ -49,7 +49,7 @@ func TestMissedHandles(t *testing.T) {
 	never := newID("hold")
 	for _, ask := range []func(id string) error{
 		func(id string) error { _, err := w.Get(t.Context(), asker("User::alice"), id); return err },
-		func(id string) error { _, err := w.Wait(t.Context(), asker("User::alice"), id); return err },
+		func(id string) error { _, err := w.Wait(t.Context(), asker("User::alice"), id, nil); return err },
 		func(id string) error { _, err := w.Cancel(t.Context(), asker("User::alice"), id); return err },
 	} {
 		stolen, guessed := ask(theirs.ID), ask(never)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -140,18 +141,25 @@ func (r *remembered) add(id string) {
 	}
 }
 
+func (r *remembered) remove(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.ids, id)
+	r.order = slices.DeleteFunc(r.order, func(other string) bool { return other == id })
+}
+
 func (r *remembered) has(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.ids[id]
 }
 
-// Finish records the outcome of a claimed send: Finish, Refuse or Lose, with
+// Finish records the outcome of a claimed send: Keep, Finish, Refuse or Lose, with
 // the entry that tells it, in one transaction. It does not stop when ctx is
 // cancelled. ErrDecided if the claim was lost meanwhile.
 func (s *Service) Finish(ctx context.Context, h store.Hold, e Event, entry store.Entry) (store.Hold, error) {
 	switch e.(type) {
-	case Finish, Refuse, Lose:
+	case Keep, Finish, Refuse, Lose:
 	default:
 		return h, fmt.Errorf("%T is not the end of a send", e)
 	}
@@ -176,5 +184,8 @@ func (s *Service) Finish(ctx context.Context, h store.Hold, e Event, entry store
 		out, err = s.change(tx, stored, e, s.Now(), entry)
 		return err
 	})
+	if _, kept := e.(Keep); kept && err == nil {
+		s.sent.remove(h.ID)
+	}
 	return out, err
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Event is something that happens to a hold: Approve, Deny, Cancel, Expire,
-// Claim, Finish, Refuse or Lose.
+// Claim, Keep, Finish, Refuse or Lose.
 type Event interface{ event() string }
 
 // The events of a hold.
@@ -31,6 +31,8 @@ type (
 		Owner string
 		Lease time.Time
 	}
+	// Keep is a claim given back: nothing was sent, and it can be tried again.
+	Keep struct{}
 	// Finish is an answer of the API.
 	Finish struct{ Result []byte }
 	// Refuse is a send that was not made, or that the API did not take; After says what had changed, if that was
@@ -48,6 +50,7 @@ func (Deny) event() string    { return "denied" }
 func (Cancel) event() string  { return "cancelled" }
 func (Expire) event() string  { return "expired" }
 func (Claim) event() string   { return "claimed" }
+func (Keep) event() string    { return "kept" }
 func (Finish) event() string  { return "finished" }
 func (Refuse) event() string  { return "refused" }
 func (Lose) event() string    { return "lost" }
@@ -143,6 +146,8 @@ func applySending(h *store.Hold, e Event) error {
 	switch e := e.(type) {
 	case Approve, Deny, Cancel, Claim:
 		return ErrDecided
+	case Keep:
+		h.State, h.Owner, h.Lease = store.Approved, "", time.Time{}
 	case Finish:
 		h.State, h.Result = store.Done, e.Result
 	case Refuse:

@@ -44,7 +44,7 @@ func TestDeadLeaseIsUnknownAtOnce(t *testing.T) {
 	defer cancel()
 	w.Pass(time.Minute - 50*time.Millisecond)
 	go func() {
-		h, err := w.Wait(ctx, asker(h.Subject), h.ID)
+		h, err := w.Wait(ctx, asker(h.Subject), h.ID, nil)
 		if err != nil {
 			t.Error(err)
 		}

@@ -297,9 +297,9 @@ func (s *Service) read(ctx context.Context, id string) (store.Hold, error) {
 	return h, err
 }
 
-// Wait is Get, after the hold has reached one of the final states or ctx ends;
-// the end of ctx is not an error.
-func (s *Service) Wait(ctx context.Context, who Asker, id string) (store.Hold, error) {
+// Wait is Get, after the hold has reached one of the final states, ready says so (if
+// it is not nil) or ctx ends; the end of ctx is not an error.
+func (s *Service) Wait(ctx context.Context, who Asker, id string, ready func(store.Hold) bool) (store.Hold, error) {
 	changed, stop := s.c.Store.Watch()
 	defer stop()
 	for {
@@ -307,7 +307,7 @@ func (s *Service) Wait(ctx context.Context, who Asker, id string) (store.Hold, e
 		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		h, err := s.Get(look, who, id)
 		cancel()
-		if err != nil || !open(h) || ctx.Err() != nil {
+		if err != nil || !open(h) || ctx.Err() != nil || ready != nil && ready(h) {
 			return h, err
 		}
 		var expiry <-chan time.Time

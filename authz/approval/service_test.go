@@ -280,15 +280,15 @@ func TestWait(t *testing.T) {
 	h := w.open(call(alice, "k1"))
 	short, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got, err := w.Wait(short, asker("User::alice"), h.ID); err != nil || got.State != store.Pending {
+	if got, err := w.Wait(short, asker("User::alice"), h.ID, nil); err != nil || got.State != store.Pending {
 		t.Errorf("after the end of ctx: %s, %v", got.State, err)
 	}
-	if _, err := w.Wait(t.Context(), asker("User::bob"), h.ID); !errors.Is(err, ErrNotFound) {
+	if _, err := w.Wait(t.Context(), asker("User::bob"), h.ID, nil); !errors.Is(err, ErrNotFound) {
 		t.Errorf("bob waits: %v", err)
 	}
 	got := make(chan store.Hold)
 	go func() {
-		h, err := w.Wait(t.Context(), asker("User::alice"), h.ID)
+		h, err := w.Wait(t.Context(), asker("User::alice"), h.ID, nil)
 		if err != nil {
 			t.Error(err)
 		}
@@ -307,7 +307,7 @@ func TestWaitExpiry(t *testing.T) {
 	w := newWorld(t)
 	w.c.Now, w.c.TTL = time.Now, 20*time.Millisecond
 	h := w.open(call(alice, "k1"))
-	if h, err := w.Wait(t.Context(), asker("User::alice"), h.ID); err != nil || h.State != store.Expired {
+	if h, err := w.Wait(t.Context(), asker("User::alice"), h.ID, nil); err != nil || h.State != store.Expired {
 		t.Errorf("waited for %s, %v", h.State, err)
 	}
 }
