@@ -63,11 +63,13 @@ type Receipt struct {
 	JTI      string    // signed only
 	Expires  time.Time // zero for a standing key
 	Standing bool      // a key that outlives the call
-	Issuer   string    // who made it: the host of an authorization server, a vendor
-	Audience string    // whom it is for
-	Scope    string    // what it allows, as its issuer says, or else as it was asked for
-	Narrowed string    // what else keeps it to this call, in words
-	Wider    string    // in what it is wider than the call needs, in words
+	// Renewable says that Call.Fresh can bring another one.
+	Renewable bool
+	Issuer    string // who made it: the host of an authorization server, a vendor
+	Audience  string // whom it is for
+	Scope     string // what it allows, as its issuer says, or else as it was asked for
+	Narrowed  string // what else keeps it to this call, in words
+	Wider     string // in what it is wider than the call needs, in words
 	// Revoke ends the credential once the call has its answer. It is nil where that
 	// cannot be done.
 	Revoke func(context.Context) error

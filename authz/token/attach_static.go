@@ -18,6 +18,9 @@ type Placement struct {
 	Prefix string // e.g. "Bearer "
 }
 
+// String names the place, such as header X-Api-Key.
+func (p Placement) String() string { return p.In + " " + p.Name }
+
 // Static places a standing key. The secret is read once, from the environment
 // or a file, and never printed.
 type Static struct {

@@ -49,6 +49,7 @@ func (t Together) Attach(ctx context.Context, c Call, r *http.Request) (Receipt,
 func (r *Receipt) add(one Receipt) {
 	r.JTI += one.JTI
 	r.Standing = r.Standing || one.Standing
+	r.Renewable = r.Renewable || one.Renewable || !one.Standing && one.Strategy != "none"
 	if !one.Expires.IsZero() && (r.Expires.IsZero() || one.Expires.Before(r.Expires)) {
 		r.Expires = one.Expires
 	}

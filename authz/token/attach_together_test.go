@@ -37,7 +37,7 @@ func TestTogether(t *testing.T) {
 		{"none", nil, Receipt{Strategy: "none"}, "a=1||"},
 		{"two of a kind", Together{{Attacher: key}, {Attacher: app}}, Receipt{Strategy: "static", Standing: true}, "a=1&key=k1&app=k2||"},
 		{"three kinds of places", Together{{Attacher: token, Scopes: []string{"read"}}, {Attacher: key}, {Attacher: sid}},
-			Receipt{Strategy: "client_credentials+static", Expires: soon, Standing: true}, "a=1&key=k1|Bearer x|sid=k3"},
+			Receipt{Strategy: "client_credentials+static", Expires: soon, Standing: true, Renewable: true}, "a=1&key=k1|Bearer x|sid=k3"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -14,6 +14,7 @@
 //	attach.go                     what a credential is made for, and what is told of it
 //	attach_signed.go              a token of exeat's own, for one request
 //	attach_static.go              a standing key, and where it goes
+//	attach_renewable.go           a standing key that is read anew when it is refused
 //	attach_together.go            several credentials that one operation needs at once
 //	attach_secret.go              where secrets are read from, and that they are never printed
 //	keys.go                       the keys that sign: made, rotated, published

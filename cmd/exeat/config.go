@@ -219,7 +219,8 @@ func loadConfig(path string) (config, error) {
 	}
 	for i := range c.Notify {
 		n := &c.Notify[i]
-		n.URLFile, n.SecretFile = relative(dir, n.URLFile), relative(dir, n.SecretFile)
+		url, secret := n.url().within(dir), n.secret().within(dir)
+		n.URLFile, n.URLCommand, n.SecretFile, n.SecretCommand = url.file, url.command, secret.file, secret.command
 	}
 	for i := range c.Signals {
 		c.Signals[i].within(dir)
@@ -229,7 +230,8 @@ func loadConfig(path string) (config, error) {
 	}
 	c.OAuth.within(dir)
 	if o := c.Inbox.OIDC; o != nil {
-		o.ClientSecretFile = relative(dir, o.ClientSecretFile)
+		s := o.source().within(dir)
+		o.ClientSecretFile, o.ClientSecretCommand = s.file, s.command
 	}
 	c.DB, c.Keys = relative(dir, c.DB), relative(dir, c.Keys)
 	c.TLS, c.Inbox.TLS = c.TLS.within(dir), c.Inbox.TLS.within(dir)

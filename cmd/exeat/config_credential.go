@@ -15,9 +15,10 @@ type credentialConfig struct {
 	// Scheme names the document's security scheme that says where a static key
 	// goes; needed only if the document has several.
 	Scheme string `yaml:"scheme"`
-	// Env or File hold the static key or the client secret.
-	Env  string `yaml:"env"`
-	File string `yaml:"file"`
+	// Env, File or Command hold the static key or the client secret.
+	Env     string   `yaml:"env"`
+	File    string   `yaml:"file"`
+	Command []string `yaml:"command"`
 	// User is the user name of http basic; the secret is its password.
 	User string `yaml:"user"`
 	// TokenURL and ClientID are for strategies that ask an authorization server; so
@@ -43,10 +44,18 @@ type credentialConfig struct {
 // within makes the paths of credentials those of files in dir.
 func within(dir string, one *credentialConfig, several map[string]credentialConfig) {
 	if one != nil {
-		one.File = relative(dir, one.File)
+		one.within(dir)
 	}
 	for name, c := range several {
-		c.File = relative(dir, c.File)
+		c.within(dir)
 		several[name] = c
 	}
 }
+
+func (c *credentialConfig) within(dir string) {
+	s := c.source().within(dir)
+	c.File, c.Command = s.file, s.command
+}
+
+// source is where the secret is.
+func (c credentialConfig) source() secretSource { return secretSource{c.Env, c.File, c.Command} }

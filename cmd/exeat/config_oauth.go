@@ -49,6 +49,13 @@ type introspectionConfig struct {
 	ClientID         string `yaml:"client_id"`
 	ClientSecretEnv  string `yaml:"client_secret_env"`
 	ClientSecretFile string `yaml:"client_secret_file"`
+
+	ClientSecretCommand []string `yaml:"client_secret_command"`
+}
+
+// source is where the secret is.
+func (c introspectionConfig) source() secretSource {
+	return secretSource{c.ClientSecretEnv, c.ClientSecretFile, c.ClientSecretCommand}
 }
 
 type spiffeConfig struct {
@@ -63,7 +70,8 @@ func (c spiffeConfig) id() string { return authz.BySPIFFE + c.TrustDomain }
 func (c *oauthConfig) within(dir string) {
 	for i := range c.Issuers {
 		if n := c.Issuers[i].Introspection; n != nil {
-			n.ClientSecretFile = relative(dir, n.ClientSecretFile)
+			s := n.source().within(dir)
+			n.ClientSecretFile, n.ClientSecretCommand = s.file, s.command
 		}
 		if s := c.Issuers[i].SPIFFE; s != nil {
 			s.Bundle = relative(dir, s.Bundle)
@@ -128,8 +136,5 @@ func (c oauthConfig) server(resource string, base oauth.Config) (*oauth.Server, 
 }
 
 func (c introspectionConfig) secret() (token.Secret, error) {
-	if (c.ClientSecretEnv == "") == (c.ClientSecretFile == "") {
-		return token.Secret{}, errors.New("give one of client_secret_env and client_secret_file")
-	}
-	return secretNamed("client_secret_env", c.ClientSecretEnv, "client_secret_file", c.ClientSecretFile)
+	return c.source().readNeeded("client_secret_")
 }

@@ -132,27 +132,8 @@ func (a apiConfig) single() credentialConfig {
 	return *a.Credential
 }
 
-// readSecret reads a key from the environment or a file.
-func readSecret(c credentialConfig) (token.Secret, error) {
-	if c.Env == "" && c.File == "" {
-		return token.Secret{}, errors.New("name the environment variable (env) or the file that holds the key")
-	}
-	return secretNamed("env", c.Env, "file", c.File)
-}
-
-// secretNamed reads a secret that the configuration names by one of two keys. Without
-// either there is none.
-func secretNamed(envKey, env, fileKey, file string) (token.Secret, error) {
-	switch {
-	case env != "" && file != "":
-		return token.Secret{}, fmt.Errorf("both %s and %s are given; keep one", envKey, fileKey)
-	case env != "":
-		return token.SecretFromEnv(env)
-	case file != "":
-		return token.SecretFromFile(file)
-	}
-	return token.Secret{}, nil
-}
+// readSecret reads the key or the client secret of a credential.
+func readSecret(c credentialConfig) (token.Secret, error) { return c.source().readNeeded("") }
 
 // takesBearer reports whether a security scheme takes a bearer token.
 func takesBearer(s openapi.SecurityScheme) bool { return s.TakesBearer() }

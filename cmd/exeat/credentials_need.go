@@ -157,8 +157,11 @@ func (k *keyring) choose(alternatives [][]openapi.SecurityNeed) (chosen []token.
 }
 
 func isStanding(p token.Part) bool {
-	_, ok := p.Attacher.(*token.Static)
-	return ok
+	switch p.Attacher.(type) {
+	case *token.Static, *token.Renewable:
+		return true
+	}
+	return false
 }
 
 // clash is the place where two credentials of an alternative would go, such as the
@@ -169,7 +172,9 @@ func (k *keyring) clash(alternative []openapi.SecurityNeed) string {
 		place := "header Authorization"
 		switch a := p.Attacher.(type) {
 		case *token.Static:
-			place = a.Placement.In + " " + a.Placement.Name
+			place = a.Placement.String()
+		case *token.Renewable:
+			place = a.Placement().String()
 		case *token.Together:
 			continue // nothing goes anywhere
 		}

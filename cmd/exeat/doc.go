@@ -15,6 +15,7 @@
 //	documents.go       documents, policies, and where calls may go
 //	credentials.go     what leaves with the calls of a document
 //	strategies.go      the ways in which calls get a credential, one strategy_*.go each
+//	secrets.go         where secrets are read from: environment, file, command
 //	credentials_need.go  which of its security schemes have a credential
 //	credential_hint.go what to do where an API will not take exeat's tokens
 //	gateway.go         everything that takes calls, wired up and run

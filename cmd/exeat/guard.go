@@ -241,7 +241,7 @@ func (o *guardOptions) injection() (*token.Static, error) {
 	if o.inject == "" {
 		return nil, nil
 	}
-	secret, err := readSecret(credentialConfig{Env: o.inject})
+	secret, err := secretSource{env: o.inject}.read("")
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,9 @@ type notifyConfig struct {
 	URLFile    string `yaml:"url_file"`
 	SecretEnv  string `yaml:"secret_env"` // makes it a signed webhook
 	SecretFile string `yaml:"secret_file"`
+
+	URLCommand    []string `yaml:"url_command"`
+	SecretCommand []string `yaml:"secret_command"`
 }
 
 type quietConfig struct {
@@ -63,13 +66,13 @@ func notifyChannels(cfg config) ([]*notify.Channel, error) {
 
 // channel makes one channel. Errors do not repeat its URL.
 func (n notifyConfig) channel() (*notify.Channel, error) {
-	if given(n.URL, n.URLEnv, n.URLFile) != 1 {
-		return nil, errors.New("give one of url_env, url_file and url")
+	if (n.URL == "") == n.url().isZero() {
+		return nil, errors.New("give one of url_env, url_file, url_command and url")
 	}
 	address := token.NewSecret(n.URL)
 	var err error
 	if n.URL == "" {
-		if address, err = readSecret(credentialConfig{Env: n.URLEnv, File: n.URLFile}); err != nil {
+		if address, err = n.url().read("url_"); err != nil {
 			return nil, err
 		}
 	}
@@ -84,23 +87,21 @@ func (n notifyConfig) channel() (*notify.Channel, error) {
 	if !channelName.MatchString(name) {
 		return nil, fmt.Errorf("the name %q: use lower-case letters, digits and -", name)
 	}
-	if n.SecretEnv == "" && n.SecretFile == "" {
+	if n.secret().isZero() {
 		return notify.NewChannel(name, address.Reveal())
 	}
-	secret, err := readSecret(credentialConfig{Env: n.SecretEnv, File: n.SecretFile})
+	secret, err := n.secret().read("secret_")
 	if err != nil {
 		return nil, err
 	}
 	return notify.NewWebhook(name, address.Reveal(), secret.Reveal())
 }
 
-func given(values ...string) (n int) {
-	for _, v := range values {
-		if v != "" {
-			n++
-		}
-	}
-	return n
+// url and secret are where the address and the key of a webhook are.
+func (n notifyConfig) url() secretSource { return secretSource{n.URLEnv, n.URLFile, n.URLCommand} }
+
+func (n notifyConfig) secret() secretSource {
+	return secretSource{n.SecretEnv, n.SecretFile, n.SecretCommand}
 }
 
 // newPush is what sends messages to browsers, or nil if they get none.

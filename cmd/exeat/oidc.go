@@ -12,11 +12,14 @@ import (
 // oidcConfig is the OpenID provider that people log in to the inbox with. Its
 // secret is in a file or the environment.
 type oidcConfig struct {
-	Issuer           string   `yaml:"issuer"`
-	ClientID         string   `yaml:"client_id"`
-	ClientSecretEnv  string   `yaml:"client_secret_env"` // neither: a public client
-	ClientSecretFile string   `yaml:"client_secret_file"`
-	Scopes           []string `yaml:"scopes"` // besides openid; default: email
+	Issuer           string `yaml:"issuer"`
+	ClientID         string `yaml:"client_id"`
+	ClientSecretEnv  string `yaml:"client_secret_env"` // neither: a public client
+	ClientSecretFile string `yaml:"client_secret_file"`
+
+	ClientSecretCommand []string `yaml:"client_secret_command"`
+
+	Scopes []string `yaml:"scopes"` // besides openid; default: email
 	// Subject and Groups name claims: who the person is to the policies (default:
 	// sub), and in which groups (default: none).
 	Subject string        `yaml:"subject"`
@@ -30,6 +33,11 @@ type oidcConfig struct {
 	Local     bool          `yaml:"local"` // keeps the login by link
 }
 
+// source is where the secret of the client is; nowhere for a public one.
+func (c oidcConfig) source() secretSource {
+	return secretSource{c.ClientSecretEnv, c.ClientSecretFile, c.ClientSecretCommand}
+}
+
 type allowedConfig struct {
 	Subjects []string `yaml:"subjects"`
 	Emails   []string `yaml:"emails"`
@@ -41,11 +49,11 @@ type allowedConfig struct {
 func (c oidcConfig) login(origin string, now func() time.Time) (*inbox.OIDC, error) {
 	set := inbox.OIDCConfig{Issuer: c.Issuer, ClientID: c.ClientID, Scopes: c.Scopes, Subject: c.Subject, Groups: c.Groups,
 		Allowed: inbox.Allowed(c.Allowed), ACR: c.ACRValues, StepUp: c.StepUp, MaxAge: c.MaxAge, Local: c.Local, Now: now}
-	secret, err := secretNamed("client_secret_env", c.ClientSecretEnv, "client_secret_file", c.ClientSecretFile)
+	secret, err := c.source().read("client_secret_")
 	if err != nil {
 		return nil, fmt.Errorf("inbox.oidc: %w", err)
 	}
-	if c.ClientSecretEnv+c.ClientSecretFile != "" {
+	if !c.source().isZero() {
 		set.Secret = secret.Reveal
 	}
 	o, err := inbox.NewOIDC(origin, set)

@@ -34,13 +34,18 @@ type signalsConfig struct {
 type pushConfig struct {
 	TokenEnv  string `yaml:"token_env"`
 	TokenFile string `yaml:"token_file"`
+
+	TokenCommand []string `yaml:"token_command"`
 }
 
 type pollConfig struct {
-	Endpoint  string        `yaml:"endpoint"`
-	TokenEnv  string        `yaml:"token_env"`
-	TokenFile string        `yaml:"token_file"`
-	Every     time.Duration `yaml:"every"`
+	Endpoint  string `yaml:"endpoint"`
+	TokenEnv  string `yaml:"token_env"`
+	TokenFile string `yaml:"token_file"`
+
+	TokenCommand []string `yaml:"token_command"`
+
+	Every time.Duration `yaml:"every"`
 }
 
 // How often signals are fetched.
@@ -54,10 +59,12 @@ const (
 func (c *signalsConfig) within(dir string) {
 	c.JWKSFile = relative(dir, c.JWKSFile)
 	if c.Push != nil {
-		c.Push.TokenFile = relative(dir, c.Push.TokenFile)
+		s := c.Push.token().within(dir)
+		c.Push.TokenFile, c.Push.TokenCommand = s.file, s.command
 	}
 	if c.Poll != nil {
-		c.Poll.TokenFile = relative(dir, c.Poll.TokenFile)
+		s := c.Poll.token().within(dir)
+		c.Poll.TokenFile, c.Poll.TokenCommand = s.file, s.command
 	}
 }
 
@@ -118,7 +125,7 @@ func (c config) signalIssuer(s signalsConfig, report func(error)) (signals.Issue
 	out.Keys = keys
 	if s.Push != nil {
 		out.Push = &signals.Push{}
-		if out.Push.Token, err = secretIn(s.Push.TokenEnv, s.Push.TokenFile); err != nil {
+		if out.Push.Token, err = secretIn(s.Push.token()); err != nil {
 			return out, fmt.Errorf("push: %w", err)
 		}
 	}
@@ -165,19 +172,27 @@ func (c pollConfig) poll() (*signals.Poll, error) {
 		return nil, fmt.Errorf("every is %s; it can be between %s and %s", c.Every, fetchShortest, fetchLongest)
 	}
 	var err error
-	if out.Token, err = secretIn(c.TokenEnv, c.TokenFile); err != nil {
+	if out.Token, err = secretIn(c.token()); err != nil {
 		return nil, err
 	}
 	out.Client, err = issuer.NewClient(nil, c.Endpoint)
 	return out, err
 }
 
-// secretIn is a secret in the environment or in a file; nil if neither is named.
-func secretIn(env, file string) (func() string, error) {
-	if env == "" && file == "" {
+func (c pushConfig) token() secretSource {
+	return secretSource{c.TokenEnv, c.TokenFile, c.TokenCommand}
+}
+
+func (c pollConfig) token() secretSource {
+	return secretSource{c.TokenEnv, c.TokenFile, c.TokenCommand}
+}
+
+// secretIn is the secret of a source; nil if there is none.
+func secretIn(s secretSource) (func() string, error) {
+	if s.isZero() {
 		return nil, nil
 	}
-	secret, err := secretNamed("token_env", env, "token_file", file)
+	secret, err := s.read("token_")
 	return secret.Reveal, err
 }
 

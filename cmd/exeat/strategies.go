@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -81,10 +82,20 @@ func newStatic(use credentialUse) (token.Attacher, error) {
 		return nil, err
 	}
 	static, err := newStandingKey(use.c, use.scheme, secret)
-	if err == nil {
-		err = static.Check()
+	if err != nil {
+		return nil, err
 	}
-	return static, err
+	source := use.c.source()
+	if err := static.Check(); err != nil || !source.changes() {
+		return static, err
+	}
+	return token.NewRenewable(static, func(ctx context.Context) (*token.Static, error) {
+		secret, err := source.readAgain(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return newStandingKey(use.c, use.scheme, secret)
+	}), nil
 }
 
 // newStandingKey places a static key where the security scheme puts it, else into
