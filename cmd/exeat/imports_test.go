@@ -29,8 +29,9 @@ const ourModule = "github.com/exeat/exeat"
 //
 // mcpserver knows authz for the values that name a caller, no more. What decides
 // does not know who shows or tells of it, so tools reaches no page, no login and
-// no message. authz/plaintext, authz/tally and authz/refresh are leaves; authz/claims and
-// authz/issuer, what issuers say and publish, stand on leaves alone. Below openapi are three more:
+// no message. authz/plaintext, authz/tally and authz/refresh are leaves; authz/claims,
+// authz/issuer and authz/dpop, what issuers say and publish and what clients prove,
+// stand on leaves alone. Below openapi are three more:
 // strictjson, which mcpserver reads with too, reach, which every dial asks, and nearest,
 // which finds what a misspelt word was meant to be.
 var arrows = map[string][]string{
@@ -45,6 +46,7 @@ var arrows = map[string][]string{
 	"authz/claims":          {"openapi/strictjson"},
 	"authz/refresh":         {},
 	"authz/issuer":          {"authz/claims", "authz/refresh", "openapi/reach"},
+	"authz/dpop":            {"authz/claims", "authz/issuer"},
 	"authz/tally":           {},
 	"authz/credential":      {"authz/token", "openapi/reach"},
 	"authz/approval":        {"authz", "authz/plaintext", "authz/tally", "store"},
@@ -57,7 +59,7 @@ var arrows = map[string][]string{
 	"tools/scrub":           {},
 	"mcpserver/edge":        {},
 	"mcpserver":             {"authz", "openapi/strictjson", "tools"},
-	"mcpserver/oauth":       {"authz", "authz/claims", "authz/issuer", "authz/refresh", "authz/token", "mcpserver", "tools"},
+	"mcpserver/oauth":       {"authz", "authz/claims", "authz/dpop", "authz/issuer", "authz/refresh", "authz/token", "mcpserver", "tools"},
 	"mcpserver/statictoken": {"authz", "mcpserver", "tools"},
 	"cmd/exeat":             {"authz", "authz/approval", "authz/credential", "authz/devissuer", "authz/inbox", "authz/issuer", "authz/notify", "authz/signals", "authz/tally", "authz/token", "examples/petstore", "mcpserver", "mcpserver/edge", "mcpserver/oauth", "mcpserver/statictoken", "openapi", "openapi/nearest", "openapi/reach", "store", "tools"},
 	"store/storetest":       {"store"},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/dpop"
 	"github.com/exeat/exeat/mcpserver"
 )
 
@@ -41,11 +42,11 @@ func (s *Server) Complete(c *mcpserver.Challenge) *mcpserver.Challenge {
 	if c.Scope == "" && (c.Code == "" || about) {
 		c.Scope = strings.Join(s.c.Scopes, " ")
 	}
-	bearer, dpop := s.schemes()
+	bearer, proven := s.schemes()
 	if !bearer {
 		c.Scheme = schemeDPoP
 	}
-	if bearer && dpop {
+	if bearer && proven {
 		other := *c
 		if other.Scheme = schemeDPoP; c.Scheme == schemeDPoP {
 			other.Scheme = ""
@@ -57,20 +58,20 @@ func (s *Server) Complete(c *mcpserver.Challenge) *mcpserver.Challenge {
 	}
 	for one := c; one != nil; one = one.Also {
 		if one.Scheme == schemeDPoP {
-			one.Params = append(slices.Clone(one.Params), mcpserver.Param{Name: "algs", Value: s.algsProof})
+			one.Params = append(slices.Clone(one.Params), mcpserver.Param{Name: "algs", Value: dpop.Algorithms()})
 		}
 	}
 	return c
 }
 
 // schemes are those by which a token of some issuer can be sent.
-func (s *Server) schemes() (bearer, dpop bool) {
+func (s *Server) schemes() (bearer, proven bool) {
 	bearer = len(s.domains) > 0
 	for _, i := range s.issuers {
 		bearer = bearer || i.DPoP != Require
-		dpop = dpop || i.DPoP != Off
+		proven = proven || i.DPoP != Off
 	}
-	return bearer, dpop
+	return bearer, proven
 }
 
 // Insufficient is the answer to a call that another access token would let go.

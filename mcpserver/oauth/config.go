@@ -15,6 +15,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/exeat/exeat/authz/claims"
+	"github.com/exeat/exeat/authz/dpop"
 	"github.com/exeat/exeat/authz/issuer"
 )
 
@@ -92,18 +93,16 @@ type SPIFFE struct{ TrustDomain, Bundle string }
 
 // Server is the resource server.
 type Server struct {
-	c         Config
-	issuers   map[string]*source // by URL
-	domains   map[string]*domain // by trust domain
-	opaque    *source            // the one that is asked about tokens that are no JWTs; nil if none is
-	prefixes  []string
-	started   time.Time
-	metadata  []byte
-	answers   *recent[introspected]
-	latest    *recent[seen]
-	proofs    *proofs
-	asking    chan struct{} // introspections under way
-	algsProof string        // algorithms of proofs, as challenges say
+	c        Config
+	issuers  map[string]*source // by URL
+	domains  map[string]*domain // by trust domain
+	opaque   *source            // the one that is asked about tokens that are no JWTs; nil if none is
+	prefixes []string
+	metadata []byte
+	answers  *recent[introspected]
+	latest   *recent[seen]
+	proofs   *dpop.Checker
+	asking   chan struct{} // introspections under way
 }
 
 // source is an issuer with what it publishes.
@@ -132,8 +131,8 @@ func New(c Config) (*Server, error) {
 		c.NonceKey = make([]byte, 32)
 		rand.Read(c.NonceKey)
 	}
-	s := &Server{c: c, started: c.Now(), issuers: map[string]*source{}, domains: map[string]*domain{}, answers: newRecent[introspected](maxAnswers), latest: newRecent[seen](maxLatest),
-		proofs: newProofs(), asking: make(chan struct{}, maxAsking), algsProof: joinAlgorithms(proofAlgorithms)}
+	s := &Server{c: c, issuers: map[string]*source{}, domains: map[string]*domain{}, answers: newRecent[introspected](maxAnswers), latest: newRecent[seen](maxLatest),
+		proofs: &dpop.Checker{Skew: skew, Nonces: &dpop.Nonces{Key: c.NonceKey, Since: c.Now()}, Spend: dpop.NewSpent(c.Now).Spend}, asking: make(chan struct{}, maxAsking)}
 	for _, i := range c.Issuers {
 		if err := s.add(i); err != nil {
 			return nil, err

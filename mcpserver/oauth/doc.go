@@ -12,8 +12,7 @@
 //	spiffe.go     a JWT-SVID of a trust domain
 //	check.go      for whom it is, and for when
 //	binding.go    whether whoever sends it has the key that it is bound to (RFC 7800, RFC 8705)
-//	dpop.go       the proof of that key (RFC 9449)
-//	dpop_spent.go  nonces, and which proofs were used
+//	dpop.go       the proof of that key (RFC 9449), which authz/dpop reads
 //	caller.go     whom it describes: the principal, the agent, whom that acts through
 //	latest.go     what was last said of whom
 //	recent.go     a bounded memory

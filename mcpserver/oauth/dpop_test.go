@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,7 +9,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"fmt"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -20,6 +18,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/exeat/exeat/authz/dpop"
 )
 
 // sent sends a token with proofs.
@@ -123,7 +123,7 @@ func TestProofsAreRefused(t *testing.T) {
 	}
 	// A proof by another key is about the token.
 	refused(t, w.sent(token, thief.proof(t, token, nil)), 401, "invalid_token")
-	for name, nonce := range map[string]any{"no nonce": nil, "a nonce of another server": newWorld(t, Config{Issuers: []Issuer{{URL: a.URL}}}).newNonce(time.Now()),
+	for name, nonce := range map[string]any{"no nonce": nil, "a nonce of another server": (&dpop.Nonces{Key: []byte("another")}).New(time.Now()),
 		"a nonce with another time": base64.RawURLEncoding.EncodeToString(make([]byte, 48)), "a text": "nonce"} {
 		t.Run(name, func(t *testing.T) {
 			refused(t, w.sent(token, c.proof(t, token, map[string]any{"nonce": nonce})), 401, "use_dpop_nonce")
@@ -170,30 +170,6 @@ func TestReplayedProofs(t *testing.T) {
 		if got := one.sent(token, c.proof(t, token, nil)); got.status != 200 {
 			t.Error(got.body)
 		}
-	}
-}
-
-// TestProofsAreBounded refuses for the moment, rather than forget a proof that
-// could come again.
-func TestProofsAreBounded(t *testing.T) {
-	p, now := newProofs(), time.Now()
-	for i := range maxProofsOfOne {
-		if p.spend("greedy", fmt.Sprint(i), now) != proofFresh {
-			t.Fatal(i)
-		}
-	}
-	if p.spend("greedy", "more", now) != proofsFull || p.spend("other", "1", now) != proofFresh || p.spend("greedy", "0", now) != proofSpent {
-		t.Error("one key takes the room of all, or is forgotten")
-	}
-	now = now.Add(proofRemembered + time.Second)
-	if p.spend("greedy", "more", now) != proofFresh || len(p.queue) != 1 || len(p.spent) != 1 || len(p.of) != 1 {
-		t.Errorf("%d are kept", len(p.queue))
-	}
-	for i := range maxProofs {
-		p.spend(fmt.Sprint(i%100), fmt.Sprint(i), now)
-	}
-	if p.spend("new", "1", now) != proofsFull {
-		t.Error("without end")
 	}
 }
 
@@ -272,17 +248,4 @@ func TestCertificateBinding(t *testing.T) {
 	cnf["x5t#S256"] = thumbprint
 	token = a.token(map[string]any{"cnf": cnf})
 	refused(t, call(its), 401, "invalid_token")
-}
-
-// TestThumbprints compares with the example of RFC 7638, section 3.1.
-func TestThumbprints(t *testing.T) {
-	raw := []byte(`{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}`)
-	if _, thumbprint, ok := proofKey(raw); !ok || thumbprint != "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs" {
-		t.Errorf("%q %v", thumbprint, ok)
-	}
-	for _, secret := range []string{"d", "p", "k"} {
-		if _, _, ok := proofKey(bytes.Replace(raw, []byte(`"e":`), []byte(`"`+secret+`":"AA","e":`), 1)); ok {
-			t.Errorf("a key with %s", secret)
-		}
-	}
 }

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/exeat/exeat/authz/dpop"
 )
 
 const wellKnown = "/.well-known/oauth-protected-resource"
@@ -24,8 +26,8 @@ func (s *Server) newMetadata() ([]byte, error) {
 	if len(s.c.Scopes) > 0 {
 		m["scopes_supported"] = s.c.Scopes
 	}
-	if bearer, dpop := s.schemes(); dpop {
-		m["dpop_signing_alg_values_supported"] = strings.Fields(s.algsProof)
+	if bearer, proven := s.schemes(); proven {
+		m["dpop_signing_alg_values_supported"] = strings.Fields(dpop.Algorithms())
 		m["dpop_bound_access_tokens_required"] = !bearer
 	}
 	return json.Marshal(m)
