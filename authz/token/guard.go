@@ -30,6 +30,8 @@ type Guard struct {
 	OnFailure func(r *http.Request, c *Claims, failed *Refusal)
 }
 
+var errNoVerifier = errors.New("the guard needs a verifier with an issuer, an audience, keys and a place to spend tokens")
+
 // Handler checks the configuration and returns the proxy.
 //
 // The upstream receives the path of the base URL followed by the request-target
@@ -42,7 +44,7 @@ type Guard struct {
 func (g *Guard) Handler() (http.Handler, error) {
 	v := g.Verifier
 	if v == nil || v.Issuer == "" || v.Audience == "" || v.Keys == nil || v.Spend == nil {
-		return nil, errors.New("the guard needs a verifier with an issuer, an audience, keys and a place to spend tokens")
+		return nil, errNoVerifier
 	}
 	base, err := url.Parse(g.Upstream)
 	switch {
@@ -75,7 +77,7 @@ type proxy struct {
 
 // ServeHTTP lets r through or refuses it.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	target, ref := p.admit(r)
+	target, ref := admit(r, p.base)
 	var claims *Claims
 	if ref == nil {
 		claims, ref = p.Verifier.Check(r)
@@ -123,8 +125,8 @@ var overrides = []string{
 }
 
 // admit refuses what no token could make safe to forward, and returns the URL
-// to forward to.
-func (p *proxy) admit(r *http.Request) (*url.URL, *Refusal) {
+// to forward to, below base.
+func admit(r *http.Request, base *url.URL) (*url.URL, *Refusal) {
 	switch strings.ToUpper(r.Method) {
 	case http.MethodConnect, http.MethodTrace, "TRACK": // TRACE would send the API's own credential back
 		return nil, refuse(http.StatusBadRequest, "bad_method", "the guard does not forward %s", brief(r.Method))
@@ -148,7 +150,7 @@ func (p *proxy) admit(r *http.Request) (*url.URL, *Refusal) {
 			}
 		}
 	}
-	target, err := p.upstream(r.RequestURI)
+	target, err := below(base, r.RequestURI)
 	if err != nil {
 		path, _, _ := strings.Cut(r.RequestURI, "?") // the query may hold what others must not read
 		return nil, refuse(http.StatusBadRequest, "bad_target", "the request-target %s %v", brief(path), err)
@@ -156,14 +158,18 @@ func (p *proxy) admit(r *http.Request) (*url.URL, *Refusal) {
 	return target, nil
 }
 
-// upstream is the URL whose request-target is that of the base followed by
-// target, byte for byte.
-func (p *proxy) upstream(target string) (*url.URL, error) {
+// below is the URL whose request-target is that of the base followed by target,
+// byte for byte.
+func below(base *url.URL, target string) (*url.URL, error) {
 	if !strings.HasPrefix(target, "/") {
 		return nil, errors.New("is not a path with an optional query")
 	}
+	if strings.ContainsFunc(target, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		// HTTP/2 can carry these, and in HTTP/1.1 they would end the target.
+		return nil, errors.New("has a space or a control character")
+	}
 	raw, query, forced := strings.Cut(target, "?")
-	raw = strings.TrimSuffix(p.base.EscapedPath(), "/") + raw
+	raw = strings.TrimSuffix(base.EscapedPath(), "/") + raw
 	path, err := url.PathUnescape(raw)
 	if err != nil {
 		return nil, errors.New("has an incomplete percent-encoding")
@@ -171,8 +177,8 @@ func (p *proxy) upstream(target string) (*url.URL, error) {
 	if reason := ambiguous(path); reason != "" {
 		return nil, errors.New(reason)
 	}
-	u := &url.URL{Scheme: p.base.Scheme, Host: p.base.Host, Path: path, RawPath: raw, RawQuery: query, ForceQuery: forced && query == ""}
-	if want := strings.TrimSuffix(p.base.EscapedPath(), "/") + target; u.RequestURI() != want {
+	u := &url.URL{Scheme: base.Scheme, Host: base.Host, Path: path, RawPath: raw, RawQuery: query, ForceQuery: forced && query == ""}
+	if want := strings.TrimSuffix(base.EscapedPath(), "/") + target; u.RequestURI() != want {
 		return nil, errors.New("cannot be forwarded byte for byte")
 	}
 	return u, nil

@@ -23,6 +23,9 @@ import (
 //   - 403: wrong_method, wrong_target, wrong_query, wrong_content_type,
 //     wrong_digest, wrong_header, wrong_details, approval_required, approval_expired,
 //     approval_mismatch, approval_spent
+//   - of a check also 400 bad_check, 403 not_the_proxy, unbound_header and
+//     body_unseen, 404 unknown_check; where the proxy knows 401 and 403 only, 403
+//     for all else of 4xx
 //   - 413 body_too_large, 415 content_encoding
 //   - 500 not_configured, 502 upstream_failed, 504 upstream_timeout
 //   - 503 keys_unavailable, spend_unavailable

@@ -39,6 +39,22 @@ type Verifier struct {
 // It needs r as the server received it: RequestURI in origin form, and nothing
 // read of the body.
 func (v *Verifier) Check(r *http.Request) (*Claims, *Refusal) {
+	return v.check(r, func(*Claims) (string, *Refusal) {
+		body, ref := v.readBody(r)
+		if ref != nil {
+			return "", ref
+		}
+		replaceBody(r, body)
+		return contentDigest(body), nil
+	})
+}
+
+// contentOf finds out the digest of a request's content. It is asked when all else
+// about the request and its token is known to be right.
+type contentOf func(*Claims) (digest string, ref *Refusal)
+
+// check verifies r and its content, and spends its token last.
+func (v *Verifier) check(r *http.Request, content contentOf) (*Claims, *Refusal) {
 	if v.Issuer == "" || v.Audience == "" || v.Keys == nil || v.Spend == nil {
 		return nil, refuse(http.StatusInternalServerError, "not_configured", "the verifier lacks an issuer, an audience, keys or a place to spend tokens")
 	}
@@ -54,20 +70,18 @@ func (v *Verifier) Check(r *http.Request) (*Claims, *Refusal) {
 	if ref != nil {
 		return nil, ref
 	}
-	if ref := v.redeem(r, c); ref != nil {
+	if ref := v.redeem(r, c, content); ref != nil {
 		ref.Txn = c.Txn
 		return nil, ref
 	}
 	return c, nil
 }
 
-// redeem holds a token that is believed against the request that it came with.
-func (v *Verifier) redeem(r *http.Request, c *Claims) *Refusal {
-	body, ref := v.readBody(r)
-	if ref != nil {
-		return ref
-	}
-	bound, ref := v.bound(r, c, body)
+// redeem holds a token that is believed against the request that it came with. The
+// content comes late: it may be long, and a client that waits for 100 (Continue)
+// then sends none that is refused anyway.
+func (v *Verifier) redeem(r *http.Request, c *Claims, content contentOf) *Refusal {
+	bound, ref := v.bound(r, c)
 	if ref != nil {
 		return ref
 	}
@@ -77,11 +91,13 @@ func (v *Verifier) redeem(r *http.Request, c *Claims) *Refusal {
 	if ref := v.approved(c, bound); ref != nil {
 		return ref
 	}
-	if ref := v.spend(r.Context(), c); ref != nil {
+	if bound.Request.ContentDigest, ref = content(c); ref != nil {
 		return ref
 	}
-	replaceBody(r, body)
-	return nil
+	if ref := c.Details.differs(bound); ref != nil {
+		return ref
+	}
+	return v.spend(r.Context(), c)
 }
 
 func (v *Verifier) now() time.Time {
@@ -265,8 +281,8 @@ func (v *Verifier) times(set claimSet, c *Claims) *Refusal {
 }
 
 // bound makes the details of the request that arrived, as the gateway made
-// those of the one that it sent.
-func (v *Verifier) bound(r *http.Request, c *Claims, body []byte) (Details, *Refusal) {
+// those of the one that it sent. Of the content they have what the token says.
+func (v *Verifier) bound(r *http.Request, c *Claims) (Details, *Refusal) {
 	if !strings.HasPrefix(r.RequestURI, "/") {
 		return Details{}, refuse(http.StatusBadRequest, "bad_target", "the request-target %s is not a path with an optional query", brief(r.RequestURI))
 	}
@@ -278,7 +294,8 @@ func (v *Verifier) bound(r *http.Request, c *Claims, body []byte) (Details, *Ref
 	if contentType, there := r.Header["Content-Type"]; there && contentType[0] == "" {
 		return Details{}, refuse(http.StatusForbidden, "wrong_content_type", "the request has a Content-Type that says nothing")
 	}
-	return Bind(v.Audience, r.Method, r.RequestURI, r.Header.Get("Content-Type"), c.Details.boundOf(r.Header), body, c.Details.Identifier, c.Details.Document), nil
+	d := c.Details
+	return bind(v.Audience, r.Method, r.RequestURI, r.Header.Get("Content-Type"), d.boundOf(r.Header), d.Request.ContentDigest, d.Identifier, d.Document), nil
 }
 
 // approved checks the approval, if there is one or must be one.

@@ -30,6 +30,9 @@ type Claims struct {
 	Approval *ApprovalClaim
 	Effect   string         // of the call as it was decided; "" if the token does not say
 	Raw      map[string]any // all of them; numbers are json.Number
+	// BodyUnseen says that the request's content was not held against the token,
+	// as the configuration of a guard allows for it.
+	BodyUnseen bool
 }
 
 // claimNames are the claims that exeat gives a meaning, under their folded

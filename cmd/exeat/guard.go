@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/exeat/exeat/authz/tally"
 	"github.com/exeat/exeat/authz/token"
@@ -27,17 +28,21 @@ type guardOptions struct {
 	logFormat                                    string
 	tls                                          tlsConfig
 	proxies                                      []string
+	check                                        checkOptions
 }
 
 func guardCmd() *cobra.Command {
 	var o guardOptions
 	cmd := &cobra.Command{
-		Use:   "guard --upstream URL --jwks URL|FILE",
+		Use:   "guard --jwks URL|FILE --upstream URL | --check ADDR",
 		Short: "Stand in front of an API and let through only requests with a token made for exactly them",
 		Long: `A reverse proxy for an API that cannot check exeat's tokens itself. It verifies
 the token, checks that method, target and body are the ones signed, spends the
 token, takes it off, and adds the API's own key, which then never has to be
 where agents are. Refusals are problem+json (RFC 9457).
+
+With --check it answers nginx, HAProxy, Envoy and other proxies that ask before they
+pass a request on: alone, or beside --upstream with the same tokens, each good once.
 
 It listens on loopback; anywhere else it needs a certificate, or a proxy with TLS
 that is named, with an --audience that is https. /healthz and /readyz answer
@@ -67,7 +72,7 @@ that they signed: anybody on this machine can take a port that is free.`,
 	fs.BoolVar(&o.requireApproval, "require-approval", false, "refuse calls whose token does not say that a person approved exactly this request, unless it says that the call only reads")
 	fs.Int64Var(&o.bodyLimit, "body-limit", 0, "refuse request bodies of more than `BYTES` (default: 1 MiB)")
 	fs.StringVar(&o.logFormat, "log", "console", "write the log on stderr as `FORMAT`: console or json")
-	cmd.MarkFlagRequired("upstream")
+	o.check.flags(fs)
 	cmd.MarkFlagRequired("jwks")
 	cmd.AddCommand(guardEnrollCmd())
 	return cmd
@@ -83,6 +88,12 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 	}
 	if o.bodyLimit < 0 || o.bodyLimit > maxBodyLimit {
 		return fmt.Errorf("--body-limit %d: choose from 1 to %d bytes, all of which may be in memory for each request under way", o.bodyLimit, maxBodyLimit)
+	}
+	if o.upstream == "" && o.check.addr == "" {
+		return errors.New("pass --upstream, where requests are sent on to, or --check, where a proxy asks, or both")
+	}
+	if o.check.addr == "" && (o.check.secretEnv != "" || len(o.check.unseen) > 0) {
+		return errors.New("--check-secret-env and --check-unseen-body are for --check, which says where a proxy asks")
 	}
 	inject, err := o.injection()
 	if err != nil {
@@ -102,31 +113,60 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	l, err := o.bind(reached)
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	if o.audience == "" {
-		o.audience = reached.URL().String()
-	}
 	lines := guardLog{log: log}
 	g := &token.Guard{
-		Verifier: &token.Verifier{Issuer: o.issuer, Audience: o.audience, Keys: source, Spend: state.Spend,
+		Verifier: &token.Verifier{Issuer: o.issuer, Keys: source, Spend: state.Spend,
 			RequireApproval: o.requireApproval, BodyLimit: o.bodyLimit},
 		Upstream:   o.upstream,
 		Inject:     inject,
 		OnDecision: lines.decision, OnFailure: lines.failure,
 	}
-	h, err := g.Handler()
-	if err != nil {
-		return err
-	}
 	defer ignoreHangup(log)()
-	fmt.Fprintf(cmd.ErrOrStderr(), "exeat: guard for %s at %s://%s; tokens of %s for %s\n", o.upstream, o.tls.scheme(), l.Addr(), o.issuer, o.audience)
-	return serveHTTP(cmd.Context(), l, reached.Handler(h,
+	return o.serve(cmd, g, reached, log,
 		edge.Check{Name: "database", Ready: func(ctx context.Context) error { _, _, err := state.Ends(ctx); return err }},
-		edge.Check{Name: "keys", Ready: source.Ready}), log)
+		edge.Check{Name: "keys", Ready: source.Ready})
+}
+
+// serve opens the doors of the guard, the one that requests go through and the one
+// where a proxy asks, until the program is told to stop.
+func (o *guardOptions) serve(cmd *cobra.Command, g *token.Guard, reached *edge.Edge, log zerolog.Logger, checks ...edge.Check) error {
+	jobs, ctx := errgroup.WithContext(cmd.Context())
+	var through, asked net.Listener
+	var err error
+	if o.upstream != "" {
+		if through, err = o.bind(reached); err != nil {
+			return err
+		}
+		defer through.Close()
+		if o.audience == "" {
+			o.audience = reached.URL().String()
+		}
+	}
+	if o.audience == "" {
+		return errors.New("pass --audience: with --check alone it cannot be told for which API the tokens are")
+	}
+	g.Verifier.Audience = o.audience
+	if o.check.addr != "" {
+		h, err := o.check.handler(g)
+		if err != nil {
+			return err
+		}
+		if asked, err = o.check.listen(); err != nil {
+			return err
+		}
+		defer asked.Close()
+		fmt.Fprintf(cmd.ErrOrStderr(), "exeat: guard answers checks at %s; tokens of %s for %s\n", o.check.at(asked), o.issuer, o.audience)
+		jobs.Go(func() error { return serveHTTP(ctx, asked, h, log) })
+	}
+	if through != nil {
+		h, err := g.Handler()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "exeat: guard for %s at %s://%s; tokens of %s for %s\n", o.upstream, o.tls.scheme(), through.Addr(), o.issuer, o.audience)
+		jobs.Go(func() error { return serveHTTP(ctx, through, reached.Handler(h, checks...), log) })
+	}
+	return jobs.Wait()
 }
 
 // edge is how the guard is reached: by its audience, where that is a URL that
@@ -227,6 +267,9 @@ func (l *guardLog) write(message string, r *http.Request, c *token.Claims, refus
 	switch {
 	case c != nil:
 		e = e.Str("txn", cutText(c.Txn)).Str("jti", cutText(c.ID)).Str("principal", cutText(c.Subject))
+		if c.BodyUnseen {
+			e = e.Str("body", "not seen")
+		}
 	case refused != nil && refused.Txn != "":
 		e = e.Str("txn", cutText(refused.Txn))
 	}

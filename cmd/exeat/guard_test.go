@@ -171,7 +171,13 @@ func (g *guarded) token(method, target, contentType, body string) string {
 // it hangs up. With cut, it is told that nothing more comes.
 func (g *guarded) raw(text string, cut bool) []int {
 	g.t.Helper()
-	conn, err := net.Dial("tcp", g.addr)
+	return g.rawTo(g.addr, text, cut)
+}
+
+// rawTo does so with a server before the guard.
+func (g *guarded) rawTo(addr, text string, cut bool) []int {
+	g.t.Helper()
+	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		g.t.Fatal(err)
 	}
