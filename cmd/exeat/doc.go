@@ -34,7 +34,8 @@
 //	hangup.go          what SIGHUP does
 //
 // Commands that serve: serve.go (stdio, http, inbox), guard.go with
-// guard_enroll.go (whose tokens a guard believes), and demo.go with
+// guard_enroll.go (whose tokens a guard believes) and guard_check.go (a proxy
+// that asks), and demo.go with
 // play.go, which acts it out.
 //
 // Commands for whoever decides: approvals.go with approvals_decide.go, watch.go (the
