@@ -72,7 +72,7 @@ that they signed: anybody on this machine can take a port that is free.`,
 	fs.BoolVar(&o.requireApproval, "require-approval", false, "refuse calls whose token does not say that a person approved exactly this request, unless it says that the call only reads")
 	fs.Int64Var(&o.bodyLimit, "body-limit", 0, "refuse request bodies of more than `BYTES` (default: 1 MiB)")
 	fs.StringVar(&o.logFormat, "log", "console", "write the log on stderr as `FORMAT`: console or json")
-	o.check.flags(fs)
+	o.check.flags(cmd)
 	cmd.MarkFlagRequired("jwks")
 	cmd.AddCommand(guardEnrollCmd())
 	return cmd

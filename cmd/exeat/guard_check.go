@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -8,8 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/openapi/reach"
@@ -21,7 +23,8 @@ type checkOptions struct {
 	unseen          []string
 }
 
-func (o *checkOptions) flags(fs *pflag.FlagSet) {
+func (o *checkOptions) flags(cmd *cobra.Command) {
+	fs := cmd.Flags()
 	fs.StringVar(&o.addr, "check", "", "answer a proxy that asks on `ADDR`, a loopback address or unix:PATH")
 	fs.StringVar(&o.secretEnv, "check-secret-env", "", "answer only who knows the secret in the environment variable `NAME`")
 	fs.StringArrayVar(&o.unseen, "check-unseen-body", nil, "let `REQUEST` pass although the proxy does not show its body: \"POST /uploads\", or with all below \"POST /uploads/*\" (repeatable)")
@@ -76,7 +79,7 @@ func listenUnix(path string) (net.Listener, error) {
 		if info.Mode().Type() != os.ModeSocket {
 			return nil, said(errors.New("there is something that is no socket"))
 		}
-		if conn, err := net.Dial("unix", path); err == nil {
+		if conn, err := reach.Within(time.Second)(context.Background(), "unix", path); err == nil {
 			conn.Close()
 			return nil, said(errors.New("another program answers there"))
 		}
