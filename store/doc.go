@@ -3,6 +3,7 @@
 // entry of a change commits in the same transaction as the change.
 //
 //	store.go          Open, migrations, View and Update
+//	credential.go     what an entry says of the credential of its request
 //	records.go        what a hold, a request and an approval are
 //	holds.go          holds and their compare-and-swap
 //	snapshot.go       a snapshot of what a call changes

@@ -37,6 +37,7 @@ type loggedCall struct {
 	Code                                string
 	Status                              int
 	Last                                string // kind of its last entry
+	Loose                               string // in what its credential is good for more than the call
 	At                                  time.Time
 	ours                                bool // the person may see it
 }
@@ -65,6 +66,10 @@ func (c *loggedCall) add(e store.Entry) {
 	}
 	c.Agent, c.API, c.Tool = cmp.Or(c.Agent, e.Agent), cmp.Or(c.API, e.API), cmp.Or(c.Tool, e.Tool)
 	c.Method, c.Path = cmp.Or(c.Method, e.Method), cmp.Or(c.Path, e.Path)
+	c.Loose = cmp.Or(c.Loose, e.Loose())
+	if e.Kind == store.KindSpent {
+		return // the call was over before
+	}
 	c.By, c.Code, c.Status = cmp.Or(e.By, c.By), cmp.Or(e.Code, c.Code), cmp.Or(e.Status, c.Status)
 	switch {
 	case e.Kind == store.KindHold:
@@ -141,6 +146,8 @@ type activityPage struct {
 	Spans                 []stretch
 	Span                  stretch
 	Decision, Agent, Tool string // what is asked for, by key; "" is all
+	Credential            string // loose: only calls whose credential was good for more
+	Loose                 int    // how many of them there are
 	Agents, Tools         []string
 	Calls                 []*loggedCall
 	More                  int  // calls that are not listed
@@ -154,7 +161,7 @@ type activityPage struct {
 
 func (in *Inbox) activity(w http.ResponseWriter, r *http.Request, s session) error {
 	q := r.URL.Query()
-	p := activityPage{frame: in.newFrame("Activity", s), Spans: stretches, Span: stretches[1], Decision: q.Get("decision"), Agent: q.Get("agent"), Tool: q.Get("tool")}
+	p := activityPage{frame: in.newFrame("Activity", s), Spans: stretches, Span: stretches[1], Decision: q.Get("decision"), Agent: q.Get("agent"), Tool: q.Get("tool"), Credential: q.Get("credential")}
 	for _, x := range stretches {
 		if x.Key == q.Get("since") {
 			p.Span = x
@@ -189,6 +196,11 @@ func (p *activityPage) fill(all []*loggedCall, since time.Time) {
 			byTool[name] = &callCount{Name: name}
 		}
 		if p.Decision != "" && p.Decision != c.Decision || p.Agent != "" && p.Agent != key(c.Agent) || p.Tool != "" && p.Tool != key(name) {
+			continue
+		}
+		if c.Loose != "" {
+			p.Loose++
+		} else if p.Credential == "loose" {
 			continue
 		}
 		byTool[name].count(c.Decision)

@@ -45,14 +45,21 @@ func TestActivity(t *testing.T) {
 	code := func(c string) func(*store.Entry) { return func(e *store.Entry) { e.Code = c } }
 	status := func(n int) func(*store.Entry) { return func(e *store.Entry) { e.Status = n } }
 	allow := func(e *store.Entry) { e.Decision = "allow" }
+	standing := func(e *store.Entry) { e.Strategy, e.Standing = "static", true }
+	exchanged := func(wider string) func(*store.Entry) {
+		return func(e *store.Entry) {
+			e.Strategy, e.Credential = "exchange", &store.Credential{Issuer: "as.example", Scope: "pets:read", Wider: wider}
+		}
+	}
 	s.record(entry("txn_old", "call", "User::alice", "list_pets", allow))
 	s.Pass(2 * time.Hour)
 	s.login()
 	s.record(
-		entry("txn_read", "call", "User::alice", "get_pet", allow), entry("txn_read", "outcome", "User::alice", "get_pet", status(200)),
+		entry("txn_read", "call", "User::alice", "get_pet", allow, standing), entry("txn_read", "outcome", "User::alice", "get_pet", status(200)),
 		entry("txn_no", "denied", "User::alice", "get_pet", code("policy_denied")),
 		entry("txn_held", "hold", "User::alice", "delete_pet"), entry("txn_held", "approve", "User::alice", "delete_pet", by("User::alice")),
-		entry("txn_held", "send", "User::alice", "delete_pet"), entry("txn_held", "outcome", "User::alice", "delete_pet", status(204)),
+		entry("txn_held", "send", "User::alice", "delete_pet", exchanged("")), entry("txn_held", "outcome", "User::alice", "delete_pet", status(204)),
+		entry("txn_held", "spent", "User::alice", "delete_pet", exchanged(""), code("credential_failed")),
 		entry("txn_foreign", "call", "User::bob", "get_pet", allow),
 		entry("txn_bobs", "hold", "User::bob", "delete_pet"), entry("txn_bobs", "deny", "User::bob", "delete_pet", by("User::alice")),
 	)
@@ -69,6 +76,7 @@ func TestActivity(t *testing.T) {
 		{"?since=1h&tool=" + key("petstore/get_pet"), []string{"txn_read", "txn_no"}},
 		{"?since=1h&agent=" + key("claude"), all},
 		{"?since=1h&agent=nobody", nil},
+		{"?since=1h&credential=loose", []string{"txn_read"}},
 		{"?since=%00&decision=%3Cscript%3E", nil},
 	} {
 		a := s.get("/activity" + tt.query)

@@ -132,7 +132,7 @@ func printEntry(w io.Writer, e store.Entry) error {
 	}
 	for _, f := range []struct{ name, value string }{
 		{"principal", e.Principal}, {"agent", e.Agent}, {"policies", strings.Join(e.Policies, ",")}, {"by", e.By}, {"code", e.Code},
-		{"credential", e.Strategy}, {"hold", e.Hold}, {"txn", e.Txn}, {"note", e.Note},
+		{"credential", e.Credentials()}, {"hold", e.Hold}, {"txn", e.Txn}, {"note", e.Note},
 	} {
 		if f.value != "" {
 			fmt.Fprintf(&b, " %s=%s", f.name, printable(f.value))

@@ -35,13 +35,12 @@
 //
 // Commands that serve: serve.go (stdio, http, inbox), guard.go with
 // guard_enroll.go (whose tokens a guard believes) and guard_check.go (a proxy
-// that asks), and demo.go with
-// play.go, which acts it out.
+// that asks), and demo.go with play.go, which acts it out.
 //
 // Commands for whoever decides: approvals.go with approvals_decide.go, watch.go (the
 // same on the full screen), grants.go, agents.go and passkeys.go for what outlives one decision.
 //
-// Commands for whoever runs it: users.go (stops users), doctor.go with doctor_edge.go and
-// doctor_oauth.go, inspect.go (tools), policy.go,
+// Commands for whoever runs it: users.go (stops users), doctor.go with doctor_edge.go,
+// doctor_oauth.go and doctor_credential.go, inspect.go (tools), policy.go,
 // policy_explain.go, call.go, audit.go with audit_verify.go and audit_accept.go, backup.go, keys.go, notify.go, version.go and man.go for manual pages.
 package main

@@ -267,6 +267,9 @@ func (d *doctor) database(ctx context.Context, cfg config, channels []*notify.Ch
 	} else {
 		d.ok("database", fmt.Sprintf("%s: the chain of %d entries holds", cfg.DB, head.Seq))
 	}
+	if err := d.looseCalls(ctx, s); err != nil {
+		d.bad("database", err.Error())
+	}
 	list, err := notify.Health(ctx, s, channels)
 	if err != nil {
 		d.bad("channels", err.Error())
