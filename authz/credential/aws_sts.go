@@ -189,7 +189,7 @@ func (a *AWS) ask(r *http.Request) (aws.Credentials, error) {
 }
 
 // keyID is the syntax of an access key id.
-var keyID = regexp.MustCompile(`^[A-Za-z0-9_]{1,128}$`)
+var keyID = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)
 
 // awsCode is what an error code of AWS looks like.
 var awsCode = regexp.MustCompile(`^[A-Za-z.]{1,64}$`)

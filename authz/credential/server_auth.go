@@ -100,6 +100,7 @@ func (a FileAuth) prove(form url.Values) (proof, error) {
 
 // SigningKey signs assertions.
 type SigningKey struct {
+	alg   jose.SignatureAlgorithm
 	typed func(typ string) (jose.Signer, error)
 }
 
@@ -118,7 +119,7 @@ func ReadSigningKey(path, kid string) (*SigningKey, error) {
 }
 
 func newSigningKey(key crypto.PrivateKey, alg jose.SignatureAlgorithm, kid string) *SigningKey {
-	return &SigningKey{typed: func(typ string) (jose.Signer, error) {
+	return &SigningKey{alg: alg, typed: func(typ string) (jose.Signer, error) {
 		options := (&jose.SignerOptions{}).WithType(jose.ContentType(typ))
 		if kid != "" {
 			options.WithHeader("kid", kid)

@@ -39,6 +39,8 @@ type credentialConfig struct {
 	Resource *string           `yaml:"resource"`
 	Audience string            `yaml:"audience"` // a parameter that some servers want
 	Params   map[string]string `yaml:"params"`   // others
+
+	AWSSTS *awsSTSConfig `yaml:"aws_sts"`
 }
 
 // within makes the paths of credentials those of files in dir.
@@ -55,6 +57,7 @@ func within(dir string, one *credentialConfig, several map[string]credentialConf
 func (c *credentialConfig) within(dir string) {
 	s := c.source().within(dir)
 	c.File, c.Command = s.file, s.command
+	c.AWSSTS.within(dir)
 }
 
 // source is where the secret is.

@@ -108,6 +108,7 @@ var modules = map[string]module{
 	"github.com/itchyny/gojq":                  {"_select: jq over an API's answer", []string{"tools/jq"}},
 	"github.com/go-webauthn/webauthn":          {"passkeys: WebAuthn, with its formats and algorithms", []string{"authz/approval"}},
 	"github.com/spiffe/go-spiffe/v2":           {"JWT-SVIDs and their bundles, by those who write the standard; brings no other module", []string{"mcpserver/oauth"}},
+	"github.com/aws/aws-sdk-go-v2":             {"Signature Version 4, by those who verify it; brings smithy-go alone", []string{"authz/credential", "cmd/exeat"}},
 	"github.com/chromedp/chromedp":             {"a real browser, for tests of the pages", nil},
 	"github.com/chromedp/cdproto":              {"the browser's virtual authenticator, in tests", nil},
 	"github.com/pb33f/libopenapi":              {"OpenAPI Overlays", []string{"openapi"}},

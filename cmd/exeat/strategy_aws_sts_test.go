@@ -1,0 +1,62 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What the configuration says of aws_sts is checked before anything is served.
+func TestAWSSTSConfigured(t *testing.T) {
+	const base = "role_arn: 'arn:aws:iam::123456789012:role/orders', service: s3, region: eu-central-1"
+	const policy = ", policy: [{actions: ['s3:PutObject'], resources: ['arn:aws:s3:::orders/{id}.json']}]"
+	dir := t.TempDir()
+	newIdentityProvider(t, filepath.Join(dir, "identity.pem"))
+	for name, text := range map[string]string{
+		"aws.ini":     "# of the team\n[default]\naws_access_key_id = AKIDSTANDING\naws_secret_access_key = canary-4711\n\n[short]\naws_access_key_id=AKIDSTANDING\n",
+		"token.jwt":   "a.b.c\n",
+		"orders.yaml": strings.Replace(ordersDocument, "%s", "https://s3.eu-central-1.amazonaws.com", 1),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	for settings, want := range map[string]string{
+		"{" + base + policy + ", credentials_file: aws.ini}":                                                           "",
+		"{" + base + policy + ", web_identity: {file: token.jwt}}":                                                     "",
+		"{" + base + policy + ", web_identity: {key: identity.pem, issuer: 'https://id.example.com', subject: exeat}}": "",
+		"{" + base + policy + "}": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment",
+		"{" + base + policy + ", credentials_file: aws.ini, profile: short}":                                                "profile short: there is no access key id with its secret",
+		"{" + base + policy + ", credentials_file: none.ini}":                                                               "cannot read the keys",
+		"{" + base + policy + ", credentials_file: aws.ini, web_identity: {file: token.jwt}}":                               "keep one",
+		"{" + base + policy + ", web_identity: {}}":                                                                         "either a JWT in a file",
+		"{" + base + policy + ", web_identity: {key: identity.pem, issuer: 'https://id.example.com'}}":                      "needs the subject",
+		"{" + base + policy + ", web_identity: {key: orders.yaml, issuer: 'https://id.example.com', subject: exeat}}":       "no private key",
+		"{" + base + ", credentials_file: aws.ini}":                                                                         "there is no policy",
+		"{" + base + policy + ", credentials_file: aws.ini, sts_url: 'http://sts.example.com'}":                             "https",
+		"{service: s3, region: eu-central-1" + policy + ", credentials_file: aws.ini}":                                      "role_arn",
+		"{" + base + ", credentials_file: aws.ini, policy: [{actions: [PutObject], resources: ['arn:aws:s3:::orders/x']}]}": "policy[0]",
+		"": "needs its settings",
+	} {
+		text := "apis: [{spec: orders.yaml, credential: {strategy: aws_sts, aws_sts: " + settings + "}}]\n"
+		file := filepath.Join(dir, "exeat.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := loadConfig(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		docs, err := loadDocs(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = serveAPI(cfg, cfg.APIs[0], docs[0], nil)
+		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary")) {
+			t.Errorf("%s: %v", settings, err)
+		}
+	}
+}
