@@ -3,7 +3,6 @@ package tools
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -16,6 +15,7 @@ import (
 	"github.com/exeat/exeat/authz/tally"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/openapi"
+	"github.com/exeat/exeat/openapi/reach"
 	"github.com/exeat/exeat/store"
 )
 
@@ -37,9 +37,10 @@ type API struct {
 	Credentials Credentials
 	Mask        []string     // JSON Pointers of arguments that people are not shown unasked
 	Before      SnapshotMode // what is read for the person who decides about a call
-	// Certificate, if not nil, proves to the API that the connection is ours. No
-	// other API is shown it. It is of no use with Config.Transport.
-	Certificate *tls.Certificate
+	// Way, if it is not the zero value, is how this API is reached, with connections
+	// that no other API shares: by a proxy, with a certificate of ours, with whose
+	// certificates are believed. It is of no use with Config.Transport.
+	Way reach.Way
 }
 
 // Caller is who calls: taken from the transport, never from arguments.

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/exeat/exeat/openapi/reach"
 )
 
 // Between two tries of a read a random time of at most firstWait, doubled each
@@ -38,7 +40,7 @@ func (c *course) again(res Result, at stage, n, tries int) (time.Duration, bool)
 		asked := time.Duration(res.Envelope.RetryAfter) * time.Second
 		return max(wait, asked), asked <= longestWait && slices.Contains(busy, res.Envelope.HTTPStatus)
 	}
-	hopeless := res.Envelope.Code != UpstreamUnreachable || unverified(c.err) || noSuchHost(c.err)
+	hopeless := res.Envelope.Code != UpstreamUnreachable || unverified(c.err) || noSuchHost(c.err) || barred(c.err)
 	return wait, !hopeless
 }
 
@@ -102,6 +104,14 @@ func retryAfter(resp *http.Response, now time.Time) int {
 func unverified(err error) bool {
 	var bad *tls.CertificateVerificationError
 	return errors.As(err, &bad)
+}
+
+// barred reports whether the way to the API is closed, so that another try is of no
+// use: it is inside this network, or the proxy does not let exeat through.
+func barred(err error) bool {
+	var inside *reach.UnreachedError
+	var proxy *reach.ProxyError
+	return errors.As(err, &inside) || errors.As(err, &proxy) && proxy.Status < http.StatusInternalServerError
 }
 
 func noSuchHost(err error) bool {

@@ -1,7 +1,6 @@
 package tools
 
 import (
-	"crypto/tls"
 	"net/http"
 	"time"
 
@@ -15,32 +14,36 @@ type wires struct {
 	writes http.RoundTripper // net/http repeats some requests on reused connections; this one has none
 }
 
-// newWires makes what sends to each API. APIs share connections, but for those
-// that are shown a certificate.
+// newWires makes what sends to each API. APIs share connections, but for those that
+// have a way of their own.
 func (cfg Config) newWires() map[*API]wires {
 	shared := wires{cfg.Transport, cfg.Transport}
 	if cfg.Transport == nil {
-		shared = wires{cfg.newTransport(nil, true), cfg.newTransport(nil, false)}
+		shared = newWires(reach.Way{Dial: cfg.Dial})
 	}
 	out := map[*API]wires{}
 	for _, api := range cfg.APIs {
 		out[api] = shared
-		if api.Certificate != nil && cfg.Transport == nil {
-			out[api] = wires{cfg.newTransport(api.Certificate, true), cfg.newTransport(api.Certificate, false)}
+		if own := api.Way; cfg.Transport == nil && (own.Dial != nil || own.TLS != nil) {
+			if own.Dial == nil {
+				own.Dial = cfg.Dial
+			}
+			out[api] = newWires(own)
 		}
 	}
 	return out
 }
 
-// newTransport bounds every phase of a request. It asks no proxy: what was
-// decided for an API goes to that API.
-func (cfg Config) newTransport(certificate *tls.Certificate, keepAlive bool) *http.Transport {
-	dial := cfg.Dial
-	if dial == nil {
-		dial = reach.Within(10 * time.Second)
-	}
-	t := &http.Transport{
-		DialContext:            dial,
+func newWires(way reach.Way) wires {
+	return wires{newTransport(way, true), newTransport(way, false)}
+}
+
+// newTransport bounds every phase of a request. It asks no proxy but that of its way:
+// what was decided for an API goes to that API.
+func newTransport(way reach.Way, keepAlive bool) *http.Transport {
+	return &http.Transport{
+		DialContext:            way.Dialer(),
+		DialTLSContext:         way.TLSDialer(),
 		TLSHandshakeTimeout:    10 * time.Second,
 		MaxIdleConns:           100,
 		MaxIdleConnsPerHost:    32,
@@ -49,8 +52,4 @@ func (cfg Config) newTransport(certificate *tls.Certificate, keepAlive bool) *ht
 		ForceAttemptHTTP2:      true,
 		DisableKeepAlives:      !keepAlive,
 	}
-	if certificate != nil {
-		t.TLSClientConfig = &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12}
-	}
-	return t
 }

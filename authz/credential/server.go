@@ -22,18 +22,25 @@ import (
 // within bounds all requests to an authorization server for one credential.
 const within = 10 * time.Second
 
-// direct follows no redirects and uses no proxy from the environment.
-var direct = &http.Client{
-	Transport: &http.Transport{
-		DialContext:            reach.Within(within),
-		TLSHandshakeTimeout:    within,
-		ResponseHeaderTimeout:  within,
-		IdleConnTimeout:        90 * time.Second,
-		MaxIdleConnsPerHost:    64, // there is one host
-		ForceAttemptHTTP2:      true,
-		MaxResponseHeaderBytes: 64 << 10,
-	},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+// direct uses no proxy from the environment.
+var direct = NewClient(reach.Way{})
+
+// NewClient is a client for the servers that give out credentials, which are reached
+// in a way. It follows no redirects.
+func NewClient(way reach.Way) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext:            way.Dialer(),
+			DialTLSContext:         way.TLSDialer(),
+			TLSHandshakeTimeout:    within,
+			ResponseHeaderTimeout:  within,
+			IdleConnTimeout:        90 * time.Second,
+			MaxIdleConnsPerHost:    64, // there is one host
+			ForceAttemptHTTP2:      true,
+			MaxResponseHeaderBytes: 64 << 10,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // Server is an authorization server and what exeat is to it.

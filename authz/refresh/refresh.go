@@ -1,6 +1,9 @@
 // Package refresh keeps what is read from elsewhere, such as the keys of an
 // issuer: as fresh as it should be, read no more often than it may be, and for as
 // long as it may be believed when it cannot be read again.
+//
+//	refresh.go  what is fetched
+//	files.go    what is made of files on this machine
 package refresh
 
 import (

@@ -23,13 +23,17 @@ import (
 // config is exeat.yaml. Flags override it. Paths are relative to the file.
 // docs/configuration.md explains every field.
 type config struct {
-	now func() time.Time // nil means time.Now
+	now     func() time.Time // nil means time.Now
+	trouble func(error)      // is told what goes wrong where nobody waits for it; may be nil
 
 	// APIs are the documents to serve.
 	APIs []apiConfig `yaml:"apis"`
 	// AllowPrivate names hosts, addresses and prefixes of this network that calls
 	// may go to, beside the base URLs above.
 	AllowPrivate []string `yaml:"allow_private"`
+	// Proxy is that of calls and of requests for tokens: environment, none (default)
+	// or its URL.
+	Proxy *valueConfig `yaml:"proxy"`
 	// Mode is how tools are offered: auto, all or search.
 	Mode string `yaml:"mode"`
 	// Pin lists tools that are listed in any mode.
@@ -171,6 +175,10 @@ type apiConfig struct {
 	CredentialFor []credentialForConfig `yaml:"credential_for"`
 	// Certificate is what exeat shows to the API in TLS.
 	Certificate *certificateConfig `yaml:"client_certificate"`
+	// CA is a PEM file: whose certificates of the API are believed, and no others.
+	CA string `yaml:"ca"`
+	// Proxy is that of this API, in place of the one for all.
+	Proxy *valueConfig `yaml:"proxy"`
 	// Headers go with every call.
 	Headers map[string]string `yaml:"headers"`
 }
@@ -203,19 +211,7 @@ func loadConfig(path string) (config, error) {
 		if a.Spec == "" {
 			return c, fmt.Errorf("%s: apis[%d] has no spec: name an OpenAPI file, folder or https URL", path, i)
 		}
-		if !strings.Contains(a.Spec, "://") {
-			a.Spec = relative(dir, a.Spec)
-		}
-		within(dir, a.Credential, a.Credentials)
-		for _, f := range a.CredentialFor {
-			within(dir, f.Credential, f.Credentials)
-		}
-		if a.Certificate != nil {
-			a.Certificate.Cert, a.Certificate.Key = relative(dir, a.Certificate.Cert), relative(dir, a.Certificate.Key)
-		}
-		for j := range a.Overlays {
-			a.Overlays[j] = relative(dir, a.Overlays[j])
-		}
+		a.within(dir)
 	}
 	for i := range c.Notify {
 		n := &c.Notify[i]
@@ -228,6 +224,9 @@ func loadConfig(path string) (config, error) {
 	for i := range c.Policy {
 		c.Policy[i] = relative(dir, c.Policy[i])
 	}
+	if c.Proxy != nil {
+		c.Proxy.within(dir)
+	}
 	c.OAuth.within(dir)
 	if o := c.Inbox.OIDC; o != nil {
 		s := o.source().within(dir)
@@ -236,6 +235,27 @@ func loadConfig(path string) (config, error) {
 	c.DB, c.Keys = relative(dir, c.DB), relative(dir, c.Keys)
 	c.TLS, c.Inbox.TLS = c.TLS.within(dir), c.Inbox.TLS.within(dir)
 	return c, nil
+}
+
+// within makes the paths of an API those of files in dir.
+func (a *apiConfig) within(dir string) {
+	if !strings.Contains(a.Spec, "://") {
+		a.Spec = relative(dir, a.Spec)
+	}
+	within(dir, a.Credential, a.Credentials)
+	for _, f := range a.CredentialFor {
+		within(dir, f.Credential, f.Credentials)
+	}
+	a.CA = relative(dir, a.CA)
+	if a.Proxy != nil {
+		a.Proxy.within(dir)
+	}
+	if a.Certificate != nil {
+		a.Certificate.Cert, a.Certificate.Key = relative(dir, a.Certificate.Cert), relative(dir, a.Certificate.Key)
+	}
+	for j := range a.Overlays {
+		a.Overlays[j] = relative(dir, a.Overlays[j])
+	}
 }
 
 func relative(dir, path string) string {

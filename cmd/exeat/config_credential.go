@@ -1,5 +1,7 @@
 package main
 
+import "net/http"
+
 // credentialForConfig gives some operations credentials of their own.
 type credentialForConfig struct {
 	Tools       []string                    `yaml:"tools"`
@@ -25,12 +27,15 @@ type credentialConfig struct {
 	// is what follows. Auth says how exeat proves who it is: header (default) or body,
 	// which is where the secret goes; key, with which it signs; file, in which an
 	// assertion is kept; none. Issuer is what the server calls itself.
-	TokenURL  string `yaml:"token_url"`
-	RevokeURL string `yaml:"revoke_url"`
-	Issuer    string `yaml:"issuer"`
-	ClientID  string `yaml:"client_id"`
-	Auth      string `yaml:"auth"`
-	KeyID     string `yaml:"key_id"`
+	TokenURL string `yaml:"token_url"`
+	CA       string `yaml:"ca"` // PEM file: whose certificates of that server are believed
+	// Certificate is what exeat shows to that server in TLS (RFC 8705).
+	Certificate *certificateConfig `yaml:"client_certificate"`
+	RevokeURL   string             `yaml:"revoke_url"`
+	Issuer      string             `yaml:"issuer"`
+	ClientID    string             `yaml:"client_id"`
+	Auth        string             `yaml:"auth"`
+	KeyID       string             `yaml:"key_id"`
 	// Scopes are asked for in place of those that the operation names; AlsoGranted
 	// are what the server may add.
 	Scopes      []string `yaml:"scopes"`
@@ -41,6 +46,8 @@ type credentialConfig struct {
 	Params   map[string]string `yaml:"params"`   // others
 
 	AWSSTS *awsSTSConfig `yaml:"aws_sts"`
+
+	client *http.Client // for whoever gives out the credential; nil means the usual one
 }
 
 // within makes the paths of credentials those of files in dir.
@@ -56,8 +63,20 @@ func within(dir string, one *credentialConfig, several map[string]credentialConf
 
 func (c *credentialConfig) within(dir string) {
 	s := c.source().within(dir)
-	c.File, c.Command = s.file, s.command
 	c.AWSSTS.within(dir)
+	c.File, c.Command, c.CA = s.file, s.command, relative(dir, c.CA)
+	if c.Certificate != nil {
+		c.Certificate = &certificateConfig{Cert: relative(dir, c.Certificate.Cert), Key: relative(dir, c.Certificate.Key)}
+	}
+}
+
+// tlsFiles are those of requests to whoever gives out the credential.
+func (c credentialConfig) tlsFiles() tlsFiles {
+	f := tlsFiles{ca: c.CA}
+	if c.Certificate != nil {
+		f.cert, f.key = c.Certificate.Cert, c.Certificate.Key
+	}
+	return f
 }
 
 // source is where the secret is.

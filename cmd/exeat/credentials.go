@@ -1,12 +1,10 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/openapi"
@@ -38,40 +36,17 @@ func serveAPI(cfg config, a apiConfig, doc *openapi.API, keys *token.Keys) (*too
 		return nil, fmt.Errorf("%s: before is check, show or off, and not %q", doc.Name, a.Before)
 	}
 	var err error
-	if api.Certificate, err = a.clientCertificate(doc); err != nil {
-		return nil, fmt.Errorf("%s: client_certificate: %w", doc.Name, err)
-	}
 	if api.Credentials, err = a.attacher(cfg, doc, keys); err != nil {
 		return nil, fmt.Errorf("%s: %w", doc.Name, err)
 	}
 	return api, nil
 }
 
-// clientCertificate reads what exeat shows to the API in TLS; nil is nothing.
-func (a apiConfig) clientCertificate(doc *openapi.API) (*tls.Certificate, error) {
-	c := a.Certificate
-	switch {
-	case c == nil:
-		return nil, nil
-	case c.Cert == "" || c.Key == "":
-		return nil, errors.New("give both files, cert and key, in PEM")
-	case !strings.HasPrefix(doc.BaseURL, "https://"):
-		return nil, fmt.Errorf("calls go to %s, which has no TLS to show it in", doc.BaseURL)
-	}
-	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-	if err != nil {
-		return nil, err
-	}
-	if now := time.Now(); now.After(pair.Leaf.NotAfter) || now.Before(pair.Leaf.NotBefore) {
-		return nil, fmt.Errorf("%s is valid from %s to %s, and not now", c.Cert, pair.Leaf.NotBefore.Format(time.DateOnly), pair.Leaf.NotAfter.Format(time.DateOnly))
-	}
-	return &pair, nil
-}
-
 // attacher is what attaches credentials to the calls of a document. A token of
 // exeat's own goes with every call, since a guard asks for it; all others go
 // where the document wants them.
 func (a apiConfig) attacher(cfg config, doc *openapi.API, keys *token.Keys) (tools.Credentials, error) {
+	cfg = a.proxied(cfg)
 	if len(a.Credentials) == 0 && len(a.CredentialFor) == 0 {
 		switch a.single().Strategy {
 		case "", "signed":

@@ -19,6 +19,7 @@
 //	secrets.go         where secrets are read from: environment, file, command
 //	credentials_need.go  which of its security schemes have a credential
 //	credential_hint.go what to do where an API will not take exeat's tokens
+//	ways.go            how APIs and token endpoints are reached: proxies, certificates
 //	gateway.go         everything that takes calls, wired up and run
 //	edge.go            how MCP and the inbox are reached: TLS, proxies, sockets
 //	listen.go          the ports, and HTTP on them; listen_localhost.go takes both
@@ -42,6 +43,6 @@
 // same on the full screen), grants.go, agents.go and passkeys.go for what outlives one decision.
 //
 // Commands for whoever runs it: users.go (stops users), doctor.go with doctor_edge.go,
-// doctor_oauth.go and doctor_credential.go, inspect.go (tools), policy.go,
+// doctor_oauth.go, doctor_credential.go and doctor_ways.go, inspect.go (tools), policy.go,
 // policy_explain.go, call.go, audit.go with audit_verify.go and audit_accept.go, backup.go, keys.go, notify.go, version.go and man.go for manual pages.
 package main

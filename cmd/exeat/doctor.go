@@ -164,9 +164,6 @@ func (d *doctor) credentials(cfg config, docs []*openapi.API) {
 				d.credential(fmt.Sprintf("%s: credential_for[%d]: %s", a.Spec, i, scheme), f.Credentials[scheme])
 			}
 		}
-		if a.Certificate != nil && a.Certificate.Key != "" {
-			d.private("credentials", a.Certificate.Key)
-		}
 		if i >= len(docs) {
 			d.note("credentials", a.Spec+": whether they fit was not checked, since a document cannot be read")
 			continue
@@ -175,9 +172,7 @@ func (d *doctor) credentials(cfg config, docs []*openapi.API) {
 		if err != nil {
 			d.bad("credentials", a.Spec+": "+err.Error())
 		}
-		if _, err := a.clientCertificate(docs[i]); err != nil {
-			d.bad("credentials", a.Spec+": client_certificate: "+err.Error())
-		}
+		d.way(cfg, a, docs[i])
 		for _, gap := range a.gaps(docs[i], attacher) {
 			d.note("credentials", gap)
 		}
@@ -196,6 +191,7 @@ func (d *doctor) credential(of string, c credentialConfig) {
 	if c.File != "" {
 		d.private("credentials", c.File)
 	}
+	d.tlsFiles(of, c.tlsFiles())
 	switch s, err := strategyOf(c.Strategy); {
 	case err != nil: // which is said once it is tried to be made
 	case s.safe:

@@ -20,6 +20,7 @@ import (
 	"github.com/exeat/exeat/mcpserver/edge"
 	"github.com/exeat/exeat/mcpserver/oauth"
 	"github.com/exeat/exeat/openapi"
+	"github.com/exeat/exeat/openapi/reach"
 	"github.com/exeat/exeat/store"
 	"github.com/exeat/exeat/tools"
 )
@@ -30,6 +31,7 @@ type gateway struct {
 	log     zerolog.Logger
 	docs    []*openapi.API
 	gaps    []string // what credentials lack
+	dialer  *reach.Dialer
 	engine  *authz.Engine
 	keys    *token.Keys
 	store   *store.Store
@@ -51,6 +53,7 @@ type gateway struct {
 // before anything is made on disk or a port is taken.
 func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) (_ *gateway, err error) {
 	g := &gateway{cfg: cfg, log: newLogger(cfg.Log, errOut)}
+	g.cfg.trouble = g.troubled("TLS")
 	if g.docs, err = loadDocs(ctx, cfg); err != nil {
 		return nil, err
 	}
@@ -62,8 +65,7 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) 
 	if g.engine, err = newEngine(cfg, g.docs); err != nil {
 		return nil, err
 	}
-	dialer, err := newDialer(cfg, g.docs)
-	if err != nil {
+	if g.dialer, err = newDialer(cfg, g.docs); err != nil {
 		return nil, err
 	}
 	channels, err := notifyChannels(cfg)
@@ -105,7 +107,7 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) 
 		return nil, err
 	}
 	g.runner, err = tools.New(tools.Config{APIs: apis, Engine: g.engine, Store: g.store, Holds: g.holds, HoldURL: g.inbox.HoldURL,
-		ResponseLimit: cfg.ResponseLimit, Offer: cfg.offer(), Dial: dialer.DialContext, Timeout: cfg.Timeout, Observe: g.observe,
+		ResponseLimit: cfg.ResponseLimit, Offer: cfg.offer(), Dial: g.dialer.DialContext, Timeout: cfg.Timeout, Observe: g.observe,
 		Current: g.current})
 	return g, err
 }
@@ -123,6 +125,11 @@ func (g *gateway) findSecrets() error {
 func (g *gateway) serveAPIs(keys *token.Keys) (apis []*tools.API, err error) {
 	for i, d := range g.docs {
 		api, err := serveAPI(g.cfg, g.cfg.APIs[i], d, keys)
+		if err == nil {
+			if api.Way, err = g.cfg.APIs[i].way(g.cfg, d, g.dialer, g.troubled("TLS")); err != nil {
+				err = fmt.Errorf("%s: %w", d.Name, err)
+			}
+		}
 		if err != nil {
 			return nil, err
 		}

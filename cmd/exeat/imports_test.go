@@ -57,11 +57,11 @@ var arrows = map[string][]string{
 	"tools":                 {"authz", "authz/approval", "authz/tally", "authz/token", "openapi", "openapi/reach", "store", "tools/jq", "tools/scrub"},
 	"tools/jq":              {},
 	"tools/scrub":           {},
-	"mcpserver/edge":        {},
+	"mcpserver/edge":        {"authz/refresh"},
 	"mcpserver":             {"authz", "openapi/strictjson", "tools"},
 	"mcpserver/oauth":       {"authz", "authz/claims", "authz/dpop", "authz/issuer", "authz/refresh", "authz/token", "mcpserver", "tools"},
 	"mcpserver/statictoken": {"authz", "mcpserver", "tools"},
-	"cmd/exeat":             {"authz", "authz/approval", "authz/credential", "authz/devissuer", "authz/inbox", "authz/issuer", "authz/notify", "authz/signals", "authz/tally", "authz/token", "examples/petstore", "mcpserver", "mcpserver/edge", "mcpserver/oauth", "mcpserver/statictoken", "openapi", "openapi/nearest", "openapi/reach", "store", "tools"},
+	"cmd/exeat":             {"authz", "authz/approval", "authz/credential", "authz/devissuer", "authz/inbox", "authz/issuer", "authz/notify", "authz/refresh", "authz/signals", "authz/tally", "authz/token", "examples/petstore", "mcpserver", "mcpserver/edge", "mcpserver/oauth", "mcpserver/statictoken", "openapi", "openapi/nearest", "openapi/reach", "store", "tools"},
 	"store/storetest":       {"store"},
 
 	"authz/approval/approvaltest": {"authz", "store"},

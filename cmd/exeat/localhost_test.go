@@ -144,6 +144,14 @@ var dialsByItself = map[string]string{
 	"examples/conformance/proxy.go": "a test's proxy",
 }
 
+// usesProxies are the files that go by the environment's proxy without looking where
+// it leads, and why that is no way for an agent to go anywhere.
+var usesProxies = map[string]string{
+	"authz/notify/client.go": "channels are the operator's",
+	"openapi/load_fetch.go":  "so are the places of documents",
+	"openapi/reach/proxy.go": "looks where it leads",
+}
+
 // TestEveryDialAsksReach finds HTTP clients and dialers that would take localhost at
 // whichever address answers first.
 func TestEveryDialAsksReach(t *testing.T) {
@@ -171,9 +179,17 @@ func TestEveryDialAsksReach(t *testing.T) {
 				} else if want != "" {
 					found++
 				}
+				if want != "" && hasField(n, "Proxy") && usesProxies[filepath.ToSlash(name)] == "" {
+					t.Errorf("%s: with a proxy that does not ask reach", fset.Position(n.Pos()))
+				}
 			case *ast.SelectorExpr:
 				switch s := selector(n); s {
 				case "http.Get", "http.Post", "http.PostForm", "http.Head", "http.DefaultClient", "http.DefaultTransport", "net.Dial", "net.DialTimeout", "tls.Dial", "tls.Dialer", "smtp.Dial", "smtp.SendMail":
+					t.Errorf("%s: %s", fset.Position(n.Pos()), s)
+				case "http.ProxyFromEnvironment", "http.ProxyURL":
+					if usesProxies[filepath.ToSlash(name)] != "" {
+						break
+					}
 					t.Errorf("%s: %s", fset.Position(n.Pos()), s)
 				}
 			}

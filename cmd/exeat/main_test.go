@@ -104,6 +104,7 @@ func TestScripts(t *testing.T) {
 			secure := newSecureAPI(e, seen)
 			e.Defer(secure.Close)
 			e.Setenv("SECURE", secure.URL)
+			startProxied(e, seen)
 			home := filepath.Join(e.WorkDir, "home")
 			e.Setenv("HOME", home)
 			e.Setenv("XDG_STATE_HOME", "")
@@ -121,6 +122,7 @@ func TestScripts(t *testing.T) {
 					}
 				}
 			},
+			"asked": asked,
 			// writes N: the shop has seen N writes.
 			"writes": func(ts *testscript.TestScript, neg bool, args []string) {
 				shop := ts.Value("shop").(*counter)

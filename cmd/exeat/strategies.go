@@ -65,6 +65,9 @@ func strategyOf(name string) (strategy, error) {
 // newCredential makes one credential of the configuration.
 func newCredential(use credentialUse) (token.Attacher, error) {
 	s, err := strategyOf(use.c.Strategy)
+	if err == nil {
+		use.c.client, err = use.client()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +150,7 @@ func newServer(c credentialConfig) (*credential.Server, error) {
 	if c.TokenURL == "" || c.ClientID == "" && c.Auth != "file" {
 		return nil, fmt.Errorf("%s needs token_url and client_id", c.Strategy)
 	}
-	s := &credential.Server{TokenURL: c.TokenURL, RevokeURL: c.RevokeURL}
+	s := &credential.Server{TokenURL: c.TokenURL, RevokeURL: c.RevokeURL, Client: c.client}
 	var err error
 	switch c.Auth {
 	case "", "header", "body":

@@ -8,10 +8,13 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // Config says how a server is reached.
 type Config struct {
+	now func() time.Time // nil means time.Now
+
 	Listen    string // the address, as far as it is known
 	PublicURL string // what clients call; "" means the address
 	TLS       Files

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/exeat/exeat/authz/refresh"
 )
 
 // Files name the PEM files of a server's TLS.
@@ -18,93 +19,32 @@ type Files struct {
 	ClientCA string // whose client certificates are taken; "" asks for none
 }
 
-// lookEvery bounds how often the files are looked at.
-const lookEvery = time.Second
-
 // certificates are what the files held when they were last whole.
 type certificates struct {
-	files   Files
-	name    func(string) string
-	trouble func(error)
-	now     func() time.Time
-
-	mu     sync.Mutex
-	config *tls.Config
-	looked time.Time
-	seen   []os.FileInfo
-	failed string // why the files as they are now are not used
+	files Files
+	name  func(string) string
+	kept  *refresh.Files[*tls.Config]
 }
 
 // newCertificates reads the files for the first time.
 func newCertificates(c Config) (*certificates, error) {
-	t := &certificates{files: c.TLS, name: c.Name, trouble: c.Trouble, now: time.Now}
-	t.seen, _ = t.look()
-	config, err := t.read()
-	t.config, t.looked = config, t.now()
+	t := &certificates{files: c.TLS, name: c.Name}
+	trouble := func(err error) {
+		c.Trouble(fmt.Errorf("TLS: the new files cannot be used, so the certificate from before goes on: %w", err))
+	}
+	now, err := c.now, error(nil)
+	if now == nil {
+		now = time.Now
+	}
+	t.kept, err = refresh.NewFiles([]string{c.TLS.Cert, c.TLS.Key, c.TLS.ClientCA}, now, trouble, t.read)
 	return t, err
 }
 
 // server is the TLS of a listener.
 func (t *certificates) server() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		return t.current(), nil
+		return t.kept.Get(), nil
 	}}
-}
-
-// current is the configuration of a handshake that begins now. A pair that is
-// broken leaves the one before in use, which is said once.
-func (t *certificates) current() *tls.Config {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := t.now()
-	if now.Sub(t.looked) < lookEvery {
-		return t.config
-	}
-	t.looked = now
-	seen, err := t.look()
-	if err == nil && t.failed == "" && sameFiles(seen, t.seen) {
-		return t.config
-	}
-	var config *tls.Config
-	if err == nil {
-		config, err = t.read()
-	}
-	if err != nil {
-		if text := err.Error(); text != t.failed {
-			t.failed = text
-			t.trouble(fmt.Errorf("TLS: the new files cannot be used, so the certificate from before goes on: %w", err))
-		}
-		return t.config
-	}
-	t.config, t.seen, t.failed = config, seen, ""
-	return t.config
-}
-
-func (t *certificates) look() ([]os.FileInfo, error) {
-	var seen []os.FileInfo
-	for _, f := range []string{t.files.Cert, t.files.Key, t.files.ClientCA} {
-		if f == "" {
-			continue
-		}
-		info, err := os.Stat(f)
-		if err != nil {
-			return nil, err
-		}
-		seen = append(seen, info)
-	}
-	return seen, nil
-}
-
-func sameFiles(a, b []os.FileInfo) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !os.SameFile(a[i], b[i]) || a[i].Size() != b[i].Size() || !a[i].ModTime().Equal(b[i].ModTime()) {
-			return false
-		}
-	}
-	return true
 }
 
 // read makes the configuration out of what the files hold now.

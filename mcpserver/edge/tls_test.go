@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -75,13 +76,12 @@ func TestReload(t *testing.T) {
 	dir := t.TempDir()
 	files := newPair(t, dir, "a.example")
 	var told []string
-	certs, err := newCertificates(Config{TLS: files, Name: func(s string) string { return s }, Trouble: func(err error) { told = append(told, err.Error()) }})
+	now := time.Unix(1e9, 0)
+	certs, err := newCertificates(Config{TLS: files, Name: func(s string) string { return s }, Trouble: func(err error) { told = append(told, err.Error()) }, now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := certs.looked
-	certs.now = func() time.Time { return now }
-	first := leaf(t, certs.current())
+	first := leaf(t, certs.kept.Get())
 	second := newPair(t, t.TempDir(), "a.example")
 	replace := func(to, from string) {
 		t.Helper()
@@ -94,26 +94,26 @@ func TestReload(t *testing.T) {
 		}
 	}
 	replace(files.Cert, second.Cert)
-	if got := leaf(t, certs.current()); got != first || len(told) != 0 {
+	if got := leaf(t, certs.kept.Get()); got != first || len(told) != 0 {
 		t.Errorf("the files were looked at again within a second: %q", told)
 	}
 	for range 3 { // the new certificate is there, its key is not yet
-		now = now.Add(lookEvery)
-		if got := leaf(t, certs.current()); got != first || len(told) != 1 || !strings.Contains(told[0], "the certificate from before goes on") {
+		now = now.Add(time.Second)
+		if got := leaf(t, certs.kept.Get()); got != first || len(told) != 1 || !strings.Contains(told[0], "the certificate from before goes on") {
 			t.Errorf("half of a pair: %q", told)
 		}
 	}
 	replace(files.Key, second.Key)
-	now = now.Add(lookEvery)
-	if got := leaf(t, certs.current()); got == first || len(told) != 1 {
+	now = now.Add(time.Second)
+	if got := leaf(t, certs.kept.Get()); got == first || len(told) != 1 {
 		t.Errorf("the new pair is not used: %q", told)
 	}
-	kept := leaf(t, certs.current())
+	kept := leaf(t, certs.kept.Get())
 	if err := os.Remove(files.Cert); err != nil {
 		t.Fatal(err)
 	}
-	now = now.Add(lookEvery)
-	if got := leaf(t, certs.current()); got != kept || len(told) != 2 {
+	now = now.Add(time.Second)
+	if got := leaf(t, certs.kept.Get()); got != kept || len(told) != 2 {
 		t.Errorf("a certificate that is gone: %q", told)
 	}
 }
@@ -122,7 +122,8 @@ func TestReload(t *testing.T) {
 func TestReloadWhileServing(t *testing.T) {
 	dir := t.TempDir()
 	files := newPair(t, dir, "127.0.0.1")
-	e, addr := reach(t, Config{TLS: files})
+	var later atomic.Int64
+	_, addr := reach(t, Config{TLS: files, now: func() time.Time { return time.Now().Add(time.Duration(later.Load())) }})
 	serial := func() string {
 		t.Helper()
 		conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
@@ -134,9 +135,7 @@ func TestReloadWhileServing(t *testing.T) {
 	}
 	first := serial()
 	newPair(t, dir, "127.0.0.1")
-	e.certs.mu.Lock()
-	e.certs.looked = time.Time{}
-	e.certs.mu.Unlock()
+	later.Store(int64(time.Minute))
 	if second := serial(); second == first {
 		t.Error("the certificate is still the first one")
 	}
