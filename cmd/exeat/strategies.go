@@ -43,6 +43,7 @@ func init() { // newCredential reads the list that refers to it
 		{name: "static", make: newStatic, means: "a standing key: it works for every call, for as long as it lives, for whoever reads it on this machine; exeat guard can keep it away from here"},
 		{name: "client_credentials", make: newClientCredentials, fits: takesBearer, means: "tokens of an authorization server: they are not bound to one request"},
 		{name: "aws_sts", make: newAWSSTS, fits: takesSignature, safe: true, means: "keys of AWS for each call, by a policy of its own, and a signature over its request"},
+		{name: "github_app", make: newGitHubApp, fits: takesBearer, means: "tokens of GitHub for one repository and one permission, revoked after the call"},
 		{name: "none", make: newNone, means: "none: whoever reaches the API can call it without exeat"},
 	}
 }
