@@ -10,11 +10,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
+	"github.com/exeat/exeat/authz/claims"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/openapi/reach"
 )
@@ -47,13 +49,20 @@ func NewClient(way reach.Way) *http.Client {
 type Server struct {
 	TokenURL  string // https, or http on a loopback address
 	RevokeURL string // RFC 7009; empty: nothing is revoked
-	Auth      ClientAuth
-	Client    *http.Client // nil means one that follows no redirects and uses no proxy
+	// IntrospectURL is where the server says what an opaque token is (RFC 7662).
+	IntrospectURL string
+	Auth          ClientAuth
+	Client        *http.Client // nil means one that follows no redirects and uses no proxy
+	// Certified says that Client shows a certificate, to which tokens may be bound
+	// (RFC 8705 §3). They are of use to an API that is shown the same.
+	Certified bool
+
+	nonce atomic.Value // the last DPoP-Nonce, a string
 }
 
 // Check reports what cannot work, so that a wrong configuration does not start.
 func (s *Server) Check() error {
-	for what, location := range map[string]string{"token endpoint": s.TokenURL, "revocation endpoint": s.RevokeURL} {
+	for what, location := range map[string]string{"token endpoint": s.TokenURL, "revocation endpoint": s.RevokeURL, "introspection endpoint": s.IntrospectURL} {
 		if _, err := token.ParseLocation(location); err != nil && !(location == "" && what != "token endpoint") {
 			return fmt.Errorf("the %s: %w", what, err)
 		}
@@ -83,6 +92,10 @@ func (s *Server) client() *http.Client {
 // Ask asks for a token with a grant type (RFC 6749 §4.5), once. form has the other
 // parameters of the request. The error holds nothing that the server wrote.
 func (s *Server) Ask(ctx context.Context, grant string, form url.Values, scopes []string) (*oauth2.Token, error) {
+	return s.ask(ctx, s.client(), grant, form, scopes)
+}
+
+func (s *Server) ask(ctx context.Context, client *http.Client, grant string, form url.Values, scopes []string) (*oauth2.Token, error) {
 	params := url.Values{"grant_type": {grant}}
 	for name, values := range form {
 		params[name] = values
@@ -92,7 +105,7 @@ func (s *Server) Ask(ctx context.Context, grant string, form url.Values, scopes 
 		return nil, fmt.Errorf("cannot ask for a token: %w", err)
 	}
 	config := clientcredentials.Config{TokenURL: s.TokenURL, ClientID: who.id, ClientSecret: who.secret, AuthStyle: who.style, Scopes: scopes, EndpointParams: params}
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, s.client()), within)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, client), within)
 	defer cancel()
 	t, err := config.Token(ctx)
 	if err != nil {
@@ -107,38 +120,72 @@ func (s *Server) Revoke(t string) func(context.Context) error {
 		return nil
 	}
 	return func(ctx context.Context) error {
-		form := url.Values{"token": {t}, "token_type_hint": {"access_token"}}
-		who, err := s.Auth.prove(form)
-		if err != nil {
+		if _, err := s.post(ctx, s.RevokeURL, url.Values{"token": {t}, "token_type_hint": {"access_token"}}); err != nil {
 			return fmt.Errorf("cannot revoke the token: %w", err)
-		}
-		ctx, cancel := context.WithTimeout(ctx, within)
-		defer cancel()
-		if who.style == oauth2.AuthStyleInParams {
-			form.Set("client_id", who.id)
-			if who.secret != "" {
-				form.Set("client_secret", who.secret)
-			}
-		}
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.RevokeURL, strings.NewReader(form.Encode()))
-		if err != nil {
-			return errors.New("cannot revoke the token: the revocation endpoint is not a URL")
-		}
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		if who.style == oauth2.AuthStyleInHeader {
-			r.SetBasicAuth(url.QueryEscape(who.id), url.QueryEscape(who.secret))
-		}
-		res, err := s.client().Do(r)
-		if err != nil {
-			return fmt.Errorf("cannot revoke the token: %w", safeError(err))
-		}
-		defer res.Body.Close()
-		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // so that the connection can be used again
-		if res.StatusCode != http.StatusOK {
-			return fmt.Errorf("cannot revoke the token: the authorization server answered %d", res.StatusCode)
 		}
 		return nil
 	}
+}
+
+// Introspect asks the server what a token is that only it can read (RFC 7662). One
+// that is not active is an error.
+func (s *Server) Introspect(ctx context.Context, t string) (claims.Set, error) {
+	body, err := s.post(ctx, s.IntrospectURL, url.Values{"token": {t}, "token_type_hint": {"access_token"}})
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask the authorization server what its token is: %w", err)
+	}
+	set, err := claims.Parse(body)
+	switch {
+	case err != nil:
+		return nil, errors.New("what the authorization server says of its token is not one JSON object")
+	case string(set["active"]) != "true":
+		return nil, errors.New("the authorization server says that its own token is not active: the client may have to be allowed to ask")
+	}
+	return set, nil
+}
+
+// maxAnswer is how much of an answer is read.
+const maxAnswer = 64 << 10
+
+// post sends a form to an endpoint, with the proof of who asks, and returns the
+// answer. The error holds nothing that the server wrote.
+func (s *Server) post(ctx context.Context, endpoint string, form url.Values) ([]byte, error) {
+	who, err := s.Auth.prove(form)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	if who.style == oauth2.AuthStyleInParams {
+		form.Set("client_id", who.id)
+		if who.secret != "" {
+			form.Set("client_secret", who.secret)
+		}
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, errors.New("the endpoint is not a URL")
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Accept", "application/json")
+	if who.style == oauth2.AuthStyleInHeader {
+		r.SetBasicAuth(url.QueryEscape(who.id), url.QueryEscape(who.secret))
+	}
+	res, err := s.client().Do(r)
+	if err != nil {
+		return nil, safeError(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1)) // whole, so that the connection can be used again
+	switch {
+	case res.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("the authorization server answered %d", res.StatusCode)
+	case err != nil:
+		return nil, errors.New("the answer of the authorization server ended early")
+	case len(body) > maxAnswer:
+		return nil, fmt.Errorf("the answer of the authorization server is longer than %d bytes", maxAnswer)
+	}
+	return body, nil
 }
 
 // scopeToken is the syntax of one scope (RFC 6749 §3.3).
@@ -187,6 +234,7 @@ func brief(s string) string {
 
 // hints say which key of the configuration an error code is often about.
 var hints = map[string]string{
+	"invalid_grant":   " (it does not take the token that it is given: whose it is, whom it is for, or that it ended)",
 	"invalid_client":  " (check client_id and the secret or key, and whether auth is what the server wants)",
 	"invalid_scope":   " (scopes says what is asked for)",
 	"invalid_target":  " (resource says what the token is for; empty sends none)",
@@ -194,17 +242,37 @@ var hints = map[string]string{
 	"access_denied":   " (some servers want an audience)",
 }
 
+// maxSkew is how far clocks may differ before that may be why somebody refuses.
+const maxSkew = 20 * time.Second
+
+// clockHint says that the clocks differ, where what is signed here may look too old
+// or not yet good to the server.
+func clockHint(answer *http.Response) string {
+	if answer == nil {
+		return ""
+	}
+	at, err := http.ParseTime(answer.Header.Get("Date"))
+	if off := time.Since(at).Round(time.Second); err == nil && off.Abs() > maxSkew {
+		return fmt.Sprintf("; its clock and the one of this machine differ by %s", off.Abs())
+	}
+	return ""
+}
+
 // safeError keeps of an error what holds neither secrets nor a server's text.
 func safeError(err error) error {
 	var answer *oauth2.RetrieveError
 	if errors.As(err, &answer) {
 		if errorCode.MatchString(answer.ErrorCode) {
-			return fmt.Errorf("the authorization server refuses: %s%s", answer.ErrorCode, hints[answer.ErrorCode])
+			return fmt.Errorf("the authorization server refuses: %s%s%s", answer.ErrorCode, hints[answer.ErrorCode], clockHint(answer.Response))
 		}
 		if answer.Response != nil {
 			return fmt.Errorf("the authorization server answered %d", answer.Response.StatusCode)
 		}
 		return errors.New("the authorization server refuses")
+	}
+	var kind *notJSON
+	if errors.As(err, &kind) {
+		return kind
 	}
 	var network *url.Error
 	if errors.As(err, &network) {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -227,6 +228,28 @@ func (k *Keys) Sign(claims []byte) (string, error) {
 		return "", err
 	}
 	signed, err := r.signer.Sign(claims)
+	if err != nil {
+		return "", err
+	}
+	return signed.CompactSerialize()
+}
+
+// SignType returns claims as a compact JWS of another type than an access token,
+// signed with the active key: what exeat says of somebody to an authorization server.
+// A guard and an API that look at the type do not take it for a token.
+func (k *Keys) SignType(typ string, claims []byte) (string, error) {
+	r, err := k.load()
+	if err != nil {
+		return "", err
+	}
+	if strings.TrimPrefix(strings.ToLower(typ), "application/") == tokenType {
+		return "", errors.New("an access token is signed by Sign")
+	}
+	signer, err := newSigner(r.keys[0].JWK, jose.ContentType(typ))
+	if err != nil {
+		return "", err
+	}
+	signed, err := signer.Sign(claims)
 	if err != nil {
 		return "", err
 	}

@@ -45,8 +45,8 @@ type credentialConfig struct {
 	Audience string            `yaml:"audience"` // a parameter that some servers want
 	Params   map[string]string `yaml:"params"`   // others
 
-	AWSSTS    *awsSTSConfig    `yaml:"aws_sts"`
-	GitHubApp *githubAppConfig `yaml:"github_app"`
+	AWSSTS   *awsSTSConfig   `yaml:"aws_sts"`
+	Exchange *exchangeConfig `yaml:"exchange"`
 
 	client *http.Client // for whoever gives out the credential; nil means the usual one
 }

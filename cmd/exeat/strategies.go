@@ -42,8 +42,8 @@ func init() { // newCredential reads the list that refers to it
 		{name: "signed", make: newSigned, safe: true, means: "a token for each request"},
 		{name: "static", make: newStatic, means: "a standing key: it works for every call, for as long as it lives, for whoever reads it on this machine; exeat guard can keep it away from here"},
 		{name: "client_credentials", make: newClientCredentials, fits: takesBearer, means: "tokens of an authorization server: they are not bound to one request"},
+		{name: "exchange", make: newExchange, fits: takesBearer, means: "tokens that an authorization server makes of the caller's, for this API: they are bound to one request where that server takes authorization_details, and the API looks at them"},
 		{name: "aws_sts", make: newAWSSTS, fits: takesSignature, safe: true, means: "keys of AWS for each call, by a policy of its own, and a signature over its request"},
-		{name: "github_app", make: newGitHubApp, fits: takesBearer, means: "tokens of GitHub for one repository and one permission, revoked after the call"},
 		{name: "none", make: newNone, means: "none: whoever reaches the API can call it without exeat"},
 	}
 }
@@ -151,7 +151,7 @@ func newServer(c credentialConfig) (*credential.Server, error) {
 	if c.TokenURL == "" || c.ClientID == "" && c.Auth != "file" {
 		return nil, fmt.Errorf("%s needs token_url and client_id", c.Strategy)
 	}
-	s := &credential.Server{TokenURL: c.TokenURL, RevokeURL: c.RevokeURL, Client: c.client}
+	s := &credential.Server{TokenURL: c.TokenURL, RevokeURL: c.RevokeURL, Client: c.client, Certified: c.Certificate != nil}
 	var err error
 	switch c.Auth {
 	case "", "header", "body":
