@@ -63,6 +63,18 @@ paths: {/a: {get: {operationId: a, parameters: [{in: header, name: x_version, sc
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	secret := loadText(t, doc, Options{SecretHeaders: []string{"X-Version", "x-api-key"}})
+	if r := encode(t, one(t, secret), `{"X-Other":"o"}`); r.Header.Get("X-Version") != "" || r.Header.Get("X-Other") != "o" || one(t, secret).Has("x_version") || len(secret.Findings) != 1 {
+		t.Errorf("%v, %+v", r.Header, secret.Findings)
+	}
+	for _, name := range []string{"Authorization", "Cookie", "Accept", "X-Key", "x_key", "If-Match", "X Y", "proxy-authorization", "Host"} {
+		if _, err := Load(context.Background(), writeFile(t, "doc.yaml", doc), Options{SecretHeaders: []string{name}}); err == nil || !strings.Contains(err.Error(), "headers: ") {
+			t.Errorf("%s as a secret: %v", name, err)
+		}
+	}
+	if _, err := Load(context.Background(), writeFile(t, "doc.yaml", doc), Options{Headers: map[string]string{"X-A": "1"}, SecretHeaders: []string{"x_a"}}); err == nil || !strings.Contains(err.Error(), "twice") {
+		t.Error(err)
+	}
 	if _, err := Load(context.Background(), writeFile(t, "doc.yaml", doc), Options{Headers: map[string]string{"X-A": "1", "x_a": "2"}}); err == nil || !strings.Contains(err.Error(), "twice") {
 		t.Error(err)
 	}

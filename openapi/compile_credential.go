@@ -87,7 +87,7 @@ func looksLikeCredential(p parameter) bool {
 // fillsCredential leaves a parameter to a credential, if it is one: to the scheme of
 // that place, or to one that is made for it where the operation names none.
 func (b *builder) fillsCredential(p parameter) bool {
-	if !slices.Contains([]string{"query", "header", "cookie"}, p.in) || b.isCredential(p) {
+	if !slices.Contains([]string{"query", "header", "cookie"}, p.in) || b.isCredential(p) || p.in == "header" && b.c.isFixed(p.name) {
 		return false
 	}
 	use := b.use(p.name, p.in)

@@ -18,45 +18,60 @@ var keyHeaders = []string{"x-api-key", "api-key", "apikey", "x-auth-token", "x-a
 // maxHeader bounds the value of a fixed header, in bytes.
 const maxHeader = 1000
 
-// fixedHeaders checks the headers of Options, which go with every request.
+// fixedHeaders checks the headers of Options, which go with every request, and returns
+// those that are no secrets.
 func (c *compiler) fixedHeaders() (http.Header, error) {
-	out := http.Header{}
-	for _, name := range slices.Sorted(maps.Keys(c.opts.Headers)) {
-		value, plain := c.opts.Headers[name], strings.ReplaceAll(strings.ToLower(name), "_", "-")
-		credential := slices.Contains(keyHeaders, plain)
-		for _, s := range c.api.Security {
-			credential = credential || s.Type == "apiKey" && s.In == "header" && strings.ReplaceAll(strings.ToLower(s.Name), "_", "-") == plain
+	out, names := http.Header{}, map[string]bool{}
+	for _, name := range append(slices.Sorted(maps.Keys(c.opts.Headers)), c.opts.SecretHeaders...) {
+		value, shown := c.opts.Headers[name]
+		key, plain := http.CanonicalHeaderKey(name), plainHeader(name)
+		if err := c.checkFixed(name, shown); err != nil {
+			return nil, err
 		}
-		key := http.CanonicalHeaderKey(name)
-		switch {
-		case !isToken(name):
-			return nil, fmt.Errorf("headers: %q is not the name of a header", name)
-		case credential:
-			return nil, fmt.Errorf("headers: %s holds a credential: headers are shown and kept, so give it in credentials", key)
-		case ownHeader(name) && plain != "accept":
-			return nil, fmt.Errorf("headers: exeat, a credential or HTTP itself sets %s", key)
-		case slices.Contains(unfixed, plain):
-			return nil, fmt.Errorf("headers: %s cannot be the same for all calls", key)
-		case value == "" || len(value) > maxHeader || !visibleASCII(value) || strings.TrimSpace(value) != value:
+		if names[plain] {
+			return nil, fmt.Errorf("headers: %s is given twice", key)
+		}
+		names[plain] = true
+		if !shown {
+			continue
+		}
+		if value == "" || len(value) > maxHeader || !visibleASCII(value) || strings.TrimSpace(value) != value {
 			return nil, fmt.Errorf("headers: the value of %s has to be of visible ASCII characters, and 1 to %d of them", key, maxHeader)
-		}
-		for other := range out {
-			if strings.EqualFold(strings.ReplaceAll(other, "_", "-"), plain) {
-				return nil, fmt.Errorf("headers: %s is given twice", key)
-			}
 		}
 		out.Set(key, value)
 	}
 	return out, nil
 }
 
-// isFixed reports whether the configuration sets a header. Servers that hand
-// headers on as CGI variables do not tell - from _.
-func (c *compiler) isFixed(name string) bool {
-	for fixed := range c.api.headers {
-		if strings.EqualFold(strings.ReplaceAll(fixed, "_", "-"), strings.ReplaceAll(name, "_", "-")) {
-			return true
-		}
+// plainHeader is a name as servers compare it that hand headers on as CGI variables,
+// which do not tell - from _.
+func plainHeader(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
+
+// checkFixed refuses names of headers that cannot be fixed ones. What is shown must
+// not be a credential.
+func (c *compiler) checkFixed(name string, shown bool) error {
+	key, plain := http.CanonicalHeaderKey(name), plainHeader(name)
+	scheme := false
+	for _, s := range c.api.Security {
+		scheme = scheme || s.Type == "apiKey" && s.In == "header" && plainHeader(s.Name) == plain
 	}
-	return false
+	switch {
+	case !isToken(name):
+		return fmt.Errorf("headers: %q is not the name of a header", name)
+	case scheme && !shown:
+		return fmt.Errorf("headers: %s is where a security scheme of the document puts a key, so give it in credentials", key)
+	case scheme || shown && slices.Contains(keyHeaders, plain):
+		return fmt.Errorf("headers: %s holds a credential: headers are shown and kept, so give it in credentials, or as {env: NAME}", key)
+	case ownHeader(name) && (plain != "accept" || !shown):
+		return fmt.Errorf("headers: exeat, a credential or HTTP itself sets %s", key)
+	case slices.Contains(unfixed, plain):
+		return fmt.Errorf("headers: %s cannot be the same for all calls", key)
+	}
+	return nil
+}
+
+// isFixed reports whether the configuration sets a header.
+func (c *compiler) isFixed(name string) bool {
+	same := func(fixed string) bool { return plainHeader(fixed) == plainHeader(name) }
+	return slices.ContainsFunc(slices.Collect(maps.Keys(c.api.headers)), same) || slices.ContainsFunc(c.opts.SecretHeaders, same)
 }

@@ -47,6 +47,9 @@ type Options struct {
 	// Headers go with every request, like those of arguments: they are shown, and
 	// tokens are bound to them, all but Accept. They are not for secrets.
 	Headers map[string]string
+	// SecretHeaders are names of headers that are set on every request beside its
+	// credential: no argument sets them, and what is in them is not known here.
+	SecretHeaders []string
 	// Refs are beginnings of https URLs, such as https://host/schemas/, that
 	// references may lead to; without any, none is fetched.
 	Refs []string

@@ -15,6 +15,7 @@
 //	attach_signed.go              a token of exeat's own, for one request
 //	attach_static.go              a standing key, and where it goes
 //	attach_renewable.go           a standing key that is read anew when it is refused
+//	attach_headers.go             secret headers that go with every call
 //	attach_together.go            several credentials that one operation needs at once
 //	attach_secret.go              where secrets are read from, and that they are never printed
 //	keys.go                       the keys that sign: made, rotated, published

@@ -180,7 +180,7 @@ type apiConfig struct {
 	// Proxy is that of this API, in place of the one for all.
 	Proxy *valueConfig `yaml:"proxy"`
 	// Headers go with every call.
-	Headers map[string]string `yaml:"headers"`
+	Headers map[string]headerConfig `yaml:"headers"`
 }
 
 // certificateConfig names PEM files.
@@ -247,6 +247,10 @@ func (a *apiConfig) within(dir string) {
 		within(dir, f.Credential, f.Credentials)
 	}
 	a.CA = relative(dir, a.CA)
+	for name, h := range a.Headers {
+		h.within(dir)
+		a.Headers[name] = h
+	}
 	if a.Proxy != nil {
 		a.Proxy.within(dir)
 	}

@@ -36,7 +36,10 @@ func serveAPI(cfg config, a apiConfig, doc *openapi.API, keys *token.Keys) (*too
 		return nil, fmt.Errorf("%s: before is check, show or off, and not %q", doc.Name, a.Before)
 	}
 	var err error
-	if api.Credentials, err = a.attacher(cfg, doc, keys); err != nil {
+	if api.Credentials, err = a.attacher(cfg, doc, keys); err == nil {
+		api.Credentials, err = a.withHeaders(api.Credentials)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doc.Name, err)
 	}
 	return api, nil

@@ -253,6 +253,9 @@ func describeScheme(s openapi.SecurityScheme) string {
 // gaps say which operations cannot be called for want of a credential, and which
 // credential goes nowhere.
 func (a apiConfig) gaps(doc *openapi.API, credentials any) []string {
+	if w, with := credentials.(token.WithHeaders); with {
+		credentials = w.Attacher
+	}
 	by, ok := credentials.(token.ByOperation)
 	if !ok || len(doc.Operations) == 0 {
 		return nil

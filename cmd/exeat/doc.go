@@ -11,6 +11,7 @@
 //	config.go          exeat.yaml; config_oauth.go has whose tokens are
 //	                   taken, config_credential.go what calls leave with,
 //	                   config_explain.go says what is wrong with it
+//	config_value.go    values that stand elsewhere: proxies, headers of every call
 //	issuer.go          the authorization server of this process (issuer: dev)
 //	documents.go       documents, policies, and where calls may go
 //	credentials.go     what leaves with the calls of a document

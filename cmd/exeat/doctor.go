@@ -173,6 +173,7 @@ func (d *doctor) credentials(cfg config, docs []*openapi.API) {
 			d.bad("credentials", a.Spec+": "+err.Error())
 		}
 		d.way(cfg, a, docs[i])
+		d.headers(a)
 		for _, gap := range a.gaps(docs[i], attacher) {
 			d.note("credentials", gap)
 		}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/exeat/exeat/openapi"
@@ -80,5 +82,22 @@ func (d *doctor) tlsFiles(of string, f tlsFiles) {
 		if good {
 			d.ok("credentials", fmt.Sprintf("%s: %s is good for another 14 days at least", of, file))
 		}
+	}
+}
+
+// headers checks the secrets that go with every call.
+func (d *doctor) headers(a apiConfig) {
+	if _, err := a.withHeaders(nil); err != nil {
+		d.bad("credentials", a.Spec+": "+err.Error())
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Headers)) {
+		h := a.Headers[name]
+		if !h.isSecret() {
+			continue
+		}
+		if h.File != "" {
+			d.private("credentials", h.File)
+		}
+		d.note("credentials", fmt.Sprintf("%s: headers: %s is a secret that goes with every call, and outlives it; no token is bound to it", a.Spec, name))
 	}
 }

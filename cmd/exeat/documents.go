@@ -43,8 +43,12 @@ func loadDocs(ctx context.Context, cfg config) ([]*openapi.API, error) {
 		if err != nil {
 			return nil, err
 		}
-		doc, err := openapi.Load(ctx, a.Spec, openapi.Options{Name: a.Name, BaseURL: a.BaseURL,
-			Include: a.Include, Exclude: a.Exclude, Rename: a.Rename, Parameters: a.Parameters, Effects: effects, ContentTypes: a.ContentTypes, Overlays: a.Overlays, SHA256: a.SHA256, Refs: a.Refs, Headers: a.Headers, Zone: zone, Cache: cache})
+		options := openapi.Options{Name: a.Name, BaseURL: a.BaseURL, Include: a.Include, Exclude: a.Exclude, Rename: a.Rename, Parameters: a.Parameters,
+			Effects: effects, ContentTypes: a.ContentTypes, Overlays: a.Overlays, SHA256: a.SHA256, Refs: a.Refs, Zone: zone, Cache: cache}
+		if err := a.headers(&options); err != nil {
+			return nil, err
+		}
+		doc, err := openapi.Load(ctx, a.Spec, options)
 		if err != nil {
 			return nil, err
 		}

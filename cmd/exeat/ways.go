@@ -12,61 +12,11 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/exeat/exeat/authz/credential"
 	"github.com/exeat/exeat/authz/refresh"
 	"github.com/exeat/exeat/openapi"
 	"github.com/exeat/exeat/openapi/reach"
 )
-
-// valueConfig is a text of the configuration, or where it is: in an environment
-// variable, a file, or what a command prints.
-type valueConfig struct {
-	text    string
-	Env     string   `yaml:"env"`
-	File    string   `yaml:"file"`
-	Command []string `yaml:"command"`
-}
-
-// UnmarshalYAML reads either form.
-func (v *valueConfig) UnmarshalYAML(n *yaml.Node) error {
-	if n.Kind == yaml.ScalarNode {
-		return n.Decode(&v.text)
-	}
-	var unknown yaml.TypeError
-	for i := 0; n.Kind == yaml.MappingNode && i < len(n.Content); i += 2 {
-		switch key := n.Content[i]; key.Value {
-		case "env", "file", "command":
-		default:
-			unknown.Errors = append(unknown.Errors, fmt.Sprintf("line %d: field %s not found in type main.valueConfig", key.Line, key.Value))
-		}
-	}
-	if len(unknown.Errors) > 0 {
-		return &unknown
-	}
-	type plain valueConfig
-	return n.Decode((*plain)(v))
-}
-
-func (v *valueConfig) within(dir string) {
-	s := v.source().within(dir)
-	v.File, v.Command = s.file, s.command
-}
-
-func (v valueConfig) source() secretSource { return secretSource{v.Env, v.File, v.Command} }
-
-// isText reports whether the text stands in the configuration itself.
-func (v valueConfig) isText() bool { return v.source().isZero() }
-
-// read returns the text.
-func (v valueConfig) read() (string, error) {
-	if v.isText() {
-		return v.text, nil
-	}
-	secret, err := v.source().read("")
-	return secret.Reveal(), err
-}
 
 // proxy is how calls and token requests leave this network; nil is directly.
 func (v *valueConfig) proxy() (reach.Proxy, error) {

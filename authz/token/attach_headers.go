@@ -1,0 +1,30 @@
+package token
+
+import (
+	"context"
+	"net/http"
+)
+
+// WithHeaders attaches secrets that the API wants beside the credential of every call,
+// each in a header of its own. They are standing keys, and no token is bound to them.
+type WithHeaders struct {
+	Attacher
+	Headers []Attacher // [Static] or [Renewable]
+}
+
+// Attach attaches the credential, and then the headers.
+func (w WithHeaders) Attach(ctx context.Context, c Call, r *http.Request) (Receipt, error) {
+	all := make(Together, 0, len(w.Headers)+1)
+	all = append(all, Part{Attacher: w.Attacher, Scopes: c.Scopes})
+	for _, h := range w.Headers {
+		all = append(all, Part{Attacher: h})
+	}
+	receipt, err := all.Attach(ctx, c, r)
+	return receipt, err
+}
+
+// NeedsCaller reports whether the operation of that name needs the caller's token.
+func (w WithHeaders) NeedsCaller(operation string) bool {
+	by, ok := w.Attacher.(interface{ NeedsCaller(string) bool })
+	return ok && by.NeedsCaller(operation)
+}
