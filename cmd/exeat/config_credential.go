@@ -47,6 +47,7 @@ type credentialConfig struct {
 
 	AWSSTS   *awsSTSConfig   `yaml:"aws_sts"`
 	Exchange *exchangeConfig `yaml:"exchange"`
+	IDJAG    *idJAGConfig    `yaml:"id_jag"`
 
 	client *http.Client // for whoever gives out the credential; nil means the usual one
 }
@@ -65,6 +66,10 @@ func within(dir string, one *credentialConfig, several map[string]credentialConf
 func (c *credentialConfig) within(dir string) {
 	s := c.source().within(dir)
 	c.AWSSTS.within(dir)
+	if c.IDJAG != nil {
+		s := secretSource{file: c.IDJAG.File, command: c.IDJAG.Command}.within(dir)
+		c.IDJAG.File, c.IDJAG.Command = s.file, s.command
+	}
 	c.File, c.Command, c.CA = s.file, s.command, relative(dir, c.CA)
 	if c.Certificate != nil {
 		c.Certificate = &certificateConfig{Cert: relative(dir, c.Certificate.Cert), Key: relative(dir, c.Certificate.Key)}

@@ -16,6 +16,7 @@
 //	documents.go       documents, policies, and where calls may go
 //	credentials.go     what leaves with the calls of a document
 //	strategies.go      the ways in which calls get a credential, one strategy_*.go each
+//	strategy_id_jag.go  identity assertions for the servers of other companies
 //	strategy_exchange.go  tokens made of the caller's
 //	strategy_aws_sts.go keys of AWS for one call; a JWT that says to a cloud who exeat is
 //	secrets.go         where secrets are read from: environment, file, command

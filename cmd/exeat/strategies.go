@@ -43,6 +43,7 @@ func init() { // newCredential reads the list that refers to it
 		{name: "static", make: newStatic, means: "a standing key: it works for every call, for as long as it lives, for whoever reads it on this machine; exeat guard can keep it away from here"},
 		{name: "client_credentials", make: newClientCredentials, fits: takesBearer, means: "tokens of an authorization server: they are not bound to one request"},
 		{name: "exchange", make: newExchange, fits: takesBearer, means: "tokens that an authorization server makes of the caller's, for this API: they are bound to one request where that server takes authorization_details, and the API looks at them"},
+		{name: "id_jag", make: newIDJAG, fits: takesBearer, means: "tokens that another company's authorization server gives for an assertion of who calls: they are not bound to one request"},
 		{name: "aws_sts", make: newAWSSTS, fits: takesSignature, safe: true, means: "keys of AWS for each call, by a policy of its own, and a signature over its request"},
 		{name: "none", make: newNone, means: "none: whoever reaches the API can call it without exeat"},
 	}
