@@ -111,9 +111,18 @@ func ReadSigningKey(path, kid string) (*SigningKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the key: %w", err)
 	}
-	key, alg, err := parseKey(text)
+	key, err := ParseSigningKey(text, kid)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return key, nil
+}
+
+// ParseSigningKey reads a private key in PEM, as ReadSigningKey does.
+func ParseSigningKey(text []byte, kid string) (*SigningKey, error) {
+	key, alg, err := parseKey(text)
+	if err != nil {
+		return nil, err
 	}
 	return newSigningKey(key, alg, kid), nil
 }

@@ -45,9 +45,10 @@ type credentialConfig struct {
 	Audience string            `yaml:"audience"` // a parameter that some servers want
 	Params   map[string]string `yaml:"params"`   // others
 
-	AWSSTS   *awsSTSConfig   `yaml:"aws_sts"`
-	Exchange *exchangeConfig `yaml:"exchange"`
-	IDJAG    *idJAGConfig    `yaml:"id_jag"`
+	AWSSTS    *awsSTSConfig    `yaml:"aws_sts"`
+	Exchange  *exchangeConfig  `yaml:"exchange"`
+	IDJAG     *idJAGConfig     `yaml:"id_jag"`
+	GitHubApp *githubAppConfig `yaml:"github_app"`
 
 	client *http.Client // for whoever gives out the credential; nil means the usual one
 }

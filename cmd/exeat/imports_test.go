@@ -65,6 +65,7 @@ var arrows = map[string][]string{
 	"store/storetest":       {"store"},
 
 	"authz/approval/approvaltest": {"authz", "store"},
+	"authz/credential/githubtest": {},
 	"examples":                    {"authz", "openapi", "tools"},
 	"examples/conformance":        {"examples/petstore"},
 	"examples/petstore":           {},
@@ -73,7 +74,7 @@ var arrows = map[string][]string{
 
 // testArrows are further imports that the tests of any package may have, besides
 // everything that lies downstream of it: something to call, and how to read it.
-var testArrows = []string{"examples/petstore", "openapi", "store/storetest", "authz/approval/approvaltest"}
+var testArrows = []string{"examples/petstore", "openapi", "store/storetest", "authz/approval/approvaltest", "authz/credential/githubtest"}
 
 // downstream reports whether arrows lead from one package to another.
 func downstream(from, to string) bool {
