@@ -45,10 +45,11 @@ type credentialConfig struct {
 	Audience string            `yaml:"audience"` // a parameter that some servers want
 	Params   map[string]string `yaml:"params"`   // others
 
-	AWSSTS    *awsSTSConfig    `yaml:"aws_sts"`
-	Exchange  *exchangeConfig  `yaml:"exchange"`
-	IDJAG     *idJAGConfig     `yaml:"id_jag"`
-	GitHubApp *githubAppConfig `yaml:"github_app"`
+	AWSSTS       *awsSTSConfig       `yaml:"aws_sts"`
+	Exchange     *exchangeConfig     `yaml:"exchange"`
+	IDJAG        *idJAGConfig        `yaml:"id_jag"`
+	GitHubApp    *githubAppConfig    `yaml:"github_app"`
+	GCPDownscope *gcpDownscopeConfig `yaml:"gcp_downscope"`
 
 	client *http.Client // for whoever gives out the credential; nil means the usual one
 }
@@ -71,6 +72,7 @@ func (c *credentialConfig) within(dir string) {
 		s := secretSource{file: c.IDJAG.File, command: c.IDJAG.Command}.within(dir)
 		c.IDJAG.File, c.IDJAG.Command = s.file, s.command
 	}
+	c.GCPDownscope.within(dir)
 	c.File, c.Command, c.CA = s.file, s.command, relative(dir, c.CA)
 	if c.Certificate != nil {
 		c.Certificate = &certificateConfig{Cert: relative(dir, c.Certificate.Cert), Key: relative(dir, c.Certificate.Key)}

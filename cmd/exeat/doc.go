@@ -19,6 +19,7 @@
 //	strategy_id_jag.go  identity assertions for the servers of other companies
 //	strategy_exchange.go  tokens made of the caller's
 //	strategy_github_app.go  tokens of a GitHub App for one call
+//	strategy_gcp_downscope.go tokens of Google that are cut down to one call
 //	strategy_aws_sts.go keys of AWS for one call; a JWT that says to a cloud who exeat is
 //	secrets.go         where secrets are read from: environment, file, command
 //	credentials_need.go  which of its security schemes have a credential

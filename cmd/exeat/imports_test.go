@@ -95,7 +95,7 @@ var modules = map[string]module{
 	"github.com/cedar-policy/cedar-go":         {"the policy language: parser, validator, evaluator", []string{"authz"}},
 	"github.com/go-jose/go-jose/v4":            {"signs and verifies tokens; measured as the strictest", []string{"authz/credential", "authz/issuer", "authz/signals", "authz/token", "mcpserver/oauth"}},
 	"github.com/gowebpki/jcs":                  {"RFC 8785, the canonical form that digests are made over", []string{"authz/token"}},
-	"golang.org/x/oauth2":                      {"client credentials (RFC 6749 §4.4), and authorization codes", []string{"authz/credential", "authz/inbox"}},
+	"golang.org/x/oauth2":                      {"client credentials (RFC 6749 §4.4), authorization codes, and tokens of Google", []string{"authz/credential", "authz/inbox", "cmd/exeat"}},
 	"github.com/coreos/go-oidc/v3":             {"logins with an OpenID provider", []string{"authz/inbox"}},
 	"github.com/zitadel/oidc/v3":               {"the authorization server of issuer: dev: its endpoints, parameters and errors", []string{"authz/devissuer"}},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"checks arguments against JSON Schema 2020-12", []string{"openapi"}},

@@ -46,6 +46,7 @@ func init() { // newCredential reads the list that refers to it
 		{name: "id_jag", make: newIDJAG, fits: takesBearer, means: "tokens that another company's authorization server gives for an assertion of who calls: they are not bound to one request"},
 		{name: "aws_sts", make: newAWSSTS, fits: takesSignature, safe: true, means: "keys of AWS for each call, by a policy of its own, and a signature over its request"},
 		{name: "github_app", make: newGitHubApp, fits: takesBearer, means: "tokens of GitHub for one repository and one permission, revoked after the call"},
+		{name: "gcp_downscope", make: newGCPDownscope, fits: takesBearer, means: "tokens of Google that a Credential Access Boundary keeps to what the call is about; they live for up to an hour"},
 		{name: "none", make: newNone, means: "none: whoever reaches the API can call it without exeat"},
 	}
 }

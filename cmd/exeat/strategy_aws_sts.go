@@ -96,7 +96,7 @@ func newAWSSTS(use credentialUse) (token.Attacher, error) {
 	if c == nil {
 		return nil, errors.New("aws_sts needs its settings: aws_sts: {role_arn: …, service: …, region: …, policy: …}")
 	}
-	a := &credential.AWS{Endpoint: c.STSURL, Role: c.Role, ExternalID: c.ExternalID, Service: c.Service, Region: c.Region, Lasts: c.Lasts}
+	a := &credential.AWS{Endpoint: c.STSURL, Role: c.Role, ExternalID: c.ExternalID, Service: c.Service, Region: c.Region, Lasts: c.Lasts, Client: use.c.client}
 	if a.Endpoint == "" {
 		if c.Role == "" {
 			return nil, errors.New("aws_sts needs role_arn, the role that keys are of")

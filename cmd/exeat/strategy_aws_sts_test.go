@@ -13,15 +13,11 @@ func TestAWSSTSConfigured(t *testing.T) {
 	const policy = ", policy: [{actions: ['s3:PutObject'], resources: ['arn:aws:s3:::orders/{id}.json']}]"
 	dir := t.TempDir()
 	newIdentityProvider(t, filepath.Join(dir, "identity.pem"))
-	for name, text := range map[string]string{
+	writeFiles(t, dir, map[string]string{
 		"aws.ini":     "# of the team\n[default]\naws_access_key_id = AKIDSTANDING\naws_secret_access_key = canary-4711\n\n[short]\naws_access_key_id=AKIDSTANDING\n",
 		"token.jwt":   "a.b.c\n",
 		"orders.yaml": strings.Replace(ordersDocument, "%s", "https://s3.eu-central-1.amazonaws.com", 1),
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	for settings, want := range map[string]string{
@@ -41,22 +37,34 @@ func TestAWSSTSConfigured(t *testing.T) {
 		"{" + base + ", credentials_file: aws.ini, policy: [{actions: [PutObject], resources: ['arn:aws:s3:::orders/x']}]}": "policy[0]",
 		"": "needs its settings",
 	} {
-		text := "apis: [{spec: orders.yaml, credential: {strategy: aws_sts, aws_sts: " + settings + "}}]\n"
-		file := filepath.Join(dir, "exeat.yaml")
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		cfg, err := loadConfig(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		docs, err := loadDocs(t.Context(), cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = serveAPI(cfg, cfg.APIs[0], docs[0], nil)
+		err := configured(t, dir, "{strategy: aws_sts, aws_sts: "+settings+"}")
 		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary")) {
 			t.Errorf("%s: %v", settings, err)
+		}
+	}
+}
+
+// configured makes the credential that text says, for the document orders.yaml in dir.
+func configured(t *testing.T, dir, text string) error {
+	t.Helper()
+	writeFiles(t, dir, map[string]string{"exeat.yaml": "apis: [{spec: orders.yaml, credential: " + text + "}]\n"})
+	cfg, err := loadConfig(filepath.Join(dir, "exeat.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs, err := loadDocs(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = serveAPI(cfg, cfg.APIs[0], docs[0], nil)
+	return err
+}
+
+func writeFiles(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
