@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/exeat/exeat/authz"
@@ -43,19 +44,22 @@ type purpose struct {
 type course struct {
 	*call
 	decision authz.Decision
-	approval *authz.ApprovalContext  // what a person said of it, or of calls like it
-	earlier  []authz.ApprovalContext // what other people said before, if several had to
-	grant    string                  // the rule that the approval comes from
-	handle   string                  // of its hold
-	hold     *store.Hold             // that it was released from
-	found    *store.Snapshot         // what it changes, when it was to be sent, if the person saw something else
-	state    *store.Snapshot         // what it read, if it is a peek
-	needs    authz.Stronger          // a token of another kind, with which it would not be denied
-	note     string                  // for its entries
-	stale    bool                    // the API refused the credential before as stale
-	err      error                   // for the operator
-	secrets  []string                // the credentials that its requests carried
-	scrubber scrub.Scrubber          // that finds them
+	approval *authz.ApprovalContext    // what a person said of it, or of calls like it
+	earlier  []authz.ApprovalContext   // what other people said before, if several had to
+	grant    string                    // the rule that the approval comes from
+	handle   string                    // of its hold
+	hold     *store.Hold               // that it was released from
+	found    *store.Snapshot           // what it changes, when it was to be sent, if the person saw something else
+	state    *store.Snapshot           // what it read, if it is a peek
+	needs    authz.Stronger            // a token of another kind, with which it would not be denied
+	note     string                    // for its entries
+	stale    bool                      // the API refused the credential before as stale
+	tell     func(*http.Response) bool // of an answer, to what made its credential
+	wants    bool                      // the API did nothing, and asks for the same with another proof
+	asked    bool                      // it was given that once
+	err      error                     // for the operator
+	secrets  []string                  // the credentials that its requests carried
+	scrubber scrub.Scrubber            // that finds them
 }
 
 // fail adds to what the operator is told.

@@ -164,6 +164,7 @@ func (r *Runner) try(ctx context.Context, c *course, m *manner, since string) (r
 			return res, unrecorded, nil
 		}
 	}
+	c.tell, c.wants = receipt.Answered, false
 	res, at = r.send(c, req)
 	res.remarkRefused(receipt.Strategy)
 	if at == answered && res.Envelope.HTTPStatus == http.StatusPreconditionFailed && c.matched() {
@@ -187,8 +188,9 @@ func (c *course) sending(m *manner, since string, t token.Receipt) store.Entry {
 
 // record puts the entry of a send on disk. A grant is checked again and counted
 // with it, and is ErrNoGrant if it does not hold any more: the call must not leave.
+// What the API asked for a moment ago, having done nothing, is no other use of it.
 func (r *Runner) record(ctx context.Context, c *course, e store.Entry) (wait func() error) {
-	if c.grant == "" {
+	if c.grant == "" || c.wants {
 		return r.Store.Log(e)
 	}
 	e.Time = r.Now()

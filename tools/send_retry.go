@@ -29,8 +29,13 @@ var busy = []int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusS
 
 // again reports whether the n-th try of a call should be followed by another,
 // and after which time. Only what changes nothing, by the document and by its
-// method, is ever sent again: an Idempotency-Key is a promise of somebody else.
+// method, is ever sent again: an Idempotency-Key is a promise of somebody else. But
+// if the API did nothing, and asks for the same with another proof, it gets that once.
 func (c *course) again(res Result, at stage, n, tries int) (time.Duration, bool) {
+	if c.wants && at == answered && !c.asked {
+		c.asked = true
+		return 0, true
+	}
 	if n >= tries || !at.sent() || c.writes() || !safe(c.tool.op.Method) {
 		return 0, false
 	}

@@ -38,6 +38,7 @@ func (r *Runner) send(c *course, req *http.Request) (Result, stage) {
 		c.fail(c.scrubError(dropURL(err)))
 		return c.explainSilence(err, connected.Load())
 	}
+	c.wants = c.tell != nil && c.tell(resp)
 	answer, err := c.tool.op.Decode(resp, r.limitOf(c))
 	if err != nil && hungUp(req.Context()) {
 		return cancelled(), lost

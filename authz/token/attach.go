@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"net/http"
 	"time"
 )
 
@@ -73,4 +74,8 @@ type Receipt struct {
 	// Revoke ends the credential once the call has its answer. It is nil where that
 	// cannot be done.
 	Revoke func(context.Context) error
+	// Answered is told of the API's answer, and reports whether that asks for the same
+	// request once more with another credential, having done nothing. It is nil where
+	// the credential is indifferent to answers.
+	Answered func(*http.Response) (again bool)
 }

@@ -11,7 +11,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/exeat/exeat/authz/dpop"
 )
 
 // tokenType is the JOSE typ of an RFC 9068 access token.
@@ -20,11 +23,19 @@ const tokenType = "at+jwt"
 // maxAuthorization bounds the Authorization header: servers refuse longer ones.
 const maxAuthorization = 8 << 10
 
-// Signed mints a token for each call and puts it into Authorization.
+// Signed mints a token for each call and puts it into Authorization. Nothing of it
+// changes after its first use.
 type Signed struct {
 	Issuer string
 	Keys   *Keys
-	Now    func() time.Time // nil means time.Now
+	// SignRequests has the key that signs tokens sign each request, too (RFC 9421),
+	// and the token ask for that.
+	SignRequests bool
+	// DPoP is a key that tokens are bound to; each request has a proof of it (RFC 9449).
+	DPoP *dpop.Key
+	Now  func() time.Time // nil means time.Now
+
+	nonce atomic.Value // string: what the API gave last for proofs
 }
 
 // actor is the claim act: who acts for the subject (RFC 8693 §4.1).
@@ -64,32 +75,65 @@ type minted struct {
 	ACR      string         `json:"acr,omitempty"`
 	AMR      []string       `json:"amr,omitempty"`
 	Details  []Details      `json:"authorization_details"`
+	Confirm  Confirm        `json:"cnf,omitzero"`
 	Approval *ApprovalClaim `json:"urn:exeat:approval,omitempty"`
 	Decision decisionClaim  `json:"urn:exeat:decision"`
+}
+
+// made is a token with what it was made of.
+type made struct {
+	compact string
+	claims  *minted
+	ring    *ring // whose active key signed it
 }
 
 // Mint returns the compact token for c. It ends after the TTL, or with the
 // approval if that is sooner.
 func (s *Signed) Mint(c Call) (string, Receipt, error) {
-	claims, err := s.claims(c)
+	m, err := s.mint(c)
 	if err != nil {
 		return "", Receipt{}, fmt.Errorf("cannot mint a token: %w", err)
 	}
+	return m.compact, s.receipt(m), nil
+}
+
+func (s *Signed) mint(c Call) (*made, error) {
+	claims, err := s.claims(c)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := s.Keys.load()
+	if err != nil {
+		return nil, err
+	}
+	claims.Confirm = s.confirm(ring)
 	var payload bytes.Buffer
 	enc := json.NewEncoder(&payload)
 	enc.SetEscapeHTML(false) // an & in a target would take six bytes
 	if err := enc.Encode(claims); err != nil {
-		return "", Receipt{}, fmt.Errorf("cannot mint a token: %w", err)
+		return nil, err
 	}
-	compact, err := s.Keys.Sign(bytes.TrimSuffix(payload.Bytes(), []byte("\n")))
+	compact, err := ring.sign(bytes.TrimSuffix(payload.Bytes(), []byte("\n")))
 	if err != nil {
-		return "", Receipt{}, fmt.Errorf("cannot mint a token: %w", err)
+		return nil, err
 	}
 	if n := len("Bearer ") + len(compact); n > maxAuthorization {
-		return "", Receipt{}, fmt.Errorf("cannot mint a token: it would take %d bytes of the %d that a header may have; shorten the request-target (%d bytes)",
+		return nil, fmt.Errorf("it would take %d bytes of the %d that a header may have; shorten the request-target (%d bytes)",
 			n, maxAuthorization, len(c.Details.Request.Target))
 	}
-	return compact, Receipt{Strategy: "signed", JTI: claims.ID, Expires: time.Unix(claims.Expires, 0).UTC()}, nil
+	return &made{compact, claims, ring}, nil
+}
+
+func (s *Signed) receipt(m *made) Receipt {
+	r := Receipt{Strategy: "signed", JTI: m.claims.ID, Expires: time.Unix(m.claims.Expires, 0).UTC()}
+	if s.SignRequests {
+		r.Narrowed = "the request is signed with exeat's key (RFC 9421)"
+	}
+	if s.DPoP != nil {
+		r.Narrowed = "bound to a key of exeat's process (DPoP)"
+		r.Answered = s.answered
+	}
+	return r
 }
 
 // claims checks c and fills in the claims of its token.
@@ -158,11 +202,6 @@ func (s *Signed) claims(c Call) (*minted, error) {
 // already has an Authorization header, or that is not the one that c's details
 // name: a token must not leave with another request than its own.
 func (s *Signed) Attach(_ context.Context, c Call, r *http.Request) (Receipt, error) {
-	for name := range r.Header {
-		if strings.EqualFold(name, "Authorization") {
-			return Receipt{}, errors.New("the request already has an Authorization header, where the token goes")
-		}
-	}
 	if err := c.Details.check(c.Audience); err != nil {
 		return Receipt{}, err
 	}
@@ -174,12 +213,14 @@ func (s *Signed) Attach(_ context.Context, c Call, r *http.Request) (Receipt, er
 	if ref := c.Details.differs(got); ref != nil {
 		return Receipt{}, fmt.Errorf("the request is not the one that was decided: %s", ref.Detail)
 	}
-	compact, receipt, err := s.Mint(c)
+	m, err := s.mint(c)
 	if err != nil {
+		return Receipt{}, fmt.Errorf("cannot mint a token: %w", err)
+	}
+	if err := s.prove(m, r); err != nil {
 		return Receipt{}, err
 	}
-	r.Header.Set("Authorization", "Bearer "+compact)
-	return receipt, nil
+	return s.receipt(m), nil
 }
 
 // bodyDigest is the content digest of a request that has yet to be sent.

@@ -200,7 +200,7 @@ func TestAttachRefusesAnotherRequest(t *testing.T) {
 		change func(*http.Request)
 		want   string
 	}{
-		"has authorization":  {func(r *http.Request) { r.Header["authorization"] = []string{"Bearer x"} }, "already has an Authorization"},
+		"has authorization":  {func(r *http.Request) { r.Header["authorization"] = []string{"Bearer x"} }, "already has the header Authorization"},
 		"other method":       {func(r *http.Request) { r.Method = "DELETE" }, "method"},
 		"other target":       {func(r *http.Request) { r.URL.Path = "/pets/43" }, "path"},
 		"opaque target":      {func(r *http.Request) { r.URL.Opaque = "/pets/43" }, "path"},

@@ -56,6 +56,15 @@ func (r *Receipt) add(one Receipt) {
 	for text, more := range map[*string]string{&r.Issuer: one.Issuer, &r.Audience: one.Audience, &r.Scope: one.Scope, &r.Narrowed: one.Narrowed, &r.Wider: one.Wider} {
 		*text = strings.TrimPrefix(strings.TrimSuffix(*text+"; "+more, "; "), "; ")
 	}
+	switch before := r.Answered; {
+	case before == nil:
+		r.Answered = one.Answered
+	case one.Answered != nil:
+		r.Answered = func(res *http.Response) bool {
+			again := before(res)
+			return one.Answered(res) || again
+		}
+	}
 	switch before := r.Revoke; {
 	case before == nil:
 		r.Revoke = one.Revoke

@@ -13,6 +13,8 @@
 //	details.go                    which request exactly? its form and its digest
 //	attach.go                     what a credential is made for, and what is told of it
 //	attach_signed.go              a token of exeat's own, for one request
+//	sender.go                     does the request come from who has the key that its token is bound to?
+//	signature.go                  requests that are signed (RFC 9421), and what a signature covers
 //	attach_static.go              a standing key, and where it goes
 //	attach_renewable.go           a standing key that is read anew when it is refused
 //	attach_headers.go             secret headers that go with every call

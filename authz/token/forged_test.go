@@ -191,7 +191,7 @@ func testForgedTokens(t *testing.T, alg string) {
 		"two in one header":         {"malformed_token", []string{"Bearer " + good + ", Bearer " + good}},
 		"very long":                 {"token_too_long", []string{"Bearer " + strings.Repeat("a", 8200)}},
 		"basic":                     {"not_bearer", []string{"Basic dXNlcjpwYXNz"}},
-		"DPoP":                      {"not_bearer", []string{"DPoP " + good}},
+		"DPoP":                      {"not_bound", []string{"DPoP " + good}},
 		"scheme only":               {"malformed_token", []string{"Bearer x"}},
 		"four parts":                {"malformed_token", []string{"Bearer " + good + ".x"}},
 		"five parts, a JWE":         {"malformed_token", []string{"Bearer a.b.c.d.e"}},

@@ -89,6 +89,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ref.ServeHTTP(w, r)
 		return
 	}
+	p.Verifier.giveNonce(w.Header(), claims)
 	tell := func(failed *Refusal, err error) {
 		failed.Txn, failed.Cause = claims.Txn, err
 		if p.OnFailure != nil {

@@ -83,7 +83,7 @@ func (k *checker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if ref == nil {
 		claims, ref = k.Verifier.check(q.request, func(c *Claims) (string, *Refusal) {
-			if ref := unboundHeader(q.request.Header, c.Details); ref != nil {
+			if ref := unboundHeader(q.request.Header, c); ref != nil {
 				return "", ref
 			}
 			return q.content(c)
@@ -240,8 +240,8 @@ var ofTheHop = []string{
 
 // unboundHeader refuses a header that the guard itself would not send on. The proxy
 // would.
-func unboundHeader(h http.Header, d Details) *Refusal {
-	bound := d.boundNames()
+func unboundHeader(h http.Header, c *Claims) *Refusal {
+	bound := append(c.Details.boundNames(), c.Confirm.headers()...)
 	for name := range h {
 		if !slices.Contains(bound, name) && !slices.Contains(unbound, name) && !slices.Contains(ofTheHop, name) {
 			return refuse(http.StatusForbidden, "unbound_header", "the request has the header %s, which the token does not name", brief(name))

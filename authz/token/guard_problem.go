@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/exeat/exeat/authz/dpop"
 )
 
 // Refusal is why a request was not let through, or not answered. Code is a
@@ -19,9 +21,10 @@ import (
 //     bad_header, wrong_alg, wrong_typ, bad_kid, unknown_kid, bad_signature,
 //     not_canonical, ambiguous_claims, bad_claims, wrong_issuer,
 //     wrong_audience, bad_times, issued_in_future, expired, lives_too_long,
-//     bad_details, spent
+//     bad_details, spent, not_bound, not_dpop, no_signature, wrong_signature_input,
+//     wrong_signature, invalid_dpop_proof, wrong_dpop_key, use_dpop_nonce
 //   - 403: wrong_method, wrong_target, wrong_query, wrong_content_type,
-//     wrong_digest, wrong_header, wrong_details, approval_required, approval_expired,
+//     wrong_digest, wrong_content_digest, wrong_header, wrong_details, approval_required, approval_expired,
 //     approval_mismatch, approval_spent
 //   - of a check also 400 bad_check, 403 not_the_proxy, unbound_header and
 //     body_unseen, 404 unknown_check; where the proxy knows 401 and 403 only, 403
@@ -33,6 +36,7 @@ type Refusal struct {
 	Status int // HTTP
 	Code   string
 	Detail string
+	Nonce  string // for a DPoP proof, with use_dpop_nonce
 	Txn    string // of the token, once its signature and claims hold
 	Cause  error  // what failed behind keys_unavailable, spend_unavailable, upstream_failed and upstream_timeout
 }
@@ -71,12 +75,24 @@ func (r *Refusal) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if r.Status == http.StatusUnauthorized {
-		challenge := `Bearer`
-		if r.Code != "no_token" { // RFC 6750 §3.1: no error code for a request without credentials
-			challenge = `Bearer error="invalid_token", error_description="` + r.Code + `"`
-		}
-		h.Set("WWW-Authenticate", challenge)
+		h.Set("WWW-Authenticate", r.challenge())
+	}
+	if r.Nonce != "" {
+		h.Set("DPoP-Nonce", r.Nonce)
 	}
 	w.WriteHeader(r.Status)
 	w.Write(append(body, '\n'))
+}
+
+// challenge says by which scheme the request has to come, and what was wrong.
+func (r *Refusal) challenge() string {
+	switch r.Code {
+	case "no_token": // RFC 6750 §3.1: no error code for a request without credentials
+		return `Bearer`
+	case "use_dpop_nonce", "invalid_dpop_proof": // codes of RFC 9449 §7.1
+		return fmt.Sprintf(`DPoP error="%s", algs="%s"`, r.Code, dpop.Algorithms())
+	case "not_dpop", "wrong_dpop_key":
+		return fmt.Sprintf(`DPoP error="invalid_token", error_description="%s", algs="%s"`, r.Code, dpop.Algorithms())
+	}
+	return `Bearer error="invalid_token", error_description="` + r.Code + `"`
 }

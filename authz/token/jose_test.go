@@ -47,6 +47,15 @@ func joseRequestOf(q *testRequest) joseRequest {
 // TestJose has npm's jose verify tokens of both algorithms, and JavaScript
 // recompute the digests of their requests.
 func TestJose(t *testing.T) {
+	dir := joseDir(t)
+	for _, alg := range []string{"EdDSA", "ES256"} {
+		t.Run(alg, func(t *testing.T) { testJose(t, alg, dir) })
+	}
+}
+
+// joseDir is where npm put what the scripts need, or the end of the test.
+func joseDir(t *testing.T) string {
+	t.Helper()
 	dir := os.Getenv("EXEAT_JOSE_DIR")
 	if dir == "" {
 		t.Skip("copy authz/token/testdata/jose somewhere, run npm ci there, and set EXEAT_JOSE_DIR to that folder")
@@ -54,9 +63,7 @@ func TestJose(t *testing.T) {
 	if _, err := exec.LookPath("node"); err != nil {
 		t.Skip("there is no node (20.19 or newer)")
 	}
-	for _, alg := range []string{"EdDSA", "ES256"} {
-		t.Run(alg, func(t *testing.T) { testJose(t, alg, dir) })
-	}
+	return dir
 }
 
 func testJose(t *testing.T, alg, dir string) {
@@ -105,19 +112,31 @@ func testJose(t *testing.T, alg, dir string) {
 }
 
 // runJose gives the cases to the script.
-func runJose(t *testing.T, w *world, dir string, cases []joseCase) []joseResult {
+func runJose(t *testing.T, w *world, dir string, cases []joseCase) (results []joseResult) {
 	t.Helper()
+	runScript(t, dir, "verify.mjs", map[string]any{"jwks": w.jwks(), "issuer": testIssuer, "audience": testAudience, "now": testStart.Unix(), "cases": cases}, &results)
+	return results
+}
+
+func (w *world) jwks() json.RawMessage {
+	w.t.Helper()
 	set, err := w.keys.JWKS(w.now())
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	input, err := json.Marshal(map[string]any{"jwks": json.RawMessage(set), "issuer": testIssuer, "audience": testAudience, "now": testStart.Unix(), "cases": cases})
+	return set
+}
+
+// runScript gives a script of testdata/jose its input, and reads what it wrote.
+func runScript(t *testing.T, dir, script string, input, output any) {
+	t.Helper()
+	b, err := json.Marshal(input)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "node", "testdata/jose/verify.mjs")
+	cmd := exec.CommandContext(t.Context(), "node", "testdata/jose/"+script)
 	cmd.Env = append(os.Environ(), "EXEAT_JOSE_DIR="+dir)
-	cmd.Stdin = bytes.NewReader(input)
+	cmd.Stdin = bytes.NewReader(b)
 	cmd.WaitDelay = time.Minute
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -125,9 +144,71 @@ func runJose(t *testing.T, w *world, dir string, cases []joseCase) []joseResult 
 	if err != nil {
 		t.Fatalf("node: %v\n%s", err, &stderr)
 	}
-	var results []joseResult
-	if err := json.Unmarshal(out, &results); err != nil {
+	if err := json.Unmarshal(out, output); err != nil {
 		t.Fatalf("the script wrote %q: %v", out, err)
 	}
-	return results
+}
+
+// signedCase is a request for testdata/jose/signatures.mjs.
+type signedCase struct {
+	Method  string            `json:"method"`
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers"`
+	Body    []byte            `json:"body"`
+}
+
+func signedCaseOf(q *testRequest) signedCase {
+	c := signedCase{q.method, "https://petstore.example" + q.target, map[string]string{}, []byte(q.body)}
+	for name := range q.header() {
+		c.Headers[strings.ToLower(name)] = q.value(name)
+	}
+	if q.contentType != "" {
+		c.Headers["content-type"] = q.contentType
+	}
+	return c
+}
+
+// TestSignaturesOfAnother has somebody else's implementation of RFC 9421 check what
+// leaves, and what became of it on the way.
+func TestSignaturesOfAnother(t *testing.T) {
+	dir := joseDir(t)
+	for _, alg := range []string{"EdDSA", "ES256"} {
+		w := newBoundWorld(t, alg, BindSignature)
+		var cases []signedCase
+		var want []string
+		add := func(q *testRequest, result string) {
+			cases, want = append(cases, signedCaseOf(q)), append(want, result)
+		}
+		for _, q := range []*testRequest{
+			newTestRequest(),
+			{method: "GET", target: "/pets"},
+			{method: "GET", target: "/pets/a%2Fb;v=1?q=%20x&q=&=a"},
+			{method: "POST", target: "/", contentType: "text/plain; charset=utf-8", body: "\x00\xff not UTF-8 \r\n", lines: []string{"Idempotency-Key: a b", "X-Zeta: 1", "X-Alpha: a, b"}},
+		} {
+			add(w.leave(q), "good")
+		}
+		for _, change := range []struct {
+			want   string
+			change func(*testRequest)
+		}{
+			{"the content is another", func(q *testRequest) { q.body = "{}" }},
+			{"not signed so", func(q *testRequest) { q.method = "POST" }},
+			{"not signed so", func(q *testRequest) { q.target = "/pets/43?force=true&tag=a" }},
+			{"not signed so", func(q *testRequest) { q.target = "/pets/42?tag=a&force=true" }},
+			{"not signed so", func(q *testRequest) { q.set("If-Match", `"v2"`) }},
+			{"not signed so", func(q *testRequest) { q.contentType = "text/json" }},
+			{"not signed so", func(q *testRequest) { q.set("Authorization", "Bearer x") }},
+			{"UnacceptableSignatureError", func(q *testRequest) { q.sub("Signature-Input", ` "content-digest"`, "") }},
+			{"not signed so", func(q *testRequest) { q.sub("Signature-Input", `exeat-call-1`, "x") }},
+		} {
+			q := w.leave(newTestRequest())
+			change.change(q)
+			add(q, change.want)
+		}
+		var got []string
+		runScript(t, dir, "signatures.mjs", map[string]any{"jwks": w.jwks(), "cases": cases}, &got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", alg, diff)
+		}
+	}
 }

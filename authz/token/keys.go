@@ -227,11 +227,7 @@ func (k *Keys) Sign(claims []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	signed, err := r.signer.Sign(claims)
-	if err != nil {
-		return "", err
-	}
-	return signed.CompactSerialize()
+	return r.sign(claims)
 }
 
 // SignType returns claims as a compact JWS of another type than an access token,

@@ -86,6 +86,15 @@ func parseKeys(b []byte) (*ring, error) {
 	return r, r.checkRotations()
 }
 
+// sign signs the claims of a token with the active key.
+func (r *ring) sign(claims []byte) (string, error) {
+	signed, err := r.signer.Sign(claims)
+	if err != nil {
+		return "", err
+	}
+	return signed.CompactSerialize()
+}
+
 // checkRotations refuses rotations that do not lead to the keys.
 func (r *ring) checkRotations() error {
 	if (r.seq == 0) != (len(r.rotations) == 0) || len(r.rotations) > maxRotations {

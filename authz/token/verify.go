@@ -13,6 +13,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/exeat/exeat/authz/dpop"
 )
 
 // SpendFunc spends a token id once, atomically: it returns false if (iss, jti)
@@ -28,9 +30,17 @@ type Verifier struct {
 	// RequireApproval refuses a call whose token does not say that it was decided
 	// to be a read, unless it has an approval claim for exactly this request.
 	RequireApproval bool
-	BodyLimit       int64            // 0 means 1 MiB
-	MaxTTL          time.Duration    // 0 means MaxTTL
-	Now             func() time.Time // nil means time.Now
+	// RequireBinding refuses tokens that are good for whoever sends their request:
+	// it has to be BindSignature or BindDPoP. Without it, tokens say what they need.
+	RequireBinding string
+	// Origin is the URL at which clients call, such as https://api.example.com; empty
+	// means that of Audience. Signatures and proofs are for it.
+	Origin string
+	// Nonces are asked for in DPoP proofs; nil means none are.
+	Nonces    *dpop.Nonces
+	BodyLimit int64            // 0 means 1 MiB
+	MaxTTL    time.Duration    // 0 means MaxTTL
+	Now       func() time.Time // nil means time.Now
 }
 
 // Check verifies r in the order of design.md §12 and spends its token last. On
@@ -91,6 +101,9 @@ func (v *Verifier) redeem(r *http.Request, c *Claims, content contentOf) *Refusa
 	if ref := v.approved(c, bound); ref != nil {
 		return ref
 	}
+	if ref := v.checkSender(r, c); ref != nil {
+		return ref
+	}
 	if bound.Request.ContentDigest, ref = content(c); ref != nil {
 		return ref
 	}
@@ -135,8 +148,8 @@ func bearer(h http.Header) (string, *Refusal) {
 		return "", unauthorized("token_too_long", "the Authorization header is longer than %d bytes", maxAuthorization)
 	}
 	scheme, compact, _ := strings.Cut(lines[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", unauthorized("not_bearer", "the Authorization header is not of the scheme Bearer")
+	if !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "DPoP") {
+		return "", unauthorized("not_bearer", "the Authorization header is not of the scheme Bearer, or DPoP")
 	}
 	if !isCompact(compact) {
 		return "", unauthorized("malformed_token", "the token is not a JWS in compact form")
@@ -151,12 +164,10 @@ func (v *Verifier) open(ctx context.Context, compact string) ([]byte, *Refusal) 
 	if ref != nil {
 		return nil, ref
 	}
-	key, err := v.Keys.key(ctx, kid)
+	key, ref := v.key(ctx, kid)
 	switch {
-	case errors.Is(err, errUnknownKey):
-		return nil, unauthorized("unknown_kid", "no published key has the kid %q", kid)
-	case err != nil:
-		return nil, refuse(http.StatusServiceUnavailable, "keys_unavailable", "the issuer's keys cannot be read").because(err)
+	case ref != nil:
+		return nil, ref
 	case key.Algorithm != alg:
 		return nil, unauthorized("wrong_alg", "the key %q is not for alg %s", kid, alg)
 	}
@@ -177,6 +188,18 @@ func (v *Verifier) open(ctx context.Context, compact string) ([]byte, *Refusal) 
 		}
 	}
 	return payload, nil
+}
+
+// key is a key of the issuer.
+func (v *Verifier) key(ctx context.Context, kid string) (jose.JSONWebKey, *Refusal) {
+	key, err := v.Keys.key(ctx, kid)
+	switch {
+	case errors.Is(err, errUnknownKey):
+		return key, unauthorized("unknown_kid", "no published key has the kid %q", kid)
+	case err != nil:
+		return key, refuse(http.StatusServiceUnavailable, "keys_unavailable", "the issuer's keys cannot be read").because(err)
+	}
+	return key, nil
 }
 
 // joseHeader reads the header strictly: {alg, kid, typ}, each once, a string.
@@ -240,6 +263,9 @@ func (v *Verifier) believe(payload []byte) (*Claims, *Refusal) {
 	}
 	if c.Details, err = set.details(v.Audience); err != nil {
 		return nil, unauthorized("bad_details", "%v", err)
+	}
+	if c.Confirm, err = set.confirm(); err != nil {
+		return nil, unauthorized("bad_claims", "%v", err)
 	}
 	if c.Approval, err = set.approval(); err != nil {
 		return nil, unauthorized("bad_claims", "%v", err)

@@ -27,6 +27,7 @@ type Claims struct {
 	Expires  time.Time
 	Scope    string
 	Details  Details
+	Confirm  Confirm // zero if the token is bound to no key
 	Approval *ApprovalClaim
 	Effect   string         // of the call as it was decided; "" if the token does not say
 	Raw      map[string]any // all of them; numbers are json.Number
@@ -42,7 +43,7 @@ var claimNames = map[string]string{}
 func init() {
 	for _, name := range []string{
 		"iss", "aud", "sub", "client_id", "act", "iat", "exp", "nbf", "jti", "txn", "scope", "auth_time", "acr", "amr",
-		"authorization_details", "urn:exeat:approval", "urn:exeat:decision",
+		"authorization_details", "cnf", "urn:exeat:approval", "urn:exeat:decision",
 	} {
 		claimNames[fold(name)] = name
 	}
@@ -139,6 +140,16 @@ func (s claimSet) details(audience string) (Details, error) {
 		return Details{}, errors.New("the authorization_details object has members that this verifier does not know")
 	}
 	return d, d.check(audience)
+}
+
+// confirm is the claim cnf. A binding that is not known cannot be checked, so it is
+// an error.
+func (s claimSet) confirm() (c Confirm, err error) {
+	raw, there := s["cnf"]
+	if there && (!exact(raw, &c) || c == (Confirm{}) || c.KeyID != "" && !kidSyntax.MatchString(c.KeyID)) {
+		return c, errors.New("the token is bound to a key in a way that this verifier does not know (cnf)")
+	}
+	return c, nil
 }
 
 // approval is the claim urn:exeat:approval, or nil if it is absent.

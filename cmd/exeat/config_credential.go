@@ -23,6 +23,9 @@ type credentialConfig struct {
 	Command []string `yaml:"command"`
 	// User is the user name of http basic; the secret is its password.
 	User string `yaml:"user"`
+	// Binding has tokens of the strategy signed be of use to this process only:
+	// signature (RFC 9421) or dpop (RFC 9449).
+	Binding string `yaml:"binding"`
 	// TokenURL and ClientID are for strategies that ask an authorization server; so
 	// is what follows. Auth says how exeat proves who it is: header (default) or body,
 	// which is where the secret goes; key, with which it signs; file, in which an

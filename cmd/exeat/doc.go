@@ -20,6 +20,7 @@
 //	strategy_exchange.go  tokens made of the caller's
 //	strategy_github_app.go  tokens of a GitHub App for one call
 //	strategy_gcp_downscope.go tokens of Google that are cut down to one call
+//	strategy_signed.go tokens of exeat's own, and what they are bound to
 //	strategy_aws_sts.go keys of AWS for one call; a JWT that says to a cloud who exeat is
 //	secrets.go         where secrets are read from: environment, file, command
 //	credentials_need.go  which of its security schemes have a credential
@@ -41,8 +42,9 @@
 //	hangup.go          what SIGHUP does
 //
 // Commands that serve: serve.go (stdio, http, inbox), guard.go with
-// guard_enroll.go (whose tokens a guard believes) and guard_check.go (a proxy
-// that asks), and demo.go with play.go, which acts it out.
+// guard_enroll.go (whose tokens a guard believes), guard_check.go (a proxy that
+// asks) and guard_sender.go (who may send a token), and demo.go with play.go,
+// which acts it out.
 //
 // Commands for whoever decides: approvals.go with approvals_decide.go, watch.go (the
 // same on the full screen), grants.go, agents.go and passkeys.go for what outlives one decision.

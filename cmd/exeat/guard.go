@@ -29,6 +29,7 @@ type guardOptions struct {
 	tls                                          tlsConfig
 	proxies                                      []string
 	check                                        checkOptions
+	sender                                       senderOptions
 }
 
 func guardCmd() *cobra.Command {
@@ -73,6 +74,7 @@ that they signed: anybody on this machine can take a port that is free.`,
 	fs.Int64Var(&o.bodyLimit, "body-limit", 0, "refuse request bodies of more than `BYTES` (default: 1 MiB)")
 	fs.StringVar(&o.logFormat, "log", "console", "write the log on stderr as `FORMAT`: console or json")
 	o.check.flags(cmd)
+	o.sender.flags(cmd)
 	cmd.MarkFlagRequired("jwks")
 	cmd.AddCommand(guardEnrollCmd())
 	return cmd
@@ -132,20 +134,25 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 func (o *guardOptions) serve(cmd *cobra.Command, g *token.Guard, reached *edge.Edge, log zerolog.Logger, checks ...edge.Check) error {
 	jobs, ctx := errgroup.WithContext(cmd.Context())
 	var through, asked net.Listener
+	var own string
 	var err error
 	if o.upstream != "" {
 		if through, err = o.bind(reached); err != nil {
 			return err
 		}
 		defer through.Close()
+		own = reached.URL().String()
 		if o.audience == "" {
-			o.audience = reached.URL().String()
+			o.audience = own
 		}
 	}
 	if o.audience == "" {
 		return errors.New("pass --audience: with --check alone it cannot be told for which API the tokens are")
 	}
 	g.Verifier.Audience = o.audience
+	if err := o.sender.apply(g.Verifier, own); err != nil {
+		return err
+	}
 	if o.check.addr != "" {
 		h, err := o.check.handler(g)
 		if err != nil {

@@ -36,7 +36,7 @@ const ourModule = "github.com/exeat/exeat"
 // which finds what a misspelt word was meant to be.
 var arrows = map[string][]string{
 	"authz":                 {"openapi/nearest"},
-	"authz/token":           {"authz/refresh", "openapi/reach"},
+	"authz/token":           {"authz/dpop", "authz/refresh", "openapi/reach"},
 	"openapi":               {"openapi/nearest", "openapi/reach", "openapi/strictjson"},
 	"openapi/nearest":       {},
 	"openapi/reach":         {},
@@ -61,7 +61,7 @@ var arrows = map[string][]string{
 	"mcpserver":             {"authz", "openapi/strictjson", "tools"},
 	"mcpserver/oauth":       {"authz", "authz/claims", "authz/dpop", "authz/issuer", "authz/refresh", "authz/token", "mcpserver", "tools"},
 	"mcpserver/statictoken": {"authz", "mcpserver", "tools"},
-	"cmd/exeat":             {"authz", "authz/approval", "authz/credential", "authz/devissuer", "authz/inbox", "authz/issuer", "authz/notify", "authz/refresh", "authz/signals", "authz/tally", "authz/token", "examples/petstore", "mcpserver", "mcpserver/edge", "mcpserver/oauth", "mcpserver/statictoken", "openapi", "openapi/nearest", "openapi/reach", "store", "tools"},
+	"cmd/exeat":             {"authz", "authz/approval", "authz/credential", "authz/devissuer", "authz/dpop", "authz/inbox", "authz/issuer", "authz/notify", "authz/refresh", "authz/signals", "authz/tally", "authz/token", "examples/petstore", "mcpserver", "mcpserver/edge", "mcpserver/oauth", "mcpserver/statictoken", "openapi", "openapi/nearest", "openapi/reach", "store", "tools"},
 	"store/storetest":       {"store"},
 
 	"authz/approval/approvaltest": {"authz", "store"},
@@ -93,7 +93,7 @@ type module struct {
 // choice. What they cost is in docs/decisions/0025.
 var modules = map[string]module{
 	"github.com/cedar-policy/cedar-go":         {"the policy language: parser, validator, evaluator", []string{"authz"}},
-	"github.com/go-jose/go-jose/v4":            {"signs and verifies tokens; measured as the strictest", []string{"authz/credential", "authz/issuer", "authz/signals", "authz/token", "mcpserver/oauth"}},
+	"github.com/go-jose/go-jose/v4":            {"signs and verifies tokens; measured as the strictest", []string{"authz/credential", "authz/dpop", "authz/issuer", "authz/signals", "authz/token", "mcpserver/oauth"}},
 	"github.com/gowebpki/jcs":                  {"RFC 8785, the canonical form that digests are made over", []string{"authz/token"}},
 	"golang.org/x/oauth2":                      {"client credentials (RFC 6749 §4.4), authorization codes, and tokens of Google", []string{"authz/credential", "authz/inbox", "cmd/exeat"}},
 	"github.com/coreos/go-oidc/v3":             {"logins with an OpenID provider", []string{"authz/inbox"}},

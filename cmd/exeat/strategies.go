@@ -69,6 +69,9 @@ func strategyOf(name string) (strategy, error) {
 // newCredential makes one credential of the configuration.
 func newCredential(use credentialUse) (token.Attacher, error) {
 	s, err := strategyOf(use.c.Strategy)
+	if err == nil && use.c.Binding != "" && s.name != "signed" {
+		err = fmt.Errorf("binding is for the strategy signed, and this one is %s", s.name)
+	}
 	if err == nil {
 		use.c.client, err = use.client()
 	}
@@ -76,10 +79,6 @@ func newCredential(use credentialUse) (token.Attacher, error) {
 		return nil, err
 	}
 	return s.make(use)
-}
-
-func newSigned(use credentialUse) (token.Attacher, error) {
-	return &token.Signed{Issuer: use.cfg.issuer(), Keys: use.keys}, nil
 }
 
 func newNone(credentialUse) (token.Attacher, error) { return &token.Together{}, nil }
