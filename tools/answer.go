@@ -66,6 +66,7 @@ type Envelope struct {
 	HTTPStatus  int               `json:"http_status,omitempty"`
 	Headers     map[string]string `json:"headers,omitempty"` // of the API's answer, that help the agent
 	Response    json.RawMessage   `json:"response,omitempty"`
+	Challenge   *Challenge        `json:"challenge,omitempty"`
 	Shape       map[string]any    `json:"shape,omitempty"` // of an answer that _select failed on: {"response": …}
 	Page        *Page             `json:"page,omitempty"`  // how to get more
 	Note        string            `json:"note,omitempty"`

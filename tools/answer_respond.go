@@ -66,6 +66,9 @@ func (r *Result) remarkRefused(strategy string) {
 	if e.HTTPStatus == http.StatusUnauthorized || e.HTTPStatus == http.StatusForbidden && strategy == "signed" {
 		e.Note = join(e.Note, "the API refused the credential that exeat sent with this call. That is not the fault of your arguments: do not vary or repeat the call, "+
 			"but tell the user that whoever runs exeat has to look at this API's credential; the log says how")
+		if e.Challenge != nil {
+			e.Note += "; challenge has what the API says that it wants, in its own words"
+		}
 	}
 }
 

@@ -53,6 +53,8 @@ type course struct {
 	state    *store.Snapshot           // what it read, if it is a peek
 	needs    authz.Stronger            // a token of another kind, with which it would not be denied
 	note     string                    // for its entries
+	refused  bool                      // the API refused the credential, and a fresh one may help
+	asks     *Challenge                // what the API said that it wants instead
 	stale    bool                      // the API refused the credential before as stale
 	tell     func(*http.Response) bool // of an answer, to what made its credential
 	wants    bool                      // the API did nothing, and asks for the same with another proof

@@ -55,6 +55,9 @@ func (c *course) outcome(kind store.Kind, res Result) store.Entry {
 	if l := res.Envelope.Lookup; l != nil {
 		e.Note = join(e.Note, "looked up: "+l.Found)
 	}
+	if asks := c.asks.String(); asks != "" {
+		e.Note = join(e.Note, "the API asks for "+asks)
+	}
 	return e
 }
 
@@ -70,6 +73,6 @@ func (r *Runner) observe(c *course, res Result) {
 		API: c.tool.api.Document.Name, Tool: c.tool.Name,
 		Decision: c.decision.Outcome, Policies: c.decision.Policies,
 		Status: res.Envelope.Status, Code: res.Envelope.Code, HTTP: res.Envelope.HTTPStatus,
-		Handle: c.handle, Err: c.err,
+		Handle: c.handle, Asks: c.asks.String(), Err: c.err,
 	})
 }

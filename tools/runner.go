@@ -111,7 +111,8 @@ type Event struct {
 	Code     Code
 	HTTP     int
 	Handle   string
-	Err      error // the operator's chain; the agent never sees it
+	Asks     string // what the API said that it wants, where it refused the credential
+	Err      error  // the operator's chain; the agent never sees it
 }
 
 // Runner takes calls. It is safe for concurrent use.

@@ -167,6 +167,7 @@ func (r *Runner) try(ctx context.Context, c *course, m *manner, since string) (r
 	c.tell, c.wants = receipt.Answered, false
 	res, at = r.send(c, req)
 	res.remarkRefused(receipt.Strategy)
+	c.refused = at == answered && !c.stale && stales(res.Envelope.HTTPStatus, c.asks, receipt)
 	if at == answered && res.Envelope.HTTPStatus == http.StatusPreconditionFailed && c.matched() {
 		at = changed
 	}

@@ -39,6 +39,10 @@ func (c *course) again(res Result, at stage, n, tries int) (time.Duration, bool)
 	if n >= tries || !at.sent() || c.writes() || !safe(c.tool.op.Method) {
 		return 0, false
 	}
+	if c.refused {
+		c.stale = true
+		return 0, true
+	}
 	wait := firstWait << (n - 1)
 	wait = wait/2 + rand.N(wait/2)
 	if at == answered {
@@ -49,7 +53,8 @@ func (c *course) again(res Result, at stage, n, tries int) (time.Duration, bool)
 	return wait, !hopeless
 }
 
-// why says for the log what made a try fail.
+// why says for the log what made a try fail. At a 401 the next one has a fresh
+// credential.
 func why(res Result) string {
 	if res.Envelope.Code != "" {
 		return "the one before was " + string(res.Envelope.Code)

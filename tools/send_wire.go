@@ -86,6 +86,10 @@ func (r *Runner) answer(ctx context.Context, c *course, resp *http.Response, a *
 		c.keep(a, resp.Header, whole, res)
 	}
 	res.Envelope.Headers = c.headers(resp)
+	c.asks = challengeOf(resp)
+	if !c.redacts() {
+		res.Envelope.Challenge = c.asks
+	}
 	if c.redacts() { // what was cut may stand in a header
 		res.Envelope.Page = c.page(nil, res.Envelope.Response)
 		res.Envelope.hideCut(cut)

@@ -28,7 +28,7 @@ func (g *gateway) observe(e tools.Event) {
 	l := g.log.WithLevel(level).Str("status", string(e.Status))
 	for _, f := range []struct{ key, value string }{
 		{"tool", e.Tool}, {"api", e.API}, {"principal", e.Subject}, {"agent", e.Agent}, {"decision", string(e.Decision)},
-		{"code", string(e.Code)}, {"hold", e.Handle}, {"txn", e.Txn},
+		{"code", string(e.Code)}, {"hold", e.Handle}, {"txn", e.Txn}, {"api_asks", e.Asks},
 	} {
 		if f.value != "" {
 			l = l.Str(f.key, f.value)
