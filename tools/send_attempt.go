@@ -164,7 +164,7 @@ func (r *Runner) try(ctx context.Context, c *course, m *manner, since string) (r
 			return res, unrecorded, nil
 		}
 	}
-	c.tell, c.wants = receipt.Answered, false
+	c.tell, c.wants, c.asks = receipt.Answered, false, nil
 	res, at = r.send(c, req)
 	res.remarkRefused(receipt.Strategy)
 	c.refused = at == answered && !c.stale && stales(res.Envelope.HTTPStatus, c.asks, receipt)
