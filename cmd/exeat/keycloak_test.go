@@ -52,6 +52,7 @@ func TestKeycloak(t *testing.T) {
 		}
 	}
 	k.decideForEachOther(ann, bob, annClaude, bobCursor)
+	k.exchanged(ann, annClaude)
 	k.officialClients(ann, bob)
 	k.leaveGroup(ann)
 	k.stopByHand(ann, bob, annClaude, bobCursor)
@@ -250,9 +251,10 @@ func TestKeycloakExample(t *testing.T) {
 			found[c.ID+" "+name] = value
 		}
 	}
-	signals := cfg.publicURL() + signalsPath
-	for name, want := range map[string]string{"issuer": cfg.OAuth.Issuers[0].Issuer, "exeat resource_url": cfg.publicURL() + "/mcp",
-		cfg.Inbox.OIDC.ClientID: cfg.Inbox.URL + "/login/oidc/callback", "exeat-signals ssf.streamAudience": signals, "exeat-signals ssf.stream.aud": signals,
+	signals, exchange := cfg.publicURL()+signalsPath, cfg.APIs[0].Credential
+	for name, want := range map[string]string{"issuer": cfg.OAuth.Issuers[0].Issuer, exchange.ClientID + " resource_url": cfg.publicURL() + "/mcp",
+		exchange.ClientID + " standard.token.exchange.enabled": "true",
+		cfg.Inbox.OIDC.ClientID:                                cfg.Inbox.URL + "/login/oidc/callback", "exeat-signals ssf.streamAudience": signals, "exeat-signals ssf.stream.aud": signals,
 		"exeat-signals ssf.validPushUrls": signals, "exeat-signals ssf.stream.delivery.endpointUrl": signals, "exeat-signals ssf.stream.iss": cfg.Signals[0].Issuer} {
 		if found[name] != want {
 			t.Errorf("%s is %q in the realm, %q here", name, found[name], want)
@@ -262,5 +264,8 @@ func TestKeycloakExample(t *testing.T) {
 		if found[agent] == "" {
 			t.Errorf("the realm has no client %s", agent)
 		}
+	}
+	if _, ok := found[exchange.Audience]; !ok || exchange.TokenURL != found["issuer"]+"/protocol/openid-connect/token" {
+		t.Errorf("the realm has no client %s, or its token endpoint is not %s", exchange.Audience, exchange.TokenURL)
 	}
 }

@@ -41,6 +41,8 @@ type keycloak struct {
 	file  string
 	over  *http.Transport // trusts exeat's certificate
 	log   *signalled
+	shop  *tokenShop
+	given []string // all tokens that people's programs were given
 }
 
 // signalled is what exeat prints; it notes the signals that it took.
@@ -123,7 +125,8 @@ func newKeycloak(t *testing.T) *keycloak {
 	}
 	dir := t.TempDir()
 	t.Setenv("XDG_STATE_HOME", dir)
-	shop := httptest.NewServer(petstore.New())
+	k.shop = &tokenShop{issuer: k.url + "/realms/exeat", pets: petstore.New()}
+	shop := httptest.NewServer(k.shop)
 	t.Cleanup(shop.Close)
 	mcpPort, inboxPort := freePort(t), freePort(t)
 	k.realm, k.mcp, k.inbox = k.url+"/realms/exeat", "https://localhost:"+mcpPort+"/mcp", "https://localhost:"+inboxPort
@@ -147,8 +150,10 @@ func newKeycloak(t *testing.T) *keycloak {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "signals.token"), []byte("signals-token\n"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"signals.token": "signals-token\n", "keycloak.secret": "exeat-secret\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	realm, err := os.ReadFile(filepath.Join(dir, "realm.json"))
 	if err != nil {
@@ -332,6 +337,7 @@ func (p *person) token(program string) string {
 	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil || got.Access == "" {
 		p.t.Fatalf("no token for %s: %s %v", program, resp.Status, err)
 	}
+	p.given = append(p.given, got.Access)
 	return got.Access
 }
 
