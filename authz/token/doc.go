@@ -32,6 +32,7 @@
 //	verify_claims.go              what does the token say, read in only one way?
 //	verify_body.go                the body that arrived, within bounds
 //	guard.go                      the proxy that checks, takes the token off and adds the API's key
+//	guard_body.go                 bodies that are too large for memory
 //	guard_check.go                what a proxy that asks is told, instead of one that sends through
 //	guard_problem.go              how a refusal is answered (RFC 9457)
 package token

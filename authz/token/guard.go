@@ -21,6 +21,7 @@ type Guard struct {
 	Verifier  *Verifier
 	Upstream  string  // base URL of the API
 	Inject    *Static // the API's own credential; nil for none
+	Bodies    Bodies  // what becomes of large ones
 	Transport http.RoundTripper
 	// OnDecision, if not nil, is told of every request: claims are nil unless
 	// it was let through.
@@ -62,6 +63,11 @@ func (g *Guard) Handler() (http.Handler, error) {
 			return nil, fmt.Errorf("the guard cannot inject its credential: %w", err)
 		}
 	}
+	switch g.Bodies {
+	case BodiesInMemory, BodiesInFiles, BodiesStreamed:
+	default:
+		return nil, fmt.Errorf("the guard cannot keep bodies in the way %q", g.Bodies)
+	}
 	p := &proxy{Guard: *g, base: base}
 	if p.Transport == nil {
 		p.Transport = directTransport()
@@ -78,9 +84,16 @@ type proxy struct {
 // ServeHTTP lets r through or refuses it.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	target, ref := admit(r, p.base)
+	in := &intake{proxy: p, w: w, r: r}
 	var claims *Claims
 	if ref == nil {
-		claims, ref = p.Verifier.Check(r)
+		claims, ref = p.Verifier.check(r, in.digest)
+	}
+	if ref == nil {
+		if ref = in.keep(); ref != nil {
+			ref.Txn, claims = claims.Txn, nil
+		}
+		defer r.Body.Close()
 	}
 	if p.OnDecision != nil {
 		p.OnDecision(r, claims, ref)
@@ -90,24 +103,30 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.Verifier.giveNonce(w.Header(), claims)
+	p.forward(in, target, claims)
+}
+
+// forward sends a request on that was checked, as far as it can be by now.
+func (p *proxy) forward(in *intake, target *url.URL, claims *Claims) {
 	tell := func(failed *Refusal, err error) {
 		failed.Txn, failed.Cause = claims.Txn, err
 		if p.OnFailure != nil {
-			p.OnFailure(r, claims, failed)
+			p.OnFailure(in.r, claims, failed)
 		}
 	}
 	forward := httputil.ReverseProxy{
-		Rewrite:   func(pr *httputil.ProxyRequest) { p.rewrite(pr.Out, target, claims.Details) },
-		Transport: p.Transport,
+		Rewrite:        func(pr *httputil.ProxyRequest) { p.rewrite(pr.Out, target, claims.Details) },
+		Transport:      p.Transport,
+		ModifyResponse: in.large.early,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			failed := upstreamFailed(err)
+			failed := in.failed(err)
 			tell(failed, err)
 			failed.ServeHTTP(w, r)
 		},
 		// What ReverseProxy logs is an answer that broke off after it had begun.
 		ErrorLog: log.New(lines(func(s string) { tell(upstreamFailed(nil), errors.New(s)) }), "", 0),
 	}
-	forward.ServeHTTP(w, r)
+	forward.ServeHTTP(in.w, in.r)
 }
 
 // lines is a writer for a logger.

@@ -222,11 +222,7 @@ func (k *checker) fromEnvoy(r *http.Request, target string) (question, *Refusal)
 // shown reads the content that a proxy shows.
 func (k *checker) shown(r *http.Request) contentOf {
 	return func(*Claims) (string, *Refusal) {
-		body, ref := k.Verifier.readBody(r)
-		if ref != nil {
-			return "", ref
-		}
-		return contentDigest(body), nil
+		return k.Verifier.digestBody(r)
 	}
 }
 

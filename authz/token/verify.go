@@ -107,6 +107,11 @@ func (v *Verifier) redeem(r *http.Request, c *Claims, content contentOf) *Refusa
 	if bound.Request.ContentDigest, ref = content(c); ref != nil {
 		return ref
 	}
+	// The content may have taken its time: a token that is spent later than it may be
+	// used could be forgotten before another use of it comes to this point.
+	if !v.now().Before(c.Expires.Add(leeway)) {
+		return expired()
+	}
 	if ref := c.Details.differs(bound); ref != nil {
 		return ref
 	}
@@ -299,12 +304,14 @@ func (v *Verifier) times(set claimSet, c *Claims) *Refusal {
 	case c.IssuedAt.After(now.Add(leeway)) || notBefore.After(now.Add(leeway)):
 		return unauthorized("issued_in_future", "the token is not valid yet; compare the clocks")
 	case !now.Before(c.Expires.Add(leeway)):
-		return unauthorized("expired", "the token has expired")
+		return expired()
 	case c.Expires.Sub(c.IssuedAt) > longest:
 		return unauthorized("lives_too_long", "the token lives for %s, more than %s", c.Expires.Sub(c.IssuedAt), longest)
 	}
 	return nil
 }
+
+func expired() *Refusal { return unauthorized("expired", "the token has expired") }
 
 // bound makes the details of the request that arrived, as the gateway made
 // those of the one that it sent. Of the content they have what the token says.

@@ -25,6 +25,7 @@ type guardOptions struct {
 	inject, injectHeader                         string
 	requireApproval                              bool
 	bodyLimit                                    int64
+	bodies                                       string
 	logFormat                                    string
 	tls                                          tlsConfig
 	proxies                                      []string
@@ -72,6 +73,7 @@ that they signed: anybody on this machine can take a port that is free.`,
 	fs.StringVar(&o.injectHeader, "inject-as", "Authorization: Bearer", "put the key into `PLACE`: \"Header: prefix\", \"query:NAME\" or \"cookie:NAME\"")
 	fs.BoolVar(&o.requireApproval, "require-approval", false, "refuse calls whose token does not say that a person approved exactly this request, unless it says that the call only reads")
 	fs.Int64Var(&o.bodyLimit, "body-limit", 0, "refuse request bodies of more than `BYTES` (default: 1 MiB)")
+	fs.StringVar(&o.bodies, "bodies", "memory", "keep bodies of more than 1 MiB in `PLACE` until they are checked: memory or file; or stream, which sends them on as they come, and the end only if they are right")
 	fs.StringVar(&o.logFormat, "log", "console", "write the log on stderr as `FORMAT`: console or json")
 	o.check.flags(cmd)
 	o.sender.flags(cmd)
@@ -88,8 +90,8 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 		}
 		o.issuer = before
 	}
-	if o.bodyLimit < 0 || o.bodyLimit > maxBodyLimit {
-		return fmt.Errorf("--body-limit %d: choose from 1 to %d bytes, all of which may be in memory for each request under way", o.bodyLimit, maxBodyLimit)
+	if err := o.checkBodies(); err != nil {
+		return err
 	}
 	if o.upstream == "" && o.check.addr == "" {
 		return errors.New("pass --upstream, where requests are sent on to, or --check, where a proxy asks, or both")
@@ -119,6 +121,7 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 	g := &token.Guard{
 		Verifier: &token.Verifier{Issuer: o.issuer, Keys: source, Spend: state.Spend,
 			RequireApproval: o.requireApproval, BodyLimit: o.bodyLimit},
+		Bodies:     bodyPlaces[o.bodies],
 		Upstream:   o.upstream,
 		Inject:     inject,
 		OnDecision: lines.decision, OnFailure: lines.failure,
@@ -225,8 +228,29 @@ the part before | as the user that runs exeat, the other as the one that runs th
 	return source, err
 }
 
-// maxBodyLimit is the most that --body-limit may be.
-const maxBodyLimit = 1 << 30
+// maxBodyLimit is the most that --body-limit may be in memory, and maxLargeBody where
+// bodies are not there.
+const (
+	maxBodyLimit = 1 << 30
+	maxLargeBody = 1 << 40
+)
+
+// bodyPlaces are the values of --bodies.
+var bodyPlaces = map[string]token.Bodies{"memory": token.BodiesInMemory, "file": token.BodiesInFiles, "stream": token.BodiesStreamed}
+
+// checkBodies refuses limits that mean nothing.
+func (o *guardOptions) checkBodies() error {
+	place, ok := bodyPlaces[o.bodies]
+	switch {
+	case !ok:
+		return fmt.Errorf("--bodies %q: choose memory, file or stream", o.bodies)
+	case place == token.BodiesInMemory && (o.bodyLimit < 0 || o.bodyLimit > maxBodyLimit):
+		return fmt.Errorf("--body-limit %d: choose from 1 to %d bytes, all of which may be in memory for each request under way; or keep them elsewhere, with --bodies file", o.bodyLimit, maxBodyLimit)
+	case place != token.BodiesInMemory && (o.bodyLimit <= 1<<20 || o.bodyLimit > maxLargeBody):
+		return fmt.Errorf("--bodies %s is for bodies of more than 1 MiB: pass --body-limit, up to %d bytes", o.bodies, int64(maxLargeBody))
+	}
+	return nil
+}
 
 // Refusals that are logged of each code a minute: whoever reaches the guard's port can
 // be refused as often as they like.
