@@ -90,7 +90,7 @@ func (s strict) wantsNonce(res *http.Response) bool {
 func (s *Server) strictClient(key *dpop.Key) *http.Client {
 	once := *s.client()
 	if once.Transport == nil {
-		once.Transport = http.DefaultTransport
+		once.Transport = direct.Transport
 	}
 	once.Transport = strict{s, once.Transport, key}
 	return &once

@@ -26,8 +26,7 @@ import (
 )
 
 func demoCmd() *cobra.Command {
-	var approveAfter time.Duration
-	var keep bool
+	d := &demo{}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "See the whole idea work: an API, its guard, exeat, the inbox and an agent, on this machine",
@@ -35,8 +34,14 @@ func demoCmd() *cobra.Command {
 it, exeat over streamable HTTP, and the inbox; then play an agent with a real MCP
 client that reads a pet, tries to delete one, and waits for you.
 
-Everything is made in a temporary folder and removed at the end.`,
+Everything is made in a temporary folder and removed at the end.
+
+With Keycloak it is Keycloak that mints the token of each call, out of the token
+that the agent called with: for one API, one scope and a minute, and revoked once
+the call has its answer. That needs Java 17; Keycloak is downloaded the first time
+(177 MB) and kept, its realm is in memory.`,
 		Example: `  exeat demo
+  exeat demo --with keycloak
   exeat demo --approve-after 2s   # approves by itself, through the inbox
   exeat demo --keep               # goes on serving, for a host of yours`,
 		Args: cobra.NoArgs,
@@ -46,15 +51,20 @@ Everything is made in a temporary folder and removed at the end.`,
 				return failed(err)
 			}
 			defer os.RemoveAll(dir)
-			d := &demo{out: cmd.OutOrStdout(), dir: dir, approveAfter: approveAfter, keep: keep}
+			if d.with != "" && d.with != "keycloak" {
+				return fmt.Errorf("there is no demo with %q; it can be keycloak", d.with)
+			}
+			d.out, d.dir = cmd.OutOrStdout(), dir
 			if err := d.run(cmd.Context()); err != nil {
 				return ctxErr(cmd.Context(), failed(err))
 			}
 			return nil
 		},
 	}
-	cmd.Flags().DurationVar(&approveAfter, "approve-after", 0, "approve the held call after `TIME`, the way a person does: login, page, form")
-	cmd.Flags().BoolVar(&keep, "keep", false, "go on serving after the demo and print what to paste into a host")
+	cmd.Flags().StringVar(&d.with, "with", "", "have this authorization `SERVER` mint the tokens: keycloak")
+	cmd.Flags().StringVar(&d.keycloakDir, "keycloak", "", "with keycloak: the `DIR` of one that is unpacked already, so that none is downloaded")
+	cmd.Flags().DurationVar(&d.approveAfter, "approve-after", 0, "approve the held call after `TIME`, the way a person does: login, page, form")
+	cmd.Flags().BoolVar(&d.keep, "keep", false, "go on serving after the demo and print what to paste into a host")
 	return cmd
 }
 
@@ -74,6 +84,13 @@ type demo struct {
 	login    string       // the link that the person opens
 	seen     *lastToken   // what the guard has let through
 	jobs     *errgroup.Group
+
+	with         string
+	keycloakDir  string
+	keycloak     *identityProvider // nil without
+	shopURL      string
+	elsewhereURL string
+	tried        []stolenUse
 }
 
 // lastToken remembers the newest request that passed the guard, so that the
@@ -81,9 +98,25 @@ type demo struct {
 type lastToken struct {
 	next     http.Handler
 	requests chan *http.Request
+	stolen   func(*http.Request) // gets a copy while the request is under way; may be nil
+}
+
+// last is that request, or nil.
+func (l *lastToken) last() *http.Request {
+	select {
+	case r := <-l.requests:
+		l.requests <- r
+		return r
+	default:
+		return nil
+	}
 }
 
 func (l *lastToken) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if last := l.last(); last != nil && last.Header.Get("Authorization") == r.Header.Get("Authorization") {
+		l.next.ServeHTTP(w, r) // it is the demo that tries the token again
+		return
+	}
 	copied := r.Clone(context.Background())
 	select {
 	case <-l.requests:
@@ -92,6 +125,9 @@ func (l *lastToken) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	select {
 	case l.requests <- copied:
 	default:
+	}
+	if l.stolen != nil {
+		l.stolen(copied)
 	}
 	l.next.ServeHTTP(w, r)
 }
@@ -123,8 +159,13 @@ func (d *demo) run(ctx context.Context) error {
 	defer cancel()
 	d.jobs, ctx = errgroup.WithContext(ctx)
 	defer d.close()
-	if err := d.start(ctx); err != nil {
-		return err
+	start := d.start
+	if d.with != "" {
+		start = d.startWithKeycloak
+	}
+	if err := start(ctx); err != nil {
+		cancel()
+		return errors.Join(err, d.jobs.Wait())
 	}
 	d.jobs.Go(func() error {
 		defer cancel()
@@ -240,7 +281,12 @@ func approveAs(ctx context.Context, loginLink, holdURL string) error {
 	if _, err := person.post(ctx, "/login", url.Values{"code": {u.Query().Get("code")}}); err != nil {
 		return err
 	}
-	page, err := person.get(ctx, strings.TrimPrefix(holdURL, person.origin))
+	return person.approve(ctx, holdURL)
+}
+
+// approve opens the page of a call and presses approve.
+func (b *browser) approve(ctx context.Context, holdURL string) error {
+	page, err := b.get(ctx, strings.TrimPrefix(holdURL, b.origin))
 	if err != nil {
 		return err
 	}
@@ -252,7 +298,7 @@ func approveAs(ctx context.Context, loginLink, holdURL string) error {
 		}
 		form.Set(name, m[1])
 	}
-	_, err = person.post(ctx, strings.TrimPrefix(holdURL, person.origin), form)
+	_, err = b.post(ctx, strings.TrimPrefix(holdURL, b.origin), form)
 	return err
 }
 

@@ -236,16 +236,6 @@ type person struct {
 	browser  *http.Client
 }
 
-// openJar sends Keycloak's Secure cookies over http to loopback, as browsers do.
-type openJar struct{ http.CookieJar }
-
-func (j openJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
-	for _, c := range cookies {
-		c.Secure = c.Secure && u.Scheme == "https"
-	}
-	j.CookieJar.SetCookies(u, cookies)
-}
-
 func (k *keycloak) person(name string) *person {
 	k.t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -259,8 +249,6 @@ func (k *keycloak) person(name string) *person {
 		return nil
 	}}}
 }
-
-var keycloakForm = regexp.MustCompile(`<form[^>]*id="kc-form-login"[^>]*action="([^"]+)"`)
 
 // open opens a page, and logs in to Keycloak if that asks for it.
 func (p *person) open(page string) (*http.Response, string) {

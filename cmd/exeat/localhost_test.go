@@ -135,13 +135,16 @@ func TestLocalhostOfTwoUsers(t *testing.T) {
 
 // dialsByItself are the files that may dial without asking reach, and why.
 var dialsByItself = map[string]string{
-	"authz/notify/push.go":          "public addresses only",
-	"cmd/exeat/documents.go":        "what it makes is reach's",
-	"authz/issuer/client.go":        "what it makes is reach's",
-	"authz/devissuer/issuer.go":     "what it makes is reach's",
-	"cmd/exeat/demo.go":             "addresses of its own, as numbers",
-	"cmd/exeat/play.go":             "addresses of its own, as numbers",
-	"examples/conformance/proxy.go": "a test's proxy",
+	"authz/notify/push.go":             "public addresses only",
+	"cmd/exeat/documents.go":           "what it makes is reach's",
+	"authz/issuer/client.go":           "what it makes is reach's",
+	"authz/devissuer/issuer.go":        "what it makes is reach's",
+	"cmd/exeat/demo.go":                "addresses of its own, as numbers",
+	"cmd/exeat/demo_keycloak.go":       "addresses of its own, as numbers",
+	"cmd/exeat/demo_keycloak_play.go":  "addresses of its own, as numbers",
+	"cmd/exeat/demo_keycloak_fetch.go": "what comes has a known digest",
+	"cmd/exeat/play.go":                "addresses of its own, as numbers",
+	"examples/conformance/proxy.go":    "a test's proxy",
 }
 
 // usesProxies are the files that go by the environment's proxy without looking where

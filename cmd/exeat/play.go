@@ -26,7 +26,11 @@ func (d *demo) play(ctx context.Context) error {
 		return err
 	}
 	defer agent.Close()
-	for _, scene := range []func(context.Context, *client.Client) error{d.listTools, d.readPet, d.deletePet, d.replay, d.auditLog} {
+	after := d.replay
+	if d.keycloak != nil {
+		after = d.elsewhere
+	}
+	for _, scene := range []func(context.Context, *client.Client) error{d.listTools, d.readPet, d.deletePet, after, d.auditLog} {
 		if err := scene(ctx, agent); err != nil {
 			return err
 		}
@@ -129,11 +133,8 @@ func (d *demo) lastEntry(ctx context.Context, kind store.Kind) error {
 
 // showToken shows the claims of the token that the last request carried.
 func (d *demo) showToken() error {
-	var r *http.Request
-	select {
-	case r = <-d.seen.requests:
-		d.seen.requests <- r
-	default:
+	r := d.seen.last()
+	if r == nil {
 		return fmt.Errorf("%w: no request has reached the guard", errNotAsExpected)
 	}
 	compact := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -149,7 +150,11 @@ func (d *demo) showToken() error {
 	if err := json.Indent(&pretty, claims, "  ", "  "); err != nil {
 		return err
 	}
-	d.say("  the request left with a token of its own (signature cut), good for %s %s:\n  %s", r.Method, r.RequestURI, pretty.String())
+	good := fmt.Sprintf("good for %s %s", r.Method, r.RequestURI)
+	if d.keycloak != nil {
+		good = "which Keycloak minted for it"
+	}
+	d.say("  the request left with a token of its own (signature cut), %s:\n  %s", good, pretty.String())
 	return nil
 }
 
@@ -170,9 +175,14 @@ func (d *demo) deletePet(ctx context.Context, agent *client.Client) error {
 			case <-ctx.Done():
 				return nil
 			case <-time.After(d.approveAfter):
+				if d.keycloak != nil {
+					return d.approveAsAlice(ctx, e.ApprovalURL)
+				}
 				return approveAs(ctx, d.login, e.ApprovalURL)
 			}
 		})
+	} else if d.keycloak != nil {
+		d.say("  decide at: %s\n  There you log in at Keycloak as alice, with the password %s\n  Waiting for you…", e.ApprovalURL, d.keycloak.secrets["ALICE-PASSWORD"])
 	} else {
 		d.say("  log in (once):  %s\n  then decide at: %s\n  The agent has only the second link; it does not log in. Waiting for you…", d.login, e.ApprovalURL)
 	}
