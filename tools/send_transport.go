@@ -24,7 +24,7 @@ func (cfg Config) newWires() map[*API]wires {
 	out := map[*API]wires{}
 	for _, api := range cfg.APIs {
 		out[api] = shared
-		if own := api.Way; cfg.Transport == nil && (own.Dial != nil || own.TLS != nil) {
+		if own := api.Way; cfg.Transport == nil && !own.IsZero() {
 			if own.Dial == nil {
 				own.Dial = cfg.Dial
 			}

@@ -58,7 +58,7 @@ func (a apiConfig) way(cfg config, doc *openapi.API, direct *reach.Dialer, troub
 		return way, err
 	}
 	if proxy != nil && direct != nil {
-		way.Dial = reach.Through(proxy, direct.Check, direct.DialContext)
+		way.Tunnel = reach.Through(proxy, direct.Check, direct.DialContext)
 	}
 	files, err := a.tlsFiles(doc)
 	if err == nil {
@@ -94,12 +94,12 @@ func (use credentialUse) client() (*http.Client, error) {
 	}
 	var way reach.Way
 	if proxy != nil {
-		way.Dial = reach.Through(proxy, nil, reach.Within(10*time.Second))
+		way.Tunnel = reach.Through(proxy, nil, reach.Within(10*time.Second))
 	}
 	if way.TLS, err = use.c.tlsFiles().watch(use.cfg.trouble); err != nil {
 		return nil, err
 	}
-	if way.Dial == nil && way.TLS == nil {
+	if way.IsZero() {
 		return nil, nil
 	}
 	return credential.NewClient(way), nil
