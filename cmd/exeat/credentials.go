@@ -51,11 +51,9 @@ func serveAPI(cfg config, a apiConfig, doc *openapi.API, keys *token.Keys) (*too
 func (a apiConfig) attacher(cfg config, doc *openapi.API, keys *token.Keys) (tools.Credentials, error) {
 	cfg = a.proxied(cfg)
 	if len(a.Credentials) == 0 && len(a.CredentialFor) == 0 {
-		switch a.single().Strategy {
-		case "", "signed":
-			return &token.Signed{Issuer: cfg.issuer(), Keys: keys}, nil
-		case "none":
-			return token.Together{}, nil
+		switch c := a.single(); c.Strategy {
+		case "", "signed", "none":
+			return newCredential(credentialUse{cfg: cfg, c: c, keys: keys})
 		}
 	}
 	ring, err := a.keyring(cfg, doc, keys)
