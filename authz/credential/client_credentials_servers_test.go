@@ -1,7 +1,6 @@
 package credential
 
 import (
-	"bufio"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -9,8 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -130,33 +127,10 @@ func TestClientCredentialsOfVendors(t *testing.T) {
 // TestClientCredentialsProvider asks npm's oidc-provider for tokens, if the
 // environment says where it is:
 //
-//	EXEAT_OIDC=…/node_modules go test -run ClientCredentialsProvider ./authz/credential
+//	EXEAT_OIDC=…/node_modules go test -run Provider ./authz/credential
 func TestClientCredentialsProvider(t *testing.T) {
-	modules := os.Getenv("EXEAT_OIDC")
-	if modules == "" {
-		t.Skip("EXEAT_OIDC names no folder of node modules")
-	}
-	cmd := exec.CommandContext(t.Context(), "node", "testdata/oidc-provider.mjs", modules, testAudience)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // which says that it was killed
-	})
-	issuer := ""
-	for lines := bufio.NewScanner(out); issuer == "" && lines.Scan(); {
-		if strings.HasPrefix(lines.Text(), "http://127.0.0.1:") {
-			issuer = lines.Text()
-		}
-	}
-	go func() { _, _ = io.Copy(io.Discard, out) }() // it must not block on what it says
-	const secret = "a secret with / and : in it, of some length"
+	issuer := startProvider(t)
+	const secret = providerSecret
 	none, other := "", "https://other.example/"
 	for name, tt := range map[string]struct {
 		id     string

@@ -25,7 +25,7 @@ import (
 // exchanger is an authorization server that exchanges tokens as RFC 8693 says. It
 // signs with a key of its own.
 type exchanger struct {
-	t    *testing.T
+	t    testing.TB
 	key  *SigningKey
 	url  string
 	keys *token.Keys // whose assertions it takes; it reads them from their JWKS
@@ -40,7 +40,7 @@ type exchanger struct {
 
 const exeatName = "https://exeat.example"
 
-func newExchanger(t *testing.T) *exchanger {
+func newExchanger(t testing.TB) *exchanger {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "as.pem")
 	writeECKey(t, file)

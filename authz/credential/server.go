@@ -234,12 +234,13 @@ func brief(s string) string {
 
 // hints say which key of the configuration an error code is often about.
 var hints = map[string]string{
-	"invalid_grant":   " (it does not take the token that it is given: whose it is, whom it is for, or that it ended)",
-	"invalid_client":  " (check client_id and the secret or key, and whether auth is what the server wants)",
-	"invalid_scope":   " (scopes says what is asked for)",
-	"invalid_target":  " (resource says what the token is for; empty sends none)",
-	"invalid_request": " (a server that knows no resource parameter wants resource: ''; others want an audience)",
-	"access_denied":   " (some servers want an audience)",
+	"invalid_grant":                 " (it does not take the token that it is given: whose it is, whom it is for, or that it ended)",
+	"invalid_client":                " (check client_id and the secret or key, and whether auth is what the server wants)",
+	"invalid_scope":                 " (scopes says what is asked for)",
+	"invalid_target":                " (resource says what the token is for; empty sends none)",
+	"invalid_request":               " (a server that knows no resource parameter wants resource: ''; others want an audience)",
+	"invalid_authorization_details": " (the server has to know the type " + token.DetailsType + ", and let this client ask for it)",
+	"access_denied":                 " (some servers want an audience)",
 }
 
 // maxSkew is how far clocks may differ before that may be why somebody refuses.

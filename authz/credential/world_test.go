@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -8,9 +9,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -27,7 +30,7 @@ func testCall() token.Call {
 }
 
 // outgoing is the request of testCall.
-func outgoing(t *testing.T) *http.Request {
+func outgoing(t testing.TB) *http.Request {
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, testAudience+"pets/42?force=true", strings.NewReader(`{"name":"Rex"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +44,7 @@ func askedAt(location, id, secret string, inBody bool) *ClientCredentials {
 }
 
 // writeECKey writes a new P-256 key in PEM.
-func writeECKey(t *testing.T, file string) {
+func writeECKey(t testing.TB, file string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -85,4 +88,37 @@ func contextUntil(t *testing.T, happened <-chan struct{}) (context.Context, cont
 		}
 	}()
 	return ctx, cancel
+}
+
+// providerSecret is that of the clients of npm's oidc-provider.
+const providerSecret = "a secret with / and : in it, of some length"
+
+// startProvider starts npm's oidc-provider and returns its issuer.
+func startProvider(t *testing.T, more ...string) string {
+	t.Helper()
+	modules := os.Getenv("EXEAT_OIDC")
+	if modules == "" {
+		t.Skip("EXEAT_OIDC names no folder of node modules")
+	}
+	cmd := exec.CommandContext(t.Context(), "node", append([]string{"testdata/oidc-provider.mjs", modules, testAudience}, more...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // which says that it was killed
+	})
+	issuer := ""
+	for lines := bufio.NewScanner(out); issuer == "" && lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "http://127.0.0.1:") {
+			issuer = lines.Text()
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, out) }() // it must not block on what it says
+	return issuer
 }
