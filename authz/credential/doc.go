@@ -24,6 +24,9 @@
 //	github_app.go          tokens of a GitHub App
 //	github_table.go        which permission an operation needs there
 //	github_token.go        asks GitHub
+//	vault.go               secrets of a vault, leased for one call
+//	vault_login.go         logs in to the vault
+//	vault_api.go           asks the vault, and gives back
 //
 // What all keep to: nothing is kept for the next call, unless a strategy says why;
 // what comes back is no more than what was asked for, or it is refused; an error

@@ -53,6 +53,7 @@ type credentialConfig struct {
 	IDJAG        *idJAGConfig        `yaml:"id_jag"`
 	GitHubApp    *githubAppConfig    `yaml:"github_app"`
 	GCPDownscope *gcpDownscopeConfig `yaml:"gcp_downscope"`
+	Vault        *vaultConfig        `yaml:"vault"`
 
 	client *http.Client // for whoever gives out the credential; nil means the usual one
 }

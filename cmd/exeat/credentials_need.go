@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/exeat/exeat/authz/credential"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/openapi"
 )
@@ -175,6 +176,8 @@ func (k *keyring) clash(alternative []openapi.SecurityNeed) string {
 			place = a.Placement.String()
 		case *token.Renewable:
 			place = a.Placement().String()
+		case *credential.Vault:
+			place = a.Place
 		case *token.Together:
 			continue // nothing goes anywhere
 		}

@@ -170,6 +170,14 @@ func TestCredentialsThatCannotBe(t *testing.T) {
 		`"grant_type" of the token`:        {Credentials: map[string]credentialConfig{"OAuth": {Strategy: "client_credentials", Env: "KEY_A", TokenURL: "http://127.0.0.1/t", ClientID: "c", Params: map[string]string{"grant_type": "x"}}}},
 		`"a b" is not a scope`:             {Credentials: map[string]credentialConfig{"OAuth": {Strategy: "client_credentials", Env: "KEY_A", TokenURL: "http://127.0.0.1/t", ClientID: "c", Scopes: []string{"a b"}}}},
 		"https":                            {Credentials: map[string]credentialConfig{"OAuth": {Strategy: "client_credentials", Env: "KEY_A", TokenURL: "http://as.example/t", ClientID: "c"}}},
+		"github_app: {app_id: …}":          {Credentials: map[string]credentialConfig{"OAuth": {Strategy: "github_app", Env: "KEY_A"}}},
+		"no private key in PEM":            {Credentials: map[string]credentialConfig{"OAuth": {Strategy: "github_app", Env: "KEY_A", GitHubApp: &githubAppConfig{AppID: "1"}}}},
+		"vault: {url: …":                   {Credentials: map[string]credentialConfig{"OAuth": {Strategy: "vault"}}},
+		`auth is "ldap"`:                   {Credentials: map[string]credentialConfig{"OAuth": {Strategy: "vault", Env: "KEY_A", Vault: &vaultConfig{Auth: "ldap"}}}},
+		"say where the secret is":          {Credentials: map[string]credentialConfig{"OAuth": {Strategy: "vault", Vault: &vaultConfig{Auth: "approle", Role: "r"}}}},
+		"needs the role to log in with":    {Credentials: map[string]credentialConfig{"OAuth": {Strategy: "vault", Vault: &vaultConfig{Auth: "kubernetes"}}}},
+		"the vault: the URL must be https": {Credentials: map[string]credentialConfig{"OAuth": {Strategy: "vault", Env: "KEY_A", Vault: &vaultConfig{URL: "http://vault.example", Path: "a", Field: "b"}}}},
+		"http basic: give its user name":   {Credentials: map[string]credentialConfig{"Basic": {Strategy: "vault", Env: "KEY_A", Vault: &vaultConfig{URL: "https://vault.example", Path: "a", Field: "b"}}}},
 	} {
 		if _, err := api.attacher(config{}, doc, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)

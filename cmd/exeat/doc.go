@@ -21,6 +21,7 @@
 //	strategy_github_app.go  tokens of a GitHub App for one call
 //	strategy_gcp_downscope.go tokens of Google that are cut down to one call
 //	strategy_signed.go tokens of exeat's own, and what they are bound to
+//	strategy_vault.go  secrets of a vault, leased for one call
 //	strategy_aws_sts.go keys of AWS for one call; a JWT that says to a cloud who exeat is
 //	secrets.go         where secrets are read from: environment, file, command
 //	credentials_need.go  which of its security schemes have a credential

@@ -47,6 +47,7 @@ func init() { // newCredential reads the list that refers to it
 		{name: "aws_sts", make: newAWSSTS, fits: takesSignature, safe: true, means: "keys of AWS for each call, by a policy of its own, and a signature over its request"},
 		{name: "github_app", make: newGitHubApp, fits: takesBearer, means: "tokens of GitHub for one repository and one permission, revoked after the call"},
 		{name: "gcp_downscope", make: newGCPDownscope, fits: takesBearer, means: "tokens of Google that a Credential Access Boundary keeps to what the call is about; they live for up to an hour"},
+		{name: "vault", make: newVault, means: "secrets of a vault, leased for each call and revoked after it; one without a lease is a standing key"},
 		{name: "none", make: newNone, means: "none: whoever reaches the API can call it without exeat"},
 	}
 }
