@@ -55,6 +55,7 @@ type numbered struct {
 	made    atomic.Int32
 	fresh   atomic.Int32
 	fail    bool // a fresh one cannot be had
+	same    bool // it is the one from before
 }
 
 func (n *numbered) Attach(_ context.Context, c token.Call, r *http.Request) (token.Receipt, error) {
@@ -64,6 +65,8 @@ func (n *numbered) Attach(_ context.Context, c token.Call, r *http.Request) (tok
 		if n.fail {
 			return token.Receipt{}, http.ErrNoCookie
 		}
+	}
+	if c.Fresh && !n.same {
 		r.Header.Set("Authorization", "Bearer fresh")
 	} else {
 		r.Header.Set("Authorization", "Bearer kept")
@@ -79,25 +82,26 @@ func TestStaleCredentials(t *testing.T) {
 	for _, tt := range []struct {
 		name, tool, challenge string
 		receipt               token.Receipt
-		always, fail          bool // the API refuses the fresh one, too; there is none
+		always, fail, same    bool // the API refuses the fresh one, too; there is none; it is the same
 		sent, status          int
 		log                   string
 	}{
-		{"a read", "get_pet", invalid, made, false, false, 2, 200, "call retry outcome"},
-		{"a read, without a word", "get_pet", "", made, false, false, 2, 200, "call retry outcome"},
-		{"a read that stays refused", "get_pet", invalid, made, true, false, 2, 401, "call retry outcome"},
-		{"a read without a fresh one", "get_pet", invalid, made, false, true, 1, 401, "call outcome"},
-		{"a read, for another reason", "get_pet", `Bearer error="insufficient_scope", scope="x"`, made, false, false, 1, 401, "call outcome"},
-		{"a read with a standing key", "get_pet", invalid, token.Receipt{Strategy: "static", Standing: true}, false, false, 1, 401, "call outcome"},
-		{"a read with a key that is kept elsewhere", "get_pet", "", token.Receipt{Strategy: "static", Standing: true, Renewable: true}, false, false, 2, 200, "call retry outcome"},
-		{"a read with a token of exeat's own", "get_pet", "", token.Receipt{Strategy: "signed"}, false, false, 1, 401, "call outcome"},
-		{"the same, told to be stale", "get_pet", invalid, token.Receipt{Strategy: "signed"}, false, false, 2, 200, "call retry outcome"},
-		{"a read without a credential", "get_pet", "", token.Receipt{Strategy: "none"}, false, false, 1, 401, "call outcome"},
-		{"a write", "delete_pet", invalid, made, false, false, 1, 401, "call outcome"},
+		{"a read", "get_pet", invalid, made, false, false, false, 2, 200, "call retry outcome"},
+		{"a read, without a word", "get_pet", "", made, false, false, false, 2, 200, "call retry outcome"},
+		{"a read that stays refused", "get_pet", invalid, made, true, false, false, 2, 401, "call retry outcome"},
+		{"a read without a fresh one", "get_pet", invalid, made, false, true, false, 1, 401, "call outcome"},
+		{"a read with the same one", "get_pet", invalid, made, false, false, true, 1, 401, "call outcome"},
+		{"a read, for another reason", "get_pet", `Bearer error="insufficient_scope", scope="x"`, made, false, false, false, 1, 401, "call outcome"},
+		{"a read with a standing key", "get_pet", invalid, token.Receipt{Strategy: "static", Standing: true}, false, false, false, 1, 401, "call outcome"},
+		{"a read with a key that is kept elsewhere", "get_pet", "", token.Receipt{Strategy: "static", Standing: true, Renewable: true}, false, false, false, 2, 200, "call retry outcome"},
+		{"a read with a token of exeat's own", "get_pet", "", token.Receipt{Strategy: "signed"}, false, false, false, 1, 401, "call outcome"},
+		{"the same, told to be stale", "get_pet", invalid, token.Receipt{Strategy: "signed"}, false, false, false, 2, 200, "call retry outcome"},
+		{"a read without a credential", "get_pet", "", token.Receipt{Strategy: "none"}, false, false, false, 1, 401, "call outcome"},
+		{"a write", "delete_pet", invalid, made, false, false, false, 1, 401, "call outcome"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var sent atomic.Int32
-			credentials := &numbered{receipt: tt.receipt, fail: tt.fail}
+			credentials := &numbered{receipt: tt.receipt, fail: tt.fail, same: tt.same}
 			r := newRig(t, rigOptions{policy: permitAll, credentials: credentials, api: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				sent.Add(1)
 				w.Header().Set("Content-Type", "application/json")
@@ -155,5 +159,18 @@ func TestChallengeOfHeldWrite(t *testing.T) {
 	}
 	if diff := cmp.Diff(&Challenge{Scheme: "Bearer", Error: "insufficient_user_authentication", ACR: "gold"}, res.Envelope.Challenge); diff != "" {
 		t.Errorf("%s\n%s", diff, res.JSON())
+	}
+}
+
+// A fresh credential is asked for once; what comes after is tried again as ever.
+func TestStaleThenBusy(t *testing.T) {
+	var sent atomic.Int32
+	credentials := &numbered{receipt: token.Receipt{Strategy: "client_credentials"}}
+	r := newRig(t, rigOptions{credentials: credentials, api: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader([]int{http.StatusUnauthorized, http.StatusServiceUnavailable, http.StatusUnauthorized}[sent.Add(1)-1])
+	})})
+	res := r.Call(t.Context(), caller("alice"), "get_pet", []byte(`{"petId":1}`))
+	if res.Envelope.HTTPStatus != http.StatusUnauthorized || sent.Load() != 3 || credentials.made.Load() != 3 || credentials.fresh.Load() != 1 {
+		t.Errorf("%d requests, %d credentials, %d fresh: %s", sent.Load(), credentials.made.Load(), credentials.fresh.Load(), res.JSON())
 	}
 }

@@ -65,7 +65,19 @@ func (c *course) learn(req *http.Request) {
 	c.scrubber = scrub.New(removed, c.secrets...)
 }
 
-// errEchoed is for the operator.
+// knows reports whether a request has no other credential than those before it.
+func (c *course) knows(req *http.Request) bool {
+	for _, secret := range credentials(req, c.request) {
+		if !slices.Contains(c.secrets, secret) {
+			return false
+		}
+	}
+	return true
+}
+
+// What is for the operator.
+var errSameCredential = errors.New("the API refuses the credential, and asked for anew it is the same")
+
 var errEchoed = errors.New("the API sent the credential of this call back; it was cut from the answer")
 
 // scrubSource cuts the credential out of all that the API sent, before anything is

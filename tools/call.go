@@ -55,7 +55,8 @@ type course struct {
 	note     string                    // for its entries
 	refused  bool                      // the API refused the credential, and a fresh one may help
 	asks     *Challenge                // what the API said that it wants instead
-	stale    bool                      // the API refused the credential before as stale
+	stale    bool                      // the API refused the credential just before as stale
+	renewed  bool                      // one was asked for anew already
 	tell     func(*http.Response) bool // of an answer, to what made its credential
 	wants    bool                      // the API did nothing, and asks for the same with another proof
 	asked    bool                      // it was given that once

@@ -152,6 +152,10 @@ func (r *Runner) try(ctx context.Context, c *course, m *manner, since string) (r
 		c.fail(err)
 		return res, uncredited, nil
 	}
+	if c.stale && c.knows(req) {
+		c.fail(errSameCredential)
+		return res, uncredited, nil
+	}
 	c.learn(req)
 	defer r.spend(ctx, c, receipt)
 	onDisk = r.record(ctx, c, c.sending(m, since, receipt))
@@ -167,7 +171,7 @@ func (r *Runner) try(ctx context.Context, c *course, m *manner, since string) (r
 	c.tell, c.wants, c.asks = receipt.Answered, false, nil
 	res, at = r.send(c, req)
 	res.remarkRefused(receipt.Strategy)
-	c.refused = at == answered && !c.stale && stales(res.Envelope.HTTPStatus, c.asks, receipt)
+	c.refused = at == answered && !c.renewed && stales(res.Envelope.HTTPStatus, c.asks, receipt)
 	if at == answered && res.Envelope.HTTPStatus == http.StatusPreconditionFailed && c.matched() {
 		at = changed
 	}

@@ -39,8 +39,8 @@ func (c *course) again(res Result, at stage, n, tries int) (time.Duration, bool)
 	if n >= tries || !at.sent() || c.writes() || !safe(c.tool.op.Method) {
 		return 0, false
 	}
-	if c.refused {
-		c.stale = true
+	if c.stale = c.refused; c.stale {
+		c.renewed = true
 		return 0, true
 	}
 	wait := firstWait << (n - 1)
