@@ -472,3 +472,43 @@ func TestAttachKeepsItsHeaders(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckOfSenders answers a proxy that asks about bound requests, with all headers
+// that prove who sends them; beside a token that does not ask for them they are
+// headers that nobody checked.
+func TestCheckOfSenders(t *testing.T) {
+	for _, binding := range bindings {
+		k := newChecked(t)
+		k.clock.Store(time.Now().UnixNano())
+		lines := func(q *testRequest) []string {
+			return append(q.lines, "Content-Type: "+q.contentType, CheckHeader+": "+checkSecret+" "+q.method+" "+contentDigest([]byte(q.body))+" "+q.target)
+		}
+		canonical := func(q *testRequest) *testRequest { // as net/http reads it
+			for i, line := range q.lines {
+				name, value, _ := strings.Cut(line, ": ")
+				q.lines[i] = http.CanonicalHeaderKey(name) + ": " + value
+			}
+			return q
+		}
+		k.bind(binding)
+		q := canonical(k.leave(newTestRequest()))
+		if got, _ := k.ask("GET", "/check", "", lines(q)...); got != "200" {
+			t.Errorf("%s: %s", binding, got)
+		}
+		if got, _ := k.ask("GET", "/check", "", lines(q)...); got == "200" {
+			t.Errorf("%s again: %s", binding, got)
+		}
+		q = k.leave(newTestRequest())
+		q.drop("Signature", "DPoP")
+		want := map[string]string{BindSignature: "401 no_signature", BindDPoP: "401 invalid_dpop_proof"}[binding]
+		if got, _ := k.ask("GET", "/check", "", lines(canonical(q))...); got != want {
+			t.Errorf("%s without it: %s", binding, got)
+		}
+		proven := k.leave(newTestRequest())
+		k.bind("")
+		proven.set("Authorization", "Bearer "+k.mint(newTestRequest().call()))
+		if got, _ := k.ask("GET", "/check", "", lines(canonical(proven))...); got != "403 unbound_header" {
+			t.Errorf("%s beside a token that does not ask for it: %s", binding, got)
+		}
+	}
+}

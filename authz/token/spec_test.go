@@ -1,12 +1,14 @@
 package token
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -205,6 +207,95 @@ func TestTokenPage(t *testing.T) {
 // checkTokenPage has the package verify the page's token.
 func checkTokenPage(t *testing.T, q specRequest, jwks, compact string) {
 	t.Helper()
+	r, err := http.NewRequest(q.method, "http://guard"+q.target, bytes.NewReader([]byte(q.content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.RequestURI = q.target
+	r.Header = http.Header{"Authorization": {"Bearer " + compact}, "Content-Type": {q.contentType}, "If-Match": {q.headers["if-match"]}}
+	if _, ref := specVerifier(t, jwks, q.audience).Check(r); ref != nil {
+		t.Errorf("the page's token is refused: %v", ref)
+	}
+}
+
+// TestSignedVector checks testdata/signed.http, which docs/token.md refers to, by
+// what RFC 9421 and that page say and without the package, and then with it. It is
+// the page's example with a token that asks for a signature.
+func TestSignedVector(t *testing.T) {
+	raw, err := os.ReadFile("testdata/signed.http")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, content, _ := strings.Cut(string(raw), "\n\n")
+	lines := strings.Split(head, "\n")
+	fields := map[string]string{}
+	for _, line := range lines[1:] {
+		name, value, _ := strings.Cut(line, ": ")
+		fields[strings.ToLower(name)] = value
+	}
+	method, target := strings.Fields(lines[0])[0], strings.Fields(lines[0])[1]
+	path, query, _ := strings.Cut(target, "?")
+	derived := map[string]string{"@method": method, "@authority": fields["host"], "@path": path, "@query": "?" + query}
+	params := strings.TrimPrefix(fields["signature-input"], "exeat=")
+	covered, _, _ := strings.Cut(strings.TrimPrefix(params, "("), ")")
+	base := ""
+	for name := range strings.FieldsSeq(covered) {
+		name = strings.Trim(name, `"`)
+		base += `"` + name + `": ` + derived[name] + fields[name] + "\n"
+	}
+	base += `"@signature-params": ` + params
+	public, err := base64.RawURLEncoding.DecodeString("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(strings.TrimPrefix(fields["signature"], "exeat=:"), ":"))
+	if err != nil || !ed25519.Verify(public, []byte(base), signature) {
+		t.Errorf("the signature is not one over\n%s", base)
+	}
+	sum := sha256.Sum256([]byte(content))
+	if want := "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"; fields["content-digest"] != want {
+		t.Errorf("the digest is %s", want)
+	}
+
+	page, err := os.ReadFile("../../docs/token.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, jwks, _ := strings.Cut(string(page), "```json\n{\"keys\"")
+	jwks, _, _ = strings.Cut(`{"keys"`+jwks, "\n")
+	for name, change := range map[string]func(*http.Request){
+		"":             func(*http.Request) {},
+		"no_signature": func(r *http.Request) { r.Header.Del("Signature") },
+		"wrong_signature": func(r *http.Request) {
+			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "B", "b", 1))
+		},
+		"wrong_query":     func(r *http.Request) { r.RequestURI += "&" },
+		"wrong_digest":    func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("{}")) },
+		"repeated_header": func(r *http.Request) { r.Header.Add("Content-Digest", "x") },
+		"wrong_header":    func(r *http.Request) { r.Header.Set("If-Match", `"v8"`) },
+	} {
+		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(r)
+		_, ref := specVerifier(t, jwks, "https://petstore.example/").Check(r)
+		if code := codeOf(ref); code != name {
+			t.Errorf("%q, want %q", code, name)
+		}
+	}
+}
+
+func codeOf(ref *Refusal) string {
+	if ref == nil {
+		return ""
+	}
+	return ref.Code
+}
+
+// specVerifier believes the page's key at the page's time.
+func specVerifier(t *testing.T, jwks, audience string) *Verifier {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "jwks.json")
 	if err := os.WriteFile(file, []byte(jwks), 0o600); err != nil {
 		t.Fatal(err)
@@ -214,15 +305,6 @@ func checkTokenPage(t *testing.T, q specRequest, jwks, compact string) {
 		t.Fatal(err)
 	}
 	spent := &spentIDs{until: map[string]time.Time{}}
-	v := &Verifier{Issuer: "https://exeat.example", Audience: q.audience, Keys: source, Spend: spent.spend, RequireApproval: true,
+	return &Verifier{Issuer: "https://exeat.example", Audience: audience, Keys: source, Spend: spent.spend, RequireApproval: true,
 		Now: func() time.Time { return time.Unix(1795435200, 0) }}
-	r, err := http.NewRequest(q.method, "http://guard"+q.target, bytes.NewReader([]byte(q.content)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.RequestURI = q.target
-	r.Header = http.Header{"Authorization": {"Bearer " + compact}, "Content-Type": {q.contentType}, "If-Match": {q.headers["if-match"]}}
-	if _, ref := v.Check(r); ref != nil {
-		t.Errorf("the page's token is refused: %v", ref)
-	}
 }
