@@ -116,7 +116,7 @@ func (g *GitHubApp) Attach(ctx context.Context, c token.Call, r *http.Request) (
 	if target.repo != "" {
 		receipt.Narrowed = "the repository " + target.of()
 	} else {
-		receipt.Wider = "it also reads the metadata of every repository of the installation"
+		receipt.Wider = "what it allows of repositories, it allows of all that the installation has"
 	}
 	return receipt, nil
 }
@@ -143,7 +143,6 @@ func (g *GitHubApp) target(c token.Call) (githubTarget, error) {
 	if err != nil {
 		return t, err
 	}
-	how := fmt.Sprintf("write it in github_app: permissions: {%s: {NAME: read}}, with what GitHub's documentation says of the operation", c.Details.Identifier)
 	if own, ok := g.Permissions[c.Details.Identifier]; ok {
 		t.permissions = own
 		return t, nil
@@ -154,16 +153,41 @@ func (g *GitHubApp) target(c token.Call) (githubTarget, error) {
 	}
 	operation := githubOperation(c.Details.Actions[0], c.Template)
 	need, known := table[operation]
+	how := fmt.Sprintf("write it in github_app: permissions: {%s: {NAME: read}}, with what GitHub's documentation says of the operation", c.Details.Identifier)
 	switch {
 	case !known:
-		return t, fmt.Errorf("it is not known which permission %s needs, and a token with all of them is not asked for: %s", operation, how)
+		return t, githubLack{"it is not known which permission they need: write it in github_app: permissions", fmt.Sprintf("it is not known which permission %s needs, and a token with all of them is not asked for: %s", operation, how)}
 	case need.unclear:
-		return t, fmt.Errorf("GitHub names several permissions for %s (%s), and not whether one of them is enough: %s", operation, need, how)
+		return t, githubLack{"GitHub names several permissions for them, and not whether one is enough: write it in github_app: permissions", fmt.Sprintf("GitHub names several permissions for %s (%s), and not whether one of them is enough: %s", operation, need, how)}
 	case org && !need.org && !onlyMetadata(need.permissions):
-		return t, fmt.Errorf("%s names no repository, and %s would be for every repository of the installation. To allow that nevertheless, %s", operation, need, how)
+		return t, githubLack{"they name no repository, and would need a permission for every one: write it in github_app: permissions", fmt.Sprintf("%s names no repository, and %s would be for every repository of the installation. To allow that nevertheless, %s", operation, need, how)}
 	}
 	t.permissions = need.permissions
 	return t, nil
+}
+
+// githubLack is why there is no token for an operation: of many at once, and of one.
+type githubLack struct{ all, one string }
+
+func (l githubLack) Error() string { return l.one }
+
+// Lacks says why no call of an operation can have a token; empty if one can.
+func (g *GitHubApp) Lacks(tool, method, template string) string {
+	_, err := g.target(anyCall(tool, method, template))
+	var lack githubLack
+	if !errors.As(err, &lack) {
+		return ""
+	}
+	return lack.all
+}
+
+// anyCall is a call of an operation with some value in each place of its path.
+func anyCall(tool, method, template string) token.Call {
+	c := token.Call{Template: template, Path: map[string]string{}, Details: token.Details{Actions: []string{method}, Identifier: tool}}
+	for _, param := range templateParam.FindAllString(template, -1) {
+		c.Path[strings.Trim(param, "{}")] = "x"
+	}
+	return c
 }
 
 // onlyMetadata reports permissions that every token of an installation has.
@@ -187,7 +211,7 @@ func (t *githubTarget) locate(c token.Call) (org bool, err error) {
 	}
 	switch {
 	case t.owner == "":
-		return org, fmt.Errorf("%s has neither a repository nor an organization in its path, so there is nothing to which a token could be narrowed: use another credential for it (credential_for)", c.Template)
+		return org, githubLack{"they have neither a repository nor an organization in their path: use another credential for them (credential_for)", fmt.Sprintf("%s has neither a repository nor an organization in its path, so there is nothing to which a token could be narrowed: use another credential for it (credential_for)", c.Template)}
 	case !githubName.MatchString(t.owner) || t.repo != "" && (!githubName.MatchString(t.repo) || strings.Trim(t.repo, ".") == ""):
 		return org, errors.New("the owner or the repository in the path is not a name that GitHub has")
 	}

@@ -94,8 +94,14 @@ func (v *Vault) Attach(ctx context.Context, c token.Call, r *http.Request) (toke
 	if err != nil {
 		return token.Receipt{}, v.ended(ctx, fmt.Errorf("cannot take the secret from the vault: %w", err), v.end(login, vaultAnswer{}))
 	}
-	receipt, err := v.put(ctx, c, r, answer)
 	end := v.end(login, answer)
+	if _, leased := answer.lease(); login.perCall && !leased { // what is taken does not end with the login
+		if err := end(bounded); err != nil {
+			return token.Receipt{}, err
+		}
+		end = nil
+	}
+	receipt, err := v.put(ctx, c, r, answer)
 	if err != nil {
 		return token.Receipt{}, v.ended(ctx, err, end)
 	}
@@ -158,7 +164,7 @@ func (v *Vault) path(c token.Call) (string, error) {
 		value, ok := c.Path[name]
 		switch {
 		case !ok:
-			wrong = fmt.Errorf("the path in the vault needs %s, which the path of this operation has not: give the operation a credential of its own (credential_for)", param)
+			wrong = fmt.Errorf("the path in the vault needs %s, which is not in the path of the operation: use another credential for it (credential_for)", param)
 		case !vaultValue.MatchString(value):
 			wrong = fmt.Errorf("the argument %s cannot be a part of a path in the vault: it may have letters, digits, - _ and . only, and not begin with the last", name)
 		}
@@ -168,6 +174,14 @@ func (v *Vault) path(c token.Call) (string, error) {
 		return "", wrong
 	}
 	return path, nil
+}
+
+// Lacks says why no call of an operation can have a secret; empty if one can.
+func (v *Vault) Lacks(tool, method, template string) string {
+	if _, err := v.path(anyCall(tool, method, template)); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // host names the vault in entries.

@@ -101,29 +101,44 @@ func (v *Vault) take(ctx context.Context, login vaultToken, path string) (vaultA
 }
 
 // end returns what ends what was taken for a call; nil if there is nothing to end. A
-// login for the call ends with all that was taken with it.
+// login for the call ends with all leases that were taken with it, though not with a
+// token of the vault that has no parent.
 func (v *Vault) end(login vaultToken, answer vaultAnswer) func(context.Context) error {
-	revoke := func(path string, as token.Secret, body map[string]any) func(context.Context) error {
-		return func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeout(ctx, within)
-			defer cancel()
-			err := v.ask(ctx, http.MethodPost, path, as, body, nil)
-			if isStatus(err, http.StatusForbidden) {
-				return fmt.Errorf("cannot revoke what was taken from the vault: %w (the policy of exeat's login has to allow update at %s)", err, path)
-			}
-			if err != nil {
-				return fmt.Errorf("cannot revoke what was taken from the vault: %w", err)
-			}
-			return nil
-		}
+	var ends []func(context.Context) error
+	if answer.Auth != nil {
+		ends = append(ends, func(ctx context.Context) error {
+			return v.revoke(ctx, "auth/token/revoke-self", token.NewSecret(answer.Auth.Token), nil)
+		})
 	}
 	switch {
 	case login.perCall:
-		return revoke("auth/token/revoke-self", login.token, nil)
-	case answer.Auth != nil:
-		return revoke("auth/token/revoke-self", token.NewSecret(answer.Auth.Token), nil)
+		ends = append(ends, func(ctx context.Context) error { return v.revoke(ctx, "auth/token/revoke-self", login.token, nil) })
 	case answer.Lease != "":
-		return revoke("sys/leases/revoke", login.token, map[string]any{"lease_id": answer.Lease, "sync": true})
+		ends = append(ends, func(ctx context.Context) error {
+			return v.revoke(ctx, "sys/leases/revoke", login.token, map[string]any{"lease_id": answer.Lease, "sync": true})
+		})
+	}
+	if len(ends) == 0 {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		var errs []error
+		for _, end := range ends {
+			errs = append(errs, end(ctx))
+		}
+		return errors.Join(errs...)
+	}
+}
+
+// revoke asks the vault to end something.
+func (v *Vault) revoke(ctx context.Context, path string, as token.Secret, body map[string]any) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	switch err := v.ask(ctx, http.MethodPost, path, as, body, nil); {
+	case isStatus(err, http.StatusForbidden):
+		return fmt.Errorf("cannot revoke what was taken from the vault: %w (the policy of exeat's login has to allow update at %s)", err, path)
+	case err != nil:
+		return fmt.Errorf("cannot revoke what was taken from the vault: %w", err)
 	}
 	return nil
 }

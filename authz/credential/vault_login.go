@@ -73,7 +73,7 @@ func (v *Vault) logIn(ctx context.Context, c token.Call) (vaultToken, error) {
 	}
 	v.kept.mu.Lock()
 	defer v.kept.mu.Unlock()
-	if v.now().Before(v.kept.until) {
+	if !c.Fresh && v.now().Before(v.kept.until) {
 		return vaultToken{token: v.kept.token, kept: true}, nil
 	}
 	t, lives, err := v.askLogin(ctx, c)

@@ -173,7 +173,7 @@ func TestVaultPath(t *testing.T) {
 	}
 	_, v := newVaultServer(t, nil)
 	v.Path = "database/creds/{owner}"
-	if _, err := v.Attach(t.Context(), testCall(), outgoing(t)); err == nil || !strings.Contains(err.Error(), "needs {owner}, which the path of this operation has not") {
+	if _, err := v.Attach(t.Context(), testCall(), outgoing(t)); err == nil || !strings.Contains(err.Error(), "needs {owner}, which is not in the path of the operation") {
 		t.Error(err)
 	}
 }
@@ -256,6 +256,11 @@ func TestVaultLogins(t *testing.T) {
 			t.Errorf("%s later: %d logins, want %d", later, logins(), want)
 		}
 	}
+	stale := testCall()
+	stale.Fresh = true
+	if _, err := v.Attach(t.Context(), stale, outgoing(t)); err != nil || logins() != 3 {
+		t.Errorf("what was kept may not be used: %d logins, %v", logins(), err)
+	}
 	s.mu.Lock()
 	refusals := 0
 	s.answers[credsPath] = func(w http.ResponseWriter) {
@@ -266,13 +271,13 @@ func TestVaultLogins(t *testing.T) {
 		w.Write([]byte(leased))
 	}
 	s.mu.Unlock()
-	if _, err := attach(); err != nil || logins() != 3 {
+	if _, err := attach(); err != nil || logins() != 4 {
 		t.Errorf("a login that ended before its time: %d logins, %v", logins(), err)
 	}
 	s.mu.Lock()
 	s.answers[credsPath] = jsonAnswer(403, "")
 	s.mu.Unlock()
-	if _, err := attach(); err == nil || logins() != 4 || !strings.Contains(err.Error(), "does not allow it") {
+	if _, err := attach(); err == nil || logins() != 5 || !strings.Contains(err.Error(), "does not allow it") {
 		t.Errorf("what is not allowed: %d logins, %v", logins(), err)
 	}
 
@@ -289,6 +294,19 @@ func TestVaultLogins(t *testing.T) {
 	}
 	if asked := s.requests(); err != nil || saw.Txn != "txn_1" || asked[len(asked)-1] != "POST auth/token/revoke-self as hvs.login" {
 		t.Errorf("a login for the call: %v, %+v, %q", err, saw, asked)
+	}
+	s.answers[credsPath] = jsonAnswer(200, `{"data":{"username":"u","password":"p"}}`)
+	if receipt, err := attach(); err != nil || !receipt.Standing || receipt.Revoke != nil {
+		t.Errorf("a standing key by a login for the call: %v %+v", err, receipt)
+	} else if asked := s.requests(); asked[len(asked)-1] != "POST auth/token/revoke-self as hvs.login" {
+		t.Errorf("its login is left: %q", asked)
+	}
+	s.answers[credsPath] = jsonAnswer(200, `{"auth":{"client_token":"hvs.child","lease_duration":60},"data":{"username":"u","password":"p"}}`)
+	if receipt, err = attach(); err == nil {
+		err = receipt.Revoke(t.Context())
+	}
+	if asked := s.requests(); err != nil || !cmp.Equal(asked[len(asked)-2:], []string{"POST auth/token/revoke-self as hvs.child", "POST auth/token/revoke-self as hvs.login"}) {
+		t.Errorf("a token of the vault by a login for the call: %v, %q", err, asked)
 	}
 	s.answers[credsPath] = jsonAnswer(404, "")
 	if _, err := attach(); err == nil {

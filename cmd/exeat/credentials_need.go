@@ -253,6 +253,21 @@ func describeScheme(s openapi.SecurityScheme) string {
 	return s.Type
 }
 
+// lacksOf say why there is no credential for an operation, of those that know it before
+// it is called.
+func lacksOf(parts token.Together, op *openapi.Operation) (why []string) {
+	for _, p := range parts {
+		if a, ok := p.Attacher.(interface {
+			Lacks(tool, method, template string) string
+		}); ok {
+			if lack := a.Lacks(op.Name, op.Method, op.Path); lack != "" {
+				why = append(why, lack)
+			}
+		}
+	}
+	return why
+}
+
 // gaps say which operations cannot be called for want of a credential, and which
 // credential goes nowhere.
 func (a apiConfig) gaps(doc *openapi.API, credentials any) []string {
@@ -271,6 +286,9 @@ func (a apiConfig) gaps(doc *openapi.API, credentials any) []string {
 			lacking[a.Why] = append(lacking[a.Why], op.Name)
 		case token.Together:
 			used = used || len(a) > 0
+			for _, why := range lacksOf(a, op) {
+				lacking[why] = append(lacking[why], op.Name)
+			}
 		}
 	}
 	var out []string

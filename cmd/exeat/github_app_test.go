@@ -73,7 +73,7 @@ inbox: {listen: "127.0.0.1:0"}
 apis:
   - spec: %s
     base_url: %s
-    include: [issues/create, issues/list-for-repo, repos/get, repos/create-fork, users/get-authenticated, orgs/list-members]
+    include: [issues/create, issues/get, issues/update, issues/list-for-repo, repos/get, repos/create-fork, users/get-authenticated, orgs/list-members]
     credential: {strategy: github_app, file: app.pem, github_app: {app_id: Iv23liAAA, url: %[2]s}}
 `, spec, server.URL),
 	} {
@@ -89,34 +89,11 @@ apis:
 // once the call is over.
 func TestGitHubAppHeldWrite(t *testing.T) {
 	s, file := newGitHubFiles(t)
-	printed := &watched{want: regexp.MustCompile(`log in once, as (\S+), with (\S+)`), found: make(chan []string, 1)}
-	ended := make(chan int, 1)
-	go func() {
-		args := []string{"call", "--wait", "--config", file, "issues_create", `{"owner":"octo","repo":"hello","body":{"title":"It is broken"}}`}
-		ended <- execute(t.Context(), args, strings.NewReader(""), printed, printed)
-	}()
-	select {
-	case link := <-printed.found:
-		if code, out := exeat(t, link[2]+"\n", "approvals", "login"); code != 0 {
-			t.Fatal(code, out)
+	releaseAfter(t, file, "issues_create", `{"owner":"octo","repo":"hello","body":{"title":"It is broken"}}`, func() {
+		if len(s.hub.Tokens()) != 0 {
+			t.Error("there was a token before a person had decided")
 		}
-	case code := <-ended:
-		t.Fatalf("ended with %d: %s", code, printed.text.String())
-	}
-	handle := ""
-	for handle == "" { // it is held soon after the inbox is open
-		_, list := exeat(t, "", "approvals", "list")
-		handle = regexp.MustCompile(`hold_\w+`).FindString(list)
-	}
-	if len(s.hub.Tokens()) != 0 {
-		t.Error("there was a token before a person had decided")
-	}
-	if code, out := exeat(t, "y\n", "approvals", "approve", handle); code != 0 {
-		t.Fatal(code, out)
-	}
-	if code := <-ended; code != 0 {
-		t.Fatalf("ended with %d: %s", code, printed.text.String())
-	}
+	})
 	if want := []string{"octo/hello: It is broken"}; !cmp.Equal(want, s.hub.Issues()) {
 		t.Errorf("issues %q", s.hub.Issues())
 	}
@@ -136,8 +113,57 @@ func TestGitHubAppHeldWrite(t *testing.T) {
 			t.Errorf("the log has no %s: %s", part, log)
 		}
 	}
-	if strings.Contains(log+printed.text.String(), "ghs_") {
+	if strings.Contains(log, "ghs_") {
 		t.Error("a token is in the log")
+	}
+}
+
+// What a change is shown with is read with a token that reads.
+func TestGitHubAppReadsForThePerson(t *testing.T) {
+	s, file := newGitHubFiles(t)
+	releaseAfter(t, file, "issues_update", `{"owner":"octo","repo":"hello","issue_number":1,"body":{"title":"It works"}}`, func() {})
+	allowed := map[string]int{}
+	for _, token := range s.hub.Tokens() {
+		allowed[token.Permissions["issues"]]++
+		if !token.Revoked {
+			t.Errorf("a token was left: %+v", token)
+		}
+	}
+	if allowed["read"] == 0 || allowed["write"] != 1 || len(allowed) != 2 {
+		t.Errorf("tokens: %v", allowed)
+	}
+}
+
+// releaseAfter makes a call that waits for a person, and approves it once while has looked.
+func releaseAfter(t *testing.T, file, tool, args string, while func()) {
+	t.Helper()
+	printed := &watched{want: regexp.MustCompile(`log in once, as (\S+), with (\S+)`), found: make(chan []string, 1)}
+	ended := make(chan int, 1)
+	go func() {
+		ended <- execute(t.Context(), []string{"call", "--wait", "--config", file, tool, args}, strings.NewReader(""), printed, printed)
+	}()
+	select {
+	case link := <-printed.found:
+		if code, out := exeat(t, link[2]+"\n", "approvals", "login"); code != 0 {
+			t.Fatal(code, out)
+		}
+	case code := <-ended:
+		t.Fatalf("ended with %d: %s", code, printed.text.String())
+	}
+	handle := ""
+	for handle == "" { // it is held soon after the inbox is open
+		_, list := exeat(t, "", "approvals", "list")
+		handle = regexp.MustCompile(`hold_\w+`).FindString(list)
+	}
+	while()
+	if code, out := exeat(t, "y\n", "approvals", "approve", handle); code != 0 {
+		t.Fatal(code, out)
+	}
+	if code := <-ended; code != 0 {
+		t.Fatalf("ended with %d: %s", code, printed.text.String())
+	}
+	if strings.Contains(printed.text.String(), "ghs_") {
+		t.Error("a token was printed")
 	}
 }
 
@@ -158,5 +184,12 @@ func TestGitHubAppRefusesWhatIsNotKnown(t *testing.T) {
 	}
 	if code, out := exeat(t, "", "call", "--config", file, "orgs_list_members", `{"org":"octo"}`); code != 0 {
 		t.Error(code, out)
+	}
+	_, out := exeat(t, "", "doctor", "--config", file)
+	for _, want := range []string{"neither a repository nor an organization in their path: use another credential for them (credential_for). Refused for want of it (1): users_get_authenticated",
+		"GitHub names several permissions for them, and not whether one is enough: write it in github_app: permissions. Refused for want of it (1): repos_create_fork"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("doctor does not say %q: %s", want, out)
+		}
 	}
 }

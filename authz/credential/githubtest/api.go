@@ -15,6 +15,7 @@ var operations = map[string]struct{ permission, access string }{
 	"GET /repos/{owner}/{repo}/issues":                   {"issues", "read"},
 	"POST /repos/{owner}/{repo}/issues":                  {"issues", "write"},
 	"GET /repos/{owner}/{repo}/issues/{n}":               {"issues", "read"},
+	"PATCH /repos/{owner}/{repo}/issues/{n}":             {"issues", "write"},
 	"POST /repos/{owner}/{repo}/issues/{n}/comments":     {"issues", "write"},
 	"GET /repos/{owner}/{repo}/pulls":                    {"pull_requests", "read"},
 	"PUT /repos/{owner}/{repo}/pulls/{n}/merge":          {"contents", "write"},
