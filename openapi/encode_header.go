@@ -16,7 +16,7 @@ func isToken(s string) bool {
 // an argument (OpenAPI names the first three). Some servers take the last ones
 // for the real host, method, path or client of a request.
 var ownHeaders = []string{
-	"accept", "content-type", "authorization", "cookie", "set-cookie", "host", "content-length", "content-encoding", "dpop",
+	"accept", "content-type", "authorization", "cookie", "set-cookie", "host", "content-length", "content-encoding", "dpop", "txn-token",
 	"transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect", "accept-encoding", "user-agent", "http2-settings",
 	"forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-remote-ip", "x-remote-addr", "true-client-ip", "cf-connecting-ip", "fastly-client-ip",
 	"x-http-method", "x-http-method-override", "x-method-override", "x-http-host-override", "x-host", "x-original-host", "x-original-url", "x-rewrite-url",

@@ -12,6 +12,8 @@
 //	client_credentials.go  tokens of exeat's own
 //	exchange.go            tokens made of the caller's
 //	exchange_subject.go    whose a token is that is exchanged
+//	txn_token.go           transaction tokens, which say what a call is about
+//	txn_service.go         the same from the service of a trust domain
 //	id_jag.go              identity assertions for the servers of other companies
 //	identity.go            a JWT that says to a cloud who exeat is
 //	fill.go                values of a call in the templates of a narrowing

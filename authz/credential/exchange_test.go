@@ -81,7 +81,8 @@ func (as *exchanger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case id != "exeat" || secret != "s3":
 		refuse("invalid_client")
 		return
-	case r.PostForm.Get("grant_type") != grantExchange || r.PostForm.Get("requested_token_type") != typeAccessToken:
+	case r.PostForm.Get("grant_type") != grantExchange || r.PostForm.Get("requested_token_type") != map[string]string{"/txn": typeTxnToken}[r.URL.Path] && r.URL.Path == "/txn" ||
+		r.URL.Path != "/txn" && r.PostForm.Get("requested_token_type") != typeAccessToken:
 		refuse("unsupported_grant_type")
 		return
 	case !ok:
@@ -146,7 +147,7 @@ func (as *exchanger) subject(raw, kind string) (subject, from string, ok bool) {
 		as.t.Error(err)
 	}
 	audience, _ := jws.Payload.Text("aud")
-	return subject, from, kind == typeJWT && jws.Typ == "JWT" && jws.SignedBy(set.Keys) && from == exeatName && audience == as.url && time.Until(until) <= time.Minute
+	return subject, from, (kind == typeJWT || kind == typeSelfSigned) && jws.Typ == "JWT" && jws.SignedBy(set.Keys) && from == exeatName && audience == as.url && time.Until(until) <= time.Minute
 }
 
 // asker is what exchanges at as, for the petstore.

@@ -201,7 +201,7 @@ func (i *issued) longer(most time.Duration) []string {
 	case i.life <= 0:
 		return []string{"it does not show how long it lives"}
 	case i.life > most:
-		return []string{fmt.Sprintf("it lives %s, and exchange.max_ttl is %s", i.life, most)}
+		return []string{fmt.Sprintf("it lives %s, and max_ttl is %s", i.life, most)}
 	}
 	return nil
 }

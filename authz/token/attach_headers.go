@@ -3,13 +3,15 @@ package token
 import (
 	"context"
 	"net/http"
+	"slices"
 )
 
-// WithHeaders attaches secrets that the API wants beside the credential of every call,
-// each in a header of its own. They are standing keys, and no token is bound to them.
+// WithHeaders attaches what the API wants beside the credential of every call, each in
+// a header of its own: secrets, which are standing keys, and a transaction token. No
+// token is bound to them.
 type WithHeaders struct {
 	Attacher
-	Headers []Attacher // [Static] or [Renewable]
+	Headers []Attacher
 }
 
 // Attach attaches the credential, and then the headers.
@@ -17,7 +19,7 @@ func (w WithHeaders) Attach(ctx context.Context, c Call, r *http.Request) (Recei
 	all := make(Together, 0, len(w.Headers)+1)
 	all = append(all, Part{Attacher: w.Attacher, Scopes: c.Scopes})
 	for _, h := range w.Headers {
-		all = append(all, Part{Attacher: h})
+		all = append(all, Part{Attacher: h, Scopes: c.Scopes})
 	}
 	receipt, err := all.Attach(ctx, c, r)
 	return receipt, err
@@ -26,5 +28,5 @@ func (w WithHeaders) Attach(ctx context.Context, c Call, r *http.Request) (Recei
 // NeedsCaller reports whether the operation of that name needs the caller's token.
 func (w WithHeaders) NeedsCaller(operation string) bool {
 	by, ok := w.Attacher.(interface{ NeedsCaller(string) bool })
-	return ok && by.NeedsCaller(operation)
+	return ok && by.NeedsCaller(operation) || slices.ContainsFunc(w.Headers, NeedsCaller)
 }

@@ -179,6 +179,8 @@ type apiConfig struct {
 	CA string `yaml:"ca"`
 	// Proxy is that of this API, in place of the one for all.
 	Proxy *valueConfig `yaml:"proxy"`
+	// TxnToken has a transaction token go with every call.
+	TxnToken *txnTokenConfig `yaml:"txn_token"`
 	// Headers go with every call.
 	Headers map[string]headerConfig `yaml:"headers"`
 }
@@ -254,6 +256,7 @@ func (a *apiConfig) within(dir string) {
 	if a.Proxy != nil {
 		a.Proxy.within(dir)
 	}
+	a.TxnToken.within(dir)
 	if a.Certificate != nil {
 		a.Certificate.Cert, a.Certificate.Key = relative(dir, a.Certificate.Cert), relative(dir, a.Certificate.Key)
 	}

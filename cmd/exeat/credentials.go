@@ -39,6 +39,9 @@ func serveAPI(cfg config, a apiConfig, doc *openapi.API, keys *token.Keys) (*too
 	if api.Credentials, err = a.attacher(cfg, doc, keys); err == nil {
 		api.Credentials, err = a.withHeaders(api.Credentials)
 	}
+	if err == nil {
+		api.Credentials, err = a.withTxnToken(cfg, keys, api.Credentials)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doc.Name, err)
 	}

@@ -23,6 +23,7 @@
 //	strategy_signed.go tokens of exeat's own, and what they are bound to
 //	strategy_vault.go  secrets of a vault, leased for one call
 //	strategy_aws_sts.go keys of AWS for one call; a JWT that says to a cloud who exeat is
+//	txn_token.go       transaction tokens beside the credentials of an API
 //	secrets.go         where secrets are read from: environment, file, command
 //	credentials_need.go  which of its security schemes have a credential
 //	credential_hint.go what to do where an API will not take exeat's tokens
