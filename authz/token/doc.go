@@ -33,6 +33,7 @@
 //	verify_body.go                the body that arrived, within bounds
 //	guard.go                      the proxy that checks, takes the token off and adds the API's key
 //	guard_body.go                 bodies that are too large for memory
+//	guard_stream.go               WebSockets and events, which go on after their request
 //	guard_check.go                what a proxy that asks is told, instead of one that sends through
 //	guard_problem.go              how a refusal is answered (RFC 9457)
 package token

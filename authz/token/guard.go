@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/exeat/exeat/openapi/reach"
 )
 
 // Guard is a reverse proxy that lets through only requests with a token for
@@ -22,7 +24,9 @@ type Guard struct {
 	Upstream  string  // base URL of the API
 	Inject    *Static // the API's own credential; nil for none
 	Bodies    Bodies  // what becomes of large ones
-	Transport http.RoundTripper
+	Streams   Streams // what may go on after its request
+	Way       reach.Way
+	Transport http.RoundTripper // nil means one of its own, by Way
 	// OnDecision, if not nil, is told of every request: claims are nil unless
 	// it was let through.
 	OnDecision func(r *http.Request, c *Claims, refused *Refusal)
@@ -70,7 +74,9 @@ func (g *Guard) Handler() (http.Handler, error) {
 	}
 	p := &proxy{Guard: *g, base: base}
 	if p.Transport == nil {
-		p.Transport = directTransport()
+		transport := directTransport()
+		transport.DialContext, transport.DialTLSContext = g.Way.Dialer(), g.Way.TLSDialer()
+		p.Transport = transport
 	}
 	return p, nil
 }
@@ -83,7 +89,7 @@ type proxy struct {
 
 // ServeHTTP lets r through or refuses it.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	target, ref := admit(r, p.base)
+	target, ref := admit(r, p.base, p.Streams.WebSocket && opensWebSocket(r))
 	in := &intake{proxy: p, w: w, r: r}
 	var claims *Claims
 	if ref == nil {
@@ -114,10 +120,20 @@ func (p *proxy) forward(in *intake, target *url.URL, claims *Claims) {
 			p.OnFailure(in.r, claims, failed)
 		}
 	}
+	r, limit, done := p.Streams.bounded(in.r)
+	defer done()
 	forward := httputil.ReverseProxy{
-		Rewrite:        func(pr *httputil.ProxyRequest) { p.rewrite(pr.Out, target, claims.Details) },
-		Transport:      p.Transport,
-		ModifyResponse: in.large.early,
+		Rewrite:   func(pr *httputil.ProxyRequest) { p.rewrite(pr.Out, target, claims) },
+		Transport: p.Transport,
+		ModifyResponse: func(res *http.Response) error {
+			if isStream(res) {
+				limit()
+			}
+			if ref := p.Streams.refuse(res); ref != nil {
+				return ref
+			}
+			return in.large.early(res)
+		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			failed := in.failed(err)
 			tell(failed, err)
@@ -126,7 +142,7 @@ func (p *proxy) forward(in *intake, target *url.URL, claims *Claims) {
 		// What ReverseProxy logs is an answer that broke off after it had begun.
 		ErrorLog: log.New(lines(func(s string) { tell(upstreamFailed(nil), errors.New(s)) }), "", 0),
 	}
-	forward.ServeHTTP(in.w, in.r)
+	forward.ServeHTTP(in.w, r)
 }
 
 // lines is a writer for a logger.
@@ -145,20 +161,20 @@ var overrides = []string{
 }
 
 // admit refuses what no token could make safe to forward, and returns the URL
-// to forward to, below base.
-func admit(r *http.Request, base *url.URL) (*url.URL, *Refusal) {
+// to forward to, below base. Upgrades are refused, unless this one is expected.
+func admit(r *http.Request, base *url.URL, upgrades bool) (*url.URL, *Refusal) {
 	switch strings.ToUpper(r.Method) {
 	case http.MethodConnect, http.MethodTrace, "TRACK": // TRACE would send the API's own credential back
 		return nil, refuse(http.StatusBadRequest, "bad_method", "the guard does not forward %s", brief(r.Method))
 	}
-	if len(r.Header["Upgrade"]) > 0 {
-		return nil, refuse(http.StatusBadRequest, "upgrade", "the guard does not forward upgrades")
+	if len(r.Header["Upgrade"]) > 0 && !upgrades {
+		return nil, refuse(http.StatusBadRequest, "upgrade", "the guard does not forward this upgrade")
 	}
 	// Whatever Connection names is removed on the way: If-Match, say, after it
 	// was checked.
 	for option := range strings.SplitSeq(strings.Join(r.Header["Connection"], ","), ",") {
-		switch strings.ToLower(strings.TrimSpace(option)) {
-		case "", "close", "keep-alive", "te":
+		switch option = strings.ToLower(strings.TrimSpace(option)); {
+		case option == "", option == "close", option == "keep-alive", option == "te", option == "upgrade" && upgrades:
 		default:
 			return nil, refuse(http.StatusBadRequest, "connection_header", "the Connection header names %s", brief(option))
 		}
@@ -234,15 +250,18 @@ var unbound = []string{
 // rewrite makes the request for the API out of the one that was checked.
 // ReverseProxy has removed the hop-by-hop headers before, so that nothing the
 // client says can remove what is added here.
-func (p *proxy) rewrite(out *http.Request, target *url.URL, d Details) {
+func (p *proxy) rewrite(out *http.Request, target *url.URL, c *Claims) {
 	out.URL, out.Host = target, ""
-	bound := d.boundNames()
+	kept := append(c.Details.boundNames(), unbound...)
+	if len(out.Header["Upgrade"]) > 0 { // then it is one that is expected
+		kept = append(kept, handshake...)
+	}
 	for name := range out.Header {
-		if name == "Authorization" || !slices.Contains(bound, name) && !slices.Contains(unbound, name) {
+		if name == "Authorization" || !slices.Contains(kept, name) {
 			delete(out.Header, name)
 		}
 	}
-	once(out)
+	once(out, c.Effect)
 	if p.Inject != nil {
 		p.Inject.remove(out)
 		p.Inject.place(out)
@@ -252,9 +271,9 @@ func (p *proxy) rewrite(out *http.Request, target *url.URL, d Details) {
 // once keeps net/http from sending out again when a connection that was used
 // before breaks: one token, one request. It would do so without a body, if the
 // method is for reading or there is an Idempotency-Key in canonical spelling.
-// With an https URL, where HTTP/2 would announce a body that never comes, reads
-// are left as they are.
-func once(out *http.Request) {
+// With an https URL, where HTTP/2 then announces a body that never comes, a call
+// that was decided to be a read is left as it is; a GET that deletes is not.
+func once(out *http.Request, effect string) {
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		if values, there := out.Header[name]; there {
 			delete(out.Header, name)
@@ -263,7 +282,7 @@ func once(out *http.Request) {
 	}
 	switch out.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		if out.Body == nil && out.URL.Scheme == "http" {
+		if out.Body == nil && (out.URL.Scheme == "http" || effect != effectRead) {
 			out.Body = io.NopCloser(strings.NewReader(""))
 		}
 	}

@@ -79,7 +79,7 @@ func (k *checker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q, ref := k.question(r)
 	var claims *Claims
 	if ref == nil {
-		_, ref = admit(q.request, &url.URL{Scheme: "http", Host: "api"})
+		_, ref = admit(q.request, &url.URL{Scheme: "http", Host: "api"}, false)
 	}
 	if ref == nil {
 		claims, ref = k.Verifier.check(q.request, func(c *Claims) (string, *Refusal) {

@@ -30,7 +30,7 @@ import (
 //     body_unseen, 404 unknown_check; where the proxy knows 401 and 403 only, 403
 //     for all else of 4xx
 //   - 413 body_too_large, 415 content_encoding
-//   - 500 not_configured, 502 upstream_failed, upstream_early, 504 upstream_timeout
+//   - 500 not_configured, 502 upstream_failed, upstream_early, event_stream, 504 upstream_timeout
 //   - 503 keys_unavailable, spend_unavailable, spool_unavailable
 type Refusal struct {
 	Status int // HTTP

@@ -45,9 +45,10 @@
 //
 // Commands that serve: serve.go (stdio, http, inbox), guard.go with
 // guard_enroll.go (whose tokens a guard believes), guard_check.go (a proxy that
-// asks) and guard_sender.go (who may send a token), and demo.go with play.go,
-// which acts it out; with Keycloak these are demo_keycloak.go, demo_keycloak_fetch.go
-// (the download) and demo_keycloak_play.go (the acts).
+// asks), guard_sender.go (who may send a token), guard_api.go (what goes on to the
+// API, and how) and guard_log.go; and demo.go with play.go, which acts it out; with
+// Keycloak these are demo_keycloak.go, demo_keycloak_fetch.go (the download) and
+// demo_keycloak_play.go (the acts).
 //
 // Commands for whoever decides: approvals.go with approvals_decide.go, watch.go (the
 // same on the full screen), grants.go, agents.go and passkeys.go for what outlives one decision.

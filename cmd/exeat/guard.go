@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"strings"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/exeat/exeat/authz/tally"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/mcpserver/edge"
 	"github.com/exeat/exeat/store"
@@ -26,6 +24,9 @@ type guardOptions struct {
 	requireApproval                              bool
 	bodyLimit                                    int64
 	bodies                                       string
+	streams                                      []string
+	streamLife                                   time.Duration
+	api                                          tlsFiles
 	logFormat                                    string
 	tls                                          tlsConfig
 	proxies                                      []string
@@ -74,6 +75,11 @@ that they signed: anybody on this machine can take a port that is free.`,
 	fs.BoolVar(&o.requireApproval, "require-approval", false, "refuse calls whose token does not say that a person approved exactly this request, unless it says that the call only reads")
 	fs.Int64Var(&o.bodyLimit, "body-limit", 0, "refuse request bodies of more than `BYTES` (default: 1 MiB)")
 	fs.StringVar(&o.bodies, "bodies", "memory", "keep bodies of more than 1 MiB in `PLACE` until they are checked: memory or file; or stream, which sends them on as they come, and the end only if they are right")
+	fs.StringSliceVar(&o.streams, "streams", []string{"sse"}, "pass on `LIST`, which go on after their request: sse, websocket, or none")
+	fs.DurationVar(&o.streamLife, "stream-life", 15*time.Minute, "end each of them after `DURATION`")
+	fs.StringVar(&o.api.ca, "upstream-ca", "", "believe the API if its certificate is of the authorities in the PEM `FILE`, and not if of the system's")
+	fs.StringVar(&o.api.cert, "upstream-cert", "", "show the API the certificate in the PEM `FILE`")
+	fs.StringVar(&o.api.key, "upstream-key", "", "take that certificate's key from the PEM `FILE`")
 	fs.StringVar(&o.logFormat, "log", "console", "write the log on stderr as `FORMAT`: console or json")
 	o.check.flags(cmd)
 	o.sender.flags(cmd)
@@ -91,6 +97,10 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 		o.issuer = before
 	}
 	if err := o.checkBodies(); err != nil {
+		return err
+	}
+	streams, err := o.passing()
+	if err != nil {
 		return err
 	}
 	if o.upstream == "" && o.check.addr == "" {
@@ -122,6 +132,7 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 		Verifier: &token.Verifier{Issuer: o.issuer, Keys: source, Spend: state.Spend,
 			RequireApproval: o.requireApproval, BodyLimit: o.bodyLimit},
 		Bodies:     bodyPlaces[o.bodies],
+		Streams:    streams,
 		Upstream:   o.upstream,
 		Inject:     inject,
 		OnDecision: lines.decision, OnFailure: lines.failure,
@@ -169,12 +180,15 @@ func (o *guardOptions) serve(cmd *cobra.Command, g *token.Guard, reached *edge.E
 		jobs.Go(func() error { return serveHTTP(ctx, asked, h, log) })
 	}
 	if through != nil {
+		if g.Way.TLS, err = o.apiTLS(log); err != nil {
+			return err
+		}
 		h, err := g.Handler()
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "exeat: guard for %s at %s://%s; tokens of %s for %s\n", o.upstream, o.tls.scheme(), through.Addr(), o.issuer, o.audience)
-		jobs.Go(func() error { return serveHTTP(ctx, through, reached.Handler(h, checks...), log) })
+		jobs.Go(func() error { return serveWith(ctx, through, newHTTPServer(reached.Handler(h, checks...), log)) })
 	}
 	return jobs.Wait()
 }
@@ -182,7 +196,7 @@ func (o *guardOptions) serve(cmd *cobra.Command, g *token.Guard, reached *edge.E
 // edge is how the guard is reached: by its audience, where that is a URL that
 // clients can call.
 func (o *guardOptions) edge(log zerolog.Logger) edge.Config {
-	c := edge.Config{Listen: o.listen, TLS: edge.Files(o.tls), Proxies: o.proxies, OwnNames: true, Foreign: true,
+	c := edge.Config{Listen: o.listen, TLS: edge.Files(o.tls), Proxies: o.proxies, OwnNames: true, Foreign: true, HTTP2: true,
 		Trouble: func(err error) { log.Error().Err(err).Msg("edge") },
 		Name: func(key string) string {
 			if key == "public_url" {
@@ -226,113 +240,6 @@ func (o *guardOptions) keySource(ctx context.Context, state *store.Store) (*toke
 the part before | as the user that runs exeat, the other as the one that runs this guard`, token.ErrNotEnrolled, o.issuer, enrollLine(o.issuer, o.db))
 	}
 	return source, err
-}
-
-// maxBodyLimit is the most that --body-limit may be in memory, and maxLargeBody where
-// bodies are not there.
-const (
-	maxBodyLimit = 1 << 30
-	maxLargeBody = 1 << 40
-)
-
-// bodyPlaces are the values of --bodies.
-var bodyPlaces = map[string]token.Bodies{"memory": token.BodiesInMemory, "file": token.BodiesInFiles, "stream": token.BodiesStreamed}
-
-// checkBodies refuses limits that mean nothing.
-func (o *guardOptions) checkBodies() error {
-	place, ok := bodyPlaces[o.bodies]
-	switch {
-	case !ok:
-		return fmt.Errorf("--bodies %q: choose memory, file or stream", o.bodies)
-	case place == token.BodiesInMemory && (o.bodyLimit < 0 || o.bodyLimit > maxBodyLimit):
-		return fmt.Errorf("--body-limit %d: choose from 1 to %d bytes, all of which may be in memory for each request under way; or keep them elsewhere, with --bodies file", o.bodyLimit, maxBodyLimit)
-	case place != token.BodiesInMemory && (o.bodyLimit <= 1<<20 || o.bodyLimit > maxLargeBody):
-		return fmt.Errorf("--bodies %s is for bodies of more than 1 MiB: pass --body-limit, up to %d bytes", o.bodies, int64(maxLargeBody))
-	}
-	return nil
-}
-
-// Refusals that are logged of each code a minute: whoever reaches the guard's port can
-// be refused as often as they like.
-const (
-	refusalsLogged = 60
-	moreNotLogged  = "more refusals of this code are not logged within this minute"
-)
-
-// guardLog is the log of the guard.
-type guardLog struct {
-	log      zerolog.Logger
-	refusals tally.Counter
-}
-
-// decision writes of a request that was let through, or of one of few like it that
-// were refused.
-func (l *guardLog) decision(r *http.Request, c *token.Claims, refused *token.Refusal) {
-	message := "guard"
-	if refused != nil {
-		switch n := l.refusals.Add(refused.Code, time.Now(), time.Minute); {
-		case n > refusalsLogged:
-			return
-		case n == refusalsLogged:
-			message += "; " + moreNotLogged
-		}
-	}
-	l.write(message, r, c, refused)
-}
-
-// failure writes that the API did not answer. The request had a token, so nobody
-// hides it in a flood, nor makes one of it.
-func (l *guardLog) failure(r *http.Request, c *token.Claims, failed *token.Refusal) {
-	l.write("upstream", r, c, failed)
-}
-
-// write tells of one request, without its query.
-func (l *guardLog) write(message string, r *http.Request, c *token.Claims, refused *token.Refusal) {
-	e := l.log.Info()
-	if refused != nil {
-		e = l.log.Warn().Str("code", refused.Code).Int("status", refused.Status).Str("detail", cutText(refused.Detail))
-		if refused.Cause != nil {
-			e = e.Str("cause", cutText(refused.Cause.Error()))
-		}
-	}
-	switch {
-	case c != nil:
-		e = e.Str("txn", cutText(c.Txn)).Str("jti", cutText(c.ID)).Str("principal", cutText(c.Subject))
-		if c.BodyUnseen {
-			e = e.Str("body", "not seen")
-		}
-	case refused != nil && refused.Txn != "":
-		e = e.Str("txn", cutText(refused.Txn))
-	}
-	if a, ok := edge.ArrivalOf(r); ok {
-		e = e.Stringer("client", a.Client)
-	}
-	e.Str("method", cutText(r.Method)).Str("path", cutText(r.URL.EscapedPath())).Msg(message)
-}
-
-// injection is the API's own key and where it goes.
-func (o *guardOptions) injection() (*token.Static, error) {
-	if o.inject == "" {
-		return nil, nil
-	}
-	secret, err := secretSource{env: o.inject}.read("")
-	if err != nil {
-		return nil, err
-	}
-	place := token.Placement{In: "header"}
-	kind, name, ok := strings.Cut(o.injectHeader, ":")
-	switch {
-	case ok && (kind == "query" || kind == "cookie") && name != "":
-		place = token.Placement{In: kind, Name: name}
-	case ok && kind != "":
-		place.Name = kind
-		if prefix := strings.TrimSpace(name); prefix != "" {
-			place.Prefix = prefix + " "
-		}
-	default:
-		return nil, fmt.Errorf("--inject-as %q: write it as \"X-Api-Key:\", \"Authorization: Bearer\", \"query:NAME\" or \"cookie:NAME\"", o.injectHeader)
-	}
-	return &token.Static{Placement: place, Secret: secret}, nil
 }
 
 // ctxErr is nil if the program was told to stop.

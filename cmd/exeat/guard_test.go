@@ -86,7 +86,7 @@ func (g *guarded) start() {
 	g.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	g.read = 0
-	g.log = &watched{want: regexp.MustCompile(`guard for \S+ at http://(\S+);`), found: make(chan []string, 1)}
+	g.log = &watched{want: regexp.MustCompile(`guard for \S+ at https?://(\S+);`), found: make(chan []string, 1)}
 	ended := make(chan int, 1)
 	go func() { ended <- execute(ctx, g.args, strings.NewReader(""), io.Discard, g.log) }()
 	g.stop = sync.OnceFunc(func() {

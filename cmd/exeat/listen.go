@@ -88,18 +88,29 @@ func inboxURL(c inboxConfig, l net.Listener) string {
 
 // serveHTTP serves h on l until ctx ends, then lets requests finish for a while.
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log zerolog.Logger) error {
-	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	srv := &http.Server{
+	srv := newHTTPServer(h, log)
+	srv.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){} // HTTP/1.1 only
+	return serveWith(ctx, l, srv)
+}
+
+// newHTTPServer bounds what strangers can take.
+func newHTTPServer(h http.Handler, log zerolog.Logger) *http.Server {
+	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       60 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		BaseContext:       func(net.Listener) context.Context { return base },
-		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){},
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100},
 		ErrorLog:          newServerLog(log),
 	}
+}
+
+// serveWith serves on l until ctx ends.
+func serveWith(ctx context.Context, l net.Listener, srv *http.Server) error {
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	srv.BaseContext = func(net.Listener) context.Context { return base }
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		grace, done := context.WithTimeout(context.Background(), 10*time.Second)

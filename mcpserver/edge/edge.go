@@ -29,6 +29,8 @@ type Config struct {
 	// and /readyz itself: they are asked for with Authorization. And the headers of
 	// proxies may be its parameters, so they stay.
 	Foreign bool
+	// HTTP2 says that clients which speak TLS may speak HTTP/2.
+	HTTP2 bool
 	// Name is what the configuration calls a key of this one, such as tls.cert,
 	// public_url or proxies; nil means so.
 	Name func(key string) string

@@ -21,14 +21,18 @@ type Files struct {
 
 // certificates are what the files held when they were last whole.
 type certificates struct {
-	files Files
-	name  func(string) string
-	kept  *refresh.Files[*tls.Config]
+	files     Files
+	protocols []string // by ALPN
+	name      func(string) string
+	kept      *refresh.Files[*tls.Config]
 }
 
 // newCertificates reads the files for the first time.
 func newCertificates(c Config) (*certificates, error) {
-	t := &certificates{files: c.TLS, name: c.Name}
+	t := &certificates{files: c.TLS, name: c.Name, protocols: []string{"http/1.1"}}
+	if c.HTTP2 {
+		t.protocols = []string{"h2", "http/1.1"}
+	}
 	trouble := func(err error) {
 		c.Trouble(fmt.Errorf("TLS: the new files cannot be used, so the certificate from before goes on: %w", err))
 	}
@@ -53,7 +57,7 @@ func (t *certificates) read() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s, %s: %w", t.name("tls.cert"), t.name("tls.key"), err)
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, Certificates: []tls.Certificate{pair}}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: t.protocols, Certificates: []tls.Certificate{pair}}
 	if t.files.ClientCA == "" {
 		return config, nil
 	}
