@@ -2,6 +2,7 @@ package credential
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -241,6 +242,9 @@ var hints = map[string]string{
 	"invalid_request":               " (a server that knows no resource parameter wants resource: ''; others want an audience)",
 	"invalid_authorization_details": " (the server has to know the type " + token.DetailsType + ", and let this client ask for it)",
 	"access_denied":                 " (some servers want an audience)",
+
+	"interaction_required": " (the user has to consent, or to log in in another way, at the authorization server)",
+	"unauthorized_client":  " (the server does not let this client ask in this way)",
 }
 
 // maxSkew is how far clocks may differ before that may be why somebody refuses.
@@ -259,10 +263,29 @@ func clockHint(answer *http.Response) string {
 	return ""
 }
 
+// claimsOf are the claims that an authorization server wants of the caller's login
+// before it makes a token of theirs.
+func claimsOf(answer *oauth2.RetrieveError) json.RawMessage {
+	var body struct {
+		Claims string `json:"claims"`
+	}
+	if answer.ErrorCode != "interaction_required" && answer.ErrorCode != "invalid_grant" || json.Unmarshal(answer.Body, &body) != nil || body.Claims == "" {
+		return nil
+	}
+	claims, err := token.ParseClaims([]byte(body.Claims))
+	if err != nil {
+		return nil
+	}
+	return claims
+}
+
 // safeError keeps of an error what holds neither secrets nor a server's text.
 func safeError(err error) error {
 	var answer *oauth2.RetrieveError
 	if errors.As(err, &answer) {
+		if claims := claimsOf(answer); claims != nil {
+			return &token.ClaimsError{Claims: claims}
+		}
 		if errorCode.MatchString(answer.ErrorCode) {
 			return fmt.Errorf("the authorization server refuses: %s%s%s", answer.ErrorCode, hints[answer.ErrorCode], clockHint(answer.Response))
 		}

@@ -7,7 +7,9 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -64,7 +66,10 @@ type KeyAuth struct {
 	// Audience names the server: its issuer identifier, and nothing else (RFC 10070).
 	Audience string
 	Key      *SigningKey
-	Now      func() time.Time // nil means time.Now
+	// NotBefore adds the claim nbf, which few servers want: a clock that is a second
+	// ahead breaks it.
+	NotBefore bool
+	Now       func() time.Time // nil means time.Now
 }
 
 func (a KeyAuth) prove(form url.Values) (proof, error) {
@@ -72,7 +77,11 @@ func (a KeyAuth) prove(form url.Values) (proof, error) {
 	if a.Now != nil {
 		now = a.Now()
 	}
-	signed, err := a.Key.Sign("JWT", map[string]any{"iss": a.ID, "sub": a.ID, "aud": a.Audience, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(assertionTTL).Unix()})
+	claims := map[string]any{"iss": a.ID, "sub": a.ID, "aud": a.Audience, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(assertionTTL).Unix()}
+	if a.NotBefore {
+		claims["nbf"] = now.Unix()
+	}
+	signed, err := a.Key.Sign("JWT", claims)
 	if err != nil {
 		return proof{}, err
 	}
@@ -98,10 +107,28 @@ func (a FileAuth) prove(form url.Values) (proof, error) {
 	return proof{id: a.ID, style: oauth2.AuthStyleInParams}, nil
 }
 
+// IdentityAuth proves it by what says who exeat is to a server that trusts its issuer
+// (workload identity federation).
+type IdentityAuth struct {
+	ID       string
+	Identity func() (string, error)
+}
+
+func (a IdentityAuth) prove(form url.Values) (proof, error) {
+	signed, err := a.Identity()
+	if err != nil {
+		return proof{}, err
+	}
+	form.Set("client_assertion_type", assertionType)
+	form.Set("client_assertion", signed)
+	return proof{id: a.ID, style: oauth2.AuthStyleInParams}, nil
+}
+
 // SigningKey signs assertions.
 type SigningKey struct {
-	alg   jose.SignatureAlgorithm
-	typed func(typ string) (jose.Signer, error)
+	key    crypto.PrivateKey
+	alg    jose.SignatureAlgorithm
+	header map[jose.HeaderKey]any
 }
 
 // ReadSigningKey reads a private key of a PEM file: RSA (RS256), P-256 (ES256) or
@@ -124,22 +151,54 @@ func ParseSigningKey(text []byte, kid string) (*SigningKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSigningKey(key, alg, kid), nil
+	k := newSigningKey(key, alg, kid)
+	return k, k.certify(text)
 }
 
 func newSigningKey(key crypto.PrivateKey, alg jose.SignatureAlgorithm, kid string) *SigningKey {
-	return &SigningKey{alg: alg, typed: func(typ string) (jose.Signer, error) {
-		options := (&jose.SignerOptions{}).WithType(jose.ContentType(typ))
-		if kid != "" {
-			options.WithHeader("kid", kid)
+	k := &SigningKey{key: key, alg: alg, header: map[jose.HeaderKey]any{}}
+	if kid != "" {
+		k.header["kid"] = kid
+	}
+	return k
+}
+
+// PSS is the same key, and if it is RSA, signs with PS256.
+func (k *SigningKey) PSS() *SigningKey {
+	pss := *k
+	if pss.alg == jose.RS256 {
+		pss.alg = jose.PS256
+	}
+	return &pss
+}
+
+// certify has signatures name the certificate of the key that is in the same PEM, if
+// there is one (x5t#S256, RFC 7515 §4.1.8).
+func (k *SigningKey) certify(text []byte) error {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
 		}
-		return jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, options)
-	}}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return errors.New("the certificate cannot be read")
+		}
+		own, ok := certificate.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+		if ok && own.Equal(k.key.(crypto.Signer).Public()) {
+			sum := sha256.Sum256(certificate.Raw)
+			k.header["x5t#S256"] = base64.RawURLEncoding.EncodeToString(sum[:])
+			return nil
+		}
+	}
+	return nil
 }
 
 func parseKey(text []byte) (crypto.PrivateKey, jose.SignatureAlgorithm, error) {
-	block, _ := pem.Decode(text)
-	if block == nil || !strings.HasSuffix(block.Type, "PRIVATE KEY") {
+	block, rest := pem.Decode(text)
+	for block != nil && !strings.HasSuffix(block.Type, "PRIVATE KEY") {
+		block, rest = pem.Decode(rest)
+	}
+	if block == nil {
 		return nil, "", errors.New("there is no private key in PEM here")
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
@@ -171,7 +230,11 @@ func (k *SigningKey) Sign(typ string, claims any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	signer, err := k.typed(typ)
+	options := (&jose.SignerOptions{}).WithType(jose.ContentType(typ))
+	for name, value := range k.header {
+		options.WithHeader(name, value)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: k.alg, Key: k.key}, options)
 	if err != nil {
 		return "", fmt.Errorf("cannot sign: %w", err)
 	}

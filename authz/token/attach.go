@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 )
@@ -71,6 +72,10 @@ type Receipt struct {
 	Scope     string // what it allows, as its issuer says, or else as it was asked for
 	Narrowed  string // what else keeps it to this call, in words
 	Wider     string // in what it is wider than the call needs, in words
+	// Challenged is told which claims the API wants of the caller's token instead
+	// (ClaimsError), for the next credential of the same. It is nil where that is of no
+	// use.
+	Challenged func(claims json.RawMessage)
 	// Revoke ends the credential once the call has its answer. It is nil where that
 	// cannot be done.
 	Revoke func(context.Context) error

@@ -65,6 +65,9 @@ func (r *Receipt) add(one Receipt) {
 			return one.Answered(res) || again
 		}
 	}
+	if r.Challenged == nil {
+		r.Challenged = one.Challenged
+	}
 	switch before := r.Revoke; {
 	case before == nil:
 		r.Revoke = one.Revoke
