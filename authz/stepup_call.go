@@ -24,11 +24,14 @@ type Stronger struct {
 	// authorization_details (RFC 9396) to ask for, one JSON array.
 	Exact   bool
 	Details json.RawMessage
+	// Claims is a claims request (OpenID Connect Core §5.5) that the token has to be
+	// asked for with, since the API's credential is made of it: one JSON object.
+	Claims json.RawMessage
 }
 
 // IsZero reports that no token helps.
 func (s Stronger) IsZero() bool {
-	return len(s.Scopes) == 0 && len(s.ACR) == 0 && s.MaxAge == 0 && !s.Exact
+	return len(s.Scopes) == 0 && len(s.ACR) == 0 && s.MaxAge == 0 && !s.Exact && len(s.Claims) == 0
 }
 
 // ages are how old logins may be that are asked for, the oldest first.

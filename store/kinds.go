@@ -59,7 +59,7 @@ var Kinds = []struct {
 	{KindCancel, "the agent took its held call back"},
 	{KindExpire, "a hold that nobody decided, or that was not sent, in time"},
 	{KindSend, "an approved call, before it is sent"},
-	{KindKept, "an approved call for which no credential could be had: nothing was sent, and it is tried again while the approval lasts"},
+	{KindKept, "an approved call for which no credential could be had, or whose API wants another login and did nothing: it is tried again while the approval lasts"},
 	{KindRefuse, "an approved call that was not sent after all, or that the API did not take (412); code `tampered`: it was altered"},
 	{KindUnknown, "an approved call whose answer was lost"},
 	{KindReveal, "a person looked at hidden values"},

@@ -43,10 +43,13 @@ type Approval struct {
 	AMR     []string        `json:"amr"`
 	// Signed is the proof of a passkey, if one signed: approval.Signed as JSON.
 	Signed json.RawMessage `json:"signed,omitempty"`
+	// Refused is how often the call was sent, and the API refused it and did nothing,
+	// since it wants another login. The hold's mark is over it.
+	Refused int `json:"refused,omitempty"`
 	// Grant is the grant that was given with it, and must be in force for it.
 	Grant string `json:"grant,omitempty"`
-	// Proof is a MAC over the hold's id, digest and the fields above, made with
-	// a key that is not in the database.
+	// Proof is a MAC over the hold's id, digest and the fields above but Refused, made
+	// with a key that is not in the database.
 	Proof []byte `json:"proof"`
 }
 

@@ -54,6 +54,7 @@ type course struct {
 	needs    authz.Stronger            // a token of another kind, with which it would not be denied
 	note     string                    // for its entries
 	refused  bool                      // the API refused the credential, and a fresh one may help
+	lacked   bool                      // there was no credential that the API takes, and nothing was executed
 	asks     *Challenge                // what the API said that it wants instead
 	stale    bool                      // the API refused the credential just before as stale
 	renewed  bool                      // one was asked for anew already

@@ -36,6 +36,7 @@
 //	look_state.go      reading that
 //	look_after.go      what became of a write whose answer was lost
 //
+//	send_claims.go       what the caller's login lacks for a credential
 //	answer_challenge.go  what an API asks for where it refuses a credential
 //	answer.go          the envelope that every tool answers with
 //	answer_respond.go  from the API's answer to the agent's

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
 )
@@ -29,17 +30,30 @@ type keptHold struct {
 	tries  int
 	next   time.Time
 	reason string
+	needs  authz.Stronger // of the caller's token
+
+	challenged int // how often the API wanted other claims
+}
+
+// challenged is how often the API of a hold wanted other claims.
+func (k *keptHolds) challenged(id string) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if h := k.by[id]; h != nil {
+		return h.challenged
+	}
+	return 0
 }
 
 // why is what an agent is told of it.
-func (k *keptHolds) why(id string) (string, bool) {
+func (k *keptHolds) why(id string) (reason string, needs authz.Stronger, kept bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	h, ok := k.by[id]
 	if !ok {
-		return "", false
+		return "", authz.Stronger{}, false
 	}
-	return h.reason, true
+	return h.reason, h.needs, true
 }
 
 // due reports whether a hold may be tried.
@@ -59,11 +73,17 @@ func (r *Runner) keep(c *course) {
 		if r.kept.by == nil || len(r.kept.by) >= keptMost {
 			r.kept.by = map[string]*keptHold{}
 		}
-		h = &keptHold{reason: noCredential.Envelope.Reason}
+		h = new(keptHold)
 		r.kept.by[c.handle] = h
+	}
+	if h.reason, h.needs = noCredential.Envelope.Reason, c.needs; len(c.needs.Claims) > 0 {
+		h.reason = wantsLogin
 	}
 	h.next = r.Now().Add(min(firstKept<<min(h.tries, 10), longestKept))
 	h.tries++
+	if c.asks != nil {
+		h.challenged++
+	}
 }
 
 // forget is for a hold that has come to its end.
@@ -95,7 +115,7 @@ func (r *Runner) waitsForCaller(h store.Hold) bool {
 // isKept reports whether a hold is approved and was tried: there is nothing to wait
 // for.
 func (r *Runner) isKept(h store.Hold) bool {
-	_, kept := r.kept.why(h.ID)
+	_, _, kept := r.kept.why(h.ID)
 	return h.State == store.Approved && kept
 }
 

@@ -45,8 +45,11 @@ func (r *Runner) sendApproved(ctx context.Context, c *course) Result {
 		d := c.decision
 		return r.endHold(ctx, c, refused, deny(PolicyChanged, "approved, but refused when it was to be sent: "+d.Reason+"; nothing was executed", d.Policies, d.Remediation))
 	}
-	if c.found = r.moved(ctx, c.call); c.found != nil {
+	switch c.found = r.moved(ctx, c); {
+	case c.found != nil:
 		return r.endHold(ctx, c, refused, stateChanged(c.found))
+	case c.lacked:
+		return r.conclude(ctx, c, &releasing, uncredited, Result{})
 	}
 	res, _ := r.attempt(ctx, c, &releasing)
 	return res
@@ -62,7 +65,7 @@ func (r *Runner) endHold(ctx context.Context, c *course, end ending, res Result)
 	switch end.entry {
 	case store.KindKept:
 		r.keep(c)
-		ev = approval.Keep{}
+		ev = approval.Keep{Refused: c.asks != nil}
 	case store.KindOutcome:
 		ev = approval.Finish{Result: mustJSON(res)}
 	case store.KindUnknown:

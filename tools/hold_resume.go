@@ -2,6 +2,7 @@ package tools
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -156,7 +157,12 @@ func (r *Runner) pending(h store.Hold) Result {
 		Reason:      h.Reason,
 		Next:        "NOT executed. Tell the user that it waits for their approval at approval_url, then call exeat_resume with this handle.",
 	}
-	switch why, kept := r.kept.why(h.ID); {
+	res := Result{}
+	switch why, needs, kept := r.kept.why(h.ID); {
+	case h.State == store.Approved && kept && len(needs.Claims) > 0:
+		e.Code, e.Reason, e.Remediation, res.Needs = CredentialFailed, why, authz.RemedyStepUp, needs
+		e.Challenge = &Challenge{Scheme: "Bearer", Error: "insufficient_claims", Claims: base64.StdEncoding.EncodeToString(needs.Claims)}
+		e.Next = "Approved, NOT executed. Once your user has logged in again as the claims of challenge say, call exeat_resume with this handle, which tries again."
 	case h.State == store.Approved && kept:
 		e.Code, e.Reason = CredentialFailed, why
 		e.Next = "Approved, NOT executed: no credential could be had yet. Call exeat_resume with this handle, which tries again."
@@ -167,5 +173,6 @@ func (r *Runner) pending(h store.Hold) Result {
 		e.Next = "Approved and being sent. Call exeat_resume with this handle for the result."
 		e.PollAfterMS = 1000
 	}
-	return Result{Envelope: e}
+	res.Envelope = e
+	return res
 }

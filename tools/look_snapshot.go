@@ -37,7 +37,7 @@ func (r *Runner) readBefore(ctx context.Context, c *call) *store.Snapshot {
 	if c.tool.api.Before == SnapshotOff {
 		return nil
 	}
-	b := r.readState(ctx, c)
+	b, _ := r.readState(ctx, c)
 	if b == nil {
 		return nil
 	}
@@ -79,15 +79,20 @@ func (c *call) matched() bool {
 // moved is what a call changes as it is right before the send, if that is not
 // what the person saw. It is nil if it is, if the person saw nothing, and if the
 // API looks for itself: where the document says that it does, and not wherever
-// it gives an ETag, since many give them and never look at If-Match.
-func (r *Runner) moved(ctx context.Context, c *call) *store.Snapshot {
+// it gives an ETag, since many give them and never look at If-Match. If there is no
+// credential to look with, the call lacks one, too.
+func (r *Runner) moved(ctx context.Context, c *course) *store.Snapshot {
 	if b := c.before; b == nil || !b.Checked || c.matched() && takes(c.tool.op, "If-Match") {
 		return nil
 	}
-	now := r.readState(ctx, c)
+	now, look := r.readState(ctx, c.call)
 	switch {
 	case now == nil:
 		return &store.Snapshot{At: r.moment(), Why: "the document has no operation any more that reads it"}
+	case look != nil && look.lacked:
+		c.lacked, c.needs = true, look.needs
+		c.fail(look.err)
+		return nil
 	case now.Digest == c.before.Digest:
 		return nil
 	}

@@ -19,15 +19,15 @@ import (
 
 // readState reads what a call is about to change: a call of its own, for the
 // same caller. It is nil if there is nothing to be read. What is read is for the
-// person only.
-func (r *Runner) readState(ctx context.Context, c *call) *store.Snapshot {
+// person only. The look is returned, too, if one was made.
+func (r *Runner) readState(ctx context.Context, c *call) (*store.Snapshot, *course) {
 	t, args, why := r.subject(c)
 	if t == nil && why == "" {
-		return nil
+		return nil, nil
 	}
 	at := r.moment()
 	if t == nil {
-		return &store.Snapshot{At: at, Why: why}
+		return &store.Snapshot{At: at, Why: why}, nil
 	}
 	// An agent that hangs up must not keep the person from seeing it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beforeWithin)
@@ -44,7 +44,7 @@ func (r *Runner) readState(ctx context.Context, c *call) *store.Snapshot {
 		b.ETag = "" // it is of another resource
 	}
 	b.At, b.Tool = at, t.op.Name
-	return &b
+	return &b, q
 }
 
 // moment is now as the store keeps it.

@@ -20,6 +20,7 @@ const (
 	notSent                 // the request certainly never left
 	lost                    // it may have arrived; there is no answer
 	changed                 // the API did not take it: what it changes is not as the person saw it
+	unclaimed               // the API did nothing, since it wants other claims of the caller's login
 	uncredited              // there was no credential; nothing was sent
 	gone                    // the caller went away; nothing was sent
 	unrecorded              // its entry is not on disk; nothing was sent
@@ -28,7 +29,7 @@ const (
 )
 
 // sent reports whether a request was tried to be sent.
-func (s stage) sent() bool { return s <= changed }
+func (s stage) sent() bool { return s <= unclaimed }
 
 // manner is how a call is sent: all that distinguishes a read, a write and a
 // call that a person approved.
@@ -53,6 +54,7 @@ var (
 		answered:   {entry: store.KindOutcome},
 		notSent:    {entry: store.KindOutcome},
 		lost:       {entry: store.KindOutcome},
+		unclaimed:  {entry: store.KindOutcome},
 		uncredited: {entry: store.KindDenied, answer: noCredential},
 		gone:       {entry: store.KindDenied},
 		unrecorded: {answer: noEntry},
@@ -64,6 +66,7 @@ var (
 		notSent:    {entry: store.KindRefuse, disposition: ExecutionError},
 		lost:       {entry: store.KindUnknown, disposition: UnknownOutcome},
 		changed:    {entry: store.KindRefuse, disposition: DeniedNotExecuted, answer: notTaken()},
+		unclaimed:  {entry: store.KindKept},
 		uncredited: {entry: store.KindKept, answer: noCredential},
 		unrecorded: {entry: store.KindRefuse, disposition: ExecutionError, answer: failure(Internal, "approved, but the send could not be recorded; nothing was executed")},
 		lapsed:     {entry: store.KindRefuse, disposition: DeniedNotExecuted, answer: takenBack},
@@ -149,7 +152,7 @@ func (r *Runner) try(ctx context.Context, c *course, m *manner, since string) (r
 		return cancelled(), gone, nil
 	}
 	if err != nil {
-		c.fail(err)
+		c.lack(err)
 		return res, uncredited, nil
 	}
 	if c.stale && c.knows(req) {
@@ -174,6 +177,9 @@ func (r *Runner) try(ctx context.Context, c *course, m *manner, since string) (r
 	c.refused = at == answered && !c.renewed && stales(res.Envelope.HTTPStatus, c.asks, receipt)
 	if at == answered && res.Envelope.HTTPStatus == http.StatusPreconditionFailed && c.matched() {
 		at = changed
+	}
+	if at == answered && r.wantsClaims(c, res.Envelope.HTTPStatus, receipt) {
+		at = unclaimed
 	}
 	return res, at, onDisk
 }
@@ -211,11 +217,14 @@ func (r *Runner) conclude(ctx context.Context, c *course, m *manner, at stage, r
 	}
 	switch {
 	case at == changed:
-		c.found = r.readState(ctx, c.call)
+		c.found, _ = r.readState(ctx, c.call)
 	case at == lost && c.writes() && m.hold:
 		res.Envelope.Lookup = r.lookUp(ctx, c.call)
 	}
 	res = c.scrubResult(res)
+	if at == uncredited || at == unclaimed {
+		res = c.tellNeeds(res)
+	}
 	if m.hold {
 		return r.endHold(ctx, c, end, res)
 	}

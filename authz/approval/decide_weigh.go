@@ -148,14 +148,22 @@ func SumUsage(groups []store.Tally) authz.Usage {
 	return u
 }
 
-// endings are the entries after which a hold is not open, or was sent.
-var endings = []store.Kind{store.KindDeny, store.KindCancel, store.KindExpire, store.KindSend, store.KindRefuse}
+// endings are the entries after which a hold is not open.
+var endings = []store.Kind{store.KindDeny, store.KindCancel, store.KindExpire, store.KindRefuse}
 
 // checkEnded is ErrTampered for a hold that the log knows to have ended, or to have
-// been sent: its row, and the approvals in it, were put back.
+// been sent more often than the API refused it and did nothing, which its row says: the
+// row, and the approvals in it, were put back.
 func (s *Service) checkEnded(ctx context.Context, h store.Hold) error {
-	ended := false
+	ended, refused := false, 0
+	if h.Approval != nil {
+		refused = h.Approval.Refused
+	}
 	err := s.c.Store.Chain(ctx, h.Txn, func(e store.Entry) error {
+		if e.Hold == h.ID && e.Kind == store.KindSend {
+			refused--
+			ended = ended || refused < 0
+		}
 		attempt := e.Code != "" && e.Kind != store.KindRefuse // that was refused
 		ended = ended || e.Hold == h.ID && !attempt && slices.Contains(endings, e.Kind)
 		return nil

@@ -31,8 +31,9 @@ type (
 		Owner string
 		Lease time.Time
 	}
-	// Keep is a claim given back: nothing was sent, and it can be tried again.
-	Keep struct{}
+	// Keep is a claim given back: nothing was done, and it can be tried again. Refused
+	// says that it was sent, and that the API refused it and did nothing.
+	Keep struct{ Refused bool }
 	// Finish is an answer of the API.
 	Finish struct{ Result []byte }
 	// Refuse is a send that was not made, or that the API did not take; After says what had changed, if that was
@@ -148,6 +149,11 @@ func applySending(h *store.Hold, e Event) error {
 		return ErrDecided
 	case Keep:
 		h.State, h.Owner, h.Lease = store.Approved, "", time.Time{}
+		if e.Refused {
+			again := *h.Approval
+			again.Refused++
+			h.Approval = &again
+		}
 	case Finish:
 		h.State, h.Result = store.Done, e.Result
 	case Refuse:

@@ -23,6 +23,7 @@
 //	aws_sign.go            the signature over the request
 //	gcp_downscope.go       tokens of Google, cut down to one object
 //	gcp_source.go          where the token comes from that is cut down
+//	entra_obo.go           tokens of Entra on behalf of the caller
 //	github_app.go          tokens of a GitHub App
 //	github_table.go        which permission an operation needs there
 //	github_token.go        asks GitHub

@@ -172,6 +172,9 @@ func (k *SigningKey) PSS() *SigningKey {
 	return &pss
 }
 
+// Certified reports whether the key came with its certificate.
+func (k *SigningKey) Certified() bool { return k.header["x5t#S256"] != nil }
+
 // certify has signatures name the certificate of the key that is in the same PEM, if
 // there is one (x5t#S256, RFC 7515 §4.1.8).
 func (k *SigningKey) certify(text []byte) error {

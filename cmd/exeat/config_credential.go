@@ -54,6 +54,7 @@ type credentialConfig struct {
 	GitHubApp    *githubAppConfig    `yaml:"github_app"`
 	GCPDownscope *gcpDownscopeConfig `yaml:"gcp_downscope"`
 	Vault        *vaultConfig        `yaml:"vault"`
+	EntraOBO     *entraOBOConfig     `yaml:"entra_obo"`
 
 	client *http.Client // for whoever gives out the credential; nil means the usual one
 }
@@ -77,6 +78,7 @@ func (c *credentialConfig) within(dir string) {
 		c.IDJAG.File, c.IDJAG.Command = s.file, s.command
 	}
 	c.GCPDownscope.within(dir)
+	c.EntraOBO.within(dir)
 	c.File, c.Command, c.CA = s.file, s.command, relative(dir, c.CA)
 	if c.Certificate != nil {
 		c.Certificate = &certificateConfig{Cert: relative(dir, c.Certificate.Cert), Key: relative(dir, c.Certificate.Key)}

@@ -22,6 +22,7 @@
 //	strategy_gcp_downscope.go tokens of Google that are cut down to one call
 //	strategy_signed.go tokens of exeat's own, and what they are bound to
 //	strategy_vault.go  secrets of a vault, leased for one call
+//	strategy_entra_obo.go tokens of Entra on behalf of the caller
 //	strategy_aws_sts.go keys of AWS for one call; a JWT that says to a cloud who exeat is
 //	txn_token.go       transaction tokens beside the credentials of an API
 //	secrets.go         where secrets are read from: environment, file, command

@@ -48,6 +48,7 @@ func init() { // newCredential reads the list that refers to it
 		{name: "github_app", make: newGitHubApp, fits: takesBearer, means: "tokens of GitHub for one repository and one permission, revoked after the call"},
 		{name: "gcp_downscope", make: newGCPDownscope, fits: takesBearer, means: "tokens of Google that a Credential Access Boundary keeps to what the call is about; they live for up to an hour"},
 		{name: "vault", make: newVault, means: "secrets of a vault, leased for each call and revoked after it; one without a lease is a standing key"},
+		{name: "entra_obo", make: newEntraOBO, fits: takesBearer, means: "tokens of Microsoft Entra ID on behalf of the caller: they have all that was consented to, for an hour or more"},
 		{name: "none", make: newNone, means: "none: whoever reaches the API can call it without exeat"},
 	}
 }

@@ -84,6 +84,9 @@ func (s *Server) Insufficient(needs authz.Stronger) *mcpserver.Challenge {
 		}
 		return c
 	}
+	if len(needs.Claims) > 0 {
+		return s.InsufficientClaims(needs.Claims)
+	}
 	if len(needs.Scopes) > 0 {
 		return s.InsufficientScope(needs.Scopes)
 	}
@@ -103,6 +106,14 @@ func (s *Server) InsufficientScope(needed []string) *mcpserver.Challenge {
 func (s *Server) InsufficientAuthentication(acr []string, maxAge time.Duration) *mcpserver.Challenge {
 	return s.Complete(&mcpserver.Challenge{Code: "insufficient_user_authentication", ACRValues: acr, MaxAge: maxAge,
 		Help: "this operation needs a token of a stronger or more recent login: log in again"})
+}
+
+// InsufficientClaims is the answer to a call whose API wants other claims of the
+// person's login: a claims request, one JSON object (OpenID Connect Core §5.5). The
+// error and its parameter are those of Microsoft's claims challenges.
+func (s *Server) InsufficientClaims(claims json.RawMessage) *mcpserver.Challenge {
+	return s.Complete(&mcpserver.Challenge{Code: "insufficient_claims", Params: []mcpserver.Param{{Name: "claims", Value: base64.StdEncoding.EncodeToString(claims)}},
+		Help: "the API behind this operation wants other claims of the login: ask the issuer for a token with the claims that are named here"})
 }
 
 // InsufficientAuthorization is the answer to a call that would be allowed with a

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/mcpserver"
 )
 
@@ -52,6 +53,9 @@ func TestChallenges(t *testing.T) {
 		"not enough scopes": {said(bearer.InsufficientScope([]string{"api.write"})), 403, []string{`Bearer realm="exeat", error="insufficient_scope", error_description="this operation needs a token with the scopes that are named here", scope="api.write", ` + atMetadata}},
 		"not enough of a login": {said(bearer.InsufficientAuthentication([]string{"urn:two", "urn:three"}, 5*time.Minute)), 401, []string{
 			`Bearer realm="exeat", error="insufficient_user_authentication", error_description="this operation needs a token of a stronger or more recent login: log in again", ` + atMetadata + `, acr_values="urn:two urn:three", max_age="300"`}},
+		"not the claims": {said(bearer.Insufficient(authz.Stronger{Claims: json.RawMessage(`{"access_token":{"acrs":{"essential":true,"value":"c1"}}}`)})), 401, []string{
+			`Bearer realm="exeat", error="insufficient_claims", error_description="the API behind this operation wants other claims of the login: ask the issuer for a token with the claims that are named here", ` + atMetadata +
+				`, claims="eyJhY2Nlc3NfdG9rZW4iOnsiYWNycyI6eyJlc3NlbnRpYWwiOnRydWUsInZhbHVlIjoiYzEifX19"`}},
 		"not the details": {said(details), 401, []string{
 			`Bearer realm="exeat", error="insufficient_authorization", error_description="this operation needs a token for exactly it: ask for the authorization_details that this answer names", ` + atMetadata + `, authorization_remediation="` + remediation + `"`,
 			`DPoP realm="exeat", error="insufficient_authorization", error_description="this operation needs a token for exactly it: ask for the authorization_details that this answer names", ` + atMetadata + `, authorization_remediation="` + remediation + `"` + algs}},
