@@ -19,6 +19,7 @@
 //	attach_renewable.go           a standing key that is read anew when it is refused
 //	attach_headers.go             secret headers that go with every call
 //	attach_together.go            several credentials that one operation needs at once
+//	claims_needed.go              which claims a login lacks for a credential
 //	attach_secret.go              where secrets are read from, and that they are never printed
 //	keys.go                       the keys that sign: made, rotated, published
 //	keys_ring.go                  the file that they are kept in
