@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/exeat/exeat/authz/refresh"
 )
 
 // proxyServer is a proxy that leads every name to one server, and wants a password.
@@ -59,7 +61,7 @@ func (p *proxyServer) serve(conn net.Conn) {
 }
 
 // startProxied serves, by TLS that far-ca.pem vouches for, what only the proxy at
-// $PROXY knows: the API h as api.far.test, and an authorization server as id.far.test.
+// $PROXY, and at $TLS_PROXY by TLS, knows: the API h as api.far.test, and an authorization server as id.far.test.
 func startProxied(e *testscript.Env, h http.Handler) {
 	fatal := func(err error) {
 		if err != nil {
@@ -68,7 +70,7 @@ func startProxied(e *testscript.Env, h http.Handler) {
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	fatal(err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(7), DNSNames: []string{"api.far.test", "id.far.test", "other.far.test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(7), DNSNames: []string{"api.far.test", "id.far.test", "other.far.test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	fatal(err)
 	fatal(os.WriteFile(filepath.Join(e.WorkDir, "far-ca.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
@@ -85,19 +87,25 @@ func startProxied(e *testscript.Env, h http.Handler) {
 	srv.StartTLS()
 	e.Defer(srv.Close)
 	p := &proxyServer{target: srv.Listener.Addr().String(), auth: "Basic " + base64.StdEncoding.EncodeToString([]byte("me:proxy-s3cret"))}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	fatal(err)
-	e.Defer(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
+	for name, wrap := range map[string]func(net.Listener) net.Listener{
+		"PROXY":     func(l net.Listener) net.Listener { return l },
+		"TLS_PROXY": func(l net.Listener) net.Listener { return tls.NewListener(l, srv.TLS) },
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		fatal(err)
+		e.Setenv(name, l.Addr().String())
+		l = wrap(l)
+		e.Defer(func() { l.Close() })
+		go func() {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go p.serve(conn)
 			}
-			go p.serve(conn)
-		}
-	}()
-	e.Setenv("PROXY", l.Addr().String())
+		}()
+	}
 	e.Values["proxy"] = p
 }
 
@@ -139,7 +147,8 @@ func TestAuthoritiesAreReadAgain(t *testing.T) {
 	ca := filepath.Join(dir, "ca.pem")
 	first, second := newAuthority(t, ca, time.Now().Add(time.Hour)), newAuthority(t, filepath.Join(dir, "next.pem"), time.Now().Add(time.Hour))
 	var told []error
-	current, err := tlsFiles{ca: ca}.watch(func(err error) { told = append(told, err) })
+	now := time.Now()
+	kept, err := refresh.NewFiles([]string{ca}, func() time.Time { return now }, func(err error) { told = append(told, err) }, tlsFiles{ca: ca}.read)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,34 +157,30 @@ func TestAuthoritiesAreReadAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = leaf.Verify(x509.VerifyOptions{Roots: current().RootCAs, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+		_, err = leaf.Verify(x509.VerifyOptions{Roots: kept.Get().RootCAs, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 		return err == nil
 	}
 	if !believes(first) || believes(second) {
 		t.Error("the first file is not believed alone")
 	}
-	change := func(text []byte, done func() bool) {
+	change := func(text []byte) {
 		t.Helper()
 		if err := os.WriteFile(ca, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(50 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("the new file was not looked at")
-			}
-		}
+		now = now.Add(time.Minute)
 	}
-	change([]byte("-----BEGIN CERTIFICATE-----\nhalf"), func() bool { current(); return len(told) == 1 })
-	if !believes(first) || !strings.Contains(told[0].Error(), "holds no certificate in PEM") {
+	change([]byte("-----BEGIN CERTIFICATE-----\nhalf"))
+	if !believes(first) || len(told) != 1 || !strings.Contains(told[0].Error(), "holds no certificate in PEM") {
 		t.Errorf("a half written file: %v", told)
 	}
 	next, err := os.ReadFile(filepath.Join(dir, "next.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	change(next, func() bool { return believes(second) })
-	if believes(first) {
-		t.Error("the first is still believed")
+	change(next)
+	if !believes(second) || believes(first) {
+		t.Error("the new file is not believed, or the first is still")
 	}
 }
 
@@ -201,6 +206,20 @@ func TestTLSFilesRefused(t *testing.T) {
 	} {
 		if _, err := tt.files.watch(nil); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v", tt.files, err)
+		}
+	}
+}
+
+// The end of a certificate stops all calls, so doctor speaks of it before.
+func TestDoctorOfCertificates(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	for left, want := range map[time.Duration]string{-time.Hour: "WRONG", 48 * time.Hour: "note ", 60 * 24 * time.Hour: "ok "} {
+		newAuthority(t, file, time.Now().Add(left))
+		var out strings.Builder
+		d := doctor{w: &out}
+		d.tlsFiles("shop.yaml", tlsFiles{ca: file})
+		if !strings.HasPrefix(out.String(), want) || !strings.Contains(out.String(), "credentials: shop.yaml: "+file) {
+			t.Errorf("%s left: %s", left, out.String())
 		}
 	}
 }

@@ -109,9 +109,14 @@ func tunnel(ctx context.Context, via *url.URL, address string) (net.Conn, error)
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	whole := conn
 	if via.Scheme == "https" {
-		whole = tls.Client(conn, &tls.Config{ServerName: via.Hostname(), MinVersion: tls.VersionTLS12})
+		secured := tls.Client(conn, &tls.Config{ServerName: via.Hostname(), MinVersion: tls.VersionTLS12})
+		if whole, err = secured, secured.HandshakeContext(ctx); err != nil {
+			err = &ProxyError{Proxy: via.Host, Address: address, TLS: err.Error()}
+		}
 	}
-	err = connect(whole, via, address)
+	if err == nil {
+		err = connect(whole, via, address)
+	}
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -125,10 +130,14 @@ func tunnel(ctx context.Context, via *url.URL, address string) (net.Conn, error)
 // ProxyError is a proxy that made no connection.
 type ProxyError struct {
 	Proxy, Address string
-	Status         int // that it answered with
+	Status         int    // that it answered with; 0 if it was not asked
+	TLS            string // why: it could not be spoken to
 }
 
 func (e *ProxyError) Error() string {
+	if e.TLS != "" {
+		return fmt.Sprintf("the proxy %s cannot be spoken to, so it was not asked for a connection to %s: %s", e.Proxy, e.Address, e.TLS)
+	}
 	hint := ""
 	switch e.Status {
 	case http.StatusProxyAuthRequired:
