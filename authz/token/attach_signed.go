@@ -125,12 +125,13 @@ func (s *Signed) mint(c Call) (*made, error) {
 }
 
 func (s *Signed) receipt(m *made) Receipt {
-	r := Receipt{Strategy: "signed", JTI: m.claims.ID, Expires: time.Unix(m.claims.Expires, 0).UTC()}
+	r := Receipt{Strategy: "signed", JTI: m.claims.ID, Expires: time.Unix(m.claims.Expires, 0).UTC(),
+		Audience: m.claims.Audience, Scope: m.claims.Scope, Narrowed: "this one request"}
 	if s.SignRequests {
-		r.Narrowed = "the request is signed with exeat's key (RFC 9421)"
+		r.Narrowed += "; the request is signed with exeat's key (RFC 9421)"
 	}
 	if s.DPoP != nil {
-		r.Narrowed = "bound to a key of exeat's process (DPoP)"
+		r.Narrowed += "; bound to a key of exeat's process (DPoP)"
 		r.Answered = s.answered
 	}
 	return r

@@ -84,7 +84,7 @@ func TestMintIndependently(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("claims (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(Receipt{Strategy: "signed", JTI: jti, Expires: testStart.Add(20 * time.Second)}, receipt); diff != "" {
+			if diff := cmp.Diff(Receipt{Strategy: "signed", JTI: jti, Expires: testStart.Add(20 * time.Second), Audience: testAudience, Scope: "pets:read pets:write", Narrowed: "this one request"}, receipt); diff != "" {
 				t.Errorf("receipt (-want +got):\n%s", diff)
 			}
 			if strings.Contains(payload, `\u0026`) {
