@@ -365,6 +365,28 @@ func TestGitHubAppGoesNowhereElse(t *testing.T) {
 	}
 }
 
+// One's own GitHub has its API below a path.
+func TestGitHubAppOfOnesOwn(t *testing.T) {
+	hub, app, _ := newGitHub(t)
+	server := httptest.NewServer(http.StripPrefix("/api/v3", hub))
+	defer server.Close()
+	app.URL = server.URL + "/api/v3/"
+	c, r := githubCall(server.URL+"/api/v3", "POST", issuesOf, repoOf("octo", "hello"))
+	receipt, err := app.Attach(t.Context(), c, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := use(t, r.Header.Get("Authorization"), "POST", r.URL.String()); got != 201 {
+		t.Errorf("used: %d", got)
+	}
+	if err := receipt.Revoke(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := use(t, r.Header.Get("Authorization"), "POST", r.URL.String()); got != 401 {
+		t.Errorf("after it was revoked: %d", got)
+	}
+}
+
 func TestGitHubAppCheck(t *testing.T) {
 	elliptic, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -99,6 +99,10 @@ func (v *Vault) askLogin(ctx context.Context, c token.Call) (token.Secret, time.
 	}
 	var answer vaultAnswer
 	if err := v.ask(ctx, http.MethodPost, "auth/"+v.Login.Mount+"/login", token.Secret{}, body, &answer); err != nil {
+		var refused vaultRefusal
+		if errors.As(err, &refused) && (refused == http.StatusBadRequest || refused == http.StatusForbidden) {
+			err = fmt.Errorf("it answered %d, and does not take the login (look at auth, mount and role, and at what exeat logs in with)", int(refused))
+		}
 		return token.Secret{}, 0, fmt.Errorf("cannot log in to the vault: %w", err)
 	}
 	if answer.Auth == nil || answer.Auth.Token == "" {

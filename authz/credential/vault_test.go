@@ -188,7 +188,7 @@ func TestVaultFails(t *testing.T) {
 		want   string
 		ends   string // the last request
 	}{
-		"no login":         {"POST auth/approle/login", jsonAnswer(400, `{"errors":["`+canary+`"]}`), "cannot log in to the vault: the vault answered 400", "POST auth/approle/login"},
+		"no login":         {"POST auth/approle/login", jsonAnswer(400, `{"errors":["`+canary+`"]}`), "cannot log in to the vault: it answered 400, and does not take the login", "POST auth/approle/login"},
 		"a second factor":  {"POST auth/approle/login", jsonAnswer(200, `{"auth":{"client_token":"","mfa_requirement":{}}}`), "more than one step", "POST auth/approle/login"},
 		"sealed":           {"POST auth/approle/login", jsonAnswer(503, `{"errors":["Vault is sealed"]}`), "it is sealed", "POST auth/approle/login"},
 		"HTML":             {credsPath, func(w http.ResponseWriter) { w.Write([]byte("<html>" + canary)) }, "not what its documentation says", credsPath},

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -15,7 +16,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -26,6 +29,7 @@ type openBao struct {
 	t          *testing.T
 	url, redis string
 	dir        string
+	namespace  string // in which tokens are looked up
 	api        *httptest.Server
 
 	mu   sync.Mutex
@@ -165,6 +169,7 @@ func (b *openBao) knows(token string) bool {
 		return false
 	}
 	r.Header.Set("X-Vault-Token", token)
+	r.Header.Set("X-Vault-Namespace", b.namespace)
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return false
@@ -265,8 +270,53 @@ func TestOpenBaoSeesTheCall(t *testing.T) {
 	if used := strings.Fields(b.last()); b.letsIn(used[0], used[1]) {
 		t.Error("the user of the call is let in after it")
 	}
-	b.refused(file, "report", "blue", "cannot log in to the vault: the vault answered 400")
-	b.refused(file, "token", "red", "cannot log in to the vault: the vault answered 400")
+	b.refused(file, "report", "blue", "cannot log in to the vault: it answered 400, and does not take the login")
+	b.refused(file, "token", "red", "cannot log in to the vault: it answered 400, and does not take the login")
+}
+
+// A login by a pod's service account, which the vault asks a Kubernetes about, in a
+// namespace of the vault. The Kubernetes is ours, and answers one kind of request.
+func TestOpenBaoNamespaceAndKubernetes(t *testing.T) {
+	b := newOpenBao(t)
+	part := func(v any) string {
+		text, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return base64.RawURLEncoding.EncodeToString(text)
+	}
+	account := part(map[string]string{"alg": "RS256"}) + "." + part(map[string]any{"iss": "kubernetes/serviceaccount", "sub": "system:serviceaccount:tools:exeat", "nbf": time.Now().Add(-time.Hour).Unix(), "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
+		"kubernetes.io": map[string]any{"namespace": "tools", "serviceaccount": map[string]string{"name": "exeat", "uid": "u1"}}}) + ".c2ln"
+	var reviewed atomic.Int64
+	cluster := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var review struct{ Spec struct{ Token string } }
+		if r.URL.Path != "/apis/authentication.k8s.io/v1/tokenreviews" || json.NewDecoder(r.Body).Decode(&review) != nil || review.Spec.Token != account {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		reviewed.Add(1)
+		w.WriteHeader(http.StatusCreated)
+		fmt.Fprint(w, `{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","status":{"authenticated":true,"user":{"username":"system:serviceaccount:tools:exeat","uid":"u1"}}}`)
+	}))
+	t.Cleanup(cluster.Close)
+	b.ask("POST", "sys/namespaces/team", `{}`)
+	b.ask("DELETE", "team/sys/auth/kubernetes", "")
+	b.ask("POST", "team/sys/auth/kubernetes", `{"type":"kubernetes"}`)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cluster.Certificate().Raw})
+	b.ask("POST", "team/auth/kubernetes/config", fmt.Sprintf(`{"kubernetes_host":%q,"kubernetes_ca_cert":%q,"token_reviewer_jwt":"reviewer","disable_iss_validation":true,"disable_local_ca_jwt":true}`, cluster.URL, ca))
+	b.ask("POST", "team/sys/policies/acl/exeat", `{"policy":"path \"auth/token/create\" { capabilities = [\"update\"] }"}`)
+	b.ask("POST", "team/auth/kubernetes/role/exeat", `{"bound_service_account_names":["exeat"],"bound_service_account_namespaces":["tools"],"token_policies":["exeat"],"token_ttl":"5m"}`)
+	file := b.configure("auth: kubernetes, role: exeat, namespace: team", "path: a, field: b, user_field: c", "path: auth/token/create, data: {policies: [default], ttl: 60s}, field: client_token")
+	if err := os.WriteFile(filepath.Join(b.dir, "secret-id"), []byte(account), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.namespace = "team"
+	if code, out := exeat(t, "", "call", "--config", file, "token", `{"team":"red"}`); code != 0 {
+		t.Fatalf("%d %s", code, out)
+	}
+	if _, used := b.calls(); used == "" || b.knows(used) || reviewed.Load() != 1 {
+		t.Errorf("the token of the call is good after it; %d reviews", reviewed.Load())
+	}
 }
 
 // What a vault keeps without a lease is a standing key, and is said to be one.
