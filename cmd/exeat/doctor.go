@@ -29,7 +29,8 @@ func doctorCmd() *cobra.Command {
 		Use:   "doctor SPEC...",
 		Short: "Check the configuration, and say what it does not protect against",
 		Long: `Check what exeat would be started with: documents, policies, credentials, keys,
-the database, channels. Nothing is sent, and no key or database is made.
+the database, channels. Nothing is sent, and no key or database is made; commands that
+print secrets are run.
 The exit code is 1 if something is wrong. Lines that begin with "note" are about
 what works as it should and still does not protect.`,
 		Example: `  exeat doctor --config exeat.yaml

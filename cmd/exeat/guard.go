@@ -20,7 +20,7 @@ import (
 // guardOptions are the guard's flags.
 type guardOptions struct {
 	upstream, jwks, issuer, audience, listen, db string
-	inject, injectHeader                         string
+	inject, injectFile, injectHeader             string
 	requireApproval                              bool
 	bodyLimit                                    int64
 	bodies                                       string
@@ -71,6 +71,7 @@ that they signed: anybody on this machine can take a port that is free.`,
 	fs.StringArrayVar(&o.proxies, "proxy", nil, "believe X-Forwarded-* of the proxy at `ADDR`, an address or a prefix, and beyond loopback without TLS take requests of no one else (repeatable)")
 	fs.StringVar(&o.db, "db", "", "keep enrolled keys and spent tokens in the SQLite file `PATH` (default: ~/.local/state/exeat/guard.db)")
 	fs.StringVar(&o.inject, "inject-env", "", "add the API's key from the environment variable `NAME`")
+	fs.StringVar(&o.injectFile, "inject-file", "", "add the API's key from `FILE`")
 	fs.StringVar(&o.injectHeader, "inject-as", "Authorization: Bearer", "put the key into `PLACE`: \"Header: prefix\", \"query:NAME\" or \"cookie:NAME\"")
 	fs.BoolVar(&o.requireApproval, "require-approval", false, "refuse calls whose token does not say that a person approved exactly this request, unless it says that the call only reads")
 	fs.Int64Var(&o.bodyLimit, "body-limit", 0, "refuse request bodies of more than `BYTES` (default: 1 MiB)")

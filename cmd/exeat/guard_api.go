@@ -72,10 +72,11 @@ func (o *guardOptions) checkBodies() error {
 
 // injection is the API's own key and where it goes.
 func (o *guardOptions) injection() (*token.Static, error) {
-	if o.inject == "" {
+	source := secretSource{env: o.inject, file: o.injectFile}
+	if source.isZero() {
 		return nil, nil
 	}
-	secret, err := secretSource{env: o.inject}.read("")
+	secret, err := source.read("--inject-")
 	if err != nil {
 		return nil, err
 	}
