@@ -287,39 +287,56 @@ func TestNginxAsks(t *testing.T) {
 	}
 }
 
-// TestNginxDropsUnannouncedBodies sends bodies by HTTP/2, which need not say that they
-// come: nginx takes the request for one without, and must not send the body on.
-func TestNginxDropsUnannouncedBodies(t *testing.T) {
-	f := newNginx(t)
+// unannounced posts a body by HTTP/2, which need not say that it comes, with a token
+// for another, and returns the status.
+func (f *fronted) unannounced(addr, signed string) int {
+	f.t.Helper()
 	var h2 http.Protocols
 	h2.SetUnencryptedHTTP2(true)
-	client := &http.Client{Transport: &http.Transport{Protocols: &h2}}
+	client := &http.Transport{Protocols: &h2}
 	defer client.CloseIdleConnections()
-	post := func(signed string) int {
-		r, err := http.NewRequest("POST", "http://"+f.h2+"/pets", io.MultiReader(strings.NewReader("hello"))) // of unknown length
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Content-Type", "text/plain")
-		r.Header.Set("Authorization", "Bearer "+f.token("POST", "/pets", "text/plain", signed))
-		res, err := client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		return res.StatusCode
+	r, err := http.NewRequest("POST", "http://"+addr+"/pets", io.MultiReader(strings.NewReader("hello"))) // of unknown length
+	if err != nil {
+		f.t.Fatal(err)
 	}
-	if got := post("hello"); got != 403 {
+	r.Header.Set("Content-Type", "text/plain")
+	r.Header.Set("Authorization", "Bearer "+f.token("POST", "/pets", "text/plain", signed))
+	res, err := client.RoundTrip(r)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return res.StatusCode
+}
+
+// TestNginxDropsUnannouncedBodies: nginx takes such a request for one without a body,
+// and must not send the body on.
+func TestNginxDropsUnannouncedBodies(t *testing.T) {
+	f := newNginx(t)
+	if got := f.unannounced(f.h2, "hello"); got != 403 {
 		t.Errorf("a signed body that nginx does not announce: %d", got)
 	}
 	if seen := f.taken(); len(seen) != 0 {
 		t.Errorf("the API saw %q", seen)
 	}
-	if got := post(""); got != 418 {
+	if got := f.unannounced(f.h2, ""); got != 418 {
 		t.Errorf("a body that nobody signed, which nginx leaves out: %d", got)
 	}
 	if diff := cmp.Diff([]string{"POST /pets Bearer real-key [0] "}, f.taken()); diff != "" {
 		t.Errorf("what the API saw (-want +got):\n%s", diff)
+	}
+}
+
+// TestHAProxyRefusesUnannouncedBodies: HAProxy may have only the beginning of one.
+func TestHAProxyRefusesUnannouncedBodies(t *testing.T) {
+	f := newHAProxy(t)
+	for _, signed := range []string{"hello", ""} {
+		if got := f.unannounced(f.front, signed); got != 403 {
+			t.Errorf("a body, with a token for %q: %d", signed, got)
+		}
+	}
+	if seen := f.taken(); len(seen) != 0 {
+		t.Errorf("the API saw %q", seen)
 	}
 }
 
