@@ -54,10 +54,15 @@ type decisionClaim struct {
 }
 
 // effects are what a call can be decided to be.
-var effects = []string{effectRead, "write", "delete"}
+var effects = []string{EffectRead, EffectWrite, EffectDelete}
 
-// effectRead is the effect that needs no approval at a guard that asks for one.
-const effectRead = "read"
+// What a call can be decided to be. A read needs no approval at a guard that asks for
+// one.
+const (
+	EffectRead   = "read"
+	EffectWrite  = "write"
+	EffectDelete = "delete"
+)
 
 // minted are the claims of a token, in the order that a person reads them.
 type minted struct {

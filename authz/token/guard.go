@@ -282,7 +282,7 @@ func once(out *http.Request, effect string) {
 	}
 	switch out.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		if out.Body == nil && (out.URL.Scheme == "http" || effect != effectRead) {
+		if out.Body == nil && (out.URL.Scheme == "http" || effect != EffectRead) {
 			out.Body = io.NopCloser(strings.NewReader(""))
 		}
 	}

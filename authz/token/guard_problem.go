@@ -24,8 +24,8 @@ import (
 //     bad_details, spent, not_bound, not_dpop, no_signature, wrong_signature_input,
 //     wrong_signature, invalid_dpop_proof, wrong_dpop_key, use_dpop_nonce
 //   - 403: wrong_method, wrong_target, wrong_query, wrong_content_type,
-//     wrong_digest, wrong_content_digest, wrong_header, wrong_details, approval_required, approval_expired,
-//     approval_mismatch, approval_spent
+//     wrong_digest, wrong_content_digest, wrong_header, wrong_details, wrong_effect,
+//     approval_required, approval_expired, approval_mismatch, approval_spent
 //   - of a check also 400 bad_check, 403 not_the_proxy, unbound_header and
 //     body_unseen, 404 unknown_check; where the proxy knows 401 and 403 only, 403
 //     for all else of 4xx

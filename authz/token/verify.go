@@ -30,6 +30,9 @@ type Verifier struct {
 	// RequireApproval refuses a call whose token does not say that it was decided
 	// to be a read, unless it has an approval claim for exactly this request.
 	RequireApproval bool
+	// Effects are those that a call may have, of read, write and delete, by what it was
+	// decided to be; empty means any. A token that does not say is one for a delete.
+	Effects []string
 	// RequireBinding refuses tokens that are good for whoever sends their request:
 	// it has to be BindSignature or BindDPoP. Without it, tokens say what they need.
 	RequireBinding string
@@ -96,6 +99,9 @@ func (v *Verifier) redeem(r *http.Request, c *Claims, content contentOf) *Refusa
 		return ref
 	}
 	if ref := c.Details.differs(bound); ref != nil {
+		return ref
+	}
+	if ref := v.permitted(c); ref != nil {
 		return ref
 	}
 	if ref := v.approved(c, bound); ref != nil {
@@ -331,10 +337,22 @@ func (v *Verifier) bound(r *http.Request, c *Claims) (Details, *Refusal) {
 	return bind(v.Audience, r.Method, r.RequestURI, r.Header.Get("Content-Type"), d.boundOf(r.Header), d.Request.ContentDigest, d.Identifier, d.Document), nil
 }
 
+// permitted checks that calls of this effect may come here.
+func (v *Verifier) permitted(c *Claims) *Refusal {
+	effect := c.Effect
+	if effect == "" {
+		effect = EffectDelete
+	}
+	if len(v.Effects) == 0 || slices.Contains(v.Effects, effect) {
+		return nil
+	}
+	return refuse(http.StatusForbidden, "wrong_effect", "the call was decided to be a %s, and here only these pass: %s", effect, strings.Join(v.Effects, ", "))
+}
+
 // approved checks the approval, if there is one or must be one.
 func (v *Verifier) approved(c *Claims, bound Details) *Refusal {
 	if c.Approval == nil {
-		if !v.RequireApproval || c.Effect == effectRead {
+		if !v.RequireApproval || c.Effect == EffectRead {
 			return nil
 		}
 		return refuse(http.StatusForbidden, "approval_required", "the token does not say that this call only reads, so it needs an approval")

@@ -1,11 +1,13 @@
 package token
 
 import (
+	"cmp"
 	"crypto/elliptic"
 	"errors"
 	"fmt"
 	"math/big"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -261,6 +263,40 @@ func TestRequireApproval(t *testing.T) {
 	// An approval for something else is a sign of forgery wherever it is.
 	w.verifier.RequireApproval = false
 	w.refused(t, q, http.StatusForbidden, "approval_mismatch", "Bearer "+forge(t, private, header, strings.Replace(stolen, "until\":", "until\":9", 1)))
+}
+
+// TestEffects lets only some calls pass, by what they were decided to be.
+func TestEffects(t *testing.T) {
+	w := newWorld(t, "EdDSA")
+	private, _ := activeKey(t, w.keys)
+	for _, c := range []struct {
+		effects []string
+		pass    []string
+	}{
+		{nil, []string{"read", "write", "delete", ""}},
+		{[]string{"read"}, []string{"read"}},
+		{[]string{"read", "write"}, []string{"read", "write"}},
+		{[]string{"delete"}, []string{"delete", ""}},
+	} {
+		w.verifier.Effects = c.effects
+		for _, method := range []string{"GET", "POST", "DELETE"} {
+			for _, effect := range []string{"read", "write", "delete", ""} {
+				q := &testRequest{method: method, target: "/pets"}
+				call := q.call()
+				call.Effect = cmp.Or(effect, "read")
+				compact := w.mint(call)
+				if effect == "" { // as tokens of earlier versions
+					header, payload, _ := segments(t, compact)
+					compact = forge(t, private, header, strings.Replace(payload, `,"effect":"read"`, "", 1))
+				}
+				if slices.Contains(c.pass, effect) {
+					w.accepted(t, q, compact)
+				} else {
+					w.refused(t, q, http.StatusForbidden, "wrong_effect", "Bearer "+compact)
+				}
+			}
+		}
+	}
 }
 
 func TestNotConfigured(t *testing.T) {

@@ -24,7 +24,7 @@ type guardOptions struct {
 	requireApproval                              bool
 	bodyLimit                                    int64
 	bodies                                       string
-	streams                                      []string
+	streams, effects                             []string
 	streamLife                                   time.Duration
 	api                                          tlsFiles
 	logFormat                                    string
@@ -74,6 +74,7 @@ that they signed: anybody on this machine can take a port that is free.`,
 	fs.StringVar(&o.injectFile, "inject-file", "", "add the API's key from `FILE`")
 	fs.StringVar(&o.injectHeader, "inject-as", "Authorization: Bearer", "put the key into `PLACE`: \"Header: prefix\", \"query:NAME\" or \"cookie:NAME\"")
 	fs.BoolVar(&o.requireApproval, "require-approval", false, "refuse calls whose token does not say that a person approved exactly this request, unless it says that the call only reads")
+	fs.StringSliceVar(&o.effects, "effects", nil, "refuse calls that were not decided to be one of `LIST`: read, write, delete (default: any)")
 	fs.Int64Var(&o.bodyLimit, "body-limit", 0, "refuse request bodies of more than `BYTES` (default: 1 MiB)")
 	fs.StringVar(&o.bodies, "bodies", "memory", "keep bodies of more than 1 MiB in `PLACE` until they are checked: memory or file; or stream, which sends them on as they come, and the end only if they are right")
 	fs.StringSliceVar(&o.streams, "streams", []string{"sse"}, "pass on `LIST`, which go on after their request: sse, websocket, or none")
@@ -131,7 +132,7 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 	lines := guardLog{log: log}
 	g := &token.Guard{
 		Verifier: &token.Verifier{Issuer: o.issuer, Keys: source, Spend: state.Spend,
-			RequireApproval: o.requireApproval, BodyLimit: o.bodyLimit},
+			RequireApproval: o.requireApproval, Effects: o.effects, BodyLimit: o.bodyLimit},
 		Bodies:     bodyPlaces[o.bodies],
 		Streams:    streams,
 		Upstream:   o.upstream,

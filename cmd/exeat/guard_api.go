@@ -13,6 +13,13 @@ import (
 
 // passing are the streams that the guard passes on.
 func (o *guardOptions) passing() (token.Streams, error) {
+	for _, effect := range o.effects {
+		switch effect {
+		case token.EffectRead, token.EffectWrite, token.EffectDelete:
+		default:
+			return token.Streams{}, fmt.Errorf("--effects %q: choose of read, write and delete", effect)
+		}
+	}
 	s := token.Streams{Life: o.streamLife}
 	if o.streamLife <= 0 {
 		return s, fmt.Errorf("--stream-life %s: streams have to live for some time", o.streamLife)
