@@ -57,6 +57,8 @@ type Exchange struct {
 	// NoteWider has a token that is for more than was asked for used all the same,
 	// and noted in the entry of its call.
 	NoteWider bool
+
+	given dpop.Given // by the API, for proofs
 }
 
 // NeedsCaller reports whether the token is made of the caller's.
@@ -97,7 +99,10 @@ func (x *Exchange) Attach(ctx context.Context, c token.Call, r *http.Request) (t
 	}
 	receipt, err := x.examine(ctx, c, form, scopes, t, key)
 	if err == nil {
-		err = setToken(r, t.AccessToken, key)
+		err = x.setToken(r, t.AccessToken, key)
+	}
+	if key != nil {
+		receipt.Answered = x.given.Answered
 	}
 	if err != nil { // it was made, and is not used
 		err = fmt.Errorf("cannot use the token of the authorization server: %w", err)
@@ -110,11 +115,11 @@ func (x *Exchange) Attach(ctx context.Context, c token.Call, r *http.Request) (t
 }
 
 // setToken puts a token into a request, with the proof of its key if it has one.
-func setToken(r *http.Request, t string, key *dpop.Key) error {
+func (x *Exchange) setToken(r *http.Request, t string, key *dpop.Key) error {
 	scheme := "Bearer "
 	if key != nil {
 		scheme = "DPoP "
-		proof, err := key.Proof(r.Method, r.URL.String(), t, "")
+		proof, err := key.Proof(r.Method, r.URL.String(), t, x.given.Nonce())
 		if err != nil {
 			return err
 		}

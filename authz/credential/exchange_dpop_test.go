@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -132,5 +133,45 @@ func TestExchangeNonceOnce(t *testing.T) {
 			t.Errorf("%s: %v, %d requests", name, err, requests)
 		}
 		server.Close()
+	}
+}
+
+// An API that wants a nonce in proofs is given it with the next token, for the same
+// call and at once for those after it.
+func TestExchangeNonceOfTheAPI(t *testing.T) {
+	as := newExchanger(t)
+	server := httptest.NewServer(&bindingServer{as: as})
+	defer server.Close()
+	x := as.asker()
+	x.DPoP, x.Server.TokenURL = true, server.URL+"/token"
+	api := dpop.Checker{Skew: 5 * time.Second, Nonces: &dpop.Nonces{Key: []byte("api")}, Spend: dpop.NewSpent(time.Now).Spend}
+	for i, code := range []string{"use_dpop_nonce", "", ""} {
+		r := outgoing(t)
+		c := as.call()
+		c.CallerBound = true
+		receipt, err := x.Attach(t.Context(), c, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw := strings.TrimPrefix(r.Header.Get("Authorization"), "DPoP ")
+		got, err := issuer.ParseJWS(raw, maxToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		thumbprint, _ := got.Payload.Text("/cnf/jkt")
+		problem := new(dpop.Problem)
+		err = api.Check(t.Context(), r.Header, dpop.Request{Method: r.Method, URL: r.URL.String(), Token: raw, Thumbprint: thumbprint}, time.Now())
+		if errors.As(err, &problem); problem.Code != code || err != nil && code == "" {
+			t.Errorf("call %d: %v", i, err)
+		}
+		res := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}}
+		if problem.Nonce != "" {
+			res.StatusCode = http.StatusUnauthorized
+			res.Header.Set("DPoP-Nonce", problem.Nonce)
+			res.Header.Set("WWW-Authenticate", `DPoP error="use_dpop_nonce"`)
+		}
+		if again := receipt.Answered(res); again != (code != "") {
+			t.Errorf("call %d is to be sent again: %v", i, again)
+		}
 	}
 }

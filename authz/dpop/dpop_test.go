@@ -253,3 +253,25 @@ func BenchmarkProof(b *testing.B) {
 		}
 	})
 }
+
+// TestForeignNonces keeps nothing of an answer but a nonce that a header can carry.
+func TestForeignNonces(t *testing.T) {
+	g := new(Given)
+	ask := `DPoP error="use_dpop_nonce"`
+	for _, tt := range []struct {
+		status    int
+		ask, give string
+		again     bool
+	}{
+		{401, ask, "n1", true}, {401, `Bearer, ` + ask, "n2", true}, {401, ask, "", false}, {401, ask, strings.Repeat("x", 1000), false},
+		{401, `DPoP error="invalid_token"`, "n3", false}, {403, ask, "n4", false}, {200, "", "n5", false}, {200, ask, "n6", false},
+	} {
+		res := &http.Response{StatusCode: tt.status, Header: http.Header{"Www-Authenticate": {tt.ask}, "Dpop-Nonce": {tt.give}}}
+		if again := g.Answered(res); again != tt.again {
+			t.Errorf("%d %s %q: %v", tt.status, tt.ask, tt.give, again)
+		}
+		if kept := g.Nonce(); kept != tt.give && tt.give != "" && len(tt.give) < 1000 {
+			t.Errorf("%q is kept as %q", tt.give, kept)
+		}
+	}
+}

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/exeat/exeat/authz/dpop"
@@ -35,7 +34,7 @@ type Signed struct {
 	DPoP *dpop.Key
 	Now  func() time.Time // nil means time.Now
 
-	nonce atomic.Value // string: what the API gave last for proofs
+	given dpop.Given // by the API, for proofs
 }
 
 // actor is the claim act: who acts for the subject (RFC 8693 §4.1).
@@ -137,7 +136,7 @@ func (s *Signed) receipt(m *made) Receipt {
 	}
 	if s.DPoP != nil {
 		r.Narrowed += "; bound to a key of exeat's process (DPoP)"
-		r.Answered = s.answered
+		r.Answered = s.given.Answered
 	}
 	return r
 }

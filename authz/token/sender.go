@@ -59,8 +59,7 @@ func (s *Signed) prove(m *made, r *http.Request) error {
 	scheme := "Bearer"
 	if s.DPoP != nil {
 		scheme = "DPoP"
-		nonce, _ := s.nonce.Load().(string)
-		proof, err := s.DPoP.Proof(r.Method, r.URL.String(), m.compact, nonce)
+		proof, err := s.DPoP.Proof(r.Method, r.URL.String(), m.compact, s.given.Nonce())
 		if err != nil {
 			return err
 		}
@@ -71,18 +70,6 @@ func (s *Signed) prove(m *made, r *http.Request) error {
 		return m.signRequest(r)
 	}
 	return nil
-}
-
-// answered keeps the nonce that an answer brings for the next proof. It reports
-// whether the answer asks for the same request with that nonce, having done nothing
-// (RFC 9449 §9).
-func (s *Signed) answered(res *http.Response) (again bool) {
-	nonce := res.Header.Get("DPoP-Nonce")
-	if nonce == "" || len(nonce) > maxName {
-		return false
-	}
-	s.nonce.Store(nonce)
-	return res.StatusCode == http.StatusUnauthorized && strings.Contains(strings.Join(res.Header.Values("WWW-Authenticate"), ", "), `error="use_dpop_nonce"`)
 }
 
 // authorityOf is the host of a URL as RFC 9421 §2.2.3 has it: in lower case, without
