@@ -282,13 +282,23 @@ func TestVaultLogins(t *testing.T) {
 	}
 
 	s, v = newVaultServer(t, nil)
+	v.Login = VaultLogin{Secret: func(context.Context, token.Call) (token.Secret, error) { return token.NewSecret("hvs.file"), nil }}
+	receipt, err := attach()
+	if err == nil {
+		err = receipt.Revoke(t.Context())
+	}
+	if want := []string{credsPath + " as hvs.file", `POST sys/leases/revoke as hvs.file {"lease_id":"database/creds/readonly/abc","sync":true}`}; err != nil || !cmp.Equal(want, s.requests()) {
+		t.Errorf("with a vault's token: %v, %q", err, s.requests())
+	}
+
+	s, v = newVaultServer(t, nil)
 	v.Login.PerCall, v.Login.Field, v.Login.Mount = true, "jwt", "approle"
 	var saw token.Call
 	v.Login.Secret = func(_ context.Context, c token.Call) (token.Secret, error) {
 		saw = c
 		return token.NewSecret("signed"), nil
 	}
-	receipt, err := attach()
+	receipt, err = attach()
 	if err == nil {
 		err = receipt.Revoke(t.Context())
 	}
