@@ -85,7 +85,7 @@ func (c *compiler) securitySchemes() map[string]SecurityScheme {
 		if err != nil {
 			continue
 		}
-		x := SecurityScheme{Type: str(s["type"]), In: str(s["in"]), Name: str(s["name"]), Scheme: strings.ToLower(str(s["scheme"]))}
+		x := SecurityScheme{Type: str(s["type"]), In: str(s["in"]), Name: str(s["name"]), Scheme: strings.ToLower(str(s["scheme"])), Code: codeFlow(s)}
 		if x.Type == "basic" {
 			x.Type, x.Scheme = "http", "basic"
 		}
@@ -96,6 +96,24 @@ func (c *compiler) securitySchemes() map[string]SecurityScheme {
 		out[name] = x
 	}
 	return out
+}
+
+// codeFlow reads the authorization code flow of a security scheme, of either version.
+func codeFlow(s map[string]any) *CodeFlow {
+	flows, _ := s["flows"].(map[string]any)
+	code, ok := flows["authorizationCode"].(map[string]any)
+	if !ok && s["flow"] == "accessCode" {
+		code, ok = s, true
+	}
+	if !ok {
+		return nil
+	}
+	flow := &CodeFlow{AuthorizeURL: str(code["authorizationUrl"]), TokenURL: str(code["tokenUrl"]), Scopes: map[string]string{}}
+	scopes, _ := code["scopes"].(map[string]any)
+	for name, says := range scopes {
+		flow.Scopes[name] = str(says)
+	}
+	return flow
 }
 
 // maxSchemes bounds the security schemes of a document.

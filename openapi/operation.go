@@ -108,10 +108,18 @@ type Finding struct {
 // SecurityScheme is an OpenAPI Security Scheme Object, as far as placing a
 // credential needs it.
 type SecurityScheme struct {
-	Type   string // apiKey, http, oauth2, openIdConnect, mutualTLS
-	In     string // header, query, cookie (apiKey)
-	Name   string // parameter name (apiKey)
-	Scheme string // bearer, basic, … (http), lower case
+	Type   string    // apiKey, http, oauth2, openIdConnect, mutualTLS
+	In     string    // header, query, cookie (apiKey)
+	Name   string    // parameter name (apiKey)
+	Scheme string    // bearer, basic, … (http), lower case
+	Code   *CodeFlow // nil if there is none
+}
+
+// CodeFlow is the authorization code flow of an oauth2 scheme, as the document has it:
+// nothing of it is checked.
+type CodeFlow struct {
+	AuthorizeURL, TokenURL string
+	Scopes                 map[string]string // what each lets do, in words
 }
 
 // TakesBearer reports whether the scheme takes a bearer token.

@@ -19,6 +19,7 @@
 //	passkeys.go       passkeys of people
 //	pins.go           keys of issuers that a guard relies on
 //	issuer.go         clients of the issuer in this process, and what people let them do
+//	accounts.go       accounts that people connected
 //	watch.go          who waits for a change
 //	backup.go         a whole copy, while running
 package store

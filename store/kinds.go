@@ -39,6 +39,8 @@ const (
 	KindAccept     Kind = "accept"
 	KindConnect    Kind = "connect"
 	KindDisconnect Kind = "disconnect"
+	KindAccount    Kind = "account"
+	KindAccountEnd Kind = "account_end"
 )
 
 // Kinds lists every kind with what it tells, in the order of a call's life. The
@@ -77,4 +79,6 @@ var Kinds = []struct {
 	{KindAccept, "whoever runs exeat said that a log that is not what exeat remembers is right, such as a backup that was put back"},
 	{KindConnect, "a person let an OAuth client ask in their name, at the issuer in exeat"},
 	{KindDisconnect, "that ended: the person or the client took it back, or a code or a refresh token of it came twice"},
+	{KindAccount, "a person connected their account of an API, or more of it"},
+	{KindAccountEnd, "that ended: the person took it back; code `invalid_grant`: the API's authorization server does not renew it any more"},
 }

@@ -52,6 +52,7 @@ type course struct {
 	found    *store.Snapshot           // what it changes, when it was to be sent, if the person saw something else
 	state    *store.Snapshot           // what it read, if it is a peek
 	needs    authz.Stronger            // a token of another kind, with which it would not be denied
+	lacks    string                    // what a person has to do before it can have a credential
 	note     string                    // for its entries
 	refused  bool                      // the API refused the credential, and a fresh one may help
 	lacked   bool                      // there was no credential that the API takes, and nothing was executed
@@ -100,12 +101,24 @@ func (r *Runner) Call(ctx context.Context, caller Caller, name string, raw []byt
 	}
 	switch r.decide(ctx, c); c.decision.Outcome {
 	case authz.Allow:
-		res, _ = r.attempt(ctx, c, mannerOf(c))
-		return res
+		return r.allowed(ctx, c)
 	case authz.Hold:
 		return r.askOnce(ctx, c, rules)
 	}
 	return r.answerDeny(c)
+}
+
+// allowed answers a call that needs no person, unless it is for its credential: then
+// it is held as others are.
+func (r *Runner) allowed(ctx context.Context, c *course) Result {
+	if r.lacking(ctx, c) {
+		return r.waitForPerson(ctx, c)
+	}
+	res, at := r.attempt(ctx, c, mannerOf(c))
+	if at == uncredited && r.lacking(ctx, c) { // only its server knew
+		return r.waitForPerson(ctx, c)
+	}
+	return res
 }
 
 // askOnce answers a call that needs a person: by what a person has said of calls
@@ -113,6 +126,9 @@ func (r *Runner) Call(ctx context.Context, caller Caller, name string, raw []byt
 func (r *Runner) askOnce(ctx context.Context, c *course, rules []approval.Rule) Result {
 	if block := blockOf(rules, c); block != nil {
 		return r.answerBlock(c, *block)
+	}
+	if r.lacking(ctx, c) { // a rule does not connect an account
+		return r.waitForPerson(ctx, c)
 	}
 	held := c.decision
 	for _, rule := range rules {

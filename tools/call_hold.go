@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -39,7 +40,7 @@ func (r *Runner) waitForPerson(ctx context.Context, c *course) Result {
 		return fail(Internal, "the call was not executed, and it is not sure that it waits for a person: make the same call again, which asks only once")
 	}
 	c.handle = h.ID
-	return r.pending(h)
+	return r.pending(ctx, h)
 }
 
 // openHold is the open hold of the same call, or a new one, of which what the
@@ -89,7 +90,7 @@ func (c *course) asHold(asked string) (store.Hold, error) {
 		Digest:    c.digest,
 		Dedupe:    asked,
 		Policies:  c.decision.Policies,
-		Reason:    c.decision.Reason,
+		Reason:    cmp.Or(c.lacks, c.decision.Reason),
 		PolicySet: c.policies,
 		Choices:   blobs[4],
 		Txn:       c.txn,

@@ -50,7 +50,7 @@ func (r *Runner) Resume(ctx context.Context, caller Caller, handle string, wait 
 	if err != nil {
 		return noHold(err)
 	}
-	res := r.answerOf(h)
+	res := r.answerOf(ctx, h)
 	r.project(ctx, p, &res)
 	return res
 }
@@ -67,7 +67,7 @@ func (r *Runner) Cancel(ctx context.Context, caller Caller, handle string) Resul
 	if err != nil {
 		return noHold(err)
 	}
-	return r.answerOf(h)
+	return r.answerOf(ctx, h)
 }
 
 // Open lists the caller's open holds.
@@ -106,10 +106,10 @@ func noHold(err error) Result {
 }
 
 // answerOf is a hold as its requester sees it.
-func (r *Runner) answerOf(h store.Hold) Result {
+func (r *Runner) answerOf(ctx context.Context, h store.Hold) Result {
 	switch h.State {
 	case store.Pending, store.Approved, store.Sending:
-		return r.pending(h)
+		return r.pending(ctx, h)
 	case store.Denied:
 		reason := "a person denied this call"
 		if h.Denial != "" {
@@ -145,7 +145,7 @@ func final(h store.Hold, res Result, disposition string) Result {
 }
 
 // pending tells the agent that nothing was executed and what to do meanwhile.
-func (r *Runner) pending(h store.Hold) Result {
+func (r *Runner) pending(ctx context.Context, h store.Hold) Result {
 	e := Envelope{
 		Status:      Pending,
 		Handle:      h.ID,
@@ -158,7 +158,14 @@ func (r *Runner) pending(h store.Hold) Result {
 		Next:        "NOT executed. Tell the user that it waits for their approval at approval_url, then call exeat_resume with this handle.",
 	}
 	res := Result{}
+	lacks, err := r.Lacks(ctx, h)
+	if err != nil {
+		r.trouble(err)
+	}
 	switch why, needs, kept := r.kept.why(h.ID); {
+	case lacks != "" && h.State != store.Sending:
+		e.Reason = lacks
+		e.Next = "NOT executed. Tell the user to connect their account of the API, and then to decide about this call, both at approval_url; then call exeat_resume with this handle."
 	case h.State == store.Approved && kept && len(needs.Claims) > 0:
 		e.Code, e.Reason, e.Remediation, res.Needs = CredentialFailed, why, authz.RemedyStepUp, needs
 		e.Challenge = &Challenge{Scheme: "Bearer", Error: "insufficient_claims", Claims: base64.StdEncoding.EncodeToString(needs.Claims)}

@@ -29,6 +29,7 @@ func (r *Runner) mint(ctx context.Context, c *course) (*http.Request, token.Rece
 	receipt, err := c.tool.api.Credentials.Attach(ctx, token.Call{
 		Txn:        c.txn,
 		Subject:    p.ID,
+		Person:     p.Name(),
 		Agent:      agent,
 		Client:     client,
 		Audience:   c.tool.api.Audience,

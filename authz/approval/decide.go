@@ -20,7 +20,7 @@ import (
 //
 // The error is that nothing was decided. What became of each hold is in the list:
 // ErrDigest if something else was shown, ErrDecided or ErrExpired if it comes
-// late, ErrUnseen if hidden values were not looked at, ErrForbidden if the policies say no and ErrTampered if the hold is not
+// late, ErrUnseen if hidden values were not looked at, ErrLacks if an account has to be connected first, ErrForbidden if the policies say no and ErrTampered if the hold is not
 // what was made; the last two are recorded. Who may not see a hold learns nothing
 // of it: what comes back is ErrNotFound or ErrBetterLogin as well.
 func (s *Service) Decide(ctx context.Context, who Identity, v Verdict) ([]Decided, error) {
@@ -106,7 +106,7 @@ func (s *Service) decideIn(ctx context.Context, tx *store.Tx, p Person, v Verdic
 	var refused error
 	if subtle.ConstantTimeCompare([]byte(shown.Digest), []byte(h.Digest)) != 1 {
 		err = ErrDigest
-	} else if err = s.checkSeen(ctx, h, p, v, now); err == nil {
+	} else if err = s.checkReady(ctx, h, p, v, now); err == nil {
 		if h.State == store.Pending {
 			h, err = s.dropFallen(tx, h)
 		}
@@ -193,7 +193,7 @@ func (s *Service) join(ctx context.Context, tx *store.Tx, h *store.Hold, a store
 // settles reports whether an error is an answer about one hold, after which
 // others can still be decided.
 func settles(err error) bool {
-	for _, one := range []error{ErrDecided, ErrExpired, ErrDigest, ErrUnseen, ErrTwice, ErrNoHelp} {
+	for _, one := range []error{ErrDecided, ErrExpired, ErrDigest, ErrUnseen, ErrLacks, ErrTwice, ErrNoHelp} {
 		if errors.Is(err, one) {
 			return true
 		}

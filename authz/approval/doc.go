@@ -28,6 +28,7 @@
 //	show_others.go      which other calls are on the same thing?
 //	show_masked.go      which hidden values have to be looked at before an approval?
 //	decide.go           may this person decide, and what is recorded?
+//	decide_lacks.go     can the call have its credential, once it is approved?
 //	decide_weigh.go     what would an approval do, after those of others?
 //	decide_several.go   the same, for several holds at once
 //	decide_signed.go    what does a passkey sign, and did it sign this?

@@ -37,6 +37,9 @@ type Config struct {
 	// Current is the principal of a held call as it is now; nil means as it was when
 	// its agent asked, and so does false.
 	Current func(Parties) (now authz.Principal, known bool)
+	// Lacks, if not nil, says what a person has to do before a held call can have its
+	// credential; "" is nothing. Until then nobody can approve it.
+	Lacks func(context.Context, store.Hold) (string, error)
 	// Door is whose identities are let in; without one nobody is.
 	Door *Doorkeeper
 	// Known is what was read of the log before; nil reads it from its start.

@@ -27,6 +27,8 @@ type Sight struct {
 	// Unseen says that there are hidden values at which they have to look before
 	// they can approve.
 	Unseen bool
+	// Lacks is what has to be done before anybody can approve it.
+	Lacks string
 
 	person Person // as their decision will have recognised them
 }
@@ -62,6 +64,9 @@ func (s *Service) Show(ctx context.Context, who Identity, id string, reveal bool
 		if err := s.c.Store.Log(e)(); err != nil {
 			return Sight{}, err
 		}
+	}
+	if v.Lacks, err = s.lacks(ctx, v.Hold, s.Now()); err != nil {
+		return Sight{}, err
 	}
 	if v.MayDecide {
 		s.opened(p.Name(), id)

@@ -90,6 +90,10 @@ func (u UserState) over(since time.Time) bool {
 	return len(u.Stops) > 0 || !u.Ended.IsZero() && !since.After(u.Ended)
 }
 
+// Over reports whether what somebody's name carried since a time has ended, or they
+// were stopped.
+func (u UserState) Over(since time.Time) bool { return u.over(since) }
+
 // user is what the log says of a user.
 func (s *Service) user(tx *store.Tx, subject string) (UserState, error) {
 	said, err := s.follow(tx)

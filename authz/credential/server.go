@@ -120,12 +120,22 @@ func (s *Server) Revoke(t string) func(context.Context) error {
 	if s.RevokeURL == "" {
 		return nil
 	}
-	return func(ctx context.Context) error {
-		if _, err := s.post(ctx, s.RevokeURL, url.Values{"token": {t}, "token_type_hint": {"access_token"}}); err != nil {
-			return fmt.Errorf("cannot revoke the token: %w", err)
-		}
-		return nil
+	return func(ctx context.Context) error { return s.revoke(ctx, t, "access_token") }
+}
+
+// RevokeRefresh ends a refresh token, and what was made of it (RFC 7009).
+func (s *Server) RevokeRefresh(ctx context.Context, t string) error {
+	if s.RevokeURL == "" {
+		return errors.New("no revocation endpoint is configured (revoke_url)")
 	}
+	return s.revoke(ctx, t, "refresh_token")
+}
+
+func (s *Server) revoke(ctx context.Context, t, hint string) error {
+	if _, err := s.post(ctx, s.RevokeURL, url.Values{"token": {t}, "token_type_hint": {hint}}); err != nil {
+		return fmt.Errorf("cannot revoke the token: %w", err)
+	}
+	return nil
 }
 
 // Introspect asks the server what a token is that only it can read (RFC 7662). One
@@ -279,12 +289,19 @@ func claimsOf(answer *oauth2.RetrieveError) json.RawMessage {
 	return claims
 }
 
+// ErrGrant is that a server does not take what a token is to be made of: a code, a
+// refresh token, somebody else's token.
+var ErrGrant = errors.New("the authorization server refuses: invalid_grant")
+
 // safeError keeps of an error what holds neither secrets nor a server's text.
 func safeError(err error) error {
 	var answer *oauth2.RetrieveError
 	if errors.As(err, &answer) {
 		if claims := claimsOf(answer); claims != nil {
 			return &token.ClaimsError{Claims: claims}
+		}
+		if answer.ErrorCode == "invalid_grant" {
+			return fmt.Errorf("%w%s%s", ErrGrant, hints[answer.ErrorCode], clockHint(answer.Response))
 		}
 		if errorCode.MatchString(answer.ErrorCode) {
 			return fmt.Errorf("the authorization server refuses: %s%s%s", answer.ErrorCode, hints[answer.ErrorCode], clockHint(answer.Response))

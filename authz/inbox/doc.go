@@ -16,6 +16,8 @@
 //	page_push.go          which browsers get messages?
 //	page_login.go         how does somebody log in by link, and log out?
 //	page_passkeys.go      how do passkeys sign people in, and what do pages ask them to sign?
+//	page_connect.go       how does a person connect their account of an API?
+//	page_accounts.go      which of their accounts are connected, for what, until when?
 //	page_sessions.go      where is a person logged in?
 //	page_client.go        may an OAuth client ask in their name?
 //	login_session.go      which logins are there, and whose is this request?

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/account"
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/devissuer"
 	"github.com/exeat/exeat/authz/notify"
@@ -44,6 +45,8 @@ type Config struct {
 	// Issuer, if not nil, is the authorization server of this process, whose login
 	// this is.
 	Issuer *devissuer.Issuer
+	// Accounts, if not nil, are those that people connect here for the APIs.
+	Accounts *account.Book
 	// Trouble, if not nil, is told of errors that people are not shown.
 	Trouble func(error)
 	// Push, if not nil, lets people have messages in their browsers. Notifier,
@@ -60,6 +63,7 @@ type Inbox struct {
 
 	streams   streams
 	logins    logins
+	connects  flows // accounts that are being connected
 	guesses   tally.Counter
 	announced struct {
 		sync.Mutex
@@ -142,6 +146,7 @@ func (in *Inbox) Handler(ctx context.Context) http.Handler {
 	in.sessionRoutes(mux)
 	in.oidcRoutes(mux)
 	in.clientRoutes(mux)
+	in.connectRoutes(mux)
 	mux.HandleFunc("GET /", in.page(func(http.ResponseWriter, *http.Request, session) error { return approval.ErrNotFound }))
 	in.api(mux)
 	return in.guard(mux)
@@ -316,7 +321,7 @@ func (in *Inbox) view(sight approval.Sight) HoldView {
 	if !sight.Revealed {
 		v.mask(sight.Hold)
 	}
-	v.MayDecide, v.StepUp, v.Unseen = sight.MayDecide, in.stepUp(sight), sight.Unseen
+	v.MayDecide, v.StepUp, v.Unseen, v.Lacks = sight.MayDecide, in.stepUp(sight), sight.Unseen, sight.Lacks
 	v.Approvals, v.Approving, v.Why = sight.Given, string(sight.Weight), sight.Why
 	return v
 }

@@ -5,13 +5,15 @@ import (
 	"time"
 )
 
-// flow is a login that was begun and has not come back.
+// flow is a login, or the connection of an account, that was begun and has not come
+// back.
 type flow struct {
-	browser         sum // of the cookie of the browser that it was begun in
+	browser         sum // of a secret of the browser that it was begun in
 	nonce, verifier string
 	back            string // the page to come back to
 	again           bool   // somebody who is logged in is to be recognised anew
 	begun           time.Time
+	connect         *connecting // nil for a login
 }
 
 // Bounds of flows.

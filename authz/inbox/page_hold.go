@@ -25,6 +25,9 @@ type holdPage struct {
 	Escaped  bool // so much that all of it is written with escapes
 }
 
+// Mine reports whether the call is in the name of who looks.
+func (p holdPage) Mine() bool { return p.Subject == p.Person }
+
 // maxPieces bounds how many pieces a page shows text in: each is an element, and
 // an agent could have a browser drown in them.
 const maxPieces = 20_000

@@ -9,8 +9,9 @@ import (
 // permissionsPage is every rule in force and every agent.
 type permissionsPage struct {
 	frame
-	Agents []approval.AgentState
-	Rules  []ruleRow
+	Accounts []accountRow
+	Agents   []approval.AgentState
+	Rules    []ruleRow
 }
 
 type ruleRow struct {
@@ -33,7 +34,11 @@ func (in *Inbox) permissions(w http.ResponseWriter, r *http.Request, s session) 
 	if err != nil {
 		return err
 	}
-	p := permissionsPage{frame: in.newFrame("Permissions", s), Agents: agents}
+	accounts, err := in.accounts(r, s)
+	if err != nil {
+		return err
+	}
+	p := permissionsPage{frame: in.newFrame("Permissions", s), Accounts: accounts, Agents: agents}
 	for _, x := range rules {
 		row := ruleRow{Rule: x, Giver: x.By.Name()}
 		if x.Kind != approval.KindStop && !x.Damaged {

@@ -20,6 +20,7 @@ const leeway = 5 * time.Second
 type Call struct {
 	Txn        string // the call's id
 	Subject    string // the principal
+	Person     string // the same with its type, such as User::alice
 	Agent      string // the agent's client id or name
 	Client     string // client_id, if it is not the agent: a name that nobody verified is none
 	Audience   string

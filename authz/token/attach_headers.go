@@ -30,3 +30,8 @@ func (w WithHeaders) NeedsCaller(operation string) bool {
 	by, ok := w.Attacher.(interface{ NeedsCaller(string) bool })
 	return ok && by.NeedsCaller(operation) || slices.ContainsFunc(w.Headers, NeedsCaller)
 }
+
+// Lacks says what a person has to do before the operation of c has a credential.
+func (w WithHeaders) Lacks(ctx context.Context, c Call) (string, error) {
+	return Lacks(ctx, w.Attacher, c)
+}

@@ -88,6 +88,25 @@ func NeedsCaller(a Attacher) bool {
 	return false
 }
 
+// Lacks says what a person has to do before an attacher can give c a credential, in
+// words for the agent and for them. It is empty if there is nothing.
+func Lacks(ctx context.Context, a Attacher, c Call) (string, error) {
+	switch a := a.(type) {
+	case interface {
+		Lacks(context.Context, Call) (string, error)
+	}:
+		return a.Lacks(ctx, c)
+	case Together:
+		for _, p := range a {
+			c.Scopes = p.Scopes
+			if why, err := Lacks(ctx, p.Attacher, c); why != "" || err != nil {
+				return why, err
+			}
+		}
+	}
+	return "", nil
+}
+
 // Missing stands for a credential that there is not: a request that needs it
 // does not leave.
 type Missing struct{ Why string }
@@ -111,3 +130,8 @@ func (b ByOperation) Attach(ctx context.Context, c Call, r *http.Request) (Recei
 
 // NeedsCaller reports whether the operation of that name needs the caller's token.
 func (b ByOperation) NeedsCaller(operation string) bool { return NeedsCaller(b[operation]) }
+
+// Lacks says what a person has to do before the operation of c has a credential.
+func (b ByOperation) Lacks(ctx context.Context, c Call) (string, error) {
+	return Lacks(ctx, b[c.Details.Identifier], c)
+}

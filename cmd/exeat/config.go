@@ -15,6 +15,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/exeat/exeat/authz/account"
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/openapi"
 	"github.com/exeat/exeat/tools"
@@ -23,8 +24,10 @@ import (
 // config is exeat.yaml. Flags override it. Paths are relative to the file.
 // docs/configuration.md explains every field.
 type config struct {
-	now     func() time.Time // nil means time.Now
-	trouble func(error)      // is told what goes wrong where nobody waits for it; may be nil
+	now func() time.Time // nil means time.Now
+	// accounts, if not nil, is where those are kept that people connect.
+	accounts *account.Book
+	trouble  func(error) // is told what goes wrong where nobody waits for it; may be nil
 
 	// APIs are the documents to serve.
 	APIs []apiConfig `yaml:"apis"`

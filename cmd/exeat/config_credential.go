@@ -55,6 +55,7 @@ type credentialConfig struct {
 	GCPDownscope *gcpDownscopeConfig `yaml:"gcp_downscope"`
 	Vault        *vaultConfig        `yaml:"vault"`
 	EntraOBO     *entraOBOConfig     `yaml:"entra_obo"`
+	Connected    *connectedConfig    `yaml:"connected"`
 
 	client *http.Client // for whoever gives out the credential; nil means the usual one
 }

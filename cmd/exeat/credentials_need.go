@@ -56,7 +56,7 @@ func (a apiConfig) keyring(cfg config, doc *openapi.API, keys *token.Keys) (keyr
 // are none.
 func (k *keyring) add(cfg config, c credentialConfig, names []string, keys *token.Keys) (err error) {
 	if len(names) == 0 {
-		k.any, err = newCredential(credentialUse{cfg, c, nil, keys})
+		k.any, err = newCredential(credentialUse{cfg, c, k.doc, nil, keys})
 		return err
 	}
 	var made token.Attacher
@@ -66,7 +66,7 @@ func (k *keyring) add(cfg config, c credentialConfig, names []string, keys *toke
 			return fmt.Errorf("the document has no security scheme %q; it has %s", name, strings.Join(slices.Sorted(maps.Keys(k.doc.Security)), ", "))
 		}
 		if made == nil {
-			if made, err = newCredential(credentialUse{cfg, c, &s, keys}); err != nil {
+			if made, err = newCredential(credentialUse{cfg, c, k.doc, &s, keys}); err != nil {
 				return err
 			}
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/account"
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/devissuer"
 	"github.com/exeat/exeat/authz/inbox"
@@ -86,6 +88,7 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) 
 	if err = g.open(want); err != nil {
 		return nil, err
 	}
+	g.cfg.accounts = account.NewBook()
 	cfg = g.cfg
 	if g.keys, err = token.OpenKeys(cfg.Keys, cfg.KeyAlg); err != nil {
 		return nil, err
@@ -110,6 +113,14 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) 
 		ResponseLimit: cfg.ResponseLimit, Offer: cfg.offer(), Dial: g.dialer.DialContext, Timeout: cfg.Timeout, Observe: g.observe,
 		Current: g.current})
 	return g, err
+}
+
+// lacks says what has to be done before a held call can have its credential.
+func (g *gateway) lacks(ctx context.Context, h store.Hold) (string, error) {
+	if g.runner == nil {
+		return "", errors.New("exeat has not started yet")
+	}
+	return g.runner.Lacks(ctx, h)
 }
 
 // findSecrets reports secrets that are missing.
@@ -154,8 +165,11 @@ func (g *gateway) openHolds(ctx context.Context, channels []*notify.Channel, err
 		names = append(names, c.Name)
 	}
 	g.door = new(approval.Doorkeeper)
-	if g.holds, err = openKept(ctx, cfg.Keys, cfg.DB, approval.Config{Door: g.door, Store: g.store, Engine: g.engine, Key: key, Notify: names, Push: push != nil, Now: cfg.now,
+	if g.holds, err = openKept(ctx, cfg.Keys, cfg.DB, approval.Config{Door: g.door, Store: g.store, Engine: g.engine, Key: key, Notify: names, Push: push != nil, Now: cfg.now, Lacks: g.lacks,
 		TTL: cfg.Holds.TTL, ApprovedFor: cfg.Holds.ApprovedFor, MaxOpen: cfg.Holds.MaxOpen, Fatigue: cfg.Inbox.Fatigue.fatigue(), Current: g.current}, g.troubled("audit log")); err != nil {
+		return err
+	}
+	if err = g.openAccounts(); err != nil {
 		return err
 	}
 	if g.notify, err = g.newNotifier(channels, push, url); err != nil {
@@ -168,7 +182,7 @@ func (g *gateway) openHolds(ctx context.Context, channels []*notify.Channel, err
 	if err = g.newIssuer(url); err != nil {
 		return err
 	}
-	g.inbox, err = inbox.New(inbox.Config{Holds: g.holds, Door: g.door, Store: g.store, Issuer: g.issuer, Person: principal(cfg), URL: url, State: stateLabel(cfg), OIDC: provider, Push: push, Notifier: g.notify,
+	g.inbox, err = inbox.New(inbox.Config{Accounts: cfg.accounts, Holds: g.holds, Door: g.door, Store: g.store, Issuer: g.issuer, Person: principal(cfg), URL: url, State: stateLabel(cfg), OIDC: provider, Push: push, Notifier: g.notify,
 		People: people(cfg), Announce: func(person, link string) {
 			fmt.Fprintf(errOut, "exeat: log in once, as %s, with %s\n", printable(person), link)
 		},

@@ -29,6 +29,7 @@ type strategy struct {
 type credentialUse struct {
 	cfg    config
 	c      credentialConfig
+	doc    *openapi.API
 	scheme *openapi.SecurityScheme // nil: none in particular
 	keys   *token.Keys             // that exeat signs with; nil if it is only checked
 }
@@ -44,6 +45,7 @@ func init() { // newCredential reads the list that refers to it
 		{name: "client_credentials", make: newClientCredentials, fits: takesBearer, means: "tokens of an authorization server: they are not bound to one request"},
 		{name: "exchange", make: newExchange, fits: takesBearer, means: "tokens that an authorization server makes of the caller's, for this API: they are bound to one request where that server takes authorization_details, and the API looks at them"},
 		{name: "id_jag", make: newIDJAG, fits: takesBearer, means: "tokens that another company's authorization server gives for an assertion of who calls: they are not bound to one request"},
+		{name: "connected", make: newConnected, fits: takesBearer, means: "tokens of the account that each person connects in the inbox, for the scopes of the call: they are not bound to one request"},
 		{name: "aws_sts", make: newAWSSTS, fits: takesSignature, safe: true, means: "keys of AWS for each call, by a policy of its own, and a signature over its request"},
 		{name: "github_app", make: newGitHubApp, fits: takesBearer, means: "tokens of GitHub for one repository and one permission, revoked after the call"},
 		{name: "gcp_downscope", make: newGCPDownscope, fits: takesBearer, means: "tokens of Google that a Credential Access Boundary keeps to what the call is about; they live for up to an hour"},
