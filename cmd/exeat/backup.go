@@ -14,13 +14,14 @@ func backupCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Copy the database whole into FILE, while exeat runs",
-		Long: `Copy the database with its holds, grants, passkeys and audit log into the new
-file FILE, as it is at one moment, and verify the copy. Whatever uses the database
+		Long: `Copy the database with its holds, grants, passkeys, connected accounts and audit
+log into the new file FILE, as it is at one moment, and verify the copy. Whatever uses the database
 goes on meanwhile. cp is not enough: it misses what is still in the journal. The
 schema stays as it is: make a copy before you start a newer exeat, which changes it.
 
 The keys are not in the database. Keep a copy of the key folder too, apart from
-this one: without it nothing in the copy counts as decided by a person.`,
+this one: without it nothing in the copy counts as decided by a person, and the accounts in
+it, which are encrypted, have to be connected again.`,
 		Example: `  exeat backup /backups/exeat-monday.db
   exeat backup --db guard.db /backups/guard-monday.db`,
 		Args: cobra.ExactArgs(1),

@@ -16,6 +16,7 @@
 //	documents.go       documents, policies, and where calls may go
 //	credentials.go     what leaves with the calls of a document
 //	strategies.go      the ways in which calls get a credential, one strategy_*.go each
+//	strategy_connected.go tokens of accounts that people connect
 //	strategy_id_jag.go  identity assertions for the servers of other companies
 //	strategy_exchange.go  tokens made of the caller's
 //	strategy_github_app.go  tokens of a GitHub App for one call

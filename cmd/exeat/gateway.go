@@ -88,7 +88,6 @@ func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) 
 	if err = g.open(want); err != nil {
 		return nil, err
 	}
-	g.cfg.accounts = account.NewBook()
 	cfg = g.cfg
 	if g.keys, err = token.OpenKeys(cfg.Keys, cfg.KeyAlg); err != nil {
 		return nil, err
@@ -134,6 +133,7 @@ func (g *gateway) findSecrets() error {
 
 // serveAPIs chooses how the calls of each document get their credentials.
 func (g *gateway) serveAPIs(keys *token.Keys) (apis []*tools.API, err error) {
+	g.cfg.accounts = account.NewBook()
 	for i, d := range g.docs {
 		api, err := serveAPI(g.cfg, g.cfg.APIs[i], d, keys)
 		if err == nil {
