@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -359,8 +360,8 @@ func TestExchangeFailures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			as := newExchanger(t)
-			requests := 0
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { requests++; tt.answer(w) }))
+			var requests atomic.Int64
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { requests.Add(1); tt.answer(w) }))
 			defer server.Close()
 			x, r := as.asker(), outgoing(t)
 			x.Server.TokenURL, x.Server.RevokeURL = server.URL, ""
@@ -368,8 +369,8 @@ func TestExchangeFailures(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), canary) || r.Header.Get("Authorization") != "" {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
-			if requests != 1 {
-				t.Errorf("%d requests", requests)
+			if n := requests.Load(); n != 1 {
+				t.Errorf("%d requests", n)
 			}
 		})
 	}

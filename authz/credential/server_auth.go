@@ -175,6 +175,12 @@ func (k *SigningKey) PSS() *SigningKey {
 // Certified reports whether the key came with its certificate.
 func (k *SigningKey) Certified() bool { return k.header["x5t#S256"] != nil }
 
+// JWKS is the public half, as an issuer publishes it (RFC 7517).
+func (k *SigningKey) JWKS() ([]byte, error) {
+	kid, _ := k.header["kid"].(string)
+	return json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: k.key.(crypto.Signer).Public(), KeyID: kid, Algorithm: string(k.alg), Use: "sig"}}})
+}
+
 // certify has signatures name the certificate of the key that is in the same PEM, if
 // there is one (x5t#S256, RFC 7515 §4.1.8).
 func (k *SigningKey) certify(text []byte) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/exeat/exeat/authz/credential"
 	"github.com/exeat/exeat/authz/token"
 )
 
@@ -101,13 +102,17 @@ func keysRotateCmd() *cobra.Command {
 }
 
 func keysJWKSCmd() *cobra.Command {
-	var dir, alg string
+	var dir, alg, file, kid string
 	cmd := &cobra.Command{
-		Use:     "jwks",
-		Short:   "Print the public keys as a JWK Set, for a guard that reads a file",
-		Example: `  exeat keys jwks > jwks.json`,
-		Args:    cobra.NoArgs,
+		Use:   "jwks",
+		Short: "Print the public keys as a JWK Set, for a guard that reads a file",
+		Example: `  exeat keys jwks > jwks.json
+  exeat keys jwks --of identity.pem --kid k1 > jwks.json`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file != "" {
+				return printJWKS(cmd, file, kid)
+			}
 			k, err := openKeys(dir, alg)
 			if err != nil {
 				return err
@@ -121,5 +126,21 @@ func keysJWKSCmd() *cobra.Command {
 		},
 	}
 	keysFlags(cmd, &dir, &alg)
+	cmd.Flags().StringVar(&file, "of", "", "the public half of the private key in a PEM `FILE` instead, for an issuer of one's own")
+	cmd.Flags().StringVar(&kid, "kid", "", "with --of: the `NAME` of the key, as key_id in the configuration")
 	return cmd
+}
+
+// printJWKS prints what an issuer publishes of a private key.
+func printJWKS(cmd *cobra.Command, file, kid string) error {
+	key, err := credential.ReadSigningKey(file, kid)
+	if err != nil {
+		return err
+	}
+	set, err := key.JWKS()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", set)
+	return err
 }

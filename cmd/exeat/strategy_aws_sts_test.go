@@ -1,10 +1,15 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 )
 
 // What the configuration says of aws_sts is checked before anything is served.
@@ -66,5 +71,41 @@ func writeFiles(t *testing.T, dir string, files map[string]string) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// What an issuer of one's own publishes verifies what exeat signs, and is public only.
+func TestIdentityKeys(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "identity.pem")
+	newIdentityProvider(t, file)
+	var out, errs strings.Builder
+	if code := execute(t.Context(), []string{"keys", "jwks", "--of", file, "--kid", "k1"}, strings.NewReader(""), &out, &errs); code != 0 {
+		t.Fatal(errs.String())
+	}
+	var set jose.JSONWebKeySet
+	if err := json.Unmarshal([]byte(out.String()), &set); err != nil || len(set.Key("k1")) != 1 || !set.Keys[0].IsPublic() {
+		t.Fatalf("%v: %s", err, out.String())
+	}
+	sign, err := (&identityConfig{Key: file, KeyID: "k1", Issuer: "https://id.example.com", Subject: "exeat"}).signer("sts.amazonaws.com", "ES256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := sign()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{jose.ES256})
+	var claims jwt.Claims
+	if err == nil {
+		err = signed.Claims(&set, &claims)
+	}
+	if err == nil {
+		err = claims.Validate(jwt.Expected{Issuer: "https://id.example.com", Subject: "exeat", AnyAudience: jwt.Audience{"sts.amazonaws.com"}, Time: time.Now()})
+	}
+	if err != nil || claims.Expiry.Time().Sub(claims.IssuedAt.Time()) > time.Minute {
+		t.Errorf("%v: %s", err, text)
+	}
+	if code := execute(t.Context(), []string{"keys", "jwks", "--of", filepath.Join(t.TempDir(), "none.pem")}, strings.NewReader(""), &out, &errs); code == 0 {
+		t.Error("a file that there is not")
 	}
 }
