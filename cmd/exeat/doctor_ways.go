@@ -29,14 +29,8 @@ func (d *doctor) proxy(of string, v *valueConfig, base string) {
 	if err != nil || bad != nil || proxy == nil || u.Scheme != "https" {
 		return
 	}
-	port := u.Port()
-	if port == "" {
-		port = "443"
-	}
-	via, err := proxy.Of(u.Hostname() + ":" + port)
-	switch {
-	case err != nil:
-		d.bad("proxy", of+": "+err.Error())
+	switch via, err := proxyOf(proxy, u); {
+	case err != nil: // which was said
 	case via == nil:
 		d.note("proxy", fmt.Sprintf("%s: calls go to %s without a proxy: the environment names none for it (HTTPS_PROXY, NO_PROXY), or it is on this machine", of, u.Host))
 	default:

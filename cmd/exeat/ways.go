@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -67,19 +68,28 @@ func (a apiConfig) way(cfg config, doc *openapi.API, direct *reach.Dialer, troub
 	return way, err
 }
 
+// proxyOf is the proxy of a base URL; nil is none.
+func proxyOf(proxy reach.Proxy, base *url.URL) (*url.URL, error) {
+	port := base.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[base.Scheme]
+	}
+	via, err := proxy.Of(net.JoinHostPort(base.Hostname(), port))
+	if err != nil {
+		err = fmt.Errorf("proxy: %w", err)
+	}
+	return via, err
+}
+
 // checkProxied reports calls without TLS that would go by a proxy, which could read
-// and change them.
+// and change them, and what is no proxy.
 func checkProxied(proxy reach.Proxy, base string) error {
 	u, err := url.Parse(base)
-	if err != nil || u.Scheme != "http" {
+	if err != nil {
 		return nil
 	}
-	port := u.Port()
-	if port == "" {
-		port = "80"
-	}
-	via, err := proxy.Of(u.Hostname() + ":" + port)
-	if err != nil || via == nil {
+	via, err := proxyOf(proxy, u)
+	if err != nil || via == nil || u.Scheme == "https" {
 		return err
 	}
 	return fmt.Errorf("proxy: calls go to %s without TLS, and the proxy %s could read and change them and their credentials: use https, or give this API proxy: none (with proxy: environment also NO_PROXY=%s)", base, via.Host, u.Hostname())

@@ -2,6 +2,7 @@ package reach
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 )
@@ -23,8 +25,16 @@ type DialFunc func(ctx context.Context, network, address string) (net.Conn, erro
 // this machine goes to none, whatever it says.
 type Proxy func(target *url.URL) (*url.URL, error)
 
-// EnvironmentProxy is what HTTPS_PROXY and NO_PROXY say.
+// EnvironmentProxy is what HTTPS_PROXY and NO_PROXY say. Where net/http goes without a
+// proxy that it cannot read, this is an error.
 func EnvironmentProxy(target *url.URL) (*url.URL, error) {
+	if named := cmp.Or(os.Getenv("HTTPS_PROXY"), os.Getenv("https_proxy")); named != "" {
+		_, whole := url.Parse(named)
+		_, short := url.Parse("http://" + named)
+		if whole != nil && short != nil {
+			return nil, whole
+		}
+	}
 	return http.ProxyFromEnvironment(&http.Request{URL: target})
 }
 
@@ -60,6 +70,9 @@ func (p Proxy) Of(address string) (*url.URL, error) {
 	u, err := p(&url.URL{Scheme: "https", Host: address})
 	if err != nil {
 		return nil, errors.New("the environment names a proxy that is not a URL (HTTPS_PROXY)") // the error would quote it
+	}
+	if u != nil && u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("the environment names a proxy of the kind %q (HTTPS_PROXY); only http:// and https:// are used", u.Scheme)
 	}
 	return u, nil
 }
