@@ -144,6 +144,50 @@ func TestGuardEndsStreams(t *testing.T) {
 	<-gone
 }
 
+// TestGuardSlowHTTP2 opens a stream whose body does not come: it ends by the deadline
+// of the server, and the others of its connection go on.
+func TestGuardSlowHTTP2(t *testing.T) {
+	w := newWorld(t, "EdDSA")
+	server := httptest.NewUnstartedServer(w.guard.Config.Handler)
+	server.EnableHTTP2 = true
+	server.Config.ReadTimeout = 200 * time.Millisecond
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	send := func(body io.Reader) *http.Response {
+		q := &testRequest{method: "POST", target: "/pets", contentType: "text/plain", body: "hello"}
+		r, err := http.NewRequest("POST", server.URL+"/pets", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "text/plain")
+		r.Header.Set("Authorization", "Bearer "+w.mint(q.call()))
+		res, err := server.Client().Transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { res.Body.Close() })
+		if res.ProtoMajor != 2 {
+			t.Errorf("the guard speaks %s", res.Proto)
+		}
+		return res
+	}
+	never, to := io.Pipe()
+	defer to.Close()
+	slow := make(chan *http.Response)
+	go func() { slow <- send(never) }()
+	for range 3 {
+		if res := send(strings.NewReader("hello")); res.StatusCode != http.StatusTeapot {
+			t.Errorf("beside a slow one: %d", res.StatusCode)
+		}
+	}
+	if p := readProblem(t, <-slow); p.Type != "urn:exeat:guard:body_unreadable" {
+		t.Errorf("a body that does not come: %+v", p)
+	}
+	if res := send(strings.NewReader("hello")); res.StatusCode != http.StatusTeapot {
+		t.Errorf("after a slow one: %d", res.StatusCode)
+	}
+}
+
 // TestGuardRefusesEvents passes on no events unless it is told to.
 func TestGuardRefusesEvents(t *testing.T) {
 	w := newWorld(t, "EdDSA")

@@ -46,7 +46,7 @@ type Verifier struct {
 	Now       func() time.Time // nil means time.Now
 }
 
-// Check verifies r in the order of design.md §12 and spends its token last. On
+// Check verifies r in the order of docs/token.md and spends its token last. On
 // success r.Body is replaced with the bytes that were checked.
 //
 // It needs r as the server received it: RequestURI in origin form, and nothing
