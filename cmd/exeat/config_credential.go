@@ -23,7 +23,7 @@ type credentialConfig struct {
 	Command []string `yaml:"command"`
 	// User is the user name of http basic; the secret is its password.
 	User string `yaml:"user"`
-	// Binding has tokens of the strategy signed be of use to this process only:
+	// Binding has tokens of the strategy signed be of no use without a proof by exeat:
 	// signature (RFC 9421) or dpop (RFC 9449).
 	Binding string `yaml:"binding"`
 	// TokenURL and ClientID are for strategies that ask an authorization server; so

@@ -19,7 +19,7 @@ type senderOptions struct {
 
 func (o *senderOptions) flags(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	fs.StringVar(&o.require, "require-binding", "", "refuse tokens that are not bound to exeat's process by `BINDING`: signature or dpop")
+	fs.StringVar(&o.require, "require-binding", "", "refuse tokens that are good without a proof of who sends them by `BINDING`: signature or dpop")
 	fs.BoolVar(&o.nonce, "dpop-nonce", false, "ask for a nonce in DPoP proofs, at the price of one more request every five minutes")
 }
 
