@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -138,17 +139,25 @@ func TestGitHubAppReadsForThePerson(t *testing.T) {
 func releaseAfter(t *testing.T, file, tool, args string, while func()) {
 	t.Helper()
 	printed := &watched{want: regexp.MustCompile(`log in once, as (\S+), with (\S+)`), found: make(chan []string, 1)}
-	ended := make(chan int, 1)
-	go func() {
-		ended <- execute(t.Context(), []string{"call", "--wait", "--config", file, tool, args}, strings.NewReader(""), printed, printed)
-	}()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "call", "--wait", "--config", file, tool, args)
+	cmd.Args[0] = "exeat" // TestMain sees the name
+	cmd.Stdout, cmd.Stderr = printed, printed
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
 	select {
 	case link := <-printed.found:
 		if code, out := exeat(t, link[2]+"\n", "approvals", "login"); code != 0 {
 			t.Fatal(code, out)
 		}
-	case code := <-ended:
-		t.Fatalf("ended with %d: %s", code, printed.text.String())
+	case err := <-ended:
+		t.Fatalf("%v: %s", err, printed.text.String())
 	}
 	handle := ""
 	for handle == "" { // it is held soon after the inbox is open
@@ -159,8 +168,8 @@ func releaseAfter(t *testing.T, file, tool, args string, while func()) {
 	if code, out := exeat(t, "y\n", "approvals", "approve", handle); code != 0 {
 		t.Fatal(code, out)
 	}
-	if code := <-ended; code != 0 {
-		t.Fatalf("ended with %d: %s", code, printed.text.String())
+	if err := <-ended; err != nil {
+		t.Fatalf("%v: %s", err, printed.text.String())
 	}
 	if strings.Contains(printed.text.String(), "ghs_") {
 		t.Error("a token was printed")
