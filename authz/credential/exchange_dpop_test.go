@@ -103,6 +103,32 @@ func TestExchangeBound(t *testing.T) {
 	if len(thumbprints) != 3 {
 		t.Errorf("%d keys for 3 calls", len(thumbprints))
 	}
+	// The API has nonces, too: it asks once, and the next proof has what it gave.
+	api.Nonces = &dpop.Nonces{Key: []byte("key")}
+	for i := range 2 {
+		r := outgoing(t)
+		receipt, err := x.Attach(t.Context(), as.call(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw := strings.TrimPrefix(r.Header.Get("Authorization"), "DPoP ")
+		got, err := issuer.ParseJWS(raw, maxToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		thumbprint, _ := got.Payload.Text("/cnf/jkt")
+		err = api.Check(t.Context(), r.Header, dpop.Request{Method: r.Method, URL: r.URL.String(), Token: raw, Thumbprint: thumbprint}, time.Now())
+		problem, _ := err.(*dpop.Problem)
+		if i == 1 && err != nil || i == 0 && (problem == nil || problem.Nonce == "") {
+			t.Fatalf("attempt %d: %v", i, err)
+		}
+		if problem != nil {
+			res := &http.Response{StatusCode: 401, Header: http.Header{"Dpop-Nonce": {problem.Nonce}, "Www-Authenticate": {`DPoP error="use_dpop_nonce"`}}}
+			if !receipt.Answered(res) {
+				t.Error("the API's nonce is not asked with")
+			}
+		}
+	}
 	for name, set := range map[string]func(){"a bearer token": func() { front.asBearer = true }, "not bound": func() { front.asBearer, front.ignores = false, true }} {
 		set()
 		r := outgoing(t)

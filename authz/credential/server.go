@@ -11,13 +11,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/exeat/exeat/authz/claims"
+	"github.com/exeat/exeat/authz/dpop"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/openapi/reach"
 )
@@ -58,7 +58,7 @@ type Server struct {
 	// (RFC 8705 §3). They are of use to an API that is shown the same.
 	Certified bool
 
-	nonce atomic.Value // the last DPoP-Nonce, a string
+	given dpop.Given // by the server, for proofs
 }
 
 // Check reports what cannot work, so that a wrong configuration does not start.

@@ -55,16 +55,15 @@ func (s strict) send(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("Accept", "application/json")
 	if s.key != nil {
-		nonce, _ := s.server.nonce.Load().(string)
-		proof, err := s.key.Proof(r.Method, r.URL.String(), "", nonce)
+		proof, err := s.key.Proof(r.Method, r.URL.String(), "", s.server.given.Nonce())
 		if err != nil {
 			return nil, err
 		}
 		r.Header.Set("DPoP", proof)
 	}
 	res, err := s.next.RoundTrip(r)
-	if err == nil && res.Header.Get("DPoP-Nonce") != "" {
-		s.server.nonce.Store(res.Header.Get("DPoP-Nonce")) // it spares the next call a request
+	if err == nil {
+		s.server.given.Answered(res) // it spares the next call a request
 	}
 	return res, err
 }
