@@ -155,8 +155,8 @@ func TestTokenPage(t *testing.T) {
 			blocks = append(blocks, strings.TrimSuffix(block, "\n"))
 		}
 	}
-	if len(blocks) != 6 {
-		t.Fatalf("the page has %d blocks, not 6", len(blocks))
+	if len(blocks) != 7 { // the last is Go
+		t.Fatalf("the page has %d blocks, not 7", len(blocks))
 	}
 	request, form, digest, jwks, claims := blocks[0], blocks[1], blocks[2], blocks[3], blocks[5]
 	compact := strings.ReplaceAll(blocks[4], "\n", "")

@@ -26,7 +26,7 @@ type Verifier struct {
 	Issuer   string
 	Audience string
 	Keys     *KeySource
-	Spend    SpendFunc
+	Spend    SpendFunc // nil in front of Handler only: in memory
 	// RequireApproval refuses a call whose token does not say that it was decided
 	// to be a read, unless it has an approval claim for exactly this request.
 	RequireApproval bool
@@ -44,6 +44,10 @@ type Verifier struct {
 	BodyLimit int64            // 0 means 1 MiB
 	MaxTTL    time.Duration    // 0 means MaxTTL
 	Now       func() time.Time // nil means time.Now
+	// OnRefusal, if not nil, is told of every request that Handler refuses.
+	OnRefusal func(r *http.Request, refused *Refusal)
+
+	since time.Time // earlier tokens may have been spent where Spend does not know of it
 }
 
 // Check verifies r in the order of docs/token.md and spends its token last. On
@@ -272,6 +276,9 @@ func (v *Verifier) believe(payload []byte) (*Claims, *Refusal) {
 			return nil, unauthorized("bad_claims", "scope is not a plain string")
 		}
 	}
+	if c.Agent, err = set.agent(); err != nil {
+		return nil, unauthorized("bad_claims", "%v", err)
+	}
 	if c.Details, err = set.details(v.Audience); err != nil {
 		return nil, unauthorized("bad_details", "%v", err)
 	}
@@ -369,6 +376,9 @@ func (v *Verifier) approved(c *Claims, bound Details) *Refusal {
 // spend uses the token up. It is the last check, so a request that is refused
 // for another reason does not cost its token.
 func (v *Verifier) spend(ctx context.Context, c *Claims) *Refusal {
+	if c.IssuedAt.Before(v.since) {
+		return refuse(http.StatusServiceUnavailable, "spend_unavailable", "the token is from before this API was started, which does not know whether it was used")
+	}
 	fresh, err := v.Spend(ctx, c.Issuer, c.ID, c.Expires.Add(leeway))
 	if err != nil {
 		return refuse(http.StatusServiceUnavailable, "spend_unavailable", "whether the token was used before cannot be found out").because(err)

@@ -19,6 +19,7 @@ import (
 type Claims struct {
 	Issuer   string
 	Subject  string
+	Agent    string // for which the client acts; "" if the token does not say
 	ClientID string
 	Audience string
 	ID       string // jti
@@ -127,6 +128,19 @@ func (s claimSet) seconds(name string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return time.Unix(n, 0).UTC(), true
+}
+
+// agent is the subject of the claim act, or "" if it is absent.
+func (s claimSet) agent() (string, error) {
+	raw, there := s["act"]
+	if !there {
+		return "", nil
+	}
+	var a actor
+	if !exact(raw, &a) || a.Subject == "" || len(a.Subject) > maxName {
+		return "", errors.New("the claim act is not a sub and a sub_profile")
+	}
+	return a.Subject, nil
 }
 
 // details are the one authorization_details object.

@@ -1,0 +1,68 @@
+package token
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// maxSpent is how many ids a verifier without a Spend of its own remembers: a
+// thousand requests a second, each for as long as its token could be used again.
+const maxSpent = 1 << 16
+
+// memory has the ids of tokens that were used, in memory, until they could not
+// be used again.
+type memory struct {
+	limit int
+	now   func() time.Time
+
+	mu    sync.Mutex
+	ids   map[memoryID]bool
+	queue memoryQueue // the first is over first
+}
+
+type memoryID struct{ iss, jti string }
+
+type memoryUntil struct {
+	id    memoryID
+	until time.Time
+}
+
+func newMemory(limit int, now func() time.Time) *memory {
+	return &memory{limit: limit, now: now, ids: map[memoryID]bool{}}
+}
+
+// spend is a SpendFunc.
+func (s *memory) spend(_ context.Context, iss, jti string, until time.Time) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for now := s.now(); len(s.queue) > 0 && s.queue[0].until.Before(now); {
+		delete(s.ids, heap.Pop(&s.queue).(memoryUntil).id)
+	}
+	id := memoryID{iss, jti}
+	switch {
+	case s.ids[id]:
+		return false, nil
+	case len(s.queue) >= s.limit:
+		return false, errors.New("too many tokens were used that could be used again")
+	}
+	s.ids[id] = true
+	heap.Push(&s.queue, memoryUntil{id, until})
+	return true, nil
+}
+
+// memoryQueue is a heap.Interface.
+type memoryQueue []memoryUntil
+
+func (q memoryQueue) Len() int           { return len(q) }
+func (q memoryQueue) Less(i, j int) bool { return q[i].until.Before(q[j].until) }
+func (q memoryQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *memoryQueue) Push(x any)        { *q = append(*q, x.(memoryUntil)) }
+func (q *memoryQueue) Pop() any {
+	old := *q
+	last := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return last
+}
