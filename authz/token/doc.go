@@ -33,7 +33,7 @@
 //	verify_claims.go              what does the token say, read in only one way?
 //	verify_body.go                the body that arrived, within bounds
 //	verify_handler.go             the same for an API of one's own, written in Go
-//	verify_spent.go               which tokens were used, in memory
+//	verify_spent.go               was the token used before?
 //	guard.go                      the proxy that checks, takes the token off and adds the API's key
 //	guard_body.go                 bodies that are too large for memory
 //	guard_stream.go               WebSockets and events, which go on after their request

@@ -4,9 +4,37 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"time"
 )
+
+// spend uses the token up. It is the last check, so a request that is refused
+// for another reason does not cost its token.
+func (v *Verifier) spend(ctx context.Context, c *Claims) *Refusal {
+	if c.IssuedAt.Before(v.since) {
+		return refuse(http.StatusServiceUnavailable, "spend_unavailable", "the token is from before this API was started, which does not know whether it was used")
+	}
+	fresh, err := v.Spend(ctx, c.Issuer, c.ID, c.Expires.Add(leeway))
+	if err != nil {
+		return refuse(http.StatusServiceUnavailable, "spend_unavailable", "whether the token was used before cannot be found out").because(err)
+	}
+	if !fresh {
+		return unauthorized("spent", "the token was used before; each is good for one request")
+	}
+	if c.Approval == nil || !c.Approval.Once {
+		return nil
+	}
+	// A second token must not make a second use of what a person approved once.
+	fresh, err = v.Spend(ctx, c.Issuer, "approval:"+c.Approval.ID, time.Unix(c.Approval.Until, 0).Add(leeway))
+	if err != nil {
+		return refuse(http.StatusServiceUnavailable, "spend_unavailable", "whether the approval was used before cannot be found out").because(err)
+	}
+	if !fresh {
+		return refuse(http.StatusForbidden, "approval_spent", "a request with this approval was let through before; it was given for one")
+	}
+	return nil
+}
 
 // maxSpent is how many ids a verifier without a Spend of its own remembers: a
 // thousand requests a second, each for as long as its token could be used again.
