@@ -17,6 +17,10 @@ import (
 // removed stands where an API sent the credential of the call back.
 const removed = "[credential removed by exeat]"
 
+// noSecrets are headers that exeat adds and that hold no secret: an API may well answer
+// with the digest of what it was sent.
+var noSecrets = []string{"User-Agent", "Accept-Encoding", "Content-Type", "Content-Digest", "Signature-Input", "X-Amz-Date", "X-Amz-Content-Sha256"}
+
 // credentials are the secrets that req carries beyond the request that was
 // decided: what was put into headers, cookies or the query, as a whole and in the
 // parts that an API may show.
@@ -24,7 +28,7 @@ func credentials(req *http.Request, q store.Request) []string {
 	var out []string
 	for name, values := range req.Header {
 		for _, v := range values {
-			if name == "User-Agent" || name == "Accept-Encoding" || name == "Content-Type" || slices.Contains(q.Header[name], v) {
+			if slices.Contains(noSecrets, name) || slices.Contains(q.Header[name], v) {
 				continue
 			}
 			if name == "Cookie" {
@@ -32,6 +36,9 @@ func credentials(req *http.Request, q store.Request) []string {
 				continue
 			}
 			out = append(out, v, v[strings.LastIndexByte(v, ' ')+1:])
+			if _, signature, ok := strings.Cut(v, "Signature="); ok { // of AWS
+				out = append(out, signature)
+			}
 			if pair, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(v, "Basic ")); err == nil {
 				_, password, _ := strings.Cut(string(pair), ":")
 				out = append(out, string(pair), password)

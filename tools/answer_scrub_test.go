@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -180,5 +181,24 @@ func TestRedactedValuesComeOutNowhere(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Of a signed request the signature and the token are cut from what an API shows, and
+// what anybody may know is not.
+func TestSignatureIsCutAndDigestIsNot(t *testing.T) {
+	const digest, session, signature = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a", "FwoGZXIvYXdzEBYaDHqa0AP/1234567890", "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd"
+	signing := attach(func(_ context.Context, _ token.Call, r *http.Request) (token.Receipt, error) {
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKID/20261128/eu/s3/aws4_request, SignedHeaders=host, Signature="+signature)
+		r.Header.Set("X-Amz-Security-Token", session)
+		r.Header.Set("X-Amz-Content-Sha256", digest)
+		return token.Receipt{Strategy: "aws_sts"}, nil
+	})
+	r := newRig(t, rigOptions{policy: permitAll, credentials: signing, api: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		write(w, "application/json", fmt.Sprintf(`{"sha256":%q,"token":%q,"provided":%q}`, digest, session, signature))
+	})})
+	got := string(r.call(t, "alice", "get_pet", `{"petId":1}`).JSON())
+	if !strings.Contains(got, digest) || strings.Contains(got, session) || strings.Contains(got, signature) {
+		t.Error(got)
 	}
 }

@@ -45,8 +45,8 @@ func (a *AWS) Check() error {
 		return fmt.Errorf("the endpoint of STS: %w", err)
 	}
 	switch {
-	case a.Service == "" || a.Region == "":
-		return errors.New("name the service and the region that requests are signed for")
+	case !awsName.MatchString(a.Service) || !awsName.MatchString(a.Region):
+		return errors.New("name the service and the region that requests are signed for, such as s3 and eu-central-1")
 	case a.Role != "" && !strings.HasPrefix(a.Role, "arn:"):
 		return fmt.Errorf("the role %s is not an ARN", brief(a.Role))
 	case (a.Keys == nil) == (a.WebIdentity == nil):
@@ -187,6 +187,9 @@ func (a *AWS) ask(r *http.Request) (aws.Credentials, error) {
 	}
 	return aws.Credentials{AccessKeyID: keys.AccessKeyID, SecretAccessKey: keys.SecretAccessKey, SessionToken: keys.SessionToken}, nil
 }
+
+// awsName is the syntax of the names of services and regions.
+var awsName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 
 // keyID is the syntax of an access key id.
 var keyID = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)

@@ -121,7 +121,14 @@ func TestAWS(t *testing.T) {
 // What a person saw is what is signed and sent, whatever characters it has.
 func TestAWSSignsWhatIsSent(t *testing.T) {
 	w := newAWSWorld(t)
+	for _, service := range []string{"s3", "execute-api"} {
+		w.signsWhatIsSent(t, service)
+	}
+}
+
+func (w *awsWorld) signsWhatIsSent(t *testing.T, service string) {
 	a := w.strategy()
+	a.Service = service
 	for _, target := range []string{"/orders/a,b.json", "/orders/a%2Cb.json", "/orders/a%20b.json", "/orders/a@b!$&'()=;.json", "/orders/%C3%A4%7E~.json", "/orders//x.json", "/orders/a+b.json?x=%2F&x=a&y&z=", "/orders/1.json?list-type=2&prefix=%C3%A4"} {
 		c, r := s3Call(t, w.URL, "GET", "read", "1", target, "")
 		if _, err := a.Attach(t.Context(), c, r); err != nil {
@@ -131,10 +138,10 @@ func TestAWSSignsWhatIsSent(t *testing.T) {
 			t.Errorf("%s became %s", target, r.URL.RequestURI())
 		}
 		w.mu.Lock()
-		plain := w.unsigned(served(t, r), nil, "s3")
+		why := w.unsigned(served(t, r), nil, service)
 		w.mu.Unlock()
-		if plain != "" {
-			t.Errorf("%s: %s", target, plain)
+		if why != "" {
+			t.Errorf("%s, %s: %s", service, target, why)
 		}
 	}
 }
@@ -274,6 +281,7 @@ func TestAWSFails(t *testing.T) {
 	for name, change := range map[string]func(*AWS){
 		"https":               func(a *AWS) { a.Endpoint = "http://sts.example.com" },
 		"service":             func(a *AWS) { a.Service = "" },
+		"the region":          func(a *AWS) { a.Region = "evil.example/x" },
 		"not an ARN":          func(a *AWS) { a.Role = "orders" },
 		"either":              func(a *AWS) { a.Keys = nil },
 		"no policy":           func(a *AWS) { a.Policy = nil },

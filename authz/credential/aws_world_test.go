@@ -140,8 +140,9 @@ func (w *awsWorld) unsigned(r *http.Request, body []byte, service string) string
 	path, query, _ := strings.Cut(r.RequestURI, "?")
 	if service == "s3" {
 		plain, _ := url.PathUnescape(path)
-		path = escapeAWS(plain, true)
+		path = plain
 	}
+	path = escapeAWS(path, true)
 	pairs := strings.FieldsFunc(query, func(r rune) bool { return r == '&' })
 	for i, p := range pairs {
 		k, v, _ := strings.Cut(p, "=")
