@@ -229,7 +229,7 @@ func (k *checker) shown(r *http.Request) contentOf {
 // ofTheHop are headers that belong to the way between proxy and guard, and that
 // proxies set: of those, whoever configures the proxy has to see that it does.
 var ofTheHop = []string{
-	"Authorization", "Connection", "Content-Length",
+	"Authorization", "Connection", "Content-Length", "Expect",
 	"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-Ip", "X-Request-Id",
 	"X-Envoy-Auth-Partial-Body", "X-Envoy-Attempt-Count", "X-Envoy-Expected-Rq-Timeout-Ms", "X-Envoy-External-Address", "X-Envoy-Internal",
 }

@@ -108,8 +108,8 @@ func (o *guardOptions) run(cmd *cobra.Command) error {
 	if o.upstream == "" && o.check.addr == "" {
 		return errors.New("pass --upstream, where requests are sent on to, or --check, where a proxy asks, or both")
 	}
-	if o.check.addr == "" && (o.check.secretEnv != "" || len(o.check.unseen) > 0) {
-		return errors.New("--check-secret-env and --check-unseen-body are for --check, which says where a proxy asks")
+	if o.check.addr == "" && (!o.check.secret.isZero() || len(o.check.unseen) > 0) {
+		return errors.New("--check-secret-env, --check-secret-file and --check-unseen-body are for --check, which says where a proxy asks")
 	}
 	inject, err := o.injection()
 	if err != nil {

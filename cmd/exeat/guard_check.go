@@ -19,23 +19,25 @@ import (
 
 // checkOptions are the flags of the door where a proxy asks.
 type checkOptions struct {
-	addr, secretEnv string
-	unseen          []string
+	addr   string
+	secret secretSource
+	unseen []string
 }
 
 func (o *checkOptions) flags(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.StringVar(&o.addr, "check", "", "answer a proxy that asks on `ADDR`, a loopback address or unix:PATH")
-	fs.StringVar(&o.secretEnv, "check-secret-env", "", "answer only who knows the secret in the environment variable `NAME`")
+	fs.StringVar(&o.secret.env, "check-secret-env", "", "answer only who knows the secret in the environment variable `NAME`")
+	fs.StringVar(&o.secret.file, "check-secret-file", "", "answer only who knows the secret in the `FILE`")
 	fs.StringArrayVar(&o.unseen, "check-unseen-body", nil, "let `REQUEST` pass although the proxy does not show its body: \"POST /uploads\", or with all below \"POST /uploads/*\" (repeatable)")
 }
 
 // handler answers what the proxy asks.
 func (o *checkOptions) handler(g *token.Guard) (http.Handler, error) {
-	if o.secretEnv == "" {
-		return nil, errors.New("pass --check-secret-env: whoever may ask is told the API's key, and can spend tokens, so the proxy has to prove that it is the one")
+	if o.secret.isZero() {
+		return nil, errors.New("pass --check-secret-env or --check-secret-file: whoever may ask is told the API's key, and can spend tokens, so the proxy has to prove that it is the one")
 	}
-	secret, err := readSecret(credentialConfig{Env: o.secretEnv})
+	secret, err := o.secret.read("--check-secret-")
 	if err != nil {
 		return nil, err
 	}

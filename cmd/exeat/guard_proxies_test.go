@@ -231,6 +231,15 @@ func (f *fronted) targets() {
 			f.t.Errorf("%s: %s, what the API saw (-want +got):\n%s", target, got, diff)
 		}
 	}
+	for _, method := range []string{"HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"} {
+		got, _ := f.ask(method, "/pets/1", "/pets/1", "")
+		if seen := f.taken(); len(seen) != 1 || !strings.HasPrefix(seen[0], method+" /pets/1 Bearer real-key [0]") || got != "418" {
+			f.t.Errorf("%s: %s, the API saw %q", method, got, seen)
+		}
+	}
+	if got, _ := f.ask("POST", "/pets", "/pets", "hello", "Expect: 100-continue"); got != "100" && got != "418" || len(f.taken()) != 1 {
+		f.t.Errorf("a client that asks whether it may: %s", got)
+	}
 	f.logged()
 }
 
