@@ -149,7 +149,13 @@ func (p *Provider) NewAsk(person, inbox string, chosen, live []string) (Ask, err
 		}
 	}
 	return Ask{API: p.API, Person: person, Chosen: chosen, Kept: slices.DeleteFunc(slices.Clone(live), func(s string) bool { return slices.Contains(chosen, s) }),
-		Redirect: inbox + CallbackPath + url.PathEscape(p.API), Verifier: oauth2.GenerateVerifier()}, nil
+		Redirect: p.RedirectURI(inbox), Verifier: oauth2.GenerateVerifier()}, nil
+}
+
+// RedirectURI is where the server has to be told to send people back to, to the
+// letter, for the inbox of that URL.
+func (p *Provider) RedirectURI(inbox string) string {
+	return inbox + CallbackPath + url.PathEscape(p.API)
 }
 
 // all are the scopes that are asked for.

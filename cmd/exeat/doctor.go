@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/authz/account"
 	"github.com/exeat/exeat/authz/notify"
 	"github.com/exeat/exeat/authz/token"
 	"github.com/exeat/exeat/openapi"
@@ -169,12 +170,16 @@ func (d *doctor) credentials(cfg config, docs []*openapi.API) {
 			d.note("credentials", a.Spec+": whether they fit was not checked, since a document cannot be read")
 			continue
 		}
+		cfg.accounts = account.NewBook()
 		attacher, err := a.attacher(cfg, docs[i], nil)
 		if err != nil {
 			d.bad("credentials", a.Spec+": "+err.Error())
 		}
 		d.way(cfg, a, docs[i])
 		d.headers(a)
+		for _, p := range cfg.accounts.Providers() {
+			d.ok("credentials", fmt.Sprintf("%s: people connect their accounts at %s, which must know the redirect URI %s", p.API, p.Host(), p.RedirectURI(inboxURL(cfg.Inbox, nil))))
+		}
 		for _, gap := range a.gaps(docs[i], attacher) {
 			d.note("credentials", gap)
 		}

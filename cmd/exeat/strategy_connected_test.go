@@ -161,4 +161,12 @@ func TestConnectedConfigured(t *testing.T) {
 			t.Errorf("%s: %v", settings, err)
 		}
 	}
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	file := filepath.Join(dir, "exeat.yaml")
+	if err := os.WriteFile(file, []byte("apis: [{spec: petstore.yaml, credential: {strategy: connected, client_id: x, auth: none}}]\ninbox: {listen: 127.0.0.1:0, url: 'https://inbox.example.com'}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, out := exeat(t, "", "doctor", "--config", file); !strings.Contains(out, "id.example.com, which must know the redirect URI https://inbox.example.com/connect/callback/petstore") {
+		t.Errorf("%s", out)
+	}
 }
