@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/exeat/exeat/authz/credential"
 	"github.com/exeat/exeat/authz/issuer"
 )
 
@@ -94,10 +95,11 @@ func (p *Provider) Drop(ctx context.Context, g Got) error { return p.drop(ctx, g
 
 // grantedScopes are what a token is for: as its server says, or else as asked.
 func grantedScopes(t *oauth2.Token, asked []string) []string {
-	if said, ok := t.Extra("scope").(string); ok && said != "" {
-		return strings.Fields(said)
+	granted, said, err := credential.GrantedScopes(t)
+	if err == nil && !said {
+		return asked
 	}
-	return asked
+	return granted // none, if it cannot be read
 }
 
 // accountName is what an ID token that came with the code calls the account. It came

@@ -68,17 +68,19 @@ func TestClientCredentialsRefuses(t *testing.T) {
 		answer func(http.ResponseWriter)
 		want   string
 	}{
-		"refused":        {jsonAnswer(400, `{"error":"invalid_scope","error_description":"`+canary+`"}`), "the authorization server refuses: invalid_scope (scopes says"},
-		"odd error code": {jsonAnswer(400, `{"error":"`+canary+`"}`), "answered 400"},
-		"odd body":       {jsonAnswer(500, canary), "answered 500"},
-		"error with 200": {jsonAnswer(200, `{"error":"`+canary+`"}`), "answered 200"},
-		"redirect":       {func(w http.ResponseWriter) { w.Header().Set("Location", "/"); w.WriteHeader(307) }, "answered 307"},
-		"not JSON":       {jsonAnswer(200, canary), "not a token"},
-		"no token":       {jsonAnswer(200, `{"token_type":"Bearer"}`), "not a token"},
-		"other type":     {jsonAnswer(200, `{"access_token":"`+canary+`","token_type":"DPoP"}`), "not Bearer"},
-		"line break":     {jsonAnswer(200, `{"access_token":"`+canary+`\r\nX: y","token_type":"Bearer"}`), "characters"},
-		"wider scope":    {jsonAnswer(200, `{"access_token":"`+canary+`","token_type":"Bearer","scope":"pets:read admin"}`), `"admin", which was not asked for`},
-		"hangs up":       {func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, "cannot be reached"},
+		"refused":             {jsonAnswer(400, `{"error":"invalid_scope","error_description":"`+canary+`"}`), "the authorization server refuses: invalid_scope (scopes says"},
+		"odd error code":      {jsonAnswer(400, `{"error":"`+canary+`"}`), "answered 400"},
+		"odd body":            {jsonAnswer(500, canary), "answered 500"},
+		"error with 200":      {jsonAnswer(200, `{"error":"`+canary+`"}`), "answered 200"},
+		"redirect":            {func(w http.ResponseWriter) { w.Header().Set("Location", "/"); w.WriteHeader(307) }, "answered 307"},
+		"not JSON":            {jsonAnswer(200, canary), "not a token"},
+		"no token":            {jsonAnswer(200, `{"token_type":"Bearer"}`), "not a token"},
+		"other type":          {jsonAnswer(200, `{"access_token":"`+canary+`","token_type":"DPoP"}`), "not Bearer"},
+		"line break":          {jsonAnswer(200, `{"access_token":"`+canary+`\r\nX: y","token_type":"Bearer"}`), "characters"},
+		"wider scope":         {jsonAnswer(200, `{"access_token":"`+canary+`","token_type":"Bearer","scope":"pets:read admin"}`), `"admin", which was not asked for`},
+		"scopes as a list":    {jsonAnswer(200, `{"access_token":"`+canary+`","token_type":"Bearer","scope":["pets:read","admin"]}`), `"admin", which was not asked for`},
+		"scopes as an object": {jsonAnswer(200, `{"access_token":"`+canary+`","token_type":"Bearer","scope":{"admin":true}}`), "scope is no text"},
+		"hangs up":            {func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, "cannot be reached"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var requests atomic.Int64

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -44,8 +43,12 @@ func (s *Server) read(ctx context.Context, t *oauth2.Token) (*issued, error) {
 	if !t.Expiry.IsZero() {
 		got.life = time.Until(t.Expiry).Round(time.Second)
 	}
-	if granted, ok := t.Extra("scope").(string); ok {
-		got.scopes = strings.Fields(granted)
+	granted, said, err := GrantedScopes(t)
+	if err != nil {
+		return nil, err
+	}
+	if said {
+		got.scopes = granted
 	}
 	if raw := t.Extra("authorization_details"); raw != nil {
 		text, err := json.Marshal(raw)
@@ -146,13 +149,16 @@ func (i *issued) isFor(exchanged, asserted, claim string) error {
 		return fmt.Errorf("%w: exchange.same_subject names the claim that has what exeat calls the principal, and is %s", other, claim)
 	}
 	was, err := issuer.ParseJWS(exchanged, 2*maxToken)
-	if err != nil || i.subject == "" {
+	if err != nil || !i.known {
 		return nil
 	}
 	from, err := was.Payload.Text("iss")
 	subject, err2 := was.Payload.Text("sub")
-	if err != nil || err2 != nil || from != i.issuer || subject == "" || subject == i.subject {
+	switch {
+	case err != nil || err2 != nil || from != i.issuer || subject == "" || subject == i.subject:
 		return nil
+	case i.subject == "":
+		return errors.New("it does not say in whose name it is (sub), as the token does that it was exchanged for")
 	}
 	return other
 }

@@ -29,10 +29,10 @@ const within = 10 * time.Second
 var direct = NewClient(reach.Way{})
 
 // NewClient is a client for the servers that give out credentials, which are reached
-// in a way. It follows no redirects.
+// in a way. It follows no redirects, and no error repeats what they write.
 func NewClient(way reach.Way) *http.Client {
 	return &http.Client{
-		Transport: &http.Transport{
+		Transport: reach.Quiet(&http.Transport{
 			DialContext:            way.Dialer(),
 			DialTLSContext:         way.TLSDialer(),
 			TLSHandshakeTimeout:    within,
@@ -41,7 +41,7 @@ func NewClient(way reach.Way) *http.Client {
 			MaxIdleConnsPerHost:    64, // there is one host
 			ForceAttemptHTTP2:      true,
 			MaxResponseHeaderBytes: 64 << 10,
-		},
+		}),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -218,8 +218,11 @@ func checkIssued(t *oauth2.Token, asked, also []string) error {
 	if !accessToken.MatchString(t.AccessToken) {
 		return errors.New("it holds characters that a header cannot carry")
 	}
-	granted, _ := t.Extra("scope").(string)
-	for scope := range strings.FieldsSeq(granted) {
+	granted, _, err := GrantedScopes(t)
+	if err != nil {
+		return err
+	}
+	for _, scope := range granted {
 		if len(asked) > 0 && !slices.Contains(asked, scope) && !slices.Contains(also, scope) && !slices.Contains(also, "*") {
 			return fmt.Errorf("it has the scope %s, which was not asked for (also_granted allows it)", brief(scope))
 		}
@@ -227,10 +230,36 @@ func checkIssued(t *oauth2.Token, asked, also []string) error {
 	return nil
 }
 
-// grantedScope is what a token allows: as its server says, or else as asked for.
+// GrantedScopes are those that a server says its token has, and whether it says any:
+// else they are those asked for (RFC 6749 §5.1). Some servers write a list. What cannot
+// be read is an error, since it may be more than was asked for.
+func GrantedScopes(t *oauth2.Token) (scopes []string, said bool, err error) {
+	switch granted := t.Extra("scope").(type) {
+	case nil:
+		return nil, false, nil
+	case string:
+		return strings.Fields(granted), granted != "", nil
+	case []any:
+		scopes = []string{}
+		for _, one := range granted {
+			text, ok := one.(string)
+			if !ok {
+				return nil, true, errScope
+			}
+			scopes = append(scopes, strings.Fields(text)...)
+		}
+		return scopes, true, nil
+	}
+	return nil, true, errScope
+}
+
+var errScope = errors.New("its scope is no text, so nobody knows what it is for")
+
+// grantedScope is what a token allows: as its server says, or else as asked for. The
+// caller has used checkIssued.
 func grantedScope(t *oauth2.Token, asked []string) string {
-	if granted, _ := t.Extra("scope").(string); granted != "" {
-		return granted
+	if granted, said, err := GrantedScopes(t); said && err == nil {
+		return strings.Join(granted, " ")
 	}
 	return strings.Join(asked, " ")
 }

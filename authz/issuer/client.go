@@ -37,9 +37,9 @@ func NewClient(roots *x509.CertPool, named ...string) (*http.Client, error) {
 	return &http.Client{
 		Timeout:       Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{DialContext: dialer.DialContext, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots},
+		Transport: reach.Quiet(&http.Transport{DialContext: dialer.DialContext, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots},
 			TLSHandshakeTimeout: Timeout, ResponseHeaderTimeout: Timeout, MaxResponseHeaderBytes: maxHeader,
-			MaxIdleConns: 4, MaxConnsPerHost: 16, IdleConnTimeout: time.Minute},
+			MaxIdleConns: 4, MaxConnsPerHost: 16, IdleConnTimeout: time.Minute}),
 	}, nil
 }
 
