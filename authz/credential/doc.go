@@ -29,6 +29,7 @@
 //	github_token.go        asks GitHub
 //	vault.go               secrets of a vault, leased for one call
 //	vault_login.go         logs in to the vault
+//	vendor.go              a request to a vendor, and its answer
 //	vault_api.go           asks the vault, and gives back
 //
 // What all keep to: nothing is kept for the next call, unless a strategy says why;

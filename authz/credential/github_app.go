@@ -226,13 +226,7 @@ func (g *GitHubApp) base() string {
 }
 
 // host names GitHub in entries.
-func (g *GitHubApp) host() string {
-	u, err := url.Parse(g.base())
-	if err != nil {
-		return ""
-	}
-	return u.Host
-}
+func (g *GitHubApp) host() string { return hostOf(g.base()) }
 
 func (g *GitHubApp) now() time.Time {
 	if g.Now != nil {

@@ -241,7 +241,7 @@ func TestGitHubAppFails(t *testing.T) {
 		"too often":   {func(w http.ResponseWriter) { w.Header().Set("Retry-After", "60"); w.WriteHeader(429) }, "too often"},
 		"rate limit":  {func(w http.ResponseWriter) { w.Header().Set("X-RateLimit-Remaining", "0"); w.WriteHeader(403) }, "too often"},
 		"not the App": {jsonAnswer(401, `{"message":"`+canary+`"}`), "this machine's clock"},
-		"too much":    {func(w http.ResponseWriter) { w.Write(make([]byte, maxGitHubAnswer+1)) }, "cannot be read to its end"},
+		"too much":    {func(w http.ResponseWriter) { w.Write(make([]byte, maxVendorAnswer+1)) }, "cannot be read to its end"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { c.answer(w) }))

@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -29,7 +27,6 @@ const (
 	// maxInstallations of how many repositories.
 	githubKnown      = time.Hour
 	maxInstallations = 1000
-	maxGitHubAnswer  = 1 << 20
 )
 
 // githubToken is what GitHub gives for a target.
@@ -226,29 +223,12 @@ func (g *GitHubApp) send(ctx context.Context, method, path string, bearer token.
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	client := g.Client
-	if client == nil {
-		client = direct
-	}
-	res, err := client.Do(r)
-	if err != nil {
-		var network *url.Error
-		if errors.As(err, &network) {
-			err = network.Err
+	return roundTrip(g.Client, r, "GitHub", func(res *http.Response) error {
+		if res.StatusCode == want {
+			return nil
 		}
-		return fmt.Errorf("GitHub cannot be reached: %w", err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxGitHubAnswer+1))
-	switch {
-	case res.StatusCode != want:
 		return githubRefusal{res.StatusCode, res.Header.Get("Retry-After") != "" || res.Header.Get("X-Ratelimit-Remaining") == "0"}
-	case err != nil || len(text) > maxGitHubAnswer:
-		return errors.New("GitHub's answer cannot be read to its end")
-	case into != nil && json.Unmarshal(text, into) != nil:
-		return errors.New("GitHub's answer is not what its documentation says")
-	}
-	return nil
+	}, into)
 }
 
 // githubRefusal is an answer with another status than the one wanted.

@@ -75,13 +75,7 @@ func (s *Server) Check() error {
 }
 
 // Host names the server in entries.
-func (s *Server) Host() string {
-	u, err := url.Parse(s.TokenURL)
-	if err != nil {
-		return ""
-	}
-	return u.Host
-}
+func (s *Server) Host() string { return hostOf(s.TokenURL) }
 
 func (s *Server) client() *http.Client {
 	if s.Client != nil {

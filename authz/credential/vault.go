@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -185,13 +184,7 @@ func (v *Vault) Lacks(tool, method, template string) string {
 }
 
 // host names the vault in entries.
-func (v *Vault) host() string {
-	u, err := url.Parse(v.URL)
-	if err != nil {
-		return ""
-	}
-	return u.Host
-}
+func (v *Vault) host() string { return hostOf(v.URL) }
 
 func (v *Vault) now() time.Time {
 	if v.Now != nil {

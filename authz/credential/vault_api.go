@@ -7,19 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/exeat/exeat/authz/token"
 )
 
-const (
-	maxVaultAnswer = 1 << 20
-	maxLease       = 100 * 365 * 24 * 3600 // seconds; beyond, a time would overflow
-)
+const maxLease = 100 * 365 * 24 * 3600 // seconds; beyond, a time would overflow
 
 // vaultAnswer is what a vault answers, as far as it is looked at.
 type vaultAnswer struct {
@@ -167,29 +162,12 @@ func (v *Vault) ask(ctx context.Context, method, path string, as token.Secret, b
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	client := v.Client
-	if client == nil {
-		client = direct
-	}
-	res, err := client.Do(r)
-	if err != nil {
-		var network *url.Error
-		if errors.As(err, &network) {
-			err = network.Err
+	return roundTrip(v.Client, r, "the vault", func(res *http.Response) error {
+		if res.StatusCode/100 == 2 {
+			return nil
 		}
-		return fmt.Errorf("the vault cannot be reached: %w", err)
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxVaultAnswer+1))
-	switch {
-	case res.StatusCode/100 != 2:
 		return vaultRefusal(res.StatusCode)
-	case err != nil || len(answer) > maxVaultAnswer:
-		return errors.New("the vault's answer cannot be read to its end")
-	case into != nil && json.Unmarshal(answer, into) != nil:
-		return errors.New("the vault's answer is not what its documentation says")
-	}
-	return nil
+	}, into)
 }
 
 // vaultRefusal is the status of an answer that is no success.

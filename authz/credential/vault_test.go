@@ -200,7 +200,7 @@ func TestVaultFails(t *testing.T) {
 		"no text":          {credsPath, jsonAnswer(200, `{"lease_id":"l/1","data":{"username":"u","password":7}}`), "is no text", "POST sys/leases/revoke"},
 		"no data":          {credsPath, jsonAnswer(200, `{"lease_id":"l/1","data":null}`), "is no text", "POST sys/leases/revoke"},
 		"a line break":     {credsPath, jsonAnswer(200, `{"lease_id":"l/1","data":{"username":"u","password":"`+canary+`\r\nX: y"}}`), "cannot send the secret of the vault", "POST sys/leases/revoke"},
-		"too much":         {credsPath, func(w http.ResponseWriter) { w.Write(make([]byte, maxVaultAnswer+1)) }, "cannot be read to its end", credsPath},
+		"too much":         {credsPath, func(w http.ResponseWriter) { w.Write(make([]byte, maxVendorAnswer+1)) }, "cannot be read to its end", credsPath},
 		"cannot be placed": {credsPath, jsonAnswer(200, leased), "already has", "POST sys/leases/revoke"},
 	} {
 		t.Run(name, func(t *testing.T) {

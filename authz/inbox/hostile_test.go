@@ -83,7 +83,7 @@ func hostilePages(s *site) map[string]answer {
 	pages["permissions"] = s.get("/permissions")
 	for i, evil := range payloads {
 		in := url.PathEscape(evil)
-		pages[fmt.Sprintf("activity, payload %d", i)] = s.get("/activity?since=" + in + "&decision=" + in + "&agent=" + in + "&tool=" + in)
+		pages[fmt.Sprintf("activity, payload %d", i)] = s.get("/activity?since=" + in + "&decision=" + in + "&agent=" + in + "&tool=" + in + "&credential=" + in)
 		pages[fmt.Sprintf("chain, payload %d", i)] = s.get("/activity/" + in)
 	}
 	return pages
@@ -102,8 +102,8 @@ var (
 		"src": regexp.MustCompile(`^/live\.js$`), "defer": regexp.MustCompile(`^$`), "hidden": regexp.MustCompile(`^$`), "data-live": regexp.MustCompile(`^/live\?auto=1(&amp;hold=hold_[a-z2-7]{26})?$`),
 		"data-again": regexp.MustCompile(`^/(h/hold_[a-z2-7]{26})?\?auto=1$`), "data-key": regexp.MustCompile(`^[0-9a-f]{16}$`), "data-state": regexp.MustCompile(`^[a-z]+$`),
 		"http-equiv": regexp.MustCompile(`^refresh$`), "content": regexp.MustCompile(`^(15; url=/\?auto=1|width=device-width, initial-scale=1|light dark)$`),
-		"html": regexp.MustCompile(`^$`), "name": regexp.MustCompile(`^(viewport|color-scheme|csrf|digest|hold|verdict|reason|code|since|decision|agent|tool|kind|reach|top|args|keep|for|max)$`),
-		"lang": regexp.MustCompile(`^en$`), "for": regexp.MustCompile(`^(reason|since|decision|agent|tool)$`), "id": regexp.MustCompile(`^(reason|since|decision|agent|tool|overtime|numbers)$`), "rows": regexp.MustCompile(`^2$`),
+		"html": regexp.MustCompile(`^$`), "name": regexp.MustCompile(`^(viewport|color-scheme|csrf|digest|hold|verdict|reason|code|since|decision|agent|tool|credential|kind|reach|top|args|keep|for|max)$`),
+		"lang": regexp.MustCompile(`^en$`), "for": regexp.MustCompile(`^(reason|since|decision|agent|tool|credential)$`), "id": regexp.MustCompile(`^(reason|since|decision|agent|tool|credential|overtime|numbers)$`), "rows": regexp.MustCompile(`^2$`),
 		"viewBox": regexp.MustCompile(`^0 0 480 120$`), "aria-labelledby": regexp.MustCompile(`^overtime$`), "aria-describedby": regexp.MustCompile(`^numbers$`), "selected": regexp.MustCompile(`^$`),
 		"x": regexp.MustCompile(`^\d+$`), "y": regexp.MustCompile(`^\d+$`), "width": regexp.MustCompile(`^\d+$`), "height": regexp.MustCompile(`^\d+$`),
 		"maxlength": regexp.MustCompile(`^(500|6)$`), "value": regexp.MustCompile(`^`), // nothing reads it but the inbox
