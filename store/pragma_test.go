@@ -14,7 +14,7 @@ func TestPragmas(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "trusted_schema": "0", "foreign_keys": "1"}
+	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "trusted_schema": "0", "foreign_keys": "1", "secure_delete": "1"}
 	for pool, db := range map[string]*sql.DB{"write": s.write, "read": s.read, "poll": s.poll} {
 		for name, value := range want {
 			var got string

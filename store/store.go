@@ -138,11 +138,12 @@ func prepareFile(path string) (created bool, err error) {
 // readers bounds the views that run at once.
 const readers = 8
 
-// connect opens a pool. Every write is flushed before its commit returns. A
+// connect opens a pool. Every write is flushed before its commit returns. What is
+// deleted is overwritten: it may be an account that somebody disconnected. A
 // file that has gone is an error (mode=rw), not a new and empty database.
 func connect(driver, path, txlock string, conns int, pragmas ...string) (*sql.DB, error) {
 	q := url.Values{"mode": {"rw"}, "_txlock": {txlock}, "_pragma": append([]string{
-		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)", "cell_size_check(1)"}, pragmas...)}
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)", "cell_size_check(1)", "secure_delete(1)"}, pragmas...)}
 	db, err := sql.Open(driver, "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
 		return nil, err

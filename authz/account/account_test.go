@@ -1,6 +1,7 @@
 package account
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -445,5 +447,104 @@ func BenchmarkConnected(b *testing.B) {
 	}
 	if n := len(w.server.asked); n != b.N {
 		b.Fatalf("%d requests for %d calls", n, b.N)
+	}
+}
+
+// What a token is for is known before it is used: a scope that cannot be read may be
+// any.
+func TestAScopeThatCannotBeRead(t *testing.T) {
+	for name, scope := range map[string]string{"a number": "42", "an object": `{"a":1}`, "numbers": `["pets:read",7]`} {
+		w := newWorld(t)
+		w.connect(ann, "pets:read")
+		w.server.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			rw.Header().Set("Content-Type", "application/json")
+			fmt.Fprintf(rw, `{"access_token":"a","token_type":"Bearer","scope":%s}`, scope)
+			return true
+		}
+		if bearer, receipt, err := attach(t, w.Book, w.p, callOf(ann, "pets:read")); err == nil || bearer != "" {
+			t.Errorf("%s: %q is used: %+v", name, bearer, receipt)
+		}
+	}
+}
+
+// A call that renews while its person disconnects leaves nothing that is good at the
+// server, whoever of the two is the first.
+func TestDisconnectRevokesWhatWasRenewedMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	w.connect(ann, "pets:read")
+	other, p := w.process(w.db)
+	w.keysChange = func() {
+		w.keysChange = nil
+		if _, _, err := attach(t, other, p, callOf(ann, "pets:read")); err != nil {
+			t.Errorf("the call: %v", err)
+		}
+	}
+	w.server.revoked = nil
+	if unrevoked, err := w.Disconnect(t.Context(), w.p, ann, nil); unrevoked != nil || err != nil {
+		t.Fatal(unrevoked, err)
+	}
+	w.server.mu.Lock()
+	defer w.server.mu.Unlock()
+	for refresh, f := range w.server.families {
+		if f.current == refresh && !slices.Contains(w.server.revoked, refresh) {
+			t.Errorf("%s is good still, revoked were %v", refresh, w.server.revoked)
+		}
+	}
+}
+
+// What cannot be opened cannot be revoked, and its person is told so.
+func TestDisconnectSaysWhatItCouldNotRevoke(t *testing.T) {
+	w := newWorld(t)
+	w.connect(ann, "pets:read")
+	if err := w.db.Update(t.Context(), func(tx *store.Tx) error {
+		row, err := tx.AccountOf(ann, "pets")
+		if err != nil {
+			return err
+		}
+		row.Sealed[20] ^= 1
+		return tx.SwapAccount(row)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if unrevoked, err := w.Disconnect(t.Context(), w.p, ann, nil); unrevoked == nil || err != nil {
+		t.Errorf("%v, %v", unrevoked, err)
+	}
+}
+
+// What was deleted, or replaced, is not in the file any more, sealed or not.
+func TestDeletedAccountsLeaveNoRow(t *testing.T) {
+	w := newWorld(t)
+	var old [][]byte
+	note := func() {
+		if err := w.db.View(t.Context(), func(tx *store.Tx) error {
+			row, err := tx.AccountOf(ann, "pets")
+			old = append(old, row.Sealed)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.connect(ann, "pets:read")
+	note()
+	if _, _, err := attach(t, w.Book, w.p, callOf(ann, "pets:read")); err != nil {
+		t.Fatal(err)
+	}
+	note()
+	w.connect(ann, "pets:read")
+	note()
+	if _, err := w.Disconnect(t.Context(), w.p, ann, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, sealed := range old {
+		if bytes.Contains(text, sealed) || bytes.Contains(text, sealed[len(sealed)/2:]) {
+			t.Errorf("the file has the deleted row %d", n)
+		}
 	}
 }

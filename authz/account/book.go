@@ -173,27 +173,41 @@ func (b *Book) Connect(ctx context.Context, p *Provider, g Got, login *store.Log
 // Disconnect deletes a person's account and has its server revoke it. unrevoked is why
 // that could not be done; what is here is deleted all the same.
 func (b *Book) Disconnect(ctx context.Context, p *Provider, person string, login *store.Login) (unrevoked, err error) {
-	_, c, err := b.read(ctx, person, p.API)
+	row, _, err := b.read(ctx, person, p.API)
 	if err != nil && !errors.Is(err, ErrTampered) {
 		return nil, err
 	}
 	if err := b.setCurrent(person, p.API, ""); err != nil {
 		return nil, err
 	}
-	if c.Refresh != "" {
-		unrevoked = p.Server.RevokeRefresh(context.WithoutCancel(ctx), c.Refresh)
-	}
+	unrevoked = b.revoke(ctx, p, row)
 	e := store.Entry{Kind: store.KindAccountEnd, Time: b.Now(), Principal: person, By: person, API: p.API, Note: p.Host(), Login: login}
 	if unrevoked != nil {
 		e.Note += "; not revoked there: " + unrevoked.Error()
 	}
-	err = b.c.Store.Update(ctx, func(tx *store.Tx) error {
+	last := row
+	err = b.c.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		if last, err = tx.AccountOf(person, p.API); err != nil {
+			return err
+		}
 		if err := tx.DeleteAccount(person, p.API); err != nil {
 			return err
 		}
 		return tx.Append(e)
 	})
+	if err == nil && (last.ID != row.ID || last.Version != row.Version) { // a call renewed it meanwhile
+		unrevoked = errors.Join(unrevoked, b.revoke(ctx, p, last))
+	}
 	return unrevoked, err
+}
+
+// revoke has the server end what is in a row.
+func (b *Book) revoke(ctx context.Context, p *Provider, row store.Account) error {
+	c, err := b.sealer.open(row)
+	if err != nil || c.Refresh == "" {
+		return err
+	}
+	return p.Server.RevokeRefresh(context.WithoutCancel(ctx), c.Refresh)
 }
 
 // lacking says what a person has to do before their account is good for scopes.

@@ -59,7 +59,10 @@ func (p *Provider) Redeem(ctx context.Context, a Ask, answer url.Values) (Got, e
 		return Got{}, ErrNoRefresh
 	}
 	got := Got{Ask: a, Account: p.accountName(t), refresh: t.RefreshToken}
-	granted := grantedScopes(t, a.all(p.Always))
+	granted, err := grantedScopes(t, a.all(p.Always))
+	if err != nil {
+		return Got{}, errors.Join(fmt.Errorf("%w: %w", ErrAnswer, err), p.drop(ctx, got))
+	}
 	for _, s := range a.Chosen {
 		if !slices.Contains(granted, s) {
 			got.Missing = append(got.Missing, s)
@@ -93,13 +96,14 @@ func (p *Provider) drop(ctx context.Context, g Got) error {
 // Drop gives back what a person does not want to connect after all.
 func (p *Provider) Drop(ctx context.Context, g Got) error { return p.drop(ctx, g) }
 
-// grantedScopes are what a token is for: as its server says, or else as asked.
-func grantedScopes(t *oauth2.Token, asked []string) []string {
+// grantedScopes are what a token is for: as its server says, or else as asked. What
+// cannot be read is an error: it may be anything.
+func grantedScopes(t *oauth2.Token, asked []string) ([]string, error) {
 	granted, said, err := credential.GrantedScopes(t)
 	if err == nil && !said {
-		return asked
+		return asked, nil
 	}
-	return granted // none, if it cannot be read
+	return granted, err
 }
 
 // accountName is what an ID token that came with the code calls the account. It came

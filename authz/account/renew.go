@@ -159,7 +159,10 @@ func (r renewed) check(asked, always, also []string) (scope, wider string, err e
 	if !bearer.MatchString(r.AccessToken) {
 		return "", "", errors.New("it holds characters that a header cannot carry")
 	}
-	granted := grantedScopes(r.Token, asked)
+	granted, err := grantedScopes(r.Token, asked)
+	if err != nil {
+		return "", "", err
+	}
 	var more []string
 	for _, s := range granted {
 		switch {

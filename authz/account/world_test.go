@@ -38,6 +38,7 @@ type server struct {
 	codes    map[string]url.Values // by code: the authorization request
 	families map[string]*family    // by their refresh tokens, old and new
 	asked    []url.Values          // refreshes
+	revoked  []string
 	n        int
 	fixed    bool                                                         // gives no new refresh token
 	scope    func(asked string) string                                    // what a token is for, in place of what was asked
@@ -52,6 +53,7 @@ func newServer(t testing.TB) *server {
 	mux.HandleFunc("POST /revoke", func(_ http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.revoked = append(s.revoked, r.FormValue("token"))
 		if f := s.families[r.FormValue("token")]; f != nil {
 			f.ended = true
 		}
@@ -151,6 +153,21 @@ type world struct {
 	keys   *token.Keys
 	clock  *time.Time
 	ended  map[string]time.Time
+	// keysChange, if not nil, is called before a file of the key folder changes.
+	keysChange func()
+}
+
+// watchedKeys are the keys of a world that tells of changes.
+type watchedKeys struct {
+	*token.Keys
+	w *world
+}
+
+func (k watchedKeys) ChangeFile(name string, change func([]byte) ([]byte, error)) error {
+	if k.w.keysChange != nil {
+		k.w.keysChange()
+	}
+	return k.Keys.ChangeFile(name, change)
 }
 
 func newWorld(t testing.TB) *world {
@@ -182,7 +199,7 @@ func (w *world) process(db *store.Store) (*Book, *Provider) {
 	if err := b.Add(p); err != nil {
 		w.t.Fatal(err)
 	}
-	if err := b.Open(Config{Store: db, Folder: w.keys, Now: func() time.Time { return *w.clock }, Ended: w.over}); err != nil {
+	if err := b.Open(Config{Store: db, Folder: watchedKeys{w.keys, w}, Now: func() time.Time { return *w.clock }, Ended: w.over}); err != nil {
 		w.t.Fatal(err)
 	}
 	return b, p
