@@ -27,7 +27,7 @@ func (w *world) over(_ context.Context, person string, since time.Time) (bool, e
 
 func TestEachCallHasItsScopesOnly(t *testing.T) {
 	w := newWorld(t)
-	if why := w.lacks(ann, "pets:read"); !strings.Contains(why, "has not connected") {
+	if why := w.lacks(ann, "pets:read"); !strings.Contains(why, "has to be connected first") {
 		t.Errorf("before: %q", why)
 	}
 	w.connect(ann, "pets:read", "pets:write")
@@ -152,7 +152,7 @@ func TestWhatChangesWhileItIsRenewed(t *testing.T) {
 		meanwhile func(w *world)
 		after     string
 	}{
-		"disconnected":    {func(w *world) { _, _ = w.Disconnect(w.t.Context(), w.p, ann, nil) }, "has not connected"},
+		"disconnected":    {func(w *world) { _, _ = w.Disconnect(w.t.Context(), w.p, ann, nil) }, "has to be connected first"},
 		"connected anew":  {func(w *world) { w.connect(ann, "pets:read") }, ""},
 		"stopped as user": {func(w *world) { w.ended[ann] = *w.clock }, "connect again"},
 	} {
@@ -294,7 +294,7 @@ func TestDisconnectRevokesAndDeletes(t *testing.T) {
 			t.Errorf("%s is good still", refresh)
 		}
 	}
-	if why := w.lacks(ann, "pets:read"); !strings.Contains(why, "has not connected") {
+	if why := w.lacks(ann, "pets:read"); !strings.Contains(why, "has to be connected first") {
 		t.Errorf("%q", why)
 	}
 	w.connect(ann, "pets:read")
@@ -302,7 +302,7 @@ func TestDisconnectRevokesAndDeletes(t *testing.T) {
 	if unrevoked, err := w.Disconnect(t.Context(), w.p, ann, nil); unrevoked == nil || err != nil {
 		t.Errorf("a server that is down: %v, %v", unrevoked, err)
 	}
-	if why := w.lacks(ann, "pets:read"); !strings.Contains(why, "has not connected") {
+	if why := w.lacks(ann, "pets:read"); !strings.Contains(why, "has to be connected first") {
 		t.Errorf("deleted all the same: %q", why)
 	}
 }

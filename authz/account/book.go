@@ -221,7 +221,7 @@ func (c Connection) lacking(p *Provider, scopes []string, now func() time.Time, 
 	at := fmt.Sprintf("%s at %s", p.API, p.Host())
 	switch {
 	case errors.Is(err, ErrNone):
-		return fmt.Sprintf("your user has not connected their account of %s; they do so in exeat's inbox", at), nil
+		return fmt.Sprintf("an account of %s has to be connected first, in exeat's inbox", at), nil
 	case errors.Is(err, ErrTampered):
 		return fmt.Sprintf("connect again: what was kept of the account of %s cannot be relied on", at), nil
 	case err != nil:

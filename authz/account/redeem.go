@@ -21,7 +21,7 @@ var (
 	// ErrDenied is that the server, or the person there, said no.
 	ErrDenied = errors.New("the API's authorization server connected nothing")
 	// ErrNoRefresh is that the server gave nothing to make tokens of later.
-	ErrNoRefresh = errors.New("the API's authorization server gave no refresh token: it may want a scope for that (connected.always: [offline_access]) or a parameter (connected.params)")
+	ErrNoRefresh = errors.New("the API's authorization server gave no refresh token: it may want scopes for that (connected.always: [openid, offline_access]) or a parameter (connected.params: {prompt: consent}, or what its manual says)")
 )
 
 // maxSecret bounds a refresh token, in bytes.

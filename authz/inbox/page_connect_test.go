@@ -143,7 +143,7 @@ func TestConnectForAHeldCall(t *testing.T) {
 	s.login()
 	h := s.open(call(alice, "k1"))
 	page := s.get("/h/" + h.ID)
-	s.want(page, 200, "has not connected their account of petstore")
+	s.want(page, 200, "an account of petstore")
 	if strings.Contains(page.body, `value="approve"`) || !strings.Contains(page.body, "/connect/petstore?hold="+h.ID) {
 		t.Errorf("the page: %s", page.body)
 	}

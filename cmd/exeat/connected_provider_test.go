@@ -105,7 +105,7 @@ func TestConnectedProvider(t *testing.T) {
 			return page
 		}
 	}
-	read := w.held("get_pet", "has not connected")
+	read := w.held("get_pet", "has to be connected first")
 	w.connect(read, "pets:read", as("ann"))
 	if res := w.call("get_pet"); res.Envelope.Status != tools.Done {
 		t.Fatalf("%s", res.JSON())
@@ -137,7 +137,7 @@ func TestConnectedProvider(t *testing.T) {
 		t.Errorf("the API saw %s", saw)
 	}
 	w.post("/connect/petstore/disconnect", url.Values{"csrf": {w.find(csrfOf, w.get("/permissions"))}})
-	w.held("get_pet", "has not connected")
+	w.held("get_pet", "has to be connected first")
 }
 
 // The same with a real browser, whose pages are kept where EXEAT_SHOTS says.
@@ -154,7 +154,7 @@ func TestConnectedProviderInChromium(t *testing.T) {
 	defer cancel()
 	b := connectedBrowser{t, ctx}
 	b.do(chromedp.Navigate(w.g.inbox.LoginLink()), chromedp.Click("main form button"), chromedp.WaitVisible(".me"))
-	hold := w.held("delete_pet", "has not connected")
+	hold := w.held("delete_pet", "has to be connected first")
 	b.do(chromedp.Navigate(w.g.inbox.HoldURL(hold)), chromedp.WaitVisible("section.decide a.primary"))
 	b.shoot("hold")
 	b.do(chromedp.Click("section.decide a.primary"), chromedp.WaitVisible("fieldset"))

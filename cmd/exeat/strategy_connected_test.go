@@ -24,7 +24,7 @@ func TestConnectedEndToEnd(t *testing.T) {
 	there := func(page string) string { return page } // who is logged in there comes right back
 
 	// A read that the policies allow waits, too, and the agent learns the inbox's address only.
-	read := w.held("get_pet", "has not connected")
+	read := w.held("get_pet", "has to be connected first")
 	text := string(w.g.runner.Resume(t.Context(), terminal(w.g.cfg), read, 0, "").JSON())
 	if !strings.Contains(text, w.g.inbox.HoldURL(read)) || strings.Contains(text, "/authorize") || strings.Contains(text, "state=") || strings.Contains(text, server.URL) {
 		t.Errorf("the agent is told %s", text)
