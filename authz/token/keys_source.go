@@ -66,7 +66,7 @@ func NewKeySource(location string) (*KeySource, error) {
 	if strings.Contains(location, "://") {
 		u, err := ParseLocation(location)
 		if err == nil && u.Scheme != "https" {
-			err = errors.New("whoever takes the port of a loopback address answers there, so its keys have to be enrolled")
+			err = errors.New("whoever takes the port of a loopback address answers there: name a file with what \"exeat keys jwks\" prints, an https URL, or keys that were pinned (NewPinnedSource)")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("cannot use the keys of %s: %w", location, err)
