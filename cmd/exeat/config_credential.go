@@ -97,3 +97,14 @@ func (c credentialConfig) tlsFiles() tlsFiles {
 
 // source is where the secret is.
 func (c credentialConfig) source() secretSource { return secretSource{c.Env, c.File, c.Command} }
+
+// ofCaller says whether the credential is made of the caller's own access token.
+func (c credentialConfig) ofCaller() bool {
+	switch c.Strategy {
+	case "exchange":
+		return c.Exchange == nil || c.Exchange.Subject != "assertion"
+	case "id_jag":
+		return c.IDJAG == nil || c.IDJAG.Subject != "assertion"
+	}
+	return c.Strategy == "entra_obo"
+}

@@ -73,7 +73,7 @@ func (d *demo) startKeycloak(ctx context.Context, inbox string) (*identityProvid
 	k.command.Cancel = func() error { return k.command.Process.Signal(os.Interrupt) }
 	k.command.WaitDelay = 20 * time.Second
 	if err := k.command.Start(); err != nil {
-		return nil, fmt.Errorf("cannot start Keycloak: %w", err)
+		return nil, fmt.Errorf("cannot start Keycloak (--keycloak names the folder that has its bin/kc.sh): %w", err)
 	}
 	ended := make(chan struct{})
 	d.jobs.Go(func() error {
@@ -119,7 +119,7 @@ func (k *identityProvider) makeRealm(ctx context.Context, server, admin string, 
 		select {
 		case <-tick.C:
 		case <-ended:
-			return errors.New("the Keycloak of the demo does not start")
+			return errors.New("the Keycloak of the demo does not start; it needs Java 17 or newer, by JAVA_HOME or as java in PATH. What it said is below")
 		case <-ctx.Done():
 			return fmt.Errorf("the Keycloak of the demo does not answer: %w", ctx.Err())
 		}

@@ -69,7 +69,7 @@ func (d *demo) elsewhere(ctx context.Context, _ *client.Client) error {
 	if r == nil || r.Method == http.MethodGet {
 		return nil // it was denied
 	}
-	d.scene("5. A copy of that token is tried for other things, while it is good")
+	d.scene("5. A copy of that token is tried for other things, while it is good, and at last for the same")
 	bad := len(d.tried) == 0
 	for _, t := range d.tried {
 		d.say("  %s → %s  %s", t.what, t.status, t.says)

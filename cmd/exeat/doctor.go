@@ -153,17 +153,17 @@ func hiddenTools(engine *authz.Engine, docs []*openapi.API, who authz.Principal)
 func (d *doctor) credentials(cfg config, docs []*openapi.API) {
 	for i, a := range cfg.APIs {
 		if len(a.Credentials) == 0 {
-			d.credential(a.Spec, a.single())
+			d.credential(cfg, a.Spec, a.single())
 		}
 		for _, scheme := range slices.Sorted(maps.Keys(a.Credentials)) {
-			d.credential(a.Spec+": "+scheme, a.Credentials[scheme])
+			d.credential(cfg, a.Spec+": "+scheme, a.Credentials[scheme])
 		}
 		for i, f := range a.CredentialFor {
 			if len(f.Credentials) == 0 {
-				d.credential(fmt.Sprintf("%s: credential_for[%d]", a.Spec, i), apiConfig{Credential: f.Credential}.single())
+				d.credential(cfg, fmt.Sprintf("%s: credential_for[%d]", a.Spec, i), apiConfig{Credential: f.Credential}.single())
 			}
 			for _, scheme := range slices.Sorted(maps.Keys(f.Credentials)) {
-				d.credential(fmt.Sprintf("%s: credential_for[%d]: %s", a.Spec, i, scheme), f.Credentials[scheme])
+				d.credential(cfg, fmt.Sprintf("%s: credential_for[%d]: %s", a.Spec, i, scheme), f.Credentials[scheme])
 			}
 		}
 		if i >= len(docs) {
@@ -194,7 +194,10 @@ func (d *doctor) credentials(cfg config, docs []*openapi.API) {
 }
 
 // credential says what one credential protects.
-func (d *doctor) credential(of string, c credentialConfig) {
+func (d *doctor) credential(cfg config, of string, c credentialConfig) {
+	if c.ofCaller() && len(cfg.OAuth.Issuers) == 0 {
+		d.bad("credentials", of+": it is made of the access token that the caller came with, and oauth.issuers names nobody who gives callers any: every call would end with credential_failed (docs/identity.md)")
+	}
 	if c.File != "" {
 		d.private("credentials", c.File)
 	}

@@ -240,6 +240,7 @@ func (d *demo) auditLog(ctx context.Context, _ *client.Client) error {
 	if err != nil {
 		return err
 	}
+	d.say("  (Before a call is held, exeat reads what it would change: that is the second get_pet.)")
 	d.say("  ok: %d entries, head %d:%.16s…", head.Seq, head.Seq, head.Hash)
 	return nil
 }
@@ -248,6 +249,9 @@ func (d *demo) auditLog(ctx context.Context, _ *client.Client) error {
 func (d *demo) hosts() {
 	d.scene("Still serving; press Ctrl-C to stop")
 	d.say("  inbox:        %s\n  log in once:  %s\n", d.gateway.inbox.URL(), d.gateway.inbox.LoginLink())
+	if d.keycloak != nil {
+		d.say("  The token below is Keycloak's, and good for an hour.\n")
+	}
 	d.say("  Claude Code:  claude mcp add --transport http petstore %s --header \"Authorization: Bearer %s\"\n", d.mcpURL, d.bearer)
 	entry := fmt.Sprintf(`{"url": %q, "headers": {"Authorization": "Bearer %s"}}`, d.mcpURL, d.bearer)
 	d.say("  Cursor, ~/.cursor/mcp.json:\n  {\"mcpServers\": {\"petstore\": %s}}\n", entry)
