@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/oauth2"
 
 	"github.com/exeat/exeat/store"
 )
@@ -545,6 +547,25 @@ func TestDeletedAccountsLeaveNoRow(t *testing.T) {
 	for n, sealed := range old {
 		if bytes.Contains(text, sealed) || bytes.Contains(text, sealed[len(sealed)/2:]) {
 			t.Errorf("the file has the deleted row %d", n)
+		}
+	}
+}
+
+// The name that a person is shown is one that its server vouches for: whoever leads
+// them to another account chooses what else it is called.
+func TestNameOfAnAccount(t *testing.T) {
+	for claims, want := range map[string]string{
+		`{"sub":"7","email":"ann@shop.example"}`:                                       "ann@shop.example",
+		`{"sub":"7","email":"ann@shop.example","email_verified":true}`:                 "ann@shop.example",
+		`{"sub":"7","email":"ann@shop.example","email_verified":false}`:                "7",
+		`{"sub":"7","email":"ann@shop.example","email_verified":"false","name":"Ann"}`: "Ann (7)",
+		`{"sub":"7","preferred_username":"ann@shop.example","name":"Ann"}`:             "ann@shop.example (7)",
+		`{"name":"Ann"}`: "Ann",
+		`{}`:             "",
+	} {
+		id := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+		if got := accountName((&oauth2.Token{}).WithExtra(map[string]any{"id_token": id})); got != want {
+			t.Errorf("%s: %q, want %q", claims, got, want)
 		}
 	}
 }

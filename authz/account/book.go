@@ -162,6 +162,11 @@ func (b *Book) Connect(ctx context.Context, p *Provider, g Got, login *store.Log
 		return err
 	}
 	note := fmt.Sprintf("%s: %s", p.Host(), words(slices.Sorted(maps.Keys(c.Scopes))))
+	if was.Refresh != "" && was.Account != g.Account { // for many servers one of the same account ends the new one, too
+		if err := p.drop(ctx, Got{refresh: was.Refresh}); err != nil {
+			note += "; the account before was not revoked there: " + err.Error()
+		}
+	}
 	return b.c.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.PutAccount(row); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ func (p *Provider) Redeem(ctx context.Context, a Ask, answer url.Values) (Got, e
 	if t.RefreshToken == "" {
 		return Got{}, ErrNoRefresh
 	}
-	got := Got{Ask: a, Account: p.accountName(t), refresh: t.RefreshToken}
+	got := Got{Ask: a, Account: accountName(t), refresh: t.RefreshToken}
 	granted, err := grantedScopes(t, a.all(p.Always))
 	if err != nil {
 		return Got{}, errors.Join(fmt.Errorf("%w: %w", ErrAnswer, err), p.drop(ctx, got))
@@ -109,18 +110,26 @@ func grantedScopes(t *oauth2.Token, asked []string) ([]string, error) {
 // accountName is what an ID token that came with the code calls the account. It came
 // from the server itself, so its signature would say nothing new (OpenID Connect Core
 // §3.1.3.7); people are shown it, and nothing else depends on it.
-func (p *Provider) accountName(t *oauth2.Token) string {
+// A name that the account's owner may have chosen themselves is not shown alone.
+func accountName(t *oauth2.Token) string {
 	raw, _ := t.Extra("id_token").(string)
 	jws, err := issuer.ParseJWS(raw, maxSecret)
 	if err != nil {
 		return ""
 	}
-	for _, claim := range []string{"email", "preferred_username", "name", "sub"} {
-		if name, err := jws.Payload.Text(claim); err == nil && name != "" {
-			return cut(name)
-		}
+	text := func(claim string) string {
+		s, _ := jws.Payload.Text(claim) // what is no text names nobody
+		return cut(s)
 	}
-	return ""
+	unverified := strings.Trim(string(jws.Payload["email_verified"]), `"`) == "false"
+	if email := text("email"); email != "" && !unverified {
+		return email
+	}
+	sub, name := text("sub"), cmp.Or(text("preferred_username"), text("name"))
+	if name != "" && sub != "" {
+		return name + " (" + sub + ")"
+	}
+	return cmp.Or(name, sub)
 }
 
 // cut bounds a foreign text.

@@ -117,6 +117,8 @@ type confirmPage struct {
 	frame
 	account.Got
 	Host, Ask string
+	Other     bool       // account than the one that is connected
+	Before    string     // what that is called
 	Rows      []scopeRow // that were granted
 }
 
@@ -141,7 +143,15 @@ func (in *Inbox) connectCallback(w http.ResponseWriter, r *http.Request, s sessi
 	c.got = got
 	page := confirmPage{frame: in.newFrame("Is this your account?", s), Got: got, Host: p.Host(),
 		Ask: in.connects.begin(flow{browser: sumOf(s.csrf), begun: in.now(), connect: &c})}
+	was, err := in.c.Accounts.Of(r.Context(), s.who.Name(), p.API)
+	if err != nil && !errors.Is(err, account.ErrNone) && !errors.Is(err, account.ErrTampered) {
+		return err
+	}
+	page.Other, page.Before = err == nil && was.Account != got.Account, was.Account
 	for _, name := range got.Scopes {
+		if page.Other && !slices.Contains(got.Chosen, name) {
+			continue // it was given for the account before
+		}
 		x, _ := p.Scope(name)
 		page.Rows = append(page.Rows, scopeRow{Scope: x, Kept: !slices.Contains(got.Chosen, name)})
 	}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -315,12 +316,17 @@ func TestConnectPages(t *testing.T) {
 	}
 	// Another account's consent does not count for this one.
 	s.who = "mallory@shop.example"
-	s.want(s.confirm(s.come(s.begin("", "pets:write").Get("state"), "c3"), "connect"), 303, "")
+	a = s.come(s.begin("", "pets:write").Get("state"), "c3")
+	s.want(a, 200, "It takes the place of")
+	if !strings.Contains(a.body, "ann@shop.example") || strings.Contains(a.body, "until the end that it has") {
+		t.Errorf("the page does not say what becomes of the account before: %s", a.body)
+	}
+	s.want(s.confirm(a, "connect"), 303, "")
 	if got := s.live("User::alice"); got != "pets:write" {
 		t.Errorf("connected: %q", got)
 	}
 	s.want(s.post("/connect/petstore/disconnect", url.Values{"csrf": {s.csrf}}), 303, "")
-	if s.live("User::alice") != "" || len(s.revoked) != 1 || s.revoked[0] != "refresh-of-c3" {
+	if s.live("User::alice") != "" || !slices.Equal(s.revoked, []string{"refresh-of-c2", "refresh-of-c3"}) {
 		t.Errorf("%q, revoked %v", s.live("User::alice"), s.revoked)
 	}
 }
