@@ -38,7 +38,7 @@ Everything is made in a temporary folder and removed at the end.
 
 With Keycloak it is Keycloak that mints the token of each call, out of the token
 that the agent called with: for one API, one scope and a minute, and revoked once
-the call has its answer. That needs Java 17; Keycloak is downloaded the first time
+the call has its answer. That needs Java 17; Maven downloads Keycloak the first time
 (177 MB) and kept, its realm is in memory.`,
 		Example: `  exeat demo
   exeat demo --with keycloak

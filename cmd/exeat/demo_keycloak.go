@@ -47,7 +47,7 @@ func (d *demo) startKeycloak(ctx context.Context, inbox string) (*identityProvid
 			return nil, err
 		}
 		if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-			d.say("Downloading Keycloak %s (%d MB, with its SHA-256 checked) from\n  %s\ninto %s; it stays there for the next time.", keycloakVersion, keycloakBytes/1_000_000, keycloakURL, dir)
+			d.say("Downloading Keycloak %s with Maven (%s, %d MB, its SHA-256 is checked)\ninto %s; it stays there for the next time.", keycloakVersion, keycloakPackage, keycloakBytes/1_000_000, dir)
 			if err := fetchKeycloak(ctx, dir); err != nil {
 				return nil, err
 			}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +19,7 @@ import (
 // What is downloaded is pinned: a Keycloak that somebody else packed is refused.
 const (
 	keycloakVersion = "26.7.3"
-	keycloakURL     = "https://mvn.example.net/maven2/org/keycloak/keycloak-quarkus-dist/" + keycloakVersion + "/keycloak-quarkus-dist-" + keycloakVersion + ".zip"
+	keycloakPackage = "org.keycloak:keycloak-quarkus-dist:" + keycloakVersion + ":zip"
 	keycloakSHA256  = "27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f"
 	keycloakBytes   = 176710367
 	keycloakUnpacks = 1 << 30 // more than it ever is, in bytes
@@ -48,54 +47,57 @@ func keycloakFolder() (string, error) {
 	return filepath.Join(dir, "exeat", "keycloak-"+keycloakVersion), nil
 }
 
-// fetchKeycloak downloads Keycloak, checks it, and unpacks it as dir.
+// fetchKeycloak has Maven download Keycloak, checks it, and unpacks it as dir.
 func fetchKeycloak(ctx context.Context, dir string) error {
 	parent := filepath.Dir(dir)
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return err
 	}
-	packed, err := os.CreateTemp(parent, "keycloak-*.zip")
+	scratch, err := os.MkdirTemp(parent, "keycloak-*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(packed.Name())
-	defer packed.Close()
-	if err := download(ctx, keycloakURL, packed); err != nil {
+	defer os.RemoveAll(scratch)
+	packed, err := download(ctx, scratch)
+	if err != nil {
 		return fmt.Errorf("cannot download Keycloak: %w. With one that is unpacked already: exeat demo --with keycloak --keycloak DIR", err)
 	}
-	unpacked, err := os.MkdirTemp(parent, "keycloak-*")
-	if err != nil {
+	defer packed.Close()
+	unpacked := filepath.Join(scratch, "unpacked")
+	if err := os.Mkdir(unpacked, 0o700); err != nil {
 		return err
 	}
-	defer os.RemoveAll(unpacked)
 	if err := unpack(packed, keycloakBytes, unpacked); err != nil {
 		return fmt.Errorf("cannot unpack Keycloak: %w", err)
 	}
 	return os.Rename(filepath.Join(unpacked, "keycloak-"+keycloakVersion), dir)
 }
 
-// download writes what is at a location, if it is the Keycloak that is pinned.
-func download(ctx context.Context, location string, to io.Writer) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, location, nil)
-	if err != nil {
-		return err
+// download has Maven, which knows where packages come from on this machine, put the
+// Keycloak that is pinned into dir, and opens it.
+func download(ctx context.Context, dir string) (*os.File, error) {
+	cmd := exec.CommandContext(ctx, "mvn", "-B", "-q", "dependency:copy", "-Dartifact="+keycloakPackage, "-DoutputDirectory="+dir)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); errors.Is(err, exec.ErrNotFound) {
+		return nil, errors.New("that needs Maven (Debian: apt install maven, macOS: brew install maven)")
+	} else if err != nil {
+		return nil, fmt.Errorf("the command mvn: %w: %s", err, lastLines(string(out), 5))
 	}
-	res, err := http.DefaultClient.Do(r)
+	packed, err := os.Open(filepath.Join(dir, "keycloak-quarkus-dist-"+keycloakVersion+".zip"))
 	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s", location, res.Status)
+		return nil, err
 	}
 	sum := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(to, sum), io.LimitReader(res.Body, keycloakBytes+1)); err != nil {
-		return err
+	if _, err = io.Copy(sum, packed); err == nil {
+		if got := hex.EncodeToString(sum.Sum(nil)); got != keycloakSHA256 {
+			err = fmt.Errorf("what Maven brought has the SHA-256 %s, and not %s: it is not what this demo was made with", got, keycloakSHA256)
+		}
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != keycloakSHA256 {
-		return fmt.Errorf("what came from %s has the SHA-256 %s, and not %s: it is not what this demo was made with", location, got, keycloakSHA256)
+	if err != nil {
+		packed.Close()
+		return nil, err
 	}
-	return nil
+	return packed, nil
 }
 
 // unpack writes the files of an archive into dir, and nowhere else.

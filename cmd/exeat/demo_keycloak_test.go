@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"io"
 	"io/fs"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,19 +48,26 @@ func TestDemoWithOther(t *testing.T) {
 	}
 }
 
+// What Maven brings is looked at, and without it the way out is said.
 func TestDownloadOfAnother(t *testing.T) {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/gone" {
-			http.NotFound(w, r)
-			return
-		}
-		io.WriteString(w, "another Keycloak")
-	}))
-	defer srv.Close()
-	for path, want := range map[string]string{"/other": "not what this demo was made with", "/gone": "404"} {
-		if err := download(t.Context(), srv.URL+path, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", path, err)
-		}
+	for name, tt := range map[string]struct{ script, want string }{
+		"another Keycloak": {"for a; do case $a in -DoutputDirectory=*) echo other >${a#*=}/keycloak-quarkus-dist-" + keycloakVersion + ".zip;; esac; done", "not what this demo was made with"},
+		"it fails":         {"echo there is no network; exit 1", "there is no network"},
+		"nothing":          {"exit 0", "no such file"},
+		"no Maven":         {"", "that needs Maven"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bin := t.TempDir()
+			if tt.script != "" {
+				if err := os.WriteFile(filepath.Join(bin, "mvn"), []byte("#!/bin/sh\n"+tt.script+"\n"), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			t.Setenv("PATH", bin)
+			if err := fetchKeycloak(t.Context(), filepath.Join(t.TempDir(), "keycloak")); err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "--keycloak DIR") {
+				t.Errorf("%v", err)
+			}
+		})
 	}
 }
 
