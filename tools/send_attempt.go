@@ -25,6 +25,7 @@ const (
 	gone                    // the caller went away; nothing was sent
 	unrecorded              // its entry is not on disk; nothing was sent
 	lapsed                  // the rule that allowed it did not hold until the send; nothing was sent
+	stopped                 // the agent or its user was stopped before the send; nothing was sent
 	withheld                // its entry is not on disk, and the answer is not given
 )
 
@@ -58,6 +59,7 @@ var (
 		uncredited: {entry: store.KindDenied, answer: noCredential},
 		gone:       {entry: store.KindDenied},
 		unrecorded: {answer: noEntry},
+		stopped:    {}, // answerStop has told it
 		withheld:   {answer: failure(Internal, "the call could not be recorded; its answer is withheld")},
 	}}
 	writing   = manner{entry: store.KindCall, first: true, tries: 1, detached: true, ends: reading.ends}
@@ -70,6 +72,7 @@ var (
 		uncredited: {entry: store.KindKept, answer: noCredential},
 		unrecorded: {entry: store.KindRefuse, disposition: ExecutionError, answer: failure(Internal, "approved, but the send could not be recorded; nothing was executed")},
 		lapsed:     {entry: store.KindRefuse, disposition: DeniedNotExecuted, answer: takenBack},
+		stopped:    refused,
 	}}
 
 	noCredential = failure(CredentialFailed, "no credential could be had for this call; it was not executed")
@@ -161,6 +164,11 @@ func (r *Runner) try(ctx context.Context, c *course, m *manner, since string) (r
 	}
 	c.learn(req)
 	defer r.spend(ctx, c, receipt)
+	if m.first {
+		if res, at, late := r.late(ctx, c); late {
+			return res, at, nil
+		}
+	}
 	onDisk = r.record(ctx, c, c.sending(m, since, receipt))
 	if m.first || c.grant != "" {
 		switch err := onDisk(); {
@@ -182,6 +190,19 @@ func (r *Runner) try(ctx context.Context, c *course, m *manner, since string) (r
 		at = unclaimed
 	}
 	return res, at, onDisk
+}
+
+// late reports whether a write must not leave any more: its credential may have taken a
+// while, and meanwhile somebody can be stopped, and an approval or a claim can end.
+func (r *Runner) late(ctx context.Context, c *course) (Result, stage, bool) {
+	if h := c.hold; h != nil && (!r.Now().Before(h.Approval.Expires) || !r.Now().Before(h.Lease)) {
+		c.lack(errors.New("its credential came after the approval, or the time to send it, had ended"))
+		return Result{}, uncredited, true
+	}
+	if _, err := r.rulesFor(ctx, c.caller); err != nil {
+		return r.answerStop(c, err), stopped, true
+	}
+	return Result{}, 0, false
 }
 
 // sending is the entry of one request of a call.
