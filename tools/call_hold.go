@@ -1,7 +1,6 @@
 package tools
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -90,7 +89,7 @@ func (c *course) asHold(asked string) (store.Hold, error) {
 		Digest:    c.digest,
 		Dedupe:    asked,
 		Policies:  c.decision.Policies,
-		Reason:    cmp.Or(c.lacks, c.decision.Reason),
+		Reason:    c.reason(),
 		PolicySet: c.policies,
 		Choices:   blobs[4],
 		Txn:       c.txn,
@@ -99,6 +98,15 @@ func (c *course) asHold(asked string) (store.Hold, error) {
 		Masked:    c.tool.op.Secrets(c.args, c.tool.api.Mask...),
 		Waived:    c.tool.op.Places(c.args, c.tool.api.Mask...),
 	}, nil
+}
+
+// reason is why the call waits, for as long as it does. What a person has to do before
+// it can have a credential is looked up whenever it is told.
+func (c *course) reason() string {
+	if c.lacks != "" && c.decision.Outcome == authz.Allow {
+		return "the policies allow this call, but an account that it needs was not connected"
+	}
+	return c.decision.Reason
 }
 
 // summary says what the call does in words of the document and the request.
