@@ -166,6 +166,9 @@ func (r *Runner) pending(ctx context.Context, h store.Hold) Result {
 	case lacks != "" && h.State != store.Sending:
 		e.Reason = lacks
 		e.Next = "NOT executed. Tell the user to connect their account of the API, and then to decide about this call, both at approval_url; then call exeat_resume with this handle."
+		if h.State == store.Approved {
+			e.Next = "Approved, NOT executed. Tell the user to connect their account of the API at approval_url: this call is then sent, while the approval lasts. Then call exeat_resume with this handle."
+		}
 	case h.State == store.Approved && kept && len(needs.Claims) > 0:
 		e.Code, e.Reason, e.Remediation, res.Needs = CredentialFailed, why, authz.RemedyStepUp, needs
 		e.Challenge = &Challenge{Scheme: "Bearer", Error: "insufficient_claims", Claims: base64.StdEncoding.EncodeToString(needs.Claims)}

@@ -13,9 +13,10 @@ import (
 // whose name it goes has to connect an account first.
 var ErrLacks = errors.New("the account that this call needs is not connected")
 
-// lacks says what a person has to do before a hold that waits can have its credential.
+// lacks says what a person has to do before a hold that waits, or was approved and is
+// not sent yet, can have its credential.
 func (s *Service) lacks(ctx context.Context, h store.Hold, now time.Time) (string, error) {
-	if s.c.Lacks == nil || asOf(h, now).State != store.Pending {
+	if state := asOf(h, now).State; s.c.Lacks == nil || state != store.Pending && state != store.Approved {
 		return "", nil
 	}
 	return s.c.Lacks(ctx, h)

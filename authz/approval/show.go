@@ -27,7 +27,8 @@ type Sight struct {
 	// Unseen says that there are hidden values at which they have to look before
 	// they can approve.
 	Unseen bool
-	// Lacks is what has to be done before anybody can approve it.
+	// Lacks is what has to be done before anybody can approve it, or, if somebody did,
+	// before it can be sent.
 	Lacks string
 
 	person Person // as their decision will have recognised them

@@ -52,9 +52,10 @@ func (in *Inbox) connectRoutes(mux *http.ServeMux) {
 type connectPage struct {
 	frame
 	accountRow
-	Hold    string // that needs it
-	Summary string
-	Foreign string // what the server said instead
+	Hold     string // that needs it
+	Summary  string
+	Approved bool   // the hold: it goes once it can
+	Foreign  string // what the server said instead
 }
 
 // connectPage asks which scopes are to be connected, and says for which call.
@@ -76,6 +77,7 @@ func (in *Inbox) showConnect(w http.ResponseWriter, r *http.Request, status int,
 			return errors.Join(approval.ErrNotFound, err)
 		}
 		page.Hold, page.Summary, needed = hold, sight.Hold.Summary, p.Needed(sight.Hold.Tool)
+		page.Approved = sight.Hold.State == store.Approved
 	}
 	for i, x := range page.Scopes {
 		page.Scopes[i].Needed = slices.Contains(needed, x.Name)

@@ -137,6 +137,11 @@ func (s *connectSite) live(person string) string {
 	return strings.Join(list, " ")
 }
 
+func (s *connectSite) disconnected() {
+	s.T.Helper()
+	s.want(s.post("/connect/petstore/disconnect", url.Values{"csrf": {s.csrf}}), 303, "")
+}
+
 // A held call asks for the account: nobody approves it without, the person connects
 // exactly what it needs, sees whose account it is, and then decides.
 func TestConnectForAHeldCall(t *testing.T) {
@@ -179,6 +184,18 @@ func TestConnectForAHeldCall(t *testing.T) {
 	if a := s.post("/h/"+h.ID, s.form(h, "approve")); a.status != 303 {
 		t.Errorf("approve: %d %s", a.status, a.body)
 	}
+	// A scope that ends before an approved call could be sent: whoever connects it sends
+	// the call, and reads so first.
+	s.disconnected()
+	page = s.get("/h/" + h.ID)
+	s.want(page, 200, "/connect/petstore?hold="+h.ID)
+	s.want(page, 200, "is sent as soon as")
+	page = s.get("/connect/petstore?hold=" + h.ID)
+	s.want(page, 200, "is approved already")
+	if strings.Contains(page.body, "Connecting sends nothing") {
+		t.Errorf("the page: %s", page.body)
+	}
+	s.confirm(s.come(s.begin(h.ID, "pets:write").Get("state"), "c9"), "connect")
 	// Writes are asked anew.
 	s.Pass(20 * time.Minute)
 	next := s.open(call(alice, "k2"))

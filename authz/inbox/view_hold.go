@@ -54,7 +54,7 @@ type HoldView struct {
 	Lookup      string              `json:"lookup,omitempty"`      // what a look showed, where no answer came
 	Masked      bool                `json:"masked,omitempty"`      // some values are hidden
 	Unseen      bool                `json:"unseen,omitempty"`      // and have to be looked at before it is approved
-	Lacks       string              `json:"lacks,omitempty"`       // what has to be done before it can be approved
+	Lacks       string              `json:"lacks,omitempty"`       // what has to be done before it can be approved, or sent
 	ToType      string              `json:"to_type,omitempty"`     // to approve it where that has to be typed
 	MayDecide   bool                `json:"may_decide"`            // whether the policies let this person
 	Approvals   []approval.Given    `json:"approvals,omitempty"`   // that it has, oldest first
