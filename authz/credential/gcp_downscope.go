@@ -96,6 +96,28 @@ func (r BoundaryRule) check() error {
 	return r.Which.check()
 }
 
+// root is the token that is cut down. No call waits for it longer than one request to
+// Google may take, however many wait before it.
+func (g *GCP) root(ctx context.Context) (*oauth2.Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	type answer struct {
+		token *oauth2.Token
+		err   error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		t, err := g.Source.Token()
+		got <- answer{t, err}
+	}()
+	select {
+	case a := <-got:
+		return a.token, a.err
+	case <-ctx.Done():
+		return nil, errors.New("no token of Google came in time")
+	}
+}
+
 // Attach gets a token for c and sets it on r.
 func (g *GCP) Attach(ctx context.Context, c token.Call, r *http.Request) (token.Receipt, error) {
 	if token.RemoveField(r.Header, "Authorization") {
@@ -105,7 +127,7 @@ func (g *GCP) Attach(ctx context.Context, c token.Call, r *http.Request) (token.
 	if err != nil {
 		return token.Receipt{}, err
 	}
-	root, err := g.Source.Token()
+	root, err := g.root(ctx)
 	if err != nil {
 		return token.Receipt{}, fmt.Errorf("cannot get the token of the service account: %w", err)
 	}

@@ -2,6 +2,7 @@ package credential
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -228,4 +229,22 @@ func BenchmarkGCP(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(len(w.requests))/float64(b.N), "requests/op")
+}
+
+// stuck is a source whose lock somebody else holds for long.
+type stuck struct{ until chan struct{} }
+
+func (s stuck) Token() (*oauth2.Token, error) {
+	<-s.until
+	return nil, errors.New("late")
+}
+
+func TestGCPWaitsNoLongerThanItsCaller(t *testing.T) {
+	s := stuck{make(chan struct{})}
+	defer close(s.until)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := (&GCP{Source: s}).root(ctx); err == nil || !strings.Contains(err.Error(), "in time") {
+		t.Errorf("%v", err)
+	}
 }
