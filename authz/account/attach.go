@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -36,8 +35,8 @@ func scopesOf(c token.Call) []string {
 // is decided then. Nor is it revoked, since for many servers that ends the account's
 // connection with it (RFC 7009 §2.1).
 func (a *Connected) Attach(ctx context.Context, c token.Call, r *http.Request) (token.Receipt, error) {
-	if token.RemoveField(r.Header, "Authorization") {
-		return token.Receipt{}, errors.New("the request already has an Authorization header, where the token goes")
+	if err := token.FreeAuthorization(r); err != nil {
+		return token.Receipt{}, err
 	}
 	scopes := scopesOf(c)
 	t, err := a.Book.renew(ctx, a.Provider, c.Person, scopes)

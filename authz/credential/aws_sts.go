@@ -95,12 +95,7 @@ func (a *AWS) Attach(ctx context.Context, c token.Call, r *http.Request) (token.
 		Narrowed: "a session policy that ends then, and a signature over this one request; the keys themselves stay here"}, nil
 }
 
-func (a *AWS) now() time.Time {
-	if a.Now != nil {
-		return a.Now()
-	}
-	return time.Now()
-}
+func (a *AWS) now() time.Time { return timeOf(a.Now) }
 
 // assumed is what STS answers: keys, or an error.
 type assumed struct {

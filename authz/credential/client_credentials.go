@@ -80,8 +80,8 @@ func (cc *ClientCredentials) Check() error { return errors.Join(cc.Server.Check(
 
 // Attach gets a token for c and sets it on r.
 func (cc *ClientCredentials) Attach(ctx context.Context, c token.Call, r *http.Request) (token.Receipt, error) {
-	if token.RemoveField(r.Header, "Authorization") {
-		return token.Receipt{}, errors.New("the request already has an Authorization header, where the token goes")
+	if err := token.FreeAuthorization(r); err != nil {
+		return token.Receipt{}, err
 	}
 	form, scopes := cc.form(c)
 	t, err := cc.Server.Ask(ctx, "client_credentials", form, scopes)
@@ -89,7 +89,7 @@ func (cc *ClientCredentials) Attach(ctx context.Context, c token.Call, r *http.R
 		return token.Receipt{}, err
 	}
 	if err := checkIssued(t, scopes, cc.AlsoGranted); err != nil {
-		return token.Receipt{}, fmt.Errorf("cannot use the token of the authorization server: %w", err)
+		return token.Receipt{}, cc.Server.discard(ctx, t, err)
 	}
 	r.Header.Set("Authorization", "Bearer "+t.AccessToken)
 	return token.Receipt{Strategy: "client_credentials", Expires: t.Expiry, Issuer: cc.Server.Host(), Audience: cc.resource(c),

@@ -122,3 +122,32 @@ func jsonAnswer(status int, body string) func(http.ResponseWriter) {
 		w.Write([]byte(body))
 	}
 }
+
+// A token that is refused is ended at once, as far as its server can do that.
+func TestRefusedClientCredentialsAreRevoked(t *testing.T) {
+	revoked := make(chan string, 1)
+	as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/revoke" {
+			revoked <- r.FormValue("token")
+			return
+		}
+		jsonAnswer(200, `{"access_token":"wide-1","token_type":"Bearer","scope":"pets:read admin"}`)(w)
+	}))
+	defer as.Close()
+	cc := askedAt(as.URL, "gateway", "s3", false)
+	cc.Server.RevokeURL = as.URL + "/revoke"
+	call := testCall()
+	call.Scopes = []string{"pets:read"}
+	r := outgoing(t)
+	if _, err := cc.Attach(t.Context(), call, r); err == nil || !strings.Contains(err.Error(), `"admin"`) || strings.Contains(err.Error(), "wide-1") || r.Header.Get("Authorization") != "" {
+		t.Fatalf("%v, Authorization %q", err, r.Header.Get("Authorization"))
+	}
+	select {
+	case got := <-revoked:
+		if got != "wide-1" {
+			t.Errorf("revoked %q", got)
+		}
+	default:
+		t.Error("it was not revoked")
+	}
+}

@@ -50,8 +50,8 @@ func (e *EntraOBO) Check() error {
 
 // Attach gets a token for c and sets it on r.
 func (e *EntraOBO) Attach(ctx context.Context, c token.Call, r *http.Request) (token.Receipt, error) {
-	if token.RemoveField(r.Header, "Authorization") {
-		return token.Receipt{}, errors.New("the request already has an Authorization header, where the token goes")
+	if err := token.FreeAuthorization(r); err != nil {
+		return token.Receipt{}, err
 	}
 	form, scopes := e.form(c)
 	form.Del("resource") // its v2.0 endpoint refuses it
@@ -91,12 +91,7 @@ func (e *EntraOBO) Attach(ctx context.Context, c token.Call, r *http.Request) (t
 		Narrowed: "the caller's own rights", Challenged: func(claims json.RawMessage) { e.wanted.note(whose, claims, e.now()) }}, nil
 }
 
-func (e *EntraOBO) now() time.Time {
-	if e.Now != nil {
-		return e.Now()
-	}
-	return time.Now()
-}
+func (e *EntraOBO) now() time.Time { return timeOf(e.Now) }
 
 // wider says which scopes a token has that were not asked for. Scopes that are asked for
 // by .default are those of the consent.

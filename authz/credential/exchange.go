@@ -104,12 +104,8 @@ func (x *Exchange) Attach(ctx context.Context, c token.Call, r *http.Request) (t
 	if key != nil {
 		receipt.Answered = x.given.Answered
 	}
-	if err != nil { // it was made, and is not used
-		err = fmt.Errorf("cannot use the token of the authorization server: %w", err)
-		if revoke := x.Server.Revoke(t.AccessToken); revoke != nil {
-			err = errors.Join(err, revoke(context.WithoutCancel(ctx)))
-		}
-		return token.Receipt{}, err
+	if err != nil {
+		return token.Receipt{}, x.Server.discard(ctx, t, err)
 	}
 	return receipt, nil
 }
@@ -181,7 +177,7 @@ func (x *Exchange) examine(ctx context.Context, c token.Call, form url.Values, s
 	if err := x.refuse(c, form, got, thumbprint); err != nil {
 		return token.Receipt{}, err
 	}
-	wider := slices.Concat(got.otherAudience(form["audience"], form["resource"]), got.moreScopes(scopes, x.AlsoGranted), got.longer(x.maxTTL()))
+	wider := slices.Concat(got.otherAudience(form["audience"], form["resource"]), got.moreScopes(scopes, x.AlsoGranted), got.longer(cmp.Or(x.MaxTTL, DefaultExchangeTTL)))
 	if x.Details {
 		wider = append(wider, got.otherDetails(c.Details)...)
 	}
@@ -199,13 +195,6 @@ func (x *Exchange) refuse(c token.Call, form url.Values, got *issued, thumbprint
 		asserted = c.Subject
 	}
 	return errors.Join(got.actsAs(x.Actor, c.Agent), got.isFor(form.Get("subject_token"), asserted, cmp.Or(x.SameSubject, "sub")), got.boundTo(thumbprint, x.Server.Certified))
-}
-
-func (x *Exchange) maxTTL() time.Duration {
-	if x.MaxTTL == 0 {
-		return DefaultExchangeTTL
-	}
-	return x.MaxTTL
 }
 
 // narrowed says what keeps a token to its call, beside audience and scope.

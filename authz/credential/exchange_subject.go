@@ -38,10 +38,7 @@ func (a *Assertion) sign(subject string, more map[string]any) (string, error) {
 	if a.Keys == nil {
 		return "", errors.New("exeat has no key of its own here to sign with")
 	}
-	now := time.Now()
-	if a.Now != nil {
-		now = a.Now()
-	}
+	now := timeOf(a.Now)
 	claims := map[string]any{"iss": a.Issuer, "sub": subject, "aud": a.Audience, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(assertionTTL).Unix()}
 	maps.Copy(claims, more)
 	payload, err := json.Marshal(claims)

@@ -120,8 +120,8 @@ func (g *GCP) root(ctx context.Context) (*oauth2.Token, error) {
 
 // Attach gets a token for c and sets it on r.
 func (g *GCP) Attach(ctx context.Context, c token.Call, r *http.Request) (token.Receipt, error) {
-	if token.RemoveField(r.Header, "Authorization") {
-		return token.Receipt{}, errors.New("the request already has an Authorization header, where the token goes")
+	if err := token.FreeAuthorization(r); err != nil {
+		return token.Receipt{}, err
 	}
 	rules, receipt, err := g.render(c)
 	if err != nil {

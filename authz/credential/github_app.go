@@ -95,8 +95,8 @@ var (
 
 // Attach gets a token for c and sets it on r.
 func (g *GitHubApp) Attach(ctx context.Context, c token.Call, r *http.Request) (token.Receipt, error) {
-	if token.RemoveField(r.Header, "Authorization") {
-		return token.Receipt{}, errors.New("the request already has an Authorization header, where the token goes")
+	if err := token.FreeAuthorization(r); err != nil {
+		return token.Receipt{}, err
 	}
 	if err := g.goesTo(r.URL); err != nil {
 		return token.Receipt{}, err
@@ -228,9 +228,4 @@ func (g *GitHubApp) base() string {
 // host names GitHub in entries.
 func (g *GitHubApp) host() string { return hostOf(g.base()) }
 
-func (g *GitHubApp) now() time.Time {
-	if g.Now != nil {
-		return g.Now()
-	}
-	return time.Now()
-}
+func (g *GitHubApp) now() time.Time { return timeOf(g.Now) }

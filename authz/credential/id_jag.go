@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,8 +62,8 @@ func (j *IDJAG) Check() error {
 
 // Attach gets a token for c and sets it on r.
 func (j *IDJAG) Attach(ctx context.Context, c token.Call, r *http.Request) (token.Receipt, error) {
-	if token.RemoveField(r.Header, "Authorization") {
-		return token.Receipt{}, errors.New("the request already has an Authorization header, where the token goes")
+	if err := token.FreeAuthorization(r); err != nil {
+		return token.Receipt{}, err
 	}
 	form, scopes := j.form(c)
 	assertion, err := j.assert(ctx, c, form, scopes)
@@ -76,11 +77,7 @@ func (j *IDJAG) Attach(ctx context.Context, c token.Call, r *http.Request) (toke
 	}
 	receipt, err := j.examine(ctx, c, form, scopes, t)
 	if err != nil {
-		err = fmt.Errorf("cannot use the token of the authorization server: %w", err)
-		if revoke := j.Server.Revoke(t.AccessToken); revoke != nil {
-			err = errors.Join(err, revoke(context.WithoutCancel(ctx)))
-		}
-		return token.Receipt{}, err
+		return token.Receipt{}, j.Server.discard(ctx, t, err)
 	}
 	r.Header.Set("Authorization", "Bearer "+t.AccessToken)
 	return receipt, nil
@@ -156,11 +153,7 @@ func (j *IDJAG) examine(ctx context.Context, c token.Call, form url.Values, scop
 	if err != nil {
 		return token.Receipt{}, err
 	}
-	most := j.MaxTTL
-	if most == 0 {
-		most = DefaultExchangeTTL
-	}
-	wider := append(got.moreScopes(scopes, j.AlsoGranted), got.longer(most)...)
+	wider := append(got.moreScopes(scopes, j.AlsoGranted), got.longer(cmp.Or(j.MaxTTL, DefaultExchangeTTL))...)
 	if got.known { // an opaque one is the other company's own matter
 		wider = append(wider, got.otherAudience(form["audience"], form["resource"], []string{c.Audience})...)
 	}

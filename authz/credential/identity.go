@@ -31,9 +31,6 @@ func (i *Identity) Check(takes ...string) error {
 
 // Sign returns a JWT that is good for a minute.
 func (i *Identity) Sign() (string, error) {
-	now := time.Now()
-	if i.Now != nil {
-		now = i.Now()
-	}
+	now := timeOf(i.Now)
 	return i.Key.Sign("JWT", map[string]any{"iss": i.Issuer, "sub": i.Subject, "aud": i.Audience, "jti": rand.Text(), "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(assertionTTL).Unix()})
 }

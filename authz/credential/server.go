@@ -193,6 +193,23 @@ func (s *Server) post(ctx context.Context, endpoint string, form url.Values) ([]
 	return body, nil
 }
 
+// discard ends a token that was made and is not used, and returns why.
+func (s *Server) discard(ctx context.Context, t *oauth2.Token, why error) error {
+	err := fmt.Errorf("cannot use the token of the authorization server: %w", why)
+	if revoke := s.Revoke(t.AccessToken); revoke != nil {
+		err = errors.Join(err, revoke(context.WithoutCancel(ctx)))
+	}
+	return err
+}
+
+// timeOf is the time by a clock; nil is that of this machine.
+func timeOf(now func() time.Time) time.Time {
+	if now == nil {
+		return time.Now()
+	}
+	return now()
+}
+
 // scopeToken is the syntax of one scope (RFC 6749 §3.3).
 var scopeToken = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+$`)
 

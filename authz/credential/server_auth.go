@@ -73,10 +73,7 @@ type KeyAuth struct {
 }
 
 func (a KeyAuth) prove(form url.Values) (proof, error) {
-	now := time.Now()
-	if a.Now != nil {
-		now = a.Now()
-	}
+	now := timeOf(a.Now)
 	claims := map[string]any{"iss": a.ID, "sub": a.ID, "aud": a.Audience, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(assertionTTL).Unix()}
 	if a.NotBefore {
 		claims["nbf"] = now.Unix()

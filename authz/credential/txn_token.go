@@ -84,10 +84,7 @@ func (t *TxnToken) Attach(_ context.Context, c token.Call, r *http.Request) (tok
 	if t.Keys == nil {
 		return token.Receipt{}, errors.New("exeat has no key of its own here to sign a transaction token with")
 	}
-	now := time.Now()
-	if t.Now != nil {
-		now = t.Now()
-	}
+	now := timeOf(t.Now)
 	life := token.DefaultTTL
 	if c.TTL > 0 && c.TTL < life {
 		life = c.TTL

@@ -186,9 +186,4 @@ func (v *Vault) Lacks(tool, method, template string) string {
 // host names the vault in entries.
 func (v *Vault) host() string { return hostOf(v.URL) }
 
-func (v *Vault) now() time.Time {
-	if v.Now != nil {
-		return v.Now()
-	}
-	return time.Now()
-}
+func (v *Vault) now() time.Time { return timeOf(v.Now) }

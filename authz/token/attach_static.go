@@ -161,6 +161,15 @@ func RemoveField(h http.Header, field string) (found bool) {
 	return found
 }
 
+// FreeAuthorization refuses a request that already has an Authorization header, where
+// a token is to go, and takes it off.
+func FreeAuthorization(r *http.Request) error {
+	if RemoveField(r.Header, "Authorization") {
+		return errors.New("the request already has an Authorization header, where the token goes")
+	}
+	return nil
+}
+
 // withoutQuery cuts the pairs called name, in any case and however encoded, out
 // of a raw query and leaves the other bytes alone. Some servers also separate
 // pairs by semicolons, so it does too.
