@@ -96,7 +96,7 @@ func TestKeptUntilThereIsACredential(t *testing.T) {
 		t.Error("it was tried again at once")
 	}
 	res := r.Resume(t.Context(), caller("alice"), handle, 0, "")
-	if e := res.Envelope; e.Status != Pending || e.Code != CredentialFailed || !strings.Contains(e.Next, "NOT executed") {
+	if e := res.Envelope; e.Status != Pending || e.Code != CredentialFailed || !strings.Contains(e.Next, "NOT executed") || !strings.Contains(e.Next, "by itself") {
 		t.Errorf("the agent learns %+v", e)
 	}
 	clock.Add(int64(firstKept))
@@ -186,7 +186,7 @@ func TestResumeTriesAgain(t *testing.T) {
 	if err := r.decideHold(t, handle, true, ""); err != nil {
 		t.Fatal(err)
 	}
-	if res := r.Resume(t.Context(), alice, handle, MaxWait, ""); res.Envelope.Status != Pending || res.Envelope.Code != CredentialFailed || r.shop.writes.Load() != 0 {
+	if res := r.Resume(t.Context(), alice, handle, MaxWait, ""); res.Envelope.Status != Pending || res.Envelope.Code != CredentialFailed || !strings.Contains(res.Envelope.Next, "which tries again") || r.shop.writes.Load() != 0 {
 		t.Errorf("%+v", res.Envelope)
 	}
 	f.down.Store(false)

@@ -175,7 +175,10 @@ func (r *Runner) pending(ctx context.Context, h store.Hold) Result {
 		e.Next = "Approved, NOT executed. Once your user has logged in again as the claims of challenge say, call exeat_resume with this handle, which tries again."
 	case h.State == store.Approved && kept:
 		e.Code, e.Reason = CredentialFailed, why
-		e.Next = "Approved, NOT executed: no credential could be had yet. Call exeat_resume with this handle, which tries again."
+		e.Next = "Approved, NOT executed: no credential could be had yet. exeat tries again by itself; call exeat_resume with this handle for the result."
+		if r.waitsForCaller(h) {
+			e.Next = "Approved, NOT executed: no credential could be had yet. Call exeat_resume with this handle, which tries again."
+		}
 	case r.waitsForCaller(h):
 		e.Next = "Approved. Call exeat_resume with this handle: it is sent then, in the name of your user."
 		e.PollAfterMS = 1000
