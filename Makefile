@@ -27,5 +27,6 @@ screenshots: ## pictures of every page of the inbox into docs/screenshots/all, a
 	EXEAT_SCREENSHOTS=$(CURDIR)/docs/screenshots/all go test -count=1 -run '^TestScreenshots$$' ./authz/inbox
 	cd docs/screenshots && for f in *.png; do cp "all/$$f" "$$f"; done
 
-bench: ## every benchmark
+bench: ## what a call costs beside a bare tool (4 minutes; the machine must be quiet), then every benchmark
+	examples/bench/run
 	go test -run '^$$' -bench . -benchmem ./...

@@ -44,6 +44,8 @@
 //	announce.go        what a start tells the terminal
 //	observe.go         the log line of a call; observe_cut.go cuts long ones
 //	hangup.go          what SIGHUP does
+//	pprof.go           where the time goes, for whoever looks
+//	memory.go          how much memory calls may take before it is collected
 //
 // Commands that serve: serve.go (stdio, http, inbox), guard.go with
 // guard_enroll.go (whose tokens a guard believes), guard_check.go (a proxy that

@@ -36,6 +36,7 @@ type flags struct {
 	keyEnv         []string
 	noCredential   bool
 	logFormat      string
+	pprof          string
 	needsNoCalling bool // the command only reads documents and policies
 }
 

@@ -252,6 +252,7 @@ func (g *gateway) run(ctx context.Context, serve func(context.Context) error) er
 		group.Go(func() error { return g.signals.Run(ctx) })
 	}
 	group.Go(func() error { g.rememberHeads(ctx); return nil })
+	group.Go(func() error { roomForCalls(); return nil })
 	if g.inboxL != nil {
 		group.Go(func() error { return g.serveInbox(ctx) })
 	}

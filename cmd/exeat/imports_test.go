@@ -143,6 +143,9 @@ func ourFiles(t *testing.T) []goFile {
 			if n := d.Name(); path != root && (n == "testdata" || strings.HasPrefix(n, ".") || strings.HasPrefix(n, "_")) {
 				return filepath.SkipDir
 			}
+			if _, err := os.Stat(filepath.Join(path, "go.mod")); path != root && err == nil {
+				return filepath.SkipDir // a module of its own
+			}
 			return nil
 		}
 		if filepath.Ext(path) != ".go" {

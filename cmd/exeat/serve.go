@@ -37,6 +37,7 @@ keep in a log file. If that is out of the way, run "exeat inbox" in a terminal.`
 	f.offer(cmd)
 	f.policies(cmd)
 	f.state(cmd)
+	f.profiles(cmd)
 	cmd.Flags().StringVar(&f.inboxListen, "inbox-listen", "", "serve the inbox on `ADDR` (default: 127.0.0.1:8421, or a free port)")
 	return cmd
 }
@@ -55,7 +56,12 @@ func (f *flags) serve(cmd *cobra.Command, specs []string, open doors, work func(
 	defer g.close()
 	defer ignoreHangup(g.log)()
 	g.announce(cmd.ErrOrStderr())
-	return g.run(cmd.Context(), func(ctx context.Context) error { return work(ctx, g) })
+	return g.run(cmd.Context(), func(ctx context.Context) error {
+		if err := serveProfiles(ctx, f.pprof, g.log); err != nil {
+			return err
+		}
+		return work(ctx, g)
+	})
 }
 
 func httpCmd() *cobra.Command {
@@ -90,6 +96,7 @@ docs/identity.md). The public keys for checking exeat's tokens are at
 	f.offer(cmd)
 	f.policies(cmd)
 	f.state(cmd)
+	f.profiles(cmd)
 	cmd.Flags().StringVar(&f.listen, "listen", "", "serve MCP on `ADDR` (default: 127.0.0.1:8420)")
 	cmd.Flags().StringVar(&f.inboxListen, "inbox-listen", "", "serve the inbox on `ADDR` (default: 127.0.0.1:8421, or a free port)")
 	return cmd
@@ -154,6 +161,7 @@ serves their document, this one included: give it the same SPEC and policies.`,
 	f.documents(cmd)
 	f.policies(cmd)
 	f.state(cmd)
+	f.profiles(cmd)
 	cmd.Flags().StringVar(&f.inboxListen, "inbox-listen", "", "serve the inbox on `ADDR` (default: 127.0.0.1:8421, or a free port)")
 	return cmd
 }
