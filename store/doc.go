@@ -7,6 +7,7 @@
 //	records.go        what a hold, a request and an approval are
 //	holds.go          holds and their compare-and-swap
 //	snapshot.go       a snapshot of what a call changes
+//	things.go         which open holds are on the same thing
 //	grants.go         rules, and the clock that only goes forward
 //	entries.go        the chain: append, read, verify
 //	entries_cut.go    what an entry keeps of long texts

@@ -150,7 +150,8 @@ type HoldFilter struct {
 	Subject string
 	APIs    []string
 	States  []State
-	Limit   int // 0 means 1,000
+	After   *Hold // those that were made after it
+	Limit   int   // 0 means 1,000
 }
 
 func (f HoldFilter) where() (string, []any) {
@@ -176,6 +177,10 @@ func (f HoldFilter) where() (string, []any) {
 			in = append(in, arg(string(s)))
 		}
 		conds = append(conds, "state IN ("+strings.Join(in, ", ")+")")
+	}
+	if f.After != nil {
+		made := arg(micros(f.After.Created))
+		conds = append(conds, "(created, id) > ("+made+", "+arg(f.After.ID)+")")
 	}
 	if len(conds) == 0 {
 		return "", nil
@@ -311,8 +316,8 @@ func (tx *Tx) Insert(h Hold) error {
 	if err := errors.Join(ferr, berr, cerr); err != nil {
 		return err
 	}
-	_, err := tx.exec("INSERT INTO holds ("+holdColumns+", approved_until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-		h.ID, h.Version, string(h.State), h.Subject, h.API, h.Dedupe, micros(h.Created), micros(h.Expires), micros(h.Lease), micros(h.Changed), f, c, b, h.approvedUntil())
+	_, err := tx.exec("INSERT INTO holds ("+holdColumns+", approved_until, thing) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+		h.ID, h.Version, string(h.State), h.Subject, h.API, h.Dedupe, micros(h.Created), micros(h.Expires), micros(h.Lease), micros(h.Changed), f, c, b, h.approvedUntil(), ThingOf(h.Request.Path))
 	if sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT {
 		return ErrConflict
 	}

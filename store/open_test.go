@@ -198,7 +198,7 @@ func TestTwoOpenAFreshFile(t *testing.T) {
 
 // undo3 takes the third migration back, and all after it.
 const undo3 = "DROP INDEX entries_usage_all; ALTER TABLE entries DROP COLUMN effect; ALTER TABLE entries DROP COLUMN agent; ALTER TABLE entries DROP COLUMN seal; DROP TABLE IF EXISTS pins; DROP TABLE IF EXISTS issuer_clients; DROP TABLE IF EXISTS issuer_access; DROP TABLE IF EXISTS accounts; DROP TABLE IF EXISTS outbox; DROP TABLE IF EXISTS channels; DROP TABLE IF EXISTS subscriptions; DROP TABLE IF EXISTS passkeys; DROP TABLE IF EXISTS rules; DROP TABLE IF EXISTS clock; " +
-	"DROP INDEX holds_pending; DROP INDEX holds_approved; DROP INDEX holds_sending; DROP INDEX holds_ended; " +
+	"DROP INDEX holds_pending; DROP INDEX holds_approved; DROP INDEX holds_sending; DROP INDEX holds_ended; DROP INDEX holds_thing; DROP INDEX holds_recent; ALTER TABLE holds DROP COLUMN thing; " +
 	"ALTER TABLE holds DROP COLUMN approved_until; ALTER TABLE holds DROP COLUMN bulk;"
 
 // A log of the first schema goes on: its entries are counted and its chain holds.

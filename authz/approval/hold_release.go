@@ -14,6 +14,9 @@ import (
 // finishWithin bounds how long the outcome of a send may take to be stored.
 const finishWithin = 30 * time.Second
 
+// claimPage is how many approved holds are looked at together.
+const claimPage = 16
+
 // Claim takes an approved hold of one of apis that mine accepts for sending, and
 // returns ErrNotFound if there is none. The claim is held until lease has
 // passed; a claim that outlives its lease becomes unknown (see Sweep). The
@@ -25,29 +28,32 @@ func (s *Service) Claim(ctx context.Context, apis []string, mine func(store.Hold
 	if len(apis) == 0 {
 		return store.Hold{}, ErrNotFound
 	}
-	// Claim runs after every change of the database, so it looks before it locks.
-	var ids []string
-	err := s.c.Store.View(ctx, func(tx *store.Tx) error {
-		holds, err := tx.Outlines(store.HoldFilter{APIs: apis, States: []store.State{store.Approved}})
-		ids = nil
+	// Claim runs after every change of the database, so it looks before it locks, and
+	// at few at a time: many may be approved, and the first is taken as a rule.
+	page := store.HoldFilter{APIs: apis, States: []store.State{store.Approved}, Limit: claimPage}
+	for {
+		var holds []store.Hold
+		err := s.c.Store.View(ctx, func(tx *store.Tx) (err error) {
+			holds, err = tx.Outlines(page)
+			return err
+		})
+		if err != nil {
+			return store.Hold{}, err
+		}
 		for _, h := range holds {
 			// One that is over is for Sweep; one of another process is for that.
-			if mine(h) && (h.Approval == nil || !over(h, s.Now())) {
-				ids = append(ids, h.ID)
+			if !mine(h) || h.Approval != nil && over(h, s.Now()) {
+				continue
+			}
+			if h, err := s.claim(ctx, h.ID, mine, owner, lease); !errors.Is(err, ErrNotFound) {
+				return h, err
 			}
 		}
-		return err
-	})
-	if err != nil {
-		return store.Hold{}, err
-	}
-	for _, id := range ids {
-		h, err := s.claim(ctx, id, mine, owner, lease)
-		if !errors.Is(err, ErrNotFound) {
-			return h, err
+		if len(holds) < claimPage {
+			return store.Hold{}, ErrNotFound
 		}
+		page.After = &holds[len(holds)-1]
 	}
-	return store.Hold{}, ErrNotFound
 }
 
 // claim takes one hold, and returns ErrNotFound if it is not to be taken any

@@ -2,7 +2,6 @@ package approval
 
 import (
 	"context"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -47,19 +46,17 @@ func (s *Service) Others(ctx context.Context, of Sight) (list []Other, err error
 	var found []store.Hold
 	err = s.c.Store.View(ctx, func(tx *store.Tx) error {
 		found = nil
-		outlines, err := tx.Outlines(store.HoldFilter{APIs: []string{h.API}, States: openStates})
+		ids, err := tx.OpenNear(h.API, h.Request.Path)
 		if err != nil {
 			return err
 		}
-		for _, o := range outlines {
-			// An outline has no path, but its summary has: "DELETE /pets/1: Delete a pet".
-			_, at, _ := strings.Cut(o.Summary, " ")
-			at, _, _ = strings.Cut(at, ": ")
-			if _, near := relation(h, o.Effect, at); o.ID == h.ID || !near {
-				continue
-			}
-			if o, err = find(tx, o.ID); err != nil {
+		for _, id := range ids {
+			o, err := find(tx, id)
+			if err != nil {
 				return err
+			}
+			if _, near := Relation(h, o); o.ID == h.ID || !near {
+				continue
 			}
 			if found = append(found, o); len(found) >= 2*maxOthers {
 				break
@@ -122,14 +119,5 @@ func relation(h store.Hold, effect, path string) (related string, near bool) {
 	return "", false
 }
 
-// segmentsOf are the segments of a path, decoded, without an empty one at its end: as
-// most servers tell them apart.
-func segmentsOf(path string) []string {
-	list := strings.Split(strings.TrimRight(path, "/"), "/")
-	for i, s := range list {
-		if decoded, err := url.PathUnescape(s); err == nil {
-			list[i] = decoded
-		}
-	}
-	return list
-}
+// segmentsOf are the segments of a path, as they are compared.
+func segmentsOf(path string) []string { return strings.Split(store.ThingOf(path), "/") }

@@ -20,5 +20,5 @@ func roomForCalls() {
 	runtime.GC() // what reading documents left behind
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	debug.SetGCPercent(max(100, int(100*callRoom/max(m.HeapAlloc, 1))))
+	debug.SetGCPercent(max(100, int(100*callRoom/max(m.HeapAlloc, callRoom/4))))
 }
