@@ -16,16 +16,21 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Shortest is the length below which a secret is not looked for, in bytes: cutting
 // shorter ones out would damage answers and protect nobody.
 const Shortest = 8
 
-// Scrubber looks for some secrets. The zero value finds nothing.
+// Scrubber looks for some secrets. The zero value finds nothing. It is cheap to make:
+// most texts are too short for a secret, or hold not even the beginning of one, and
+// only for others it is written out in all its forms.
 type Scrubber struct {
-	mark  string
-	forms []form
+	mark     string
+	shortest int           // length of the shortest secret; 0 if there is none
+	heads    func() []form // how the forms begin
+	forms    func() []form
 }
 
 // form is one way to write a secret, in small letters.
@@ -34,23 +39,46 @@ type form struct {
 	packed bool // base64 or hex, which lines may break
 }
 
+// head is how much of a secret is looked for first, in bytes.
+const head = 12
+
 // New returns a scrubber that puts mark where it finds one of the secrets.
 func New(mark string, secrets ...string) Scrubber {
 	s := Scrubber{mark: mark}
+	kept := make([]string, 0, len(secrets))
 	for _, secret := range secrets {
-		if len(secret) < Shortest {
-			continue
-		}
-		s.forms = append(s.forms, form{lower(secret), false}, form{hex.EncodeToString([]byte(secret)), true})
-		for before := range 3 {
-			s.forms = append(s.forms, form{lower(base64Within(secret, before)), true})
+		if n := len(secret); n >= Shortest {
+			kept = append(kept, secret)
+			if s.shortest == 0 || n < s.shortest {
+				s.shortest = n
+			}
 		}
 	}
-	slices.SortFunc(s.forms, func(a, b form) int {
+	s.heads = sync.OnceValue(func() []form {
+		heads := make([]string, len(kept))
+		for i, secret := range kept {
+			heads[i] = secret[:min(head, len(secret))]
+		}
+		return formsOf(heads)
+	})
+	s.forms = sync.OnceValue(func() []form { return formsOf(kept) })
+	return s
+}
+
+// formsOf are the ways to write texts, longest first. That of the beginning of a text
+// is the beginning of that of the text.
+func formsOf(texts []string) []form {
+	forms := make([]form, 0, 5*len(texts))
+	for _, text := range texts {
+		forms = append(forms, form{lower(text), false}, form{hex.EncodeToString([]byte(text)), true})
+		for before := range 3 {
+			forms = append(forms, form{lower(base64Within(text, before)), true})
+		}
+	}
+	slices.SortFunc(forms, func(a, b form) int {
 		return cmp.Or(cmp.Compare(len(b.text), len(a.text)), cmp.Compare(a.text, b.text))
 	})
-	s.forms = slices.Compact(s.forms)
-	return s
+	return slices.Compact(forms)
 }
 
 // base64Within is what stands of a secret in base64 for sure, in the alphabet of
@@ -62,11 +90,20 @@ func base64Within(secret string, before int) string {
 
 // Found reports whether a text holds a secret.
 func (s Scrubber) Found(text []byte) bool {
-	if len(s.forms) == 0 || len(text) < Shortest {
+	if s.spares(len(text)) {
 		return false
 	}
-	for _, v := range views(text, false) {
-		for _, f := range s.forms {
+	read := views(text, false)
+	return hold(read, s.heads()) && hold(read, s.forms())
+}
+
+// spares reports whether a text of so many bytes is too short for a secret.
+func (s Scrubber) spares(n int) bool { return s.shortest == 0 || widest*n < s.shortest }
+
+// hold reports whether one of the views holds one of the forms.
+func hold(read []view, forms []form) bool {
+	for _, v := range read {
+		for _, f := range forms {
 			if v.packed == f.packed && bytes.Contains(v.text, []byte(f.text)) {
 				return true
 			}
@@ -77,6 +114,9 @@ func (s Scrubber) Found(text []byte) bool {
 
 // Text is a text without the secrets in it, and whether there were any.
 func (s Scrubber) Text(text string) (string, bool) {
+	if s.spares(len(text)) {
+		return text, false
+	}
 	places := s.places([]byte(text))
 	if len(places) == 0 {
 		return text, false
@@ -96,8 +136,12 @@ func (s Scrubber) Text(text string) (string, bool) {
 // there goes too.
 func (s Scrubber) Cut(text string) (string, bool) {
 	clean, found := s.Text(text)
-	end := lower(clean[max(0, len(clean)-s.longest()):])
-	for _, f := range s.forms {
+	if s.shortest == 0 {
+		return clean, found
+	}
+	forms := s.forms()
+	end := lower(clean[max(0, len(clean)-len(forms[0].text)):])
+	for _, f := range forms {
 		for n := min(len(f.text)-1, len(end)); n >= Shortest; n-- {
 			if strings.HasSuffix(end, f.text[:n]) {
 				return clean[:len(clean)-n] + s.mark, true
@@ -105,13 +149,6 @@ func (s Scrubber) Cut(text string) (string, bool) {
 		}
 	}
 	return clean, found
-}
-
-func (s Scrubber) longest() int {
-	if len(s.forms) == 0 {
-		return 0
-	}
-	return len(s.forms[0].text)
 }
 
 // JSON is a JSON text without the secrets in its strings, names and numbers, and
@@ -175,7 +212,7 @@ func (s Scrubber) places(text []byte) []place {
 	}
 	var out []place
 	for _, v := range views(text, true) {
-		for _, f := range s.forms {
+		for _, f := range s.forms() {
 			if v.packed == f.packed {
 				out = v.find(f, out)
 			}

@@ -8,6 +8,7 @@ import (
 	"html"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -154,5 +155,41 @@ func BenchmarkText(b *testing.B) {
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
 		s.Found([]byte(text))
+	}
+}
+
+// What is looked for first must begin all that is looked for then, and no text becomes
+// longer by decoding than a scrubber thinks.
+func TestHeads(t *testing.T) {
+	for _, secret := range []string{"12345678", "123456789", key, strings.Repeat("token", 100)} {
+		whole, begin := formsOf([]string{secret}), formsOf([]string{secret[:min(head, len(secret))]})
+		for _, f := range whole {
+			if !slices.ContainsFunc(begin, func(b form) bool { return b.packed == f.packed && strings.HasPrefix(f.text, b.text) }) {
+				t.Errorf("no head of %q begins %q", secret, f.text)
+			}
+		}
+	}
+	for name := range strings.FieldsSeq("&nGt; &nLt; &lt; &NotEqualTilde; &fjlig; &#1114111; &#x10FFFF; %F0 \\uFFFF \\xFF") {
+		for _, v := range views([]byte(name), false) {
+			if len(v.text) > widest*len(name) {
+				t.Errorf("%s becomes %d bytes", name, len(v.text))
+			}
+		}
+	}
+}
+
+func BenchmarkScrub(b *testing.B) {
+	token := strings.Repeat("eyJhbGciOiJFZERTQSJ9", 60)
+	answer := []byte(`{"id":1,"name":"Minka","tags":["` + strings.Repeat("x", 400) + `"]}`)
+	for name, secrets := range map[string][]string{"token": {"Bearer " + token, token}, "key": {"sk_live_0123456789abcdef"}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s := New("[cut]", secrets...)
+				if s.Found(answer) || s.Found([]byte("application/json")) {
+					b.Fatal("found")
+				}
+			}
+		})
 	}
 }

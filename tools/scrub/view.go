@@ -29,11 +29,16 @@ const (
 // rounds is how often a text is decoded: what is in JSON in a URL in a page.
 const rounds = 4
 
+// widest bounds how many times longer a text becomes by decoding: an entity of five
+// bytes can stand for six, which are no mark of another encoding.
+const widest = 2
+
 // views are the text as it is, and in its decodings: all of them at once, and
 // each alone, since a secret may itself look like something encoded. Where bytes
 // come from is only noted if it is asked for: it takes most of the time.
 func views(text []byte, traced bool) []view {
-	plain := view{text: []byte(lower(string(text))), traced: traced}
+	plain := view{text: bytes.Clone(text), traced: traced}
+	lowerAll(plain.text)
 	if traced {
 		plain.from = make([]int32, len(text)+1)
 		for i := range plain.from {
@@ -80,12 +85,16 @@ func (v view) decodings() []decoding {
 // lower is the text with small ASCII letters, byte for byte.
 func lower(s string) string {
 	b := []byte(s)
+	lowerAll(b)
+	return string(b)
+}
+
+func lowerAll(b []byte) {
 	for i, c := range b {
 		if 'A' <= c && c <= 'Z' {
 			b[i] = c + 'a' - 'A'
 		}
 	}
-	return string(b)
 }
 
 // decode applies some decodings once, and reports whether there was anything to
