@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"reflect"
 	"slices"
 	"time"
 
@@ -71,7 +70,7 @@ func (c *course) named() bool {
 		var d token.Details
 		dec := json.NewDecoder(bytes.NewReader(raw))
 		dec.DisallowUnknownFields()
-		if dec.Decode(&d) == nil && reflect.DeepEqual(d, c.details) {
+		if dec.Decode(&d) == nil && d.Equal(c.details) {
 			return true
 		}
 	}

@@ -15,6 +15,7 @@
 //	attach_signed.go              a token of exeat's own, for one request
 //	sender.go                     does the request come from who has the key that its token is bound to?
 //	signature.go                  requests that are signed (RFC 9421), and what a signature covers
+//	write.go                      the members of a token and of details, written
 //	attach_static.go              a standing key, and where it goes
 //	attach_renewable.go           a standing key that is read anew when it is refused
 //	attach_headers.go             secret headers that go with every call

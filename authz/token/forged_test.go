@@ -303,7 +303,7 @@ func testForgedTokens(t *testing.T, alg string) {
 		"approval with more":        {"bad_claims", []string{claim(`"txn":`, `"urn:exeat:approval":{"id":"","by":"","at":0,"until":0,"once":true,"details":"","x":1},"txn":`)}},
 		"no details":                {"bad_details", []string{claim(`"authorization_details":`, `"details":`)}},
 		"two details":               {"bad_details", []string{claim(`"authorization_details":[`, `"authorization_details":[{},`)}},
-		"a second detail":           {"bad_details", []string{claim(`"sha-256=:doc:"}]`, `"sha-256=:doc:"},{}]`)}},
+		"a second detail":           {"bad_details", []string{claim(`"type":"urn:exeat:call:1"}]`, `"type":"urn:exeat:call:1"},{}]`)}},
 		"details of other type":     {"bad_details", []string{claim("urn:exeat:call:1", "urn:exeat:call:2")}},
 		"details with more":         {"bad_details", []string{claim(`"identifier":`, `"datatypes":["Pet"],"identifier":`)}},
 		"details misspelled":        {"bad_details", []string{claim(`"identifier":`, `"Identifier":`)}},

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -37,7 +38,7 @@ type storedKey struct {
 // ring is a keyFile that was checked and is ready for use. It does not change.
 type ring struct {
 	keys      []storedKey // active, next, then retired, newest first
-	signer    jose.Signer // of the active key
+	header    string      // of the tokens that the active key signs, in base64url
 	seq       int64
 	rotations []string
 }
@@ -78,21 +79,39 @@ func parseKeys(b []byte) (*ring, error) {
 		}
 		return b.Until.Compare(a.Until)
 	})
-	signer, err := newSigner(f.Keys[0].JWK, tokenType)
+	header, err := headerOf(f.Keys[0].JWK)
 	if err != nil {
 		return nil, err
 	}
-	r := &ring{keys: f.Keys, signer: signer, seq: f.Seq, rotations: f.Rotations}
+	r := &ring{keys: f.Keys, header: header, seq: f.Seq, rotations: f.Rotations}
 	return r, r.checkRotations()
+}
+
+// headerOf is the first part of the tokens that a key signs: it is always the same.
+func headerOf(key jose.JSONWebKey) (string, error) {
+	signer, err := newSigner(key, tokenType)
+	if err != nil {
+		return "", err
+	}
+	signed, err := signer.Sign([]byte("{}"))
+	if err != nil {
+		return "", err
+	}
+	compact, err := signed.CompactSerialize()
+	header, _, _ := strings.Cut(compact, ".")
+	return header, err
 }
 
 // sign signs the claims of a token with the active key.
 func (r *ring) sign(claims []byte) (string, error) {
-	signed, err := r.signer.Sign(claims)
+	b := make([]byte, 0, len(r.header)+base64.RawURLEncoding.EncodedLen(len(claims))+90)
+	b = append(append(b, r.header...), '.')
+	b = base64.RawURLEncoding.AppendEncode(b, claims)
+	signature, err := signBytes(r.keys[0].JWK, b) // of JWS, too (RFC 7518 §3.4, RFC 8037 §3.1)
 	if err != nil {
 		return "", err
 	}
-	return signed.CompactSerialize()
+	return string(base64.RawURLEncoding.AppendEncode(append(b, '.'), signature)), nil
 }
 
 // checkRotations refuses rotations that do not lead to the keys.

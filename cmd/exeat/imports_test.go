@@ -36,7 +36,7 @@ const ourModule = "github.com/exeat/exeat"
 // which finds what a misspelt word was meant to be.
 var arrows = map[string][]string{
 	"authz":                 {"openapi/nearest"},
-	"authz/token":           {"authz/dpop", "authz/refresh", "openapi/reach"},
+	"authz/token":           {"authz/dpop", "authz/refresh", "openapi/reach", "openapi/strictjson"},
 	"openapi":               {"openapi/nearest", "openapi/reach", "openapi/strictjson"},
 	"openapi/nearest":       {},
 	"openapi/reach":         {},

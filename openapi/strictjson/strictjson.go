@@ -7,6 +7,7 @@
 //	members.go     the members of an object, each as it stands
 //	scan.go        where a string, a number or a word ends
 //	number.go      the one way to write a number
+//	canonical.go   strings, and the order of names, in the form of RFC 8785
 //	fold.go        which names some reader takes for the same
 package strictjson
 
