@@ -47,7 +47,7 @@ func (s *Service) Decide(ctx context.Context, who Identity, v Verdict) ([]Decide
 	var out []Decided
 	typed := false
 	err = s.update(ctx, func(tx *store.Tx) (err error) {
-		typed = v.Signed != nil || v.Approve && s.tired(p.Name(), s.Now()) != ""
+		typed = v.Signed != nil || v.Approve && s.tired(p.Name(), s.Now()).Key != ""
 		out, err = decide(ctx, tx, p, v)
 		return err
 	})
@@ -148,7 +148,7 @@ func (s *Service) record(ctx context.Context, tx *store.Tx, h *store.Hold, who P
 	d := s.mayDecide(*h, who, now)
 	entry.Policies = d.Policies // that let the person decide, or did not
 	entry.Took = s.took(who.Name(), h.ID, now).Milliseconds()
-	if v.Approve && v.Signed == nil && s.tired(who.Name(), now) != "" {
+	if v.Approve && v.Signed == nil && s.tired(who.Name(), now).Key != "" {
 		entry.Note = typedNote
 	}
 	if d.Outcome != authz.Allow {

@@ -3,13 +3,12 @@ package approval
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/exeat/exeat/authz/plaintext"
+	"github.com/exeat/exeat/authz/words"
 	"github.com/exeat/exeat/store"
 )
 
@@ -139,18 +138,18 @@ func (s *Service) noteDecision(person string, d decided) {
 	s.pace.recent[person] = list[max(0, len(list)-decisionsKept):]
 }
 
-// Tired says why the next approval of a person has to be typed; "" if it has
-// not.
-func (s *Service) Tired(ctx context.Context, person string) (string, error) {
+// Tired says why the next approval of a person has to be typed; it has no key if it
+// has not.
+func (s *Service) Tired(ctx context.Context, person string) (words.Text, error) {
 	err := s.recall(ctx, person)
 	return s.tired(person, s.Now()), err
 }
 
 // tired is Tired of what is remembered. Times in the future count as now: a
 // clock that jumps makes nobody fresh.
-func (s *Service) tired(person string, now time.Time) string {
+func (s *Service) tired(person string, now time.Time) (why words.Text) {
 	if s.c.Fatigue == nil {
-		return ""
+		return why
 	}
 	f := s.c.Fatigue.withDefaults()
 	s.pace.mu.Lock()
@@ -168,11 +167,11 @@ func (s *Service) tired(person string, now time.Time) string {
 	}
 	switch {
 	case streak >= f.Streak:
-		return fmt.Sprintf("You approved the last %d calls within %s of seeing each.", streak, plaintext.Duration(f.FasterThan))
+		return words.T("You approved the last %d calls within %s of seeing each.", streak, f.FasterThan)
 	case many >= f.Most:
-		return fmt.Sprintf("You approved %d calls within %s.", many, plaintext.Duration(f.Within))
+		return words.T("You approved %d calls within %s.", many, f.Within)
 	}
-	return ""
+	return why
 }
 
 // ToType is what a person types to approve a hold when they are tired: the last
@@ -188,7 +187,7 @@ func ToType(h store.Hold) string {
 // confirm is ErrConfirm if an approval had to be typed and was not. signed says
 // that a passkey signed it.
 func (s *Service) confirm(person string, signed bool, want, typed string, now time.Time) error {
-	if signed || s.tired(person, now) == "" || strings.TrimSpace(typed) == want {
+	if signed || s.tired(person, now).Key == "" || strings.TrimSpace(typed) == want {
 		return nil
 	}
 	return ErrConfirm

@@ -31,7 +31,7 @@ func (in *Inbox) oidcRoutes(mux *http.ServeMux) {
 	for path, f := range map[string]http.HandlerFunc{"/login/oidc": in.oidcLogin, callbackPath: in.oidcCallback} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 			if in.c.OIDC == nil {
-				in.showLogin(w, http.StatusNotFound, loginPage{})
+				in.showLogin(w, r, http.StatusNotFound, loginPage{})
 				return
 			}
 			f(w, r)
@@ -85,7 +85,7 @@ func (in *Inbox) oidcLogin(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	back, again := backTo(q.Get("back")), q.Get("again") != ""
 	if site := r.Header.Values("Sec-Fetch-Site"); len(site) > 0 && !slices.Equal(site, []string{"same-origin"}) && !slices.Equal(site, []string{"none"}) {
-		in.showLogin(w, http.StatusForbidden, loginPage{Back: back}) // another site has no business here
+		in.showLogin(w, r, http.StatusForbidden, loginPage{Back: back}) // another site has no business here
 		return
 	}
 	p, err := in.c.OIDC.provider(r.Context())
@@ -187,14 +187,14 @@ func (in *Inbox) oidcFailed(w http.ResponseWriter, r *http.Request, back string,
 		page.frame = in.newFrame("", s)
 		page.Error, page.Return, page.Again = text, back, true
 	}
-	in.showLogin(w, status, page)
+	in.showLogin(w, r, status, page)
 }
 
 // askAgain is the page of a hold that may be seen after a better login. It tells
 // nothing of the hold, but that it is there: to somebody who may well decide it.
-func (in *Inbox) askAgain(w http.ResponseWriter, s session, back string) {
+func (in *Inbox) askAgain(w http.ResponseWriter, r *http.Request, s session, back string) {
 	status, _, text := in.failure(approval.ErrBetterLogin)
 	page := loginPage{frame: in.newFrame("", s), Back: back, Again: true}
 	page.Error = text
-	in.showLogin(w, status, page)
+	in.showLogin(w, r, status, page)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/words"
 )
 
 // How long logins last, and how many there may be at once.
@@ -35,7 +36,8 @@ type session struct {
 	agent string    // what their browser says it is
 	csrf  string
 	used  time.Time
-	signs bool // the person has a passkey, with which they approve
+	lang  words.Language // of this request
+	signs bool           // the person has a passkey, with which they approve
 }
 
 func (s session) over(now time.Time) bool {
@@ -235,6 +237,7 @@ func (in *Inbox) who(r *http.Request) (s session, secret string, ok bool) {
 		}
 		has, err := in.holds.HasPasskey(r.Context(), s.who.Name())
 		s.signs = err == nil && has // Decide looks again
+		s.lang = in.language(r)
 	}
 	return s, secret, ok
 }

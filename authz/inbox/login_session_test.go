@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"github.com/exeat/exeat/authz/words"
 	"html"
 	"net/url"
 	"regexp"
@@ -32,7 +33,7 @@ func TestSessionsPage(t *testing.T) {
 
 	page := s.get("/sessions")
 	s.want(page, 200, "This login")
-	for _, want := range []string{"Another login", "a one-time link", "⟨U+202E⟩", stamp(s.Clock()), "Go-http-client/1.1"} {
+	for _, want := range []string{"Another login", "a one-time link", "⟨U+202E⟩", words.Language{}.Time(s.Clock().Local()), "Go-http-client/1.1"} {
 		if !strings.Contains(html.UnescapeString(page.body), want) {
 			t.Errorf("the page does not say %q:\n%s", want, page.body)
 		}

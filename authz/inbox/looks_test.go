@@ -183,13 +183,13 @@ func everyPage(t *testing.T, f func(s *site, ctx context.Context, p inboxPage)) 
 	s.Pass(-time.Hour) // what is shown happened before the login
 	pages := showcase(s)
 	s.Pass(10 * time.Second)
-	browse(t, ctx, chromedp.Navigate(s.inbox.LoginLink()), chromedp.Click(`form[action="/login"] button`), chromedp.WaitVisible(`form[action="/logout"]`))
+	browse(t, ctx, chromedp.Navigate(s.inbox.LoginLink()), chromedp.Click(`form[action="/login"] button`), chromedp.WaitVisible(`details.me`))
 	for _, p := range pages {
 		if !p.out {
 			f(s, ctx, p)
 		}
 	}
-	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/"), chromedp.Click(`form[action="/logout"] button`), chromedp.WaitNotPresent(`form[action="/logout"]`))
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/"), chromedp.Click(`details.me summary`), chromedp.Click(`form[action="/logout"] button`), chromedp.WaitNotPresent(`details.me`))
 	for _, p := range pages {
 		if p.out {
 			f(s, ctx, p)

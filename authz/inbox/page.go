@@ -6,22 +6,16 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"html/template"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/devissuer"
-	"github.com/exeat/exeat/authz/plaintext"
+	"github.com/exeat/exeat/authz/words"
 )
 
 //go:embed templates
 var files embed.FS
-
-var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"show": plaintext.Pieces, "lines": linesOf, "spelt": plaintext.Spell, "key": key, "group": group, "name": plaintext.Name, "stamp": stamp, "size": size,
-}).ParseFS(files, "templates/*.html"))
 
 // Errors of the pages.
 var (
@@ -119,6 +113,7 @@ func (l late) Unwrap() error { return l.error }
 type frame struct {
 	Title   string
 	InboxOf string // what tells this inbox from others of the same person
+	Lang    words.Language
 	Person  string // empty if nobody is logged in
 	CSRF    string
 	Error   string
@@ -127,16 +122,19 @@ type frame struct {
 }
 
 func (in *Inbox) newFrame(title string, s session) frame {
-	return frame{Title: title, InboxOf: in.c.State, Person: s.who.Name(), CSRF: s.csrf}
+	return frame{Title: title, InboxOf: in.c.State, Lang: s.lang, Person: s.who.Name(), CSRF: s.csrf}
 }
 
+func (f frame) language() words.Language { return f.Lang }
+
 // render writes a page, or nothing of it if it cannot be made.
-func render(w http.ResponseWriter, status int, page string, data any) error {
+func render(w http.ResponseWriter, status int, page string, data interface{ language() words.Language }) error {
 	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, page, data); err != nil {
+	if err := pagesIn(data.language()).ExecuteTemplate(&b, page, data); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Language", data.language().Tag())
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes()) // a reader that has gone needs no answer
 	return nil
@@ -148,7 +146,7 @@ func (in *Inbox) page(f func(http.ResponseWriter, *http.Request, session) error)
 	return func(w http.ResponseWriter, r *http.Request) {
 		s, _, ok := in.who(r)
 		if !ok {
-			in.showLogin(w, http.StatusUnauthorized, loginPage{Back: r.URL.RequestURI()})
+			in.showLogin(w, r, http.StatusUnauthorized, loginPage{Back: r.URL.RequestURI()})
 			return
 		}
 		err := error(nil)
@@ -219,17 +217,6 @@ func group(s string) []string {
 		out, s = append(out, s[:8]), s[8:]
 	}
 	return append(out, s)
-}
-
-// stamp is a time in the zone of the machine that the inbox runs on.
-func stamp(t time.Time) string { return t.Local().Format("2 Jan 2006, 15:04:05 MST") }
-
-// size says how long a text is, if it is so long that it scrolls.
-func size(s string) string {
-	if n := len([]rune(s)); n > 1000 {
-		return fmt.Sprintf("%d characters; scroll to read all of it", n)
-	}
-	return ""
 }
 
 const tamperedText = "This call was changed in the database after it was made. It cannot be decided; nothing is sent."

@@ -3,6 +3,7 @@ package inbox
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/exeat/exeat/authz/account"
 	"github.com/exeat/exeat/authz/plaintext"
@@ -13,7 +14,7 @@ type accountRow struct {
 	API, Host string
 	Connected bool
 	Account   string // what its server calls it
-	Since     string
+	Since     time.Time
 	Problem   string // why it is of no use
 	Scopes    []scopeRow
 }
@@ -22,10 +23,10 @@ type accountRow struct {
 type scopeRow struct {
 	account.Scope
 	Live   bool
-	Until  string // it is, or was, connected; "" if it never was
-	Needed bool   // by the call that is shown
-	Chosen bool   // unless the person says otherwise
-	Kept   bool   // it keeps its end
+	Until  time.Time // it is, or was, connected; zero if it never was
+	Needed bool      // by the call that is shown
+	Chosen bool      // unless the person says otherwise
+	Kept   bool      // it keeps its end
 }
 
 // Lasts says how long it is good for once it is connected.
@@ -51,7 +52,7 @@ func (in *Inbox) accountRow(r *http.Request, s session, p *account.Provider) (ac
 	case err != nil:
 		return row, err
 	default:
-		row.Connected, row.Account, row.Since = true, c.Account, stamp(c.Since)
+		row.Connected, row.Account, row.Since = true, c.Account, c.Since
 		if c.Ended != "" {
 			row.Problem = "It has ended: " + c.Ended + "."
 		}
@@ -59,7 +60,7 @@ func (in *Inbox) accountRow(r *http.Request, s session, p *account.Provider) (ac
 	for _, x := range p.Scopes {
 		one := scopeRow{Scope: x, Live: c.Live(x.Name, in.c.Accounts.Now())}
 		if g, ok := c.Scopes[x.Name]; ok {
-			one.Until = stamp(g.Until)
+			one.Until = g.Until
 		}
 		row.Scopes = append(row.Scopes, one)
 	}

@@ -49,7 +49,7 @@ func (in *Inbox) askAboutClient(w http.ResponseWriter, r *http.Request, s sessio
 	case errors.As(err, &refusal):
 		return in.clientRefused(w, r, s, refusal)
 	case errors.Is(err, devissuer.ErrFresh):
-		in.askAnew(w, s, r.URL.RequestURI())
+		in.askAnew(w, r, s, r.URL.RequestURI())
 		return nil
 	case err != nil:
 		return err
@@ -96,11 +96,11 @@ func (in *Inbox) clientRefused(w http.ResponseWriter, r *http.Request, s session
 
 // askAnew is the login page for somebody who is logged in, not lately enough for a
 // client.
-func (in *Inbox) askAnew(w http.ResponseWriter, s session, back string) {
+func (in *Inbox) askAnew(w http.ResponseWriter, r *http.Request, s session, back string) {
 	status, _, text := in.failure(devissuer.ErrFresh)
 	page := loginPage{frame: in.newFrame("", s), Back: back, Again: true}
 	page.Error = text
-	in.showLogin(w, status, page)
+	in.showLogin(w, r, status, page)
 }
 
 func (in *Inbox) answerClient(w http.ResponseWriter, r *http.Request, s session) error {

@@ -296,7 +296,7 @@ func TestClientInChromium(t *testing.T) {
 	redirect := program.URL + "/callback"
 	s.enrol(ctx)
 	logOut(t, ctx)
-	browse(t, ctx, chromedp.Navigate(s.inbox.LoginLink()), chromedp.Click(`form[action="/login"] button`), chromedp.WaitVisible(`form[action="/logout"]`),
+	browse(t, ctx, chromedp.Navigate(s.inbox.LoginLink()), chromedp.Click(`form[action="/login"] button`), chromedp.WaitVisible(`details.me`),
 		chromedp.Navigate(s.inbox.c.URL+s.asks(redirect)), chromedp.WaitVisible(`form[action="/login/passkey"] button`), chromedp.WaitNotPresent(`button[value="allow"]`))
 	who := s.as(approval.Person{Principal: alice, AMR: []string{"otp"}})
 	ask, err := s.inbox.c.Issuer.Ask(httptest.NewRequest("GET", s.asks(redirect), nil), who)

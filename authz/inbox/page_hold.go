@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/authz/plaintext"
+	"github.com/exeat/exeat/authz/words"
 )
 
 type holdPage struct {
@@ -17,7 +19,7 @@ type holdPage struct {
 	row
 	Arguments []arg
 	Differ    map[string]bool // arguments that are not the same in calls that are shown together
-	Within    string          // how long an approval lasts
+	Within    time.Duration   // how long an approval lasts
 	Again     string          // the link to sign in again, if that could help
 	signing
 	typing
@@ -65,23 +67,23 @@ func (p *holdPage) spell() {
 
 // typing is what a tired person is asked to type.
 type typing struct {
-	Tired  string // why; "" if nothing
+	Tired  words.Text // why; of no key if nothing
 	Answer string
 }
 
 // tired says why the person has to type the next approval. Who signs approvals
 // with a passkey has not.
-func (in *Inbox) tired(r *http.Request, s session) (string, error) {
+func (in *Inbox) tired(r *http.Request, s session) (words.Text, error) {
 	if s.signs {
-		return "", nil
+		return words.Text{}, nil
 	}
 	return in.holds.Tired(r.Context(), s.who.Name())
 }
 
 // holdPage is a hold as its page shows it, but for what is asked of the person.
 func (in *Inbox) holdPage(v HoldView, s session) holdPage {
-	p := holdPage{frame: in.newFrame("A held call", s), row: row{v, plaintext.Left(v.Expires, in.now())},
-		Arguments: arguments(v.Args), Within: plaintext.Duration(in.holds.ApprovalLife())}
+	p := holdPage{frame: in.newFrame("A held call", s), row: row{v, v.Expires.Sub(in.now())},
+		Arguments: arguments(v.Args), Within: in.holds.ApprovalLife()}
 	p.spell()
 	return p
 }
@@ -89,7 +91,7 @@ func (in *Inbox) holdPage(v HoldView, s session) holdPage {
 func (in *Inbox) hold(w http.ResponseWriter, r *http.Request, s session) error {
 	h, v, err := in.look(r, s)
 	if in.c.OIDC != nil && errors.Is(err, approval.ErrBetterLogin) {
-		in.askAgain(w, s, r.URL.Path)
+		in.askAgain(w, r, s, r.URL.Path)
 		return nil
 	}
 	if err != nil {

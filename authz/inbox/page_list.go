@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
-	"github.com/exeat/exeat/authz/plaintext"
 )
 
 // Bounds of what waits on one page.
@@ -80,7 +79,7 @@ func (l line) Many() bool { return l.Calls > approval.MaxSeveral }
 // row is a hold in the list.
 type row struct {
 	HoldView
-	Left string
+	Left time.Duration
 }
 
 // asker is who asks, as lists group by it; shape is what for.
@@ -118,11 +117,11 @@ func fold(views []HoldView, now time.Time) (lines []line) {
 		i, ok := at[key]
 		if !ok {
 			at[key] = len(lines)
-			lines = append(lines, line{row: row{v, plaintext.Left(v.Expires, now)}, Calls: 1})
+			lines = append(lines, line{row: row{v, v.Expires.Sub(now)}, Calls: 1})
 			continue
 		}
 		if lines[i].Calls++; len(lines[i].Others) < perFold-1 {
-			lines[i].Others = append(lines[i].Others, row{v, plaintext.Left(v.Expires, now)})
+			lines[i].Others = append(lines[i].Others, row{v, v.Expires.Sub(now)})
 		}
 	}
 	return lines

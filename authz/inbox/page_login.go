@@ -24,7 +24,8 @@ type loginPage struct {
 	Printed  bool // one was printed
 }
 
-func (in *Inbox) showLogin(w http.ResponseWriter, status int, p loginPage) {
+func (in *Inbox) showLogin(w http.ResponseWriter, r *http.Request, status int, p loginPage) {
+	p.Lang = in.language(r)
 	p.Title, p.Local, p.Announce, p.Several = "Log in", in.TakesLinks(), in.c.Announce != nil, len(in.c.People) > 0
 	if in.c.OIDC != nil {
 		p.Provider, p.Link = in.c.OIDC.host(), oidcLink(p.Back, p.Again)
@@ -54,7 +55,7 @@ func (in *Inbox) loginPage(w http.ResponseWriter, r *http.Request) {
 	if !codeForm.MatchString(code) {
 		code = ""
 	}
-	in.showLogin(w, http.StatusOK, loginPage{Code: code})
+	in.showLogin(w, r, http.StatusOK, loginPage{Code: code})
 }
 
 func (in *Inbox) login(w http.ResponseWriter, r *http.Request) {
@@ -64,7 +65,7 @@ func (in *Inbox) login(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		status, _, text := in.failure(err)
-		in.showLogin(w, status, loginPage{frame: frame{Error: text}})
+		in.showLogin(w, r, status, loginPage{frame: frame{Error: text}})
 		return
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
@@ -74,7 +75,7 @@ func (in *Inbox) login(w http.ResponseWriter, r *http.Request) {
 // else; who asks learns nothing of it, nor who there is.
 func (in *Inbox) newLink(w http.ResponseWriter, r *http.Request) {
 	if in.c.Announce == nil || !in.TakesLinks() {
-		in.showLogin(w, http.StatusNotFound, loginPage{})
+		in.showLogin(w, r, http.StatusNotFound, loginPage{})
 		return
 	}
 	now := in.now()
@@ -93,7 +94,7 @@ func (in *Inbox) newLink(w http.ResponseWriter, r *http.Request) {
 			in.c.Announce(who.ID, in.linkFor(who))
 		}
 	}
-	in.showLogin(w, http.StatusOK, loginPage{Printed: true})
+	in.showLogin(w, r, http.StatusOK, loginPage{Printed: true})
 }
 
 func (in *Inbox) logout(w http.ResponseWriter, r *http.Request, _ session) error {

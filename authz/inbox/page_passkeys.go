@@ -45,7 +45,7 @@ func (in *Inbox) passkeyLogin(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		in.note(store.Entry{Kind: store.KindDenied, Time: in.now(), Code: "login_refused", Note: "a passkey that was not accepted"})
 		status, _, text := in.failure(err)
-		in.showLogin(w, status, loginPage{frame: frame{Error: text}})
+		in.showLogin(w, r, status, loginPage{frame: frame{Error: text}})
 		return
 	}
 	if asked := backTo(r.PostForm.Get("back")); asked != "/" {

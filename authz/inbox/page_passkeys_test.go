@@ -80,7 +80,7 @@ func logOut(t *testing.T, ctx context.Context) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if _, err := chromedp.RunResponse(ctx, chromedp.Click(`form[action="/logout"] button`)); err != nil {
+	if _, err := chromedp.RunResponse(ctx, chromedp.Click(`details.me summary`), chromedp.Click(`form[action="/logout"] button`)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -89,7 +89,7 @@ func logOut(t *testing.T, ctx context.Context) {
 func (s *site) enrol(ctx context.Context) {
 	s.T.Helper()
 	t := s.T.(*testing.T)
-	browse(t, ctx, chromedp.Navigate(s.inbox.LoginLink()), chromedp.Click(`form[action="/login"] button`), chromedp.WaitVisible(`form[action="/logout"]`),
+	browse(t, ctx, chromedp.Navigate(s.inbox.LoginLink()), chromedp.Click(`form[action="/login"] button`), chromedp.WaitVisible(`details.me`),
 		chromedp.Navigate(s.inbox.c.URL+"/passkeys"), chromedp.SendKeys("#name", "a phone"), chromedp.Click(`form[data-make] button`), chromedp.WaitVisible(`//h2[text()="Yours"]`))
 }
 
@@ -98,7 +98,7 @@ func TestPasskeyInChromium(t *testing.T) {
 	s.enrol(ctx)
 	// Sign in with it.
 	logOut(t, ctx)
-	browse(t, ctx, chromedp.Click(`form[action="/login/passkey"] button`), chromedp.WaitVisible(`form[action="/logout"]`))
+	browse(t, ctx, chromedp.Click(`form[action="/login/passkey"] button`), chromedp.WaitVisible(`details.me`))
 	// Approve with it.
 	first, second := s.open(call(alice, "first")), s.open(call(alice, "second"))
 	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+first.ID), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`.outcome.approved`))

@@ -3,9 +3,9 @@ package inbox
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/exeat/exeat/authz/approval"
-	"github.com/exeat/exeat/authz/plaintext"
 	"github.com/exeat/exeat/store"
 )
 
@@ -23,7 +23,7 @@ type severalPage struct {
 	Left     int  // calls of the shape that are not on the page
 	Look     bool // there are hidden values to look at first
 	Twice    bool // some are on the same thing
-	Within   string
+	Within   time.Duration
 	signing
 	typing
 	Done []became // what was decided, instead of a form
@@ -64,7 +64,7 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 	if key == (shape{}) {
 		return p, nil, approval.ErrNotFound
 	}
-	p.frame, p.Within = in.newFrame("Calls of one kind", s), plaintext.Duration(in.holds.ApprovalLife())
+	p.frame, p.Within = in.newFrame("Calls of one kind", s), in.holds.ApprovalLife()
 	bytes := 0
 	var holds []store.Hold
 	for _, v := range views {

@@ -89,7 +89,7 @@ func (s *site) signIn(ctx context.Context) approval.Identity {
 	s.T.Helper()
 	t := s.T.(*testing.T)
 	logOut(t, ctx)
-	browse(t, ctx, chromedp.Click(`form[action="/login/passkey"] button`), chromedp.WaitVisible(`form[action="/logout"]`))
+	browse(t, ctx, chromedp.Click(`form[action="/login/passkey"] button`), chromedp.WaitVisible(`details.me`))
 	who := s.inbox.logins.of("User::alice", s.Clock())[0].who
 	if !who.Strong() {
 		s.T.Fatal("the passkey did not recognise her")

@@ -29,7 +29,7 @@ const ourModule = "github.com/exeat/exeat"
 //
 // mcpserver knows authz for the values that name a caller, no more. What decides
 // does not know who shows or tells of it, so tools reaches no page, no login and
-// no message. authz/plaintext, authz/tally and authz/refresh are leaves; authz/claims,
+// no message. authz/plaintext, authz/words, authz/tally and authz/refresh are leaves; authz/claims,
 // authz/issuer and authz/dpop, what issuers say and publish and what clients prove,
 // stand on leaves alone. Below openapi are three more:
 // strictjson, which mcpserver reads with too, reach, which every dial asks, and nearest,
@@ -43,6 +43,7 @@ var arrows = map[string][]string{
 	"openapi/strictjson":    {},
 	"store":                 {},
 	"authz/plaintext":       {},
+	"authz/words":           {},
 	"authz/claims":          {"openapi/strictjson"},
 	"authz/refresh":         {},
 	"authz/issuer":          {"authz/claims", "authz/refresh", "openapi/reach"},
@@ -50,10 +51,10 @@ var arrows = map[string][]string{
 	"authz/tally":           {},
 	"authz/credential":      {"authz/claims", "authz/dpop", "authz/issuer", "authz/token", "openapi/reach"},
 	"authz/account":         {"authz/credential", "authz/issuer", "authz/token", "store"},
-	"authz/approval":        {"authz", "authz/plaintext", "authz/tally", "store"},
-	"authz/notify":          {"authz", "authz/approval", "authz/plaintext", "authz/tally", "openapi/reach", "store"},
+	"authz/approval":        {"authz", "authz/plaintext", "authz/tally", "authz/words", "store"},
+	"authz/notify":          {"authz", "authz/approval", "authz/plaintext", "authz/tally", "authz/words", "openapi/reach", "store"},
 	"authz/devissuer":       {"authz", "authz/approval", "authz/tally", "authz/token", "openapi/reach", "store"},
-	"authz/inbox":           {"authz", "authz/account", "authz/approval", "authz/claims", "authz/devissuer", "authz/notify", "authz/plaintext", "authz/tally", "openapi/reach", "store"},
+	"authz/inbox":           {"authz", "authz/account", "authz/approval", "authz/claims", "authz/devissuer", "authz/notify", "authz/plaintext", "authz/tally", "authz/words", "openapi/reach", "store"},
 	"authz/signals":         {"authz/approval", "authz/claims", "authz/issuer", "authz/tally", "store"},
 	"tools":                 {"authz", "authz/approval", "authz/tally", "authz/token", "openapi", "openapi/reach", "store", "tools/jq", "tools/scrub"},
 	"tools/jq":              {},
@@ -101,7 +102,7 @@ var modules = map[string]module{
 	"github.com/zitadel/oidc/v3":               {"the authorization server of issuer: dev: its endpoints, parameters and errors", []string{"authz/devissuer"}},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"checks arguments against JSON Schema 2020-12", []string{"openapi"}},
 	"go.yaml.in/yaml/v3":                       {"documents and configuration in YAML, with positions", []string{"cmd/exeat", "openapi"}},
-	"golang.org/x/text":                        {"Unicode that deceives the eye, in documents and in what people are shown", []string{"authz/plaintext", "openapi", "openapi/strictjson"}},
+	"golang.org/x/text":                        {"Unicode that deceives the eye, in documents and in what people are shown; message catalogues", []string{"authz/plaintext", "authz/words", "openapi", "openapi/strictjson"}},
 	"github.com/mark3labs/mcp-go":              {"the MCP protocol", []string{"cmd/exeat", "mcpserver"}},
 	"modernc.org/sqlite":                       {"the database, without cgo", []string{"authz/approval/approvaltest", "store", "store/storetest"}},
 	"github.com/SherClockHolmes/webpush-go":    {"encrypts and signs Web Push", []string{"authz/notify"}},

@@ -121,7 +121,7 @@ func TestPasskeyFromAgentToAPI(t *testing.T) {
 	})); err != nil {
 		t.Skipf("chromium does not work here: %v", err)
 	}
-	if err := chromedp.Do(browser, chromedp.Navigate(link), chromedp.Click(`form[action="/login"] button`), chromedp.WaitVisible(`form[action="/logout"]`),
+	if err := chromedp.Do(browser, chromedp.Navigate(link), chromedp.Click(`form[action="/login"] button`), chromedp.WaitVisible(`details.me`),
 		chromedp.Navigate(inbox+"/passkeys"), chromedp.SendKeys("#name", "a phone"), chromedp.Click(`form[data-make] button`), chromedp.WaitVisible(`//h2[text()="Yours"]`),
 		chromedp.Navigate(pending.ApprovalURL), chromedp.WaitVisible(`.before`), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`.outcome.done`)); err != nil {
 		t.Fatal(err)

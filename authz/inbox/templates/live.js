@@ -1,13 +1,13 @@
 // Says when the page does not show any more how things stand. It moves nothing
 // under a finger: only a list that nobody is using is loaded anew.
 const page = document.querySelector('[data-live]');
-const { live, again, key, state } = page.dataset;
+const { live, again, key, state, changed, more, over, show } = page.dataset; // the texts come with the page
 
 const say = (text) => {
   page.textContent = text + ' ';
   const link = document.createElement('a');
   link.href = location.href;
-  link.textContent = 'Show how it stands now';
+  link.textContent = show;
   page.append(link);
   page.hidden = false;
 };
@@ -17,15 +17,15 @@ const moving = state === 'approved' || state === 'sending';
 
 const told = (now) => {
   if (key !== undefined && now.key !== key) {
-    if (used()) say('This list has changed: ' + now.calls + (now.calls === 1 ? ' call waits.' : ' calls wait.'));
+    if (used()) say(changed);
     else location.replace(again);
   }
   if (state !== undefined && now.state !== state) {
     if (state.startsWith('pending') && now.state.startsWith('pending')) {
-      say('Another person has approved this call, and more have to.');
+      say(more);
     } else if (state.startsWith('pending')) {
       for (const button of document.querySelectorAll('.decide button')) button.disabled = true;
-      say('This call does not wait any more: it was decided somewhere else, or its time is over.');
+      say(over);
     } else if (moving) location.replace(again);
   }
 };

@@ -34,12 +34,12 @@ for (const form of document.querySelectorAll('form[data-passkey]')) {
   const status = form.querySelector('[role=status]');
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
-    status.textContent = 'Waiting for your passkey…';
+    status.textContent = form.dataset.wait;
     try {
       form.elements.answer.value = answer(await ask(form));
       form.submit();
     } catch (e) {
-      status.textContent = 'No passkey answered: ' + e.message;
+      status.textContent = form.dataset.none + ' ' + e.message;
     }
   });
 }
