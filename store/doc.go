@@ -3,6 +3,8 @@
 // entry of a change commits in the same transaction as the change.
 //
 //	store.go          Open, migrations, View and Update
+//	conn.go           a connection that keeps what it has compiled
+//	scan.go           values of rows, and arguments of statements
 //	credential.go     what an entry says of the credential of its request
 //	records.go        what a hold, a request and an approval are
 //	holds.go          holds and their compare-and-swap

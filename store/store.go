@@ -144,10 +144,13 @@ const readers = 8
 func connect(driver, path, txlock string, conns int, pragmas ...string) (*sql.DB, error) {
 	q := url.Values{"mode": {"rw"}, "_txlock": {txlock}, "_pragma": append([]string{
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)", "cell_size_check(1)", "secure_delete(1)"}, pragmas...)}
-	db, err := sql.Open(driver, "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	name := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+	db, err := sql.Open(driver, name)
 	if err != nil {
 		return nil, err
 	}
+	db.Close() // it was to find the driver
+	db = sql.OpenDB(connector{db.Driver(), name})
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	return db, nil
@@ -208,7 +211,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	if err := s.present(); err != nil {
 		return err
 	}
-	err := retryBusy(ctx, func() error { return s.transact(ctx, s.write, fn) })
+	err := retryBusy(ctx, func() error { return s.transact(ctx, s.write, "BEGIN IMMEDIATE", fn) })
 	if err == nil {
 		s.watch.changed()
 	}
@@ -221,7 +224,7 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 	if err := s.present(); err != nil {
 		return err
 	}
-	return s.explained(retryBusy(ctx, func() error { return s.transact(ctx, s.read, fn) }))
+	return s.explained(retryBusy(ctx, func() error { return s.transact(ctx, s.read, "BEGIN", fn) }))
 }
 
 // present misses a database that was taken away. Open connections would go on
@@ -242,23 +245,37 @@ func (s *Store) explained(err error) error {
 	return fmt.Errorf("the database %s: %w", s.path, explain(err))
 }
 
-func (s *Store) transact(ctx context.Context, db *sql.DB, fn func(*Tx) error) error {
-	tx, err := db.BeginTx(ctx, nil)
+// transact lends a connection of a pool to fn for one transaction, which begin begins.
+func (s *Store) transact(ctx context.Context, db *sql.DB, begin string, fn func(*Tx) error) error {
+	lent, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
-	t := &Tx{tx: tx, ctx: ctx}
+	defer lent.Close()
+	return lent.Raw(func(raw any) error { return raw.(*pooled).conn.transact(ctx, begin, fn) })
+}
+
+func (c *conn) transact(ctx context.Context, begin string, fn func(*Tx) error) (err error) {
+	over := false
+	defer func() {
+		if !over {
+			c.run(context.Background(), "ROLLBACK") // an error is that SQLite has done so itself
+		}
+	}()
+	// Only here a lock is waited for.
+	if _, err := c.run(ctx, begin); err != nil {
+		return err
+	}
+	t := &Tx{tx: c, ctx: ctx}
 	if err = fn(t); err == nil {
 		err = t.over
 	}
 	if err == nil {
-		err = tx.Commit()
+		err = ctx.Err()
 	}
-	// database/sql rolls back as soon as ctx ends; what is done then fails with
-	// other words for it.
-	if ctx.Err() != nil && (errors.Is(err, sql.ErrTxDone) || sqliteCode(err) == sqlite3.SQLITE_INTERRUPT) {
-		return ctx.Err()
+	if err == nil {
+		_, err = c.run(context.Background(), "COMMIT")
+		over = err == nil
 	}
 	return err
 }
@@ -315,7 +332,7 @@ func explain(err error) error {
 
 // Tx is a transaction.
 type Tx struct {
-	tx   *sql.Tx
+	tx   *conn
 	ctx  context.Context
 	over error // that SQLite may have ended it with
 

@@ -175,6 +175,52 @@ type faultyConn struct {
 	f *Faults
 }
 
+// PrepareContext compiles a statement whose runs are steps. That a transaction is
+// begun or ended is one too, but not that it is rolled back.
+func (c *faultyConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	s, err := c.sqliteConn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return &faultyStmt{s, s.(stmtContext), query, c}, nil
+}
+
+type stmtContext interface {
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+type faultyStmt struct {
+	driver.Stmt
+	stmtContext
+	query string
+	c     *faultyConn
+}
+
+func (s *faultyStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res driver.Result, err error) {
+	run := func() (err error) {
+		res, err = s.stmtContext.ExecContext(ctx, args)
+		return err
+	}
+	switch first, _, _ := strings.Cut(s.query, " "); first {
+	case "ROLLBACK":
+		err = run()
+	case "BEGIN":
+		if err = s.c.f.prepare(ctx, s.c); err == nil {
+			err = s.c.f.Step("begin", run)
+		}
+	case "COMMIT":
+		err = s.c.f.Step("commit", run)
+	default:
+		err = s.c.step(s.query, run)
+	}
+	return res, err
+}
+
+func (s *faultyStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	return s.c.rows(s.query, func() (driver.Rows, error) { return s.stmtContext.QueryContext(ctx, args) })
+}
+
 func (c *faultyConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	if err := c.f.prepare(ctx, c); err != nil {
 		return nil, err
@@ -204,10 +250,15 @@ func (c *faultyConn) ExecContext(ctx context.Context, query string, args []drive
 }
 
 func (c *faultyConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return c.rows(query, func() (driver.Rows, error) { return c.sqliteConn.QueryContext(ctx, query, args) })
+}
+
+// rows is the step of a query.
+func (c *faultyConn) rows(query string, do func() (driver.Rows, error)) (driver.Rows, error) {
 	begun := func() {}
 	var rows driver.Rows
 	err := c.step(query, func() (err error) {
-		if rows, err = c.sqliteConn.QueryContext(ctx, query, args); err == nil {
+		if rows, err = do(); err == nil {
 			begun = func() { rows.Close() }
 		}
 		return err
