@@ -8,14 +8,18 @@ import (
 	"github.com/cedar-policy/cedar-go/types"
 )
 
-// entities are those of one request over the engine's own.
+// entities are those of one request over those of its caller and the engine's own.
 type entities struct {
 	own    types.EntityMap
+	caller types.EntityMap
 	shared types.EntityMap
 }
 
 func (e entities) Get(uid types.EntityUID) (types.Entity, bool) {
 	if x, ok := e.own[uid]; ok {
+		return x, true
+	}
+	if x, ok := e.caller[uid]; ok {
 		return x, true
 	}
 	x, ok := e.shared[uid]
@@ -31,28 +35,32 @@ type question struct {
 	context       types.RecordMap // without an approval, until one is added
 	ents          entities
 	unheld        []unheld
+	by            *caller
 }
 
+// findCaller is callerOf or newCaller.
+type findCaller func(Principal, Agent, Session) (*caller, error)
+
 // ask makes the Cedar form of a call, without its approval.
-func (e *Engine) ask(a *action, r Query) (*question, error) {
-	ents := entities{own: types.EntityMap{}, shared: e.entities}
+func (e *Engine) ask(a *action, r Query, find findCaller) (*question, error) {
 	c := converter{zone: a.zone}
 	input, err := c.record(a.input, r.Input, []string{"input"})
 	if err != nil {
 		return nil, err
 	}
-	principal, err := ents.principal(r.Principal)
+	by, err := find(r.Principal, r.Agent, r.Session)
 	if err != nil {
 		return nil, err
 	}
-	resource, err := ents.path(a.api, r.Path)
+	ents := entities{own: make(types.EntityMap, 8), caller: by.own, shared: e.entities}
+	resource, err := ents.path(a.root, r.Path)
 	if err != nil {
 		return nil, err
 	}
 	context := types.RecordMap{
 		"input":   input,
-		"agent":   ents.agent(r.Agent),
-		"session": sessionRecord(r.Session),
+		"agent":   by.agent,
+		"session": by.session,
 		"usage":   usageRecord(r.Usage),
 		"now":     types.NewDatetime(r.Now),
 		"exact":   types.Boolean(r.Exact),
@@ -60,10 +68,20 @@ func (e *Engine) ask(a *action, r Query) (*question, error) {
 	if a.rounds {
 		context["rounded"] = c.roundRecord(a.input, r.Input, []string{"rounded"})
 	}
-	return &question{Request: cedar.Request{Principal: principal, Action: a.uid, Resource: resource}, context: context, ents: ents, unheld: c.unheld}, nil
+	return &question{Request: cedar.Request{Principal: by.principal, Action: a.uid, Resource: resource}, context: context, ents: ents, unheld: c.unheld, by: by}, nil
 }
 
+// noUsage is what most calls are asked about with: no policy wants to know.
+var noUsage = makeUsage(Usage{})
+
 func usageRecord(u Usage) types.Record {
+	if u == (Usage{}) {
+		return noUsage
+	}
+	return makeUsage(u)
+}
+
+func makeUsage(u Usage) types.Record {
 	r := countsMap(Counts{u.Minute, u.Hour, u.Day})
 	for name, c := range map[types.String]Counts{"read": u.Read, "write": u.Write, "delete": u.Delete, "api": u.API, "agent": u.Agent} {
 		r[name] = types.NewRecord(countsMap(c))
@@ -127,16 +145,21 @@ func (e entities) agent(a Agent) types.EntityUID {
 	return uid
 }
 
+// rootEntities are an API, and the path above all of its others.
+func rootEntities(api string) [2]types.Entity {
+	self := types.NewEntityUID(apiType, types.String(api))
+	return [2]types.Entity{{UID: self}, {UID: types.NewEntityUID(pathType(api), "/"), Parents: types.NewEntityUIDSet(self)}}
+}
+
 // path adds the path of a request and all paths above it, up to the API.
-func (e entities) path(api, path string) (types.EntityUID, error) {
+func (e entities) path(root [2]types.Entity, path string) (types.EntityUID, error) {
 	if !strings.HasPrefix(path, "/") {
 		return types.EntityUID{}, fmt.Errorf("the path %q does not begin with /", path)
 	}
-	typ := pathType(api)
-	apiUID := types.NewEntityUID(apiType, types.String(api))
-	e.own[apiUID] = types.Entity{UID: apiUID}
-	parent := types.NewEntityUID(typ, "/")
-	e.own[parent] = types.Entity{UID: parent, Parents: types.NewEntityUIDSet(apiUID)}
+	for _, x := range root {
+		e.own[x.UID] = x
+	}
+	parent := root[1].UID
 	segments := strings.Split(strings.TrimSuffix(path, "/"), "/")[1:]
 	if len(segments) > maxPath {
 		return types.EntityUID{}, fmt.Errorf("the path has more than %d segments", maxPath)
@@ -146,7 +169,7 @@ func (e entities) path(api, path string) (types.EntityUID, error) {
 		if at += "/" + s; at == "/" {
 			continue // of //x, which is another path than /x
 		}
-		uid := types.NewEntityUID(typ, types.String(at))
+		uid := types.NewEntityUID(parent.Type, types.String(at))
 		e.own[uid] = types.Entity{UID: uid, Parents: types.NewEntityUIDSet(parent)}
 		parent = uid
 	}
@@ -159,7 +182,7 @@ func (e entities) approval(a ApprovalContext) (types.Record, error) {
 		return types.Record{}, fmt.Errorf("an approval is by a User, not by a %q", a.By.Type)
 	}
 	by := types.NewEntityUID(userType, types.String(a.By.ID))
-	if _, known := e.own[by]; !known {
+	if _, known := e.Get(by); !known {
 		if _, err := e.principal(a.By); err != nil {
 			return types.Record{}, err
 		}

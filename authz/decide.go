@@ -22,18 +22,22 @@ func newDenial(reason string, remedy Remediation, err error) Decision {
 
 // Decide decides a call. Any doubt (unknown action, arguments that do not
 // convert, an error in any policy) is a deny.
-func (e *Engine) Decide(r Query) Decision {
-	a := e.byUID[actionUID(r.API, r.Action)]
+func (e *Engine) Decide(r Query) Decision { return e.decide(r, e.callerOf) }
+
+// decide decides a call of who find finds.
+func (e *Engine) decide(r Query, find findCaller) Decision {
+	a := e.byName[[2]string{r.API, r.Action}]
 	if a == nil {
 		return newDenial("the policies do not know this tool", RemedyNone, fmt.Errorf("unknown action %s of %s", r.Action, r.API))
 	}
-	q, err := e.ask(a, r)
+	q, err := e.ask(a, r, find)
 	if err != nil {
 		if bad := (*convertError)(nil); errors.As(err, &bad) {
 			return newDenial("the policies cannot judge the argument "+bad.Error(), RemedyArgs, err)
 		}
 		return newDenial("the call could not be put to the policies", RemedyNone, err)
 	}
+	a = q.by.narrowed(a)
 	given, err := q.approve(r)
 	switch {
 	case errors.Is(err, errExpired):

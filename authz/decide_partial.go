@@ -69,7 +69,7 @@ func (e entities) freshLogin(principal types.EntityUID) entities {
 
 // unknowing leaves attributes of a principal open.
 func (e entities) unknowing(principal types.EntityUID, names ...types.String) entities {
-	x, ok := e.own[principal]
+	x, ok := e.Get(principal)
 	if !ok {
 		return e
 	}
@@ -80,8 +80,8 @@ func (e entities) unknowing(principal types.EntityUID, names ...types.String) en
 	for _, name := range names {
 		attrs[name] = unknown(name)
 	}
-	own := maps.Clone(e.own)
 	x.Attributes = types.NewRecord(attrs)
-	own[principal] = x
-	return entities{own: own, shared: e.shared}
+	e.own = maps.Clone(e.own)
+	e.own[principal] = x
+	return e
 }

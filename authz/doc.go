@@ -26,6 +26,7 @@
 //	schema_inputtype.go  the type of an argument
 //
 //	ask_entities.go      a call as Cedar is asked about it
+//	ask_caller.go        what all calls of one caller have in common
 //	ask_convert.go       arguments to Cedar values, and what Cedar cannot hold
 //	ask_times.go         which texts are instants
 //	ask_rounded.go       context.rounded

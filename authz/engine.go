@@ -9,7 +9,6 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
@@ -23,6 +22,7 @@ type Engine struct {
 	zones    []string  // of APIs whose times have one
 	actions  []*action // by API, then name
 	byUID    map[types.EntityUID]*action
+	byName   map[[2]string]*action // by API and name
 	groups   map[types.EntityUID]types.Entity
 	members  map[types.EntityUID][]*action // of groups
 	policies []*policy
@@ -31,7 +31,8 @@ type Engine struct {
 	resume   candidates // and for the resume action, but for permits of everything
 	entities types.EntityMap
 	digest   string
-	last     atomic.Pointer[viewer] // who asked for a list last
+	usesAll  bool // some policy counts calls of several tools together
+	callers  callers
 }
 
 // New compiles and validates policies against the schema of apis. No files
@@ -40,7 +41,7 @@ func New(apis []API, policies []PolicyFile) (*Engine, error) {
 	if len(policies) == 0 {
 		policies = []PolicyFile{{Name: "built-in", Text: []byte(DefaultPolicy)}}
 	}
-	e := &Engine{byUID: map[types.EntityUID]*action{}}
+	e := &Engine{byUID: map[types.EntityUID]*action{}, byName: map[[2]string]*action{}}
 	problems := e.addAPIs(apis)
 	slices.SortFunc(e.actions, func(a, b *action) int { return cmp.Or(cmp.Compare(a.api, b.api), cmp.Compare(a.Name, b.Name)) })
 	e.groups = e.groupEntities()
@@ -104,7 +105,7 @@ func (e *Engine) addAPI(api API) error {
 		if err != nil {
 			return fmt.Errorf("%s: %v", a.Name, err)
 		}
-		x := &action{Action: a, api: api.Name, zone: api.Zone, uid: actionUID(api.Name, a.Name), input: input, notes: notes, takesArgs: len(input.fields)+len(notes) > 0}
+		x := &action{Action: a, api: api.Name, zone: api.Zone, uid: actionUID(api.Name, a.Name), input: input, notes: notes, takesArgs: len(input.fields)+len(notes) > 0, root: rootEntities(api.Name)}
 		switch {
 		case a.Effect != "read" && a.Effect != "write" && a.Effect != "delete":
 			return fmt.Errorf("%s has the effect %q; it can be read, write or delete", a.Name, a.Effect)
@@ -116,7 +117,7 @@ func (e *Engine) addAPI(api API) error {
 		case strings.HasPrefix(a.Name, "tag:"):
 			return fmt.Errorf("a tool cannot be named %q: so is a group of tools", a.Name)
 		}
-		e.byUID[x.uid] = x
+		e.byUID[x.uid], e.byName[[2]string{api.Name, a.Name}] = x, x
 		e.actions = append(e.actions, x)
 	}
 	return nil
@@ -137,12 +138,17 @@ func (e *Engine) actionEntities() types.EntityMap {
 // index gives every action the policies whose scope can match it: Cedar itself
 // looks at all policies for every decision.
 func (e *Engine) index() {
+	for i, a := range e.actions {
+		a.at = i
+	}
 	for _, p := range e.policies {
+		e.usesAll = e.usesAll || p.usesAll
 		actions, holds, _ := e.scope(p)
 		for _, a := range actions {
 			a.candidates = append(a.candidates, p)
 			a.rounds = a.rounds || asks(p.uses, "rounded")
 			a.counts = a.counts || asks(p.uses, "approvals")
+			a.usesUsage = a.usesUsage || p.usesUsage
 		}
 		if slices.Contains(holds, approveAction) {
 			e.approve = append(e.approve, p)
@@ -267,15 +273,14 @@ func (e *Engine) Warnings() []string {
 }
 
 // Knows reports whether an action is one of the documents.
-func (e *Engine) Knows(api, name string) bool { return e.byUID[actionUID(api, name)] != nil }
+func (e *Engine) Knows(api, name string) bool { return e.byName[[2]string{api, name}] != nil }
 
 // ReadsUsage reports what of context.usage has to be counted for a call: its own
 // tool's, because a policy that can apply to the action reads it, and all tools',
 // because some policy counts several together.
 func (e *Engine) ReadsUsage(api, name string) (own, all bool) {
-	a := e.byUID[actionUID(api, name)]
-	own = a != nil && slices.ContainsFunc(a.candidates, func(p *policy) bool { return p.usesUsage })
-	return own, slices.ContainsFunc(e.policies, func(p *policy) bool { return p.usesAll })
+	a := e.byName[[2]string{api, name}]
+	return a != nil && a.usesUsage, e.usesAll
 }
 
 // candidates are policies as Cedar iterates over them.

@@ -67,7 +67,7 @@ func ask(t testing.TB, tool, args string) Query {
 
 // cedarForm is a call as Cedar gets it, with nothing left open.
 func cedarForm(e *Engine, a *action, r Query) (cedar.Request, types.RecordMap, entities, error) {
-	q, err := e.ask(a, r)
+	q, err := e.ask(a, r, e.newCaller)
 	if err != nil {
 		return cedar.Request{}, nil, entities{}, err
 	}

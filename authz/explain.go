@@ -11,11 +11,11 @@ import (
 // Explain decides a call and says why.
 func (e *Engine) Explain(r Query) Explanation {
 	x := Explanation{Decision: e.Decide(r), Considered: []PolicyOutcome{}, Changes: []string{}}
-	a := e.byUID[actionUID(r.API, r.Action)]
+	a := e.byName[[2]string{r.API, r.Action}]
 	if a == nil {
 		return x
 	}
-	q, err := e.ask(a, r)
+	q, err := e.ask(a, r, e.callerOf)
 	if err != nil {
 		x.Changes = append(x.Changes, "arguments that Cedar can hold: "+err.Error())
 		return x

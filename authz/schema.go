@@ -25,6 +25,9 @@ type action struct {
 	candidates candidates // what the index offers for it
 	rounds     bool       // a candidate asks for context.rounded
 	counts     bool       // a candidate asks for context.approvals
+	usesUsage  bool       // a candidate may ask for context.usage
+	at         int        // among the engine's
+	root       [2]types.Entity
 }
 
 // groups are the action groups, of the shared vocabulary and of the APIs' tags.

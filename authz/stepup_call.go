@@ -45,7 +45,7 @@ func (e *Engine) Strengthen(q Query, could Could) Stronger {
 	passes := func(p Principal) bool {
 		q := q
 		q.Principal = p
-		return e.Decide(q).Outcome != Deny
+		return e.decide(q, e.newCaller).Outcome != Deny
 	}
 	if scopes := moreScopes(q.Principal, could.Scopes, passes); len(scopes) > 0 {
 		return Stronger{Scopes: scopes}
