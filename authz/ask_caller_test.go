@@ -64,8 +64,10 @@ func TestCallersBounded(t *testing.T) {
 	e := manyPolicies(t, 10)
 	for i := range maxCallers + 10 {
 		s := Session{ID: fmt.Sprint(i)}
-		if !e.Visible("petstore", "op_1", alice(), Agent{ID: "x"}, s, noon) || !e.Visible("petstore", "op_1", alice(), Agent{ID: "x"}, s, noon) {
-			t.Fatalf("session %d does not see the tool", i)
+		for range 2 {
+			if !e.Visible("petstore", "op_1", alice(), Agent{ID: "x"}, s, noon) {
+				t.Fatalf("session %d does not see the tool", i)
+			}
 		}
 	}
 	if n := len(e.callers.by); n > maxCallers {
