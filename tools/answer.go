@@ -1,7 +1,6 @@
 package tools
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -121,14 +120,12 @@ func (r Result) IsError() bool {
 // JSON is the envelope as the agent gets it, without HTML escapes. What an eye
 // or a terminal could take for something else is escaped.
 func (r Result) JSON() json.RawMessage {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(r.Envelope); err != nil {
+	b, err := r.Envelope.write()
+	if err != nil {
 		// Only a response that is not JSON can do this, and Decode checked it.
 		return json.RawMessage(`{"status":"failed","code":"internal","reason":"the answer could not be written"}`)
 	}
-	return EscapeJSON(bytes.TrimSpace(b.Bytes()), hidden)
+	return EscapeJSON(b, hidden)
 }
 
 // EscapeJSON writes the characters of a JSON text for which hidden is true as

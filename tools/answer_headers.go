@@ -2,14 +2,15 @@ package tools
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
 // headersPassed are the response headers that an agent gets: with them it finds what it
 // made, asks for what has not changed, counts pages and slows down. No other one
-// is passed on; a Set-Cookie is a credential.
-var headersPassed = []string{"ETag", "Last-Modified", "Location", "Content-Location", "Content-Range", "X-Total-Count",
-	"RateLimit", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
+// is passed on; a Set-Cookie is a credential. Their names are as net/http writes them.
+var headersPassed = []string{"Etag", "Last-Modified", "Location", "Content-Location", "Content-Range", "X-Total-Count",
+	"Ratelimit", "Ratelimit-Limit", "Ratelimit-Remaining", "Ratelimit-Reset", "X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"}
 
 // headers are those of an answer that the agent gets. Where a policy cuts fields
 // from the answer there are none: what was cut may stand in one. Redirects are
@@ -19,8 +20,11 @@ func (c *course) headers(resp *http.Response) map[string]string {
 		return nil
 	}
 	var out map[string]string
-	for _, name := range headersPassed {
-		v := strings.ToValidUTF8(strings.Join(resp.Header.Values(name), ", "), "\uFFFD")
+	for name, values := range resp.Header {
+		if !slices.Contains(headersPassed, name) {
+			continue
+		}
+		v := strings.ToValidUTF8(strings.Join(values, ", "), "\uFFFD")
 		if v == "" || len(v) > maxNote {
 			continue
 		}

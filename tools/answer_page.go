@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -31,12 +32,12 @@ func (c *call) page(header http.Header, body json.RawMessage) *Page {
 		return &Page{next}
 	}
 	var top members
-	if len(body) == 0 || body[0] != '{' || json.Unmarshal(body, &top) != nil {
+	if len(body) == 0 || body[0] != '{' || !mayHint(body) || json.Unmarshal(body, &top) != nil {
 		return nil
 	}
 	for _, path := range nextURLs {
 		var text string
-		if json.Unmarshal(top.dig(path), &text) == nil {
+		if v := top.dig(path); v != nil && json.Unmarshal(v, &text) == nil {
 			if next := c.byURL(text); next != nil {
 				return &Page{next}
 			}
@@ -58,22 +59,33 @@ var (
 	cursorArguments = []string{"cursor", "pagetoken", "nexttoken", "token", "after", "continue", "continuationtoken", "startcursor", "page", "offset"}
 )
 
+// mayHint reports whether a body can hold any of these names, and needs to be read for
+// them. One with escapes may write a name in another way.
+func mayHint(body []byte) bool {
+	for _, part := range []string{"ext", "after", "continu", "has_more", `\`} {
+		if bytes.Contains(body, []byte(part)) {
+			return true
+		}
+	}
+	return false
+}
+
 // members are those of an object, not decoded: of a large answer a few are looked
 // at.
 type members map[string]json.RawMessage
 
-// dig goes down a path of names; null if there is nothing.
+// dig goes down a path of names; nil if there is nothing.
 func (m members) dig(path []string) json.RawMessage {
 	v, ok := m[path[0]]
 	if !ok {
-		return json.RawMessage("null")
+		return nil
 	}
 	if len(path) == 1 {
 		return v
 	}
 	var inner members
 	if json.Unmarshal(v, &inner) != nil {
-		return json.RawMessage("null")
+		return nil
 	}
 	return inner.dig(path[1:])
 }
@@ -159,8 +171,11 @@ func asArgument(text, kind string) any {
 func (c *call) byCursor(top members) map[string]any {
 	for _, path := range cursors {
 		text := cursorText(top.dig(path))
+		if text == "" {
+			continue
+		}
 		property, kind, ok := c.tool.op.ArgumentNamed(cursorArguments)
-		if text == "" || !ok {
+		if !ok {
 			continue
 		}
 		if v := asArgument(text, kind); v != nil {
@@ -191,7 +206,7 @@ func (c *call) byCursor(top members) map[string]any {
 // cursorText is a cursor as a text, or a number as it was written.
 func cursorText(raw json.RawMessage) string {
 	var text string
-	if json.Unmarshal(raw, &text) == nil {
+	if raw == nil || json.Unmarshal(raw, &text) == nil {
 		return text
 	}
 	if n := json.Number(raw); json.Valid(raw) && raw[0] != '{' && raw[0] != '[' && raw[0] != 't' && raw[0] != 'f' {

@@ -123,7 +123,10 @@ func (c *course) scrubSource(resp *http.Response, a *openapi.Response) {
 // scrubResult looks through a finished answer, whatever it has, before it is kept
 // or given: nothing that was put together for it may hold the credential.
 func (c *course) scrubResult(res Result) Result {
-	text := mustJSON(res.Envelope)
+	text, err := res.Envelope.write()
+	if err != nil {
+		return res // JSON says that it cannot be given
+	}
 	clean, found := c.scrubber.JSON(text)
 	if !found {
 		return res

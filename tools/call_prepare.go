@@ -30,25 +30,27 @@ func noTool(name string) Result {
 // prepare checks the arguments and encodes the request. With an error, which is
 // for refuseArguments, it is a call without a request.
 func (r *Runner) prepare(caller Caller, t *Tool, raw []byte, why purpose) (*call, error) {
-	c, none := r.newCall(caller, t, why), r.newCall(caller, t, why)
+	c := r.newCall(caller, t, why)
 	args, beside, err := t.op.ParseBeside(raw, selectArg, reasonArg)
 	if err != nil {
-		return none, err
+		return c, err
 	}
-	if c.program, err = parseSelect(beside[selectArg]); err != nil {
-		return none, err
+	program, err := parseSelect(beside[selectArg])
+	if err != nil {
+		return c, err
 	}
-	if c.says, err = parseReason(beside[reasonArg]); err != nil {
-		return none, err
+	says, err := parseReason(beside[reasonArg])
+	if err != nil {
+		return c, err
 	}
 	req, err := t.op.Encode(args)
 	if err != nil {
-		return none, err
+		return c, err
 	}
-	c.args, c.request = args, storeRequest(req)
-	if len(c.request.Target) > maxTarget {
-		return none, &openapi.ArgumentError{Problems: []openapi.Problem{{Message: "together make a URL that is too long"}}}
+	if len(req.Target) > maxTarget {
+		return c, &openapi.ArgumentError{Problems: []openapi.Problem{{Message: "together make a URL that is too long"}}}
 	}
+	c.program, c.says, c.args, c.request = program, says, args, storeRequest(req)
 	c.details = c.bind()
 	c.digest = c.details.Digest()
 	return c, nil

@@ -40,6 +40,7 @@
 //	send_claims.go       what the caller's login lacks for a credential
 //	answer_challenge.go  what an API asks for where it refuses a credential
 //	answer.go          the envelope that every tool answers with
+//	answer_write.go    the envelope as bytes
 //	answer_respond.go  from the API's answer to the agent's
 //	answer_redact.go   fields that a policy cuts out
 //	answer_scrub.go    credentials that an API sends back

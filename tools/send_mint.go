@@ -33,7 +33,7 @@ func (r *Runner) mint(ctx context.Context, c *course) (*http.Request, token.Rece
 		Agent:      agent,
 		Client:     client,
 		Audience:   c.tool.api.Audience,
-		Scopes:     scopes(c.tool.op),
+		Scopes:     c.tool.scopes,
 		AuthTime:   p.AuthTime,
 		ACR:        p.ACR,
 		Details:    c.details,
@@ -55,8 +55,8 @@ func (r *Runner) mint(ctx context.Context, c *course) (*http.Request, token.Rece
 // newRequest is the HTTP request of a call, but for its credential.
 func (c *call) newRequest(ctx context.Context) (*http.Request, error) {
 	q := c.request
-	if base := c.tool.api.Document.BaseURL; q.Origin != origin(base) {
-		return nil, fmt.Errorf("the operation's own server is %s, and the API's credential is for %s: pass --base-url", q.Origin, base)
+	if q.Origin != c.tool.origin {
+		return nil, fmt.Errorf("the operation's own server is %s, and the API's credential is for %s: pass --base-url", q.Origin, c.tool.api.Document.BaseURL)
 	}
 	req, err := http.NewRequestWithContext(ctx, q.Method, q.Origin+q.Target, bytes.NewReader(q.Body))
 	if err != nil {

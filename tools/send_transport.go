@@ -45,11 +45,12 @@ func newTransport(way reach.Way, keepAlive bool) *http.Transport {
 		DialContext:            way.Dialer(),
 		DialTLSContext:         way.TLSDialer(),
 		TLSHandshakeTimeout:    10 * time.Second,
-		MaxIdleConns:           100,
-		MaxIdleConnsPerHost:    32,
+		MaxIdleConns:           512,
+		MaxIdleConnsPerHost:    256, // as many callers as may come at the same time
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		ForceAttemptHTTP2:      true,
 		DisableKeepAlives:      !keepAlive,
+		DisableCompression:     true, // the request says itself what it takes
 	}
 }

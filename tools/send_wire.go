@@ -17,8 +17,12 @@ import (
 // send sends once and reads the answer within the time-out. Redirects are not
 // followed: they are answers.
 func (r *Runner) send(c *course, req *http.Request) (Result, stage) {
-	ctx, cancel := context.WithTimeout(req.Context(), r.Timeout)
-	defer cancel()
+	ctx := req.Context()
+	if _, bounded := ctx.Deadline(); !bounded { // that of a read ends with all of its tries
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.Timeout)
+		defer cancel()
+	}
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	sender := r.wires[c.tool.api].reads

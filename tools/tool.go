@@ -29,6 +29,8 @@ type Tool struct {
 	api     *API
 	op      *openapi.Operation
 	profile openapi.Profile
+	origin  string   // of the API, where its credential may go
+	scopes  []string // of a credential for the operation
 }
 
 // Offer says how schemas are offered; the zero value is the default.
@@ -110,6 +112,8 @@ func newTool(name string, api *API, op *openapi.Operation, o Offer) *Tool {
 		api:     api,
 		op:      op,
 		profile: o.Profile,
+		origin:  origin(api.Document.BaseURL),
+		scopes:  scopes(op),
 	}
 }
 
