@@ -165,6 +165,7 @@ func compact(raw json.RawMessage) string {
 
 func BenchmarkParse(b *testing.B) {
 	raw := []byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{` + modernMeta + `,"name":"get_pet","arguments":{"petId":1}}}`)
+	b.ReportAllocs()
 	for b.Loop() {
 		m, err := parseMessage(raw)
 		if err != nil {

@@ -40,14 +40,20 @@ func newServer(t testing.TB, policy string) *Server {
 // offering is newServer in a mode of its own.
 func offering(t testing.TB, policy string, cfg Config) *Server {
 	t.Helper()
-	ctx, dir := context.Background(), t.TempDir()
 	shop := httptest.NewServer(petstore.New())
 	t.Cleanup(shop.Close)
-	spec := filepath.Join(dir, "petstore.yaml")
-	if err := os.WriteFile(spec, petstore.Document, 0o600); err != nil {
+	return serving(t, "petstore.yaml", petstore.Document, shop.URL, policy, cfg)
+}
+
+// serving serves the operations of a document.
+func serving(t testing.TB, name string, document []byte, url, policy string, cfg Config) *Server {
+	t.Helper()
+	ctx, dir := context.Background(), t.TempDir()
+	spec := filepath.Join(dir, name)
+	if err := os.WriteFile(spec, document, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	doc, err := openapi.Load(ctx, spec, openapi.Options{BaseURL: shop.URL})
+	doc, err := openapi.Load(ctx, spec, openapi.Options{BaseURL: url})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +83,7 @@ func offering(t testing.TB, policy string, cfg Config) *Server {
 		t.Fatal(err)
 	}
 	runner, err := tools.New(tools.Config{
-		APIs:   []*tools.API{{Document: doc, Audience: shop.URL, Credentials: &token.Signed{Issuer: "http://exeat.test", Keys: keys}}},
+		APIs:   []*tools.API{{Document: doc, Audience: url, Credentials: &token.Signed{Issuer: "http://exeat.test", Keys: keys}}},
 		Engine: engine, Store: st, Holds: holds,
 		HoldURL: func(id string) string { return "http://inbox.test/h/" + id },
 	})

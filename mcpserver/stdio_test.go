@@ -29,13 +29,13 @@ type line struct {
 
 // conversation is a client that is still there.
 type conversation struct {
-	t     *testing.T
+	t     testing.TB
 	in    *io.PipeWriter
 	out   *bufio.Reader
 	ended chan error
 }
 
-func converse(t *testing.T, ctx context.Context, s *Server) *conversation {
+func converse(t testing.TB, ctx context.Context, s *Server) *conversation {
 	t.Helper()
 	stdin, in := io.Pipe()
 	out, stdout := io.Pipe()
