@@ -15,7 +15,10 @@
 //	message.go  one JSON-RPC message, read once and strictly
 //	methods.go  the table of methods: which era, who says it, who answers it
 //	limit.go    how much one principal and one agent may ask
-//	server.go   a call on its way to the runner, result.go its answer in MCP's form
+//	serve.go    calls, lists and pings, which exeat answers in mcp-go's place
+//	answer.go   the answer to a call, as bytes; result.go the same for mcp-go
+//	list.go     the answer to tools/list
+//	server.go   what a server is made of, and what it lets each caller do
 //	offer.go    which tools there are, and which are listed
 //	own.go      exeat's own tools; search.go those that stand for many others
 package mcpserver

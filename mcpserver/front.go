@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -169,16 +170,50 @@ func (f *front) pass(w *patient, r *http.Request, m message, caller tools.Caller
 			}
 		})
 	}
-	b := m.wire()
-	r.Body = io.NopCloser(bytes.NewReader(b))
-	r.ContentLength = int64(len(b))
-	f.endpoint.ServeHTTP(w, r.WithContext(ctx))
+	if !f.serve(ctx, w, r, m) {
+		b := m.wire()
+		r.Body = io.NopCloser(bytes.NewReader(b))
+		r.ContentLength = int64(len(b))
+		f.endpoint.ServeHTTP(w, r.WithContext(ctx))
+	}
 	if !w.begun && errors.Is(context.Cause(ctx), errCancelled) {
 		// A cancelled request has no answer (MCP, utilities/cancellation): the
 		// client gets a stream on which nothing comes.
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.WriteHeader(http.StatusOK)
 	}
+}
+
+// serve answers in mcp-go's place, and reports whether it did.
+func (f *front) serve(ctx context.Context, w *patient, r *http.Request, m message) bool {
+	if !agrees(r.Header, &m) {
+		return false
+	}
+	out, ok := f.server.serve(ctx, &m)
+	if ok && ctx.Err() == nil {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(out.size()))
+		w.WriteHeader(http.StatusOK)
+		for _, part := range out {
+			w.Write(part)
+		}
+	}
+	return ok
+}
+
+// agrees reports whether the headers of a request say what its message says.
+// Where they do not, or say it in another way, mcp-go finds out what is wrong.
+func agrees(h http.Header, m *message) bool {
+	version := h.Get(mcp.HeaderProtocolVersion)
+	switch {
+	case !mcp.IsValidProtocolVersion(version) || mcp.IsModernProtocol(version) != m.modern:
+		return false
+	case !m.modern:
+		return true
+	case version != m.version || h.Get(mcp.HeaderLastEventID) != "" || h.Get(mcp.HeaderMethod) != m.method:
+		return false
+	}
+	return m.method != "tools/call" || h.Get(mcp.HeaderName) == textOf(m.params["name"])
 }
 
 // forget makes mcp-go drop the session that it remembers after an initialize, in

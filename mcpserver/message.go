@@ -21,11 +21,14 @@ import (
 // and tells clients its decoder's errors; so it only gets to see what [message.wire]
 // writes: the methods that exeat serves, and of their parameters those it uses.
 type message struct {
-	id     json.RawMessage // nil if it is a notification
-	method string          // "" if it is a response
-	params map[string]json.RawMessage
-	modern bool   // it carries the protocol version of 2026-07-28 or a later one
-	client string // the name that the client gives itself in it
+	id      json.RawMessage // nil if it is a notification
+	method  string          // "" if it is a response
+	params  map[string]json.RawMessage
+	modern  bool   // it carries the protocol version of 2026-07-28 or a later one
+	version string // of the protocol, that it carries
+	able    bool   // it says what its client can do, as each message of the new era must
+	tells   bool   // its client wants to be told how it goes on
+	client  string // the name that the client gives itself in it
 }
 
 // rpcError is the answer to a message that is refused (JSON-RPC 2.0, section 5.1).
@@ -117,7 +120,8 @@ func (m *message) accept(raw json.RawMessage) *rpcError {
 	if err != nil {
 		return err
 	}
-	m.modern, m.client = mcp.IsModernProtocol(textOf(meta[metaVersion])), nameIn(meta[metaClient])
+	m.version, m.client, m.able = textOf(meta[metaVersion]), nameIn(meta[metaClient]), meta[metaCapabilities] != nil
+	m.modern, m.tells = mcp.IsModernProtocol(m.version), meta["progressToken"] != nil
 	if !spec.serves(m) {
 		return newRefusal(mcp.METHOD_NOT_FOUND, "this server has no method of that name")
 	}

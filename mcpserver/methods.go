@@ -22,7 +22,8 @@ const (
 type handler int
 
 const (
-	byProtocol  handler = iota + 1 // mcp-go
+	byServer    handler = iota + 1 // exeat's Server, or mcp-go where there is something to refuse
+	byProtocol                     // mcp-go
 	byTransport                    // the loop of stdio or the front of HTTP
 )
 
@@ -42,9 +43,9 @@ type method struct {
 var methods = map[string]method{
 	"initialize":                {oldEra, asks, byProtocol, map[string]kind{"protocolVersion": aText, "capabilities": anObject, "clientInfo": anObject}, "protocolVersion"},
 	"server/discover":           {oldEra | newEra, asks, byProtocol, nil, ""}, // the old era is told which version it needs
-	"ping":                      {oldEra | newEra, asks, byProtocol, nil, ""},
-	"tools/list":                {oldEra | newEra, asks, byProtocol, nil, ""}, // and no cursor: the list is one page
-	"tools/call":                {oldEra | newEra, asks, byProtocol, map[string]kind{"name": aText, "arguments": anObject}, "name"},
+	"ping":                      {oldEra | newEra, asks, byServer, nil, ""},
+	"tools/list":                {oldEra | newEra, asks, byServer, nil, ""}, // and no cursor: the list is one page
+	"tools/call":                {oldEra | newEra, asks, byServer, map[string]kind{"name": aText, "arguments": anObject}, "name"},
 	"notifications/initialized": {oldEra | newEra, tells, byProtocol, nil, ""},
 	"notifications/cancelled":   {oldEra | newEra, tells, byTransport, map[string]kind{"requestId": anID}, "requestId"},
 	"notifications/progress":    {oldEra | newEra, told, byProtocol, nil, ""},

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
-	"github.com/mark3labs/mcp-go/server"
 
 	"github.com/exeat/exeat/tools"
 )
@@ -30,17 +29,14 @@ const autoMost = 40
 // instead of n others.
 func (m Mode) Searches(n int) bool { return m == Search || m != All && n > autoMost }
 
-// unlisted are the tools that are found by search. Models call them by their own
-// names, too, which is the same call as one through call_tool.
-func (s *Server) unlisted(listed []server.ServerTool) (more []server.ServerTool) {
-	s.hidden = map[string]bool{}
+// addUnlisted adds the tools that are found by search. Models call them by their
+// own names, too, which is the same call as one through call_tool.
+func (s *Server) addUnlisted() {
 	for _, t := range s.Runner.Tools() {
-		if !slices.ContainsFunc(listed, func(l server.ServerTool) bool { return l.Tool.Name == t.Name }) {
-			s.hidden[t.Name] = true
-			more = append(more, server.ServerTool{Tool: mcp.NewTool(t.Name), Handler: s.guard(t.Name, s.call)})
+		if s.tools[t.Name] == nil {
+			s.tools[t.Name] = &served{tool: mcp.NewTool(t.Name), operation: t, handle: s.call, hidden: true}
 		}
 	}
-	return more
 }
 
 // offer is what a host gets listed in the server's mode: tools of exeat itself,
@@ -98,23 +94,29 @@ func Describe(t *tools.Tool) mcp.Tool {
 	return m
 }
 
-// keepVisible keeps the tools that the caller could ever use.
+// keepVisible keeps the tools that the caller could ever use. mcp-go asks for a
+// list that exeat did not answer itself, and before it refuses a call.
 func (s *Server) keepVisible(ctx context.Context, list []mcp.Tool) []mcp.Tool {
 	caller := callerOf(ctx)
 	kept := make([]mcp.Tool, 0, len(list))
 	for _, m := range list {
-		t, ok := s.Runner.Tool(m.Name)
+		t := s.tools[m.Name]
 		switch {
-		case len(list) > 1 && s.hidden[m.Name]:
-		case !ok || s.Runner.Visible(caller, t):
+		case len(list) > 1 && t.hidden:
+		case s.visible(caller, t):
 			kept = append(kept, m)
 		case len(list) == 1 && s.limits.request(caller, time.Now()):
 			// The list always has exeat's own tools too, so this is a call. What is
 			// beyond the limits is not recorded.
-			s.Runner.Hidden(caller, t)
+			s.Runner.Hidden(caller, t.operation)
 		}
 	}
 	return kept
+}
+
+// visible reports whether the caller could ever use a tool.
+func (s *Server) visible(caller tools.Caller, t *served) bool {
+	return t.operation == nil || s.Runner.Visible(caller, t.operation)
 }
 
 // ListJSON is tools as tools/list would give them to a caller who may see all

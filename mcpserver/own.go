@@ -15,7 +15,7 @@ import (
 // ownTool is a tool of exeat itself. None of them can approve anything.
 type ownTool struct {
 	tool   mcp.Tool
-	handle func(context.Context, mcp.CallToolRequest) tools.Result
+	handle func(context.Context, toolCall) tools.Result
 }
 
 func ownTools(s *Server) []ownTool {
@@ -69,13 +69,13 @@ func parseHandle(raw json.RawMessage) (a handleArgs, bad *tools.Result) {
 	return a, nil
 }
 
-func (s *Server) resume(ctx context.Context, req mcp.CallToolRequest) tools.Result {
-	a, bad := parseHandle(req.Params.RawArguments)
+func (s *Server) resume(ctx context.Context, c toolCall) tools.Result {
+	a, bad := parseHandle(c.args)
 	if bad != nil {
 		return *bad
 	}
-	if a.wait > 0 && req.Params.Meta != nil && req.Params.Meta.ProgressToken != nil {
-		stop := s.progress(ctx, req.Params.Meta.ProgressToken)
+	if a.wait > 0 && c.progress != nil {
+		stop := s.progress(ctx, c.progress)
 		defer stop()
 	}
 	// A server that stops answers what it knows instead of waiting.
@@ -118,22 +118,22 @@ func notify(ctx context.Context, name string, params map[string]any) error {
 	return server.ServerFromContext(ctx).SendNotificationToClient(ctx, name, params)
 }
 
-func (s *Server) cancel(ctx context.Context, req mcp.CallToolRequest) tools.Result {
-	a, bad := parseHandle(req.Params.RawArguments)
+func (s *Server) cancel(ctx context.Context, c toolCall) tools.Result {
+	a, bad := parseHandle(c.args)
 	if bad != nil {
 		return *bad
 	}
 	return s.Runner.Cancel(ctx, callerOf(ctx), a.handle)
 }
 
-func (s *Server) preview(ctx context.Context, req mcp.CallToolRequest) tools.Result {
-	name, args, bad := toolArgs(req, "tool")
+func (s *Server) preview(ctx context.Context, c toolCall) tools.Result {
+	name, args, bad := toolArgs(c, "tool")
 	if bad != nil {
 		return *bad
 	}
 	return s.Runner.ShowPreview(ctx, callerOf(ctx), name, args)
 }
 
-func (s *Server) holds(ctx context.Context, _ mcp.CallToolRequest) tools.Result {
+func (s *Server) holds(ctx context.Context, _ toolCall) tools.Result {
 	return s.Runner.Open(ctx, callerOf(ctx))
 }

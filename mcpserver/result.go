@@ -8,7 +8,6 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
-	"github.com/exeat/exeat/openapi/strictjson"
 	"github.com/exeat/exeat/tools"
 )
 
@@ -20,7 +19,7 @@ func newResult(r tools.Result) *mcp.CallToolResult {
 	envelope := r.JSON()
 	out := &mcp.CallToolResult{
 		Content:           []mcp.Content{mcp.NewTextContent(string(envelope))},
-		StructuredContent: quoteLargeNumbers(envelope),
+		StructuredContent: json.RawMessage(appendValue(nil, envelope)),
 		IsError:           r.IsError(),
 	}
 	for _, b := range r.Blocks {
@@ -30,39 +29,6 @@ func newResult(r tools.Result) *mcp.CallToolResult {
 		out.Meta = mcp.NewMetaFromMap(map[string]any{dispositionMeta: r.Disposition})
 	}
 	return out
-}
-
-// quoteLargeNumbers writes integers that a double does not hold as texts of their
-// digits: JavaScript hosts would round them on the way to the model. As text
-// content the answer has them as they are.
-func quoteLargeNumbers(envelope json.RawMessage) json.RawMessage {
-	var out []byte
-	last := 0
-	for i := 0; i < len(envelope); i++ {
-		begin := i
-		switch c := envelope[i]; {
-		case c == '"':
-			end, err := strictjson.ScanString(envelope, i)
-			if err != nil {
-				return envelope
-			}
-			i = end - 1
-		case c == '-' || c >= '0' && c <= '9':
-			end, err := strictjson.ScanScalar(envelope, i)
-			if err != nil {
-				return envelope
-			}
-			i = end - 1
-			if number := envelope[begin:end]; isLargeInteger(string(number)) {
-				out = append(append(append(append(out, envelope[last:begin]...), '"'), number...), '"')
-				last = end
-			}
-		}
-	}
-	if last == 0 {
-		return envelope
-	}
-	return append(out, envelope[last:]...)
 }
 
 // isLargeInteger reports an integer beyond 2^53-1 (RFC 8259 §6).

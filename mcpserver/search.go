@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/mark3labs/mcp-go/mcp"
-
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/tools"
 )
@@ -35,10 +33,10 @@ func describeTool(s *Server, name string) ownTool {
 		`{"type":"object","properties":{"name":{"type":"string","description":"the tool's name"},"pointer":{"type":"string","description":"a JSON Pointer: only that part of the schema"}},"required":["name"],"additionalProperties":false}`, true, true), s.describe}
 }
 
-func (s *Server) find(ctx context.Context, req mcp.CallToolRequest) tools.Result {
+func (s *Server) find(ctx context.Context, c toolCall) tools.Result {
 	var query string
 	limit := 10
-	given, bad := ownArgs(req.Params.RawArguments, map[string]any{"query": &query, "limit": &limit})
+	given, bad := ownArgs(c.args, map[string]any{"query": &query, "limit": &limit})
 	if bad != nil {
 		return *bad
 	}
@@ -51,16 +49,16 @@ func (s *Server) find(ctx context.Context, req mcp.CallToolRequest) tools.Result
 	return s.Runner.Find(ctx, callerOf(ctx), query, limit)
 }
 
-func (s *Server) describe(ctx context.Context, req mcp.CallToolRequest) tools.Result {
+func (s *Server) describe(ctx context.Context, c toolCall) tools.Result {
 	var name, pointer string
-	if _, bad := ownArgs(req.Params.RawArguments, map[string]any{"name": &name, "pointer": &pointer}); bad != nil {
+	if _, bad := ownArgs(c.args, map[string]any{"name": &name, "pointer": &pointer}); bad != nil {
 		return *bad
 	}
 	return s.Runner.Description(ctx, callerOf(ctx), name, pointer)
 }
 
-func (s *Server) callFound(ctx context.Context, req mcp.CallToolRequest) tools.Result {
-	name, args, bad := toolArgs(req, "name")
+func (s *Server) callFound(ctx context.Context, c toolCall) tools.Result {
+	name, args, bad := toolArgs(c, "name")
 	if bad != nil {
 		return *bad
 	}
@@ -70,8 +68,8 @@ func (s *Server) callFound(ctx context.Context, req mcp.CallToolRequest) tools.R
 // toolArgs reads a tool's name, which has the given key, and its arguments as the
 // agent wrote them: the runner reads those, as strictly as in a call of the tool
 // itself.
-func toolArgs(req mcp.CallToolRequest, key string) (name string, args json.RawMessage, bad *tools.Result) {
-	if _, bad := ownArgs(req.Params.RawArguments, map[string]any{key: &name, "arguments": &args}); bad != nil {
+func toolArgs(c toolCall, key string) (name string, args json.RawMessage, bad *tools.Result) {
+	if _, bad := ownArgs(c.args, map[string]any{key: &name, "arguments": &args}); bad != nil {
 		return "", nil, bad
 	}
 	if len(args) == 0 {

@@ -1,7 +1,8 @@
 package mcpserver
 
 import (
-	"context"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,6 +15,9 @@ import (
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/tools"
 )
+
+// listTTL is for how long a client may keep a list, in milliseconds.
+const listTTL = 60_000
 
 const instructions = `Every call is checked by policy. Some calls wait for a person: the answer then has status "approval_pending" and a handle, and NOTHING has been executed. Tell the user to decide at approval_url, then call exeat_resume with the handle. Making the same call again returns the same handle. You cannot approve a call yourself. If the status is "denied" or "failed", read code, reason and remediation before you try anything else. Integers beyond 2^53 come as decimal text; give them so, too.`
 
@@ -40,8 +44,10 @@ type Server struct {
 	Config
 	mcp     *server.MCPServer
 	limits  *limiter
-	limited rate.Sometimes  // not every refusal is worth a line in the log
-	hidden  map[string]bool // tools that are found by search and not listed
+	limited rate.Sometimes // not every refusal is worth a line in the log
+	tools   map[string]*served
+	list    *list
+	info    json.RawMessage // what exeat says of itself in every result of the new era
 }
 
 // New returns a server with all tools registered. It fails if a pinned tool does
@@ -53,63 +59,50 @@ func New(cfg Config) (*Server, error) {
 		server.WithInstructions(instructions),
 		server.WithToolFilter(s.keepVisible),
 		// What a principal may see can change with the policies.
-		server.WithMethodCacheHints(mcp.MethodToolsList, 60_000, mcp.CacheScopePrivate),
+		server.WithMethodCacheHints(mcp.MethodToolsList, listTTL, mcp.CacheScopePrivate),
 	)
-	own, listed, err := s.offer(cfg.Runner.Tools())
-	if err != nil {
+	if err := s.register(); err != nil {
 		return nil, err
 	}
-	var list []server.ServerTool
-	for _, t := range own {
-		list = append(list, server.ServerTool{Tool: t.tool, Handler: s.guard(t.tool.Name, t.handle)})
-	}
-	for _, t := range listed {
-		list = append(list, server.ServerTool{Tool: Describe(t), Handler: s.guard(t.Name, s.call)})
-	}
-	if cfg.Mode.Searches(len(cfg.Runner.Tools())) {
-		cfg.Runner.Searchable()
-		list = append(list, s.unlisted(list)...)
-	}
-	s.mcp.AddTools(list...)
 	return s, nil
 }
 
-// call hands a tool call to the runner: the raw bytes of the arguments, never
-// their decoded form, which has lost digits and duplicate keys.
-func (s *Server) call(ctx context.Context, req mcp.CallToolRequest) tools.Result {
-	return s.Runner.Call(ctx, callerOf(ctx), req.Params.Name, req.Params.RawArguments)
-}
-
-// guard keeps a call within the limits, and turns its result into MCP's and a
-// panic into a safe sentence. It never returns a Go error: mcp-go would show its
-// text to the agent.
-func (s *Server) guard(name string, f func(context.Context, mcp.CallToolRequest) tools.Result) server.ToolHandlerFunc {
-	return func(ctx context.Context, req mcp.CallToolRequest) (out *mcp.CallToolResult, _ error) {
-		defer func() {
-			if v := recover(); v != nil {
-				s.reportPanic(name, v)
-				out = newResult(tools.Result{Envelope: tools.Envelope{Status: tools.Failed, Code: tools.Internal,
-					Reason: "something went wrong inside exeat; if the call was a write, it may have been executed"}})
-			}
-		}()
-		done, refused := s.admit(callerOf(ctx), name)
-		if done == nil {
-			return newResult(refused), nil
-		}
-		defer done()
-		res := f(ctx, req)
-		if tell, ok := ctx.Value(needsKey{}).(func(authz.Stronger)); ok && !res.Needs.IsZero() {
-			tell(res.Needs)
-		}
-		return newResult(res), nil
+// register makes the tools known to mcp-go and to exeat's own dispatch.
+func (s *Server) register() error {
+	own, listed, err := s.offer(s.Runner.Tools())
+	if err != nil {
+		return err
 	}
+	s.tools = map[string]*served{}
+	for _, t := range own {
+		s.tools[t.tool.Name] = &served{tool: t.tool, handle: t.handle}
+	}
+	for _, t := range listed {
+		s.tools[t.Name] = &served{tool: Describe(t), operation: t, handle: s.call}
+	}
+	if s.Mode.Searches(len(s.Runner.Tools())) {
+		s.Runner.Searchable()
+		s.addUnlisted()
+	}
+	var all []server.ServerTool
+	for _, t := range s.tools {
+		t.bound = bytes.Contains(t.tool.RawInputSchema, []byte("x-mcp-header"))
+		all = append(all, server.ServerTool{Tool: t.tool, Handler: s.handlerOf(t)})
+	}
+	s.mcp.AddTools(all...)
+	s.info, err = json.Marshal(mcp.Implementation{Name: "exeat", Version: s.Version})
+	if err != nil {
+		return err
+	}
+	s.list, err = newList(s)
+	return err
 }
 
 // request takes a message from its caller's allowance and reports whether it
 // was within. A call of a tool that there is takes itself from it later, when it
 // can be answered in the tool's own form.
 func (s *Server) request(caller tools.Caller, m message) bool {
-	if m.method == "tools/call" && s.mcp.GetTool(textOf(m.params["name"])) != nil {
+	if m.method == "tools/call" && s.tools[textOf(m.params["name"])] != nil {
 		return true
 	}
 	return s.limits.request(caller, time.Now())

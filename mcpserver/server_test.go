@@ -391,10 +391,9 @@ func TestPanicIsASentence(t *testing.T) {
 	s := newServer(t, "")
 	var seen string
 	s.OnPanic = func(tool string, v any) { seen = fmt.Sprint(tool, v) }
-	h := s.guard("boom", func(context.Context, mcp.CallToolRequest) tools.Result { panic("secret inside") })
-	res, err := h(context.Background(), mcp.CallToolRequest{})
-	b, _ := json.Marshal(res)
-	if err != nil || !res.IsError || strings.Contains(string(b), "secret") || seen != "boomsecret inside" {
-		t.Errorf("%s %v %q", b, err, seen)
+	boom := &served{handle: func(context.Context, toolCall) tools.Result { panic("secret inside") }}
+	res := s.run(context.Background(), boom, toolCall{name: "boom"})
+	if b := res.JSON(); !res.IsError() || strings.Contains(string(b), "secret") || seen != "boomsecret inside" {
+		t.Errorf("%s %q", b, seen)
 	}
 }

@@ -127,7 +127,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 // take handles one message.
 func (c *stdio) take(ctx context.Context, line []byte) {
 	if line == nil {
-		c.write(newRefusal(mcp.INVALID_REQUEST, "%v", errTooLong).answer(nil))
+		c.refuse(nil, newRefusal(mcp.INVALID_REQUEST, "%v", errTooLong))
 		return
 	}
 	m, bad := parseMessage(line)
@@ -141,10 +141,10 @@ func (c *stdio) take(ctx context.Context, line []byte) {
 			c.notification(ctx, m)
 		}
 	case bad != nil:
-		c.write(bad.answer(m.id))
+		c.refuse(m.id, bad)
 	case m.method == "": // a response, and nothing was asked
 	case !c.server.request(caller, m):
-		c.write(newRefusal(mcp.INTERNAL_ERROR, "too many requests; try again in a second").answer(m.id))
+		c.refuse(m.id, newRefusal(mcp.INTERNAL_ERROR, "too many requests; try again in a second"))
 	default:
 		c.request(withCaller(ctx, caller), m)
 	}
@@ -178,7 +178,7 @@ func (c *stdio) request(ctx context.Context, m message) {
 		if c.running.has(string(m.id)) {
 			bad = newRefusal(mcp.INVALID_REQUEST, "a request with this id is being answered")
 		}
-		c.write(bad.answer(m.id))
+		c.refuse(m.id, bad)
 		return
 	}
 	c.behind.Go(func() {
@@ -192,22 +192,28 @@ func (c *stdio) request(ctx context.Context, m message) {
 	})
 }
 
-func (c *stdio) answer(ctx context.Context, m message) (b []byte) {
+func (c *stdio) answer(ctx context.Context, m message) (out reply) {
 	defer func() {
 		if v := recover(); v != nil {
 			c.server.reportPanic(m.method, v)
-			b = newRefusal(mcp.INTERNAL_ERROR, "something went wrong inside exeat").answer(m.id)
+			out = newReply(newRefusal(mcp.INTERNAL_ERROR, "something went wrong inside exeat").answer(m.id))
 		}
 	}()
+	if out, ok := c.server.serve(ctx, &m); ok {
+		return out
+	}
 	b, err := json.Marshal(c.server.mcp.HandleMessage(ctx, m.wire()))
 	if err != nil {
-		return newRefusal(mcp.INTERNAL_ERROR, "the answer could not be written").answer(m.id)
+		b = newRefusal(mcp.INTERNAL_ERROR, "the answer could not be written").answer(m.id)
 	}
-	return b
+	return newReply(b)
 }
 
+// refuse sends an error.
+func (c *stdio) refuse(id json.RawMessage, e *rpcError) { c.write(newReply(e.answer(id))) }
+
 // write sends one message, after the notifications that were made before it.
-func (c *stdio) write(b []byte) {
+func (c *stdio) write(out reply) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	for {
@@ -215,7 +221,9 @@ func (c *stdio) write(b []byte) {
 		case n := <-c.session.notifications:
 			c.send(n)
 		default:
-			c.out.Write(append(b, '\n'))
+			for _, part := range out {
+				c.out.Write(part)
+			}
 			return
 		}
 	}
