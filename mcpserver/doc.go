@@ -12,7 +12,7 @@
 //	session.go  the ids of the old era's sessions, which need no memory
 //	stdio.go    the same for a client on stdin and stdout
 //	running.go  requests that are being answered, so that a client can cancel one
-//	message.go  one JSON-RPC message, read once and strictly
+//	message.go  one JSON-RPC message, read once and strictly; members.go its objects
 //	methods.go  the table of methods: which era, who says it, who answers it
 //	limit.go    how much one principal and one agent may ask
 //	serve.go    calls, lists and pings, which exeat answers in mcp-go's place

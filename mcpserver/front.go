@@ -115,7 +115,7 @@ func (f *front) post(w *patient, r *http.Request) {
 func (f *front) notification(r *http.Request, m message) {
 	s, ok := f.sessions.open(r.Header.Get(sessionName), ownerOf(callerOf(r.Context())))
 	if ok && methods[m.method].by == byTransport {
-		f.running.cancel(s.id + string(m.params["requestId"]))
+		f.running.cancel(s.id + string(m.param("requestId")))
 	}
 }
 
@@ -210,10 +210,10 @@ func agrees(h http.Header, m *message) bool {
 		return false
 	case !m.modern:
 		return true
-	case version != m.version || h.Get(mcp.HeaderLastEventID) != "" || h.Get(mcp.HeaderMethod) != m.method:
+	case version != m.version() || h.Get(mcp.HeaderLastEventID) != "" || h.Get(mcp.HeaderMethod) != m.method:
 		return false
 	}
-	return m.method != "tools/call" || h.Get(mcp.HeaderName) == textOf(m.params["name"])
+	return m.method != "tools/call" || h.Get(mcp.HeaderName) == textOf(m.param("name"))
 }
 
 // forget makes mcp-go drop the session that it remembers after an initialize, in

@@ -3,12 +3,7 @@ package mcpserver
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
-	"regexp"
-	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -21,14 +16,12 @@ import (
 // and tells clients its decoder's errors; so it only gets to see what [message.wire]
 // writes: the methods that exeat serves, and of their parameters those it uses.
 type message struct {
-	id      json.RawMessage // nil if it is a notification
-	method  string          // "" if it is a response
-	params  map[string]json.RawMessage
-	modern  bool   // it carries the protocol version of 2026-07-28 or a later one
-	version string // of the protocol, that it carries
-	able    bool   // it says what its client can do, as each message of the new era must
-	tells   bool   // its client wants to be told how it goes on
-	client  string // the name that the client gives itself in it
+	id     json.RawMessage                  // nil if it is a notification
+	method string                           // "" if it is a response
+	params [mostParams]json.RawMessage      // in the order of the method's line in the table
+	told   [len(metaParams)]json.RawMessage // what is read of _meta
+	modern bool                             // it carries the protocol version of 2026-07-28 or a later one
+	client string                           // the name that the client gives itself in it
 }
 
 // rpcError is the answer to a message that is refused (JSON-RPC 2.0, section 5.1).
@@ -62,14 +55,32 @@ const (
 	anID     kind = "a string or an integer"
 )
 
-// Keys of _meta that are read.
+// param is a parameter, and what it must be.
+type param struct {
+	name string
+	kind kind
+}
+
+// What is read of _meta.
 const (
-	metaVersion      = mcp.MetaKeyProtocolVersion
-	metaCapabilities = mcp.MetaKeyClientCapabilities
-	metaClient       = mcp.MetaKeyClientInfo
+	metaVersion = iota
+	metaCapabilities
+	metaClient
+	metaProgress
 )
 
-var integer = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,14})$`)
+var metaParams = [...]param{
+	metaVersion:      {mcp.MetaKeyProtocolVersion, aText},
+	metaCapabilities: {mcp.MetaKeyClientCapabilities, anObject},
+	metaClient:       {mcp.MetaKeyClientInfo, anObject},
+	metaProgress:     {"progressToken", anID},
+}
+
+var (
+	topMembers  = []param{{name: "jsonrpc"}, {name: "id"}, {name: "method"}, {name: "params"}, {name: "result"}, {name: "error"}}
+	infoMembers = []param{{"name", aText}, {"version", aText}}
+	noObject    = json.RawMessage("{}")
+)
 
 // parseMessage reads one message. Whatever two readers could understand differently is
 // refused. The message is returned even with an error as far as it was
@@ -79,154 +90,169 @@ func parseMessage(raw []byte) (message, *rpcError) {
 	if !utf8.Valid(raw) || !json.Valid(raw) {
 		return m, newRefusal(mcp.PARSE_ERROR, "the message is not valid JSON in UTF-8")
 	}
-	if bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("[")) {
+	if i := strictjson.SkipSpace(raw, 0); raw[i] == '[' {
 		return m, newRefusal(mcp.INVALID_REQUEST, "batches are not served: send one message at a time")
 	}
-	top, err := members(raw, "the message", "jsonrpc", "id", "method", "params", "result", "error")
-	if err != nil {
+	var top [6]json.RawMessage
+	if err := readMembers(raw, "the message", topMembers, top[:]); err != nil {
 		return m, err
 	}
-	id, hasID := top["id"]
+	version, id, method, params, hasResult := top[0], top[1], top[2], top[3], top[4] != nil || top[5] != nil
 	switch {
-	case hasID && !is(id, anID):
+	case id != nil && !is(id, anID):
 		return m, newRefusal(mcp.INVALID_REQUEST, "id must be a string of at most 256 bytes or an integer of at most 15 digits")
-	case string(top["jsonrpc"]) != `"2.0"`:
+	case string(version) != `"2.0"`:
 		return m, newRefusal(mcp.INVALID_REQUEST, `jsonrpc must be "2.0"`)
 	}
 	m.id = id
-	method, hasMethod := top["method"]
-	if !hasMethod && hasID && (top["result"] != nil || top["error"] != nil) {
+	if method == nil && id != nil && hasResult {
 		return m, nil
 	}
-	if !hasMethod || !is(method, aText) || json.Unmarshal(method, &m.method) != nil || m.method == "" {
+	if m.method = textOf(method); !is(method, aText) || m.method == "" {
+		m.method = ""
 		return m, newRefusal(mcp.INVALID_REQUEST, "method must be a string that names a method")
 	}
-	return m, m.accept(top["params"])
+	return m, m.accept(params)
 }
 
 // accept checks the parameters and keeps those that the method has.
 func (m *message) accept(raw json.RawMessage) *rpcError {
 	if isAbsent(raw) {
-		raw = json.RawMessage("{}")
+		raw = noObject
 	}
-	spec := methods[m.method]
-	names := append(slices.Collect(maps.Keys(spec.params)), "_meta")
-	given, err := members(raw, "params", names...)
-	if err != nil {
+	spec, known := methods[m.method]
+	if !known {
+		spec.params = metaOnly
+	}
+	var given [mostParams]json.RawMessage
+	if err := readMembers(raw, "params", spec.params, given[:]); err != nil {
 		return err
 	}
 	// The era first: an unknown method is answered by it.
-	meta, err := parseMeta(given["_meta"])
-	if err != nil {
+	if err := m.acceptMeta(given[len(spec.params)-1]); err != nil {
 		return err
 	}
-	m.version, m.client, m.able = textOf(meta[metaVersion]), nameIn(meta[metaClient]), meta[metaCapabilities] != nil
-	m.modern, m.tells = mcp.IsModernProtocol(m.version), meta["progressToken"] != nil
 	if !spec.serves(m) {
 		return newRefusal(mcp.METHOD_NOT_FOUND, "this server has no method of that name")
 	}
-	if c := given["cursor"]; m.method == "tools/list" && !isAbsent(c) && string(c) != `""` {
+	if m.method == "tools/list" && hasCursor(raw) {
 		return newRefusal(mcp.INVALID_PARAMS, "params.cursor is none of this server's: the list has one page")
 	}
-	m.params = map[string]json.RawMessage{}
-	for name, kind := range spec.params {
-		v := given[name]
+	for i, p := range spec.params {
+		v := given[i]
 		switch {
-		case isAbsent(v):
-		case name == "arguments" && m.method == "tools/call":
-			if m.params[name] = readObject(v); m.params[name] == nil {
+		case isAbsent(v) || p == meta:
+		case p.name == "arguments" && m.method == "tools/call":
+			if m.params[i] = readObject(v); m.params[i] == nil {
 				return newRefusal(mcp.INVALID_PARAMS, "params.arguments must be an object")
 			}
-		case !is(v, kind):
-			return newRefusal(mcp.INVALID_PARAMS, "params.%s must be %s", name, kind)
+		case !is(v, p.kind):
+			return newRefusal(mcp.INVALID_PARAMS, "params.%s must be %s", p.name, p.kind)
 		default:
-			m.params[name] = v
+			m.params[i] = v
+		}
+		if p.name == spec.needs && m.params[i] == nil {
+			return newRefusal(mcp.INVALID_PARAMS, "params.%s is missing", spec.needs)
 		}
 	}
-	if spec.needs != "" && m.params[spec.needs] == nil {
-		return newRefusal(mcp.INVALID_PARAMS, "params.%s is missing", spec.needs)
-	}
-	if len(meta) > 0 {
-		m.params["_meta"] = join(meta)
-	}
-	return m.introduce()
+	return m.introduce(spec)
+}
+
+// hasCursor reports parameters that ask for another page than the first.
+func hasCursor(params json.RawMessage) bool {
+	given, err := strictjson.Members(params)
+	c := given["cursor"]
+	return err != nil || !isAbsent(c) && string(c) != `""`
 }
 
 // introduce reduces what a client says of itself to its name and version.
-func (m *message) introduce() *rpcError {
-	if m.params["capabilities"] != nil {
-		m.params["capabilities"] = json.RawMessage("{}") // exeat uses none
-	}
-	if info := m.params["clientInfo"]; info != nil {
-		short, err := parseInfo(info)
-		m.params["clientInfo"], m.client = short, nameIn(short)
-		return err
+func (m *message) introduce(spec method) (err *rpcError) {
+	for i, p := range spec.params {
+		switch {
+		case m.params[i] == nil:
+		case p.name == "capabilities":
+			m.params[i] = noObject // exeat uses none
+		case p.name == "clientInfo":
+			if m.params[i], m.client, err = parseInfo(m.params[i]); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
+// param is a parameter of the message; nil if it is not there.
+func (m *message) param(name string) json.RawMessage {
+	for i, p := range methods[m.method].params {
+		if p.name == name {
+			return m.params[i]
+		}
+	}
+	return nil
+}
+
+// version is of the protocol, if the message carries it.
+func (m *message) version() string { return textOf(m.told[metaVersion]) }
+
 // negotiate is the version that mcp-go gives the client of an initialize.
 func (m *message) negotiate() string {
-	return mcp.NegotiateLegacyVersion(textOf(m.params["protocolVersion"]))
+	return mcp.NegotiateLegacyVersion(textOf(m.param("protocolVersion")))
 }
 
 // textOf is a JSON string, or "" if there is none.
 func textOf(raw json.RawMessage) (s string) {
+	if len(raw) > 1 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1]) // of a message that was found valid
+	}
 	_ = json.Unmarshal(raw, &s)
 	return s
 }
 
-// nameIn is the name in what a client says of itself.
-func nameIn(introduction json.RawMessage) string {
-	var info struct{ Name string }
-	_ = json.Unmarshal(introduction, &info)
-	return info.Name
+// acceptMeta reads params._meta and keeps what exeat uses of it.
+func (m *message) acceptMeta(raw json.RawMessage) (err *rpcError) {
+	if isAbsent(raw) {
+		return nil
+	}
+	if err := readMembers(raw, "params._meta", metaParams[:], m.told[:]); err != nil {
+		return err
+	}
+	for i, p := range metaParams {
+		switch v := m.told[i]; {
+		case isAbsent(v):
+			m.told[i] = nil
+		case !is(v, p.kind):
+			return newRefusal(mcp.INVALID_PARAMS, "params._meta[%q] must be %s", p.name, p.kind)
+		case i == metaCapabilities:
+			m.told[i] = noObject
+		}
+	}
+	if m.told[metaClient] != nil {
+		m.told[metaClient], m.client, err = parseInfo(m.told[metaClient])
+	}
+	m.modern = err == nil && mcp.IsModernProtocol(m.version())
+	return err
 }
 
-// parseMeta reads params._meta and keeps what exeat uses of it.
-func parseMeta(raw json.RawMessage) (map[string]json.RawMessage, *rpcError) {
-	if isAbsent(raw) {
-		return nil, nil
+// parseInfo keeps a client's name and version of what it says of itself.
+func parseInfo(raw json.RawMessage) (kept json.RawMessage, name string, err *rpcError) {
+	var given [2]json.RawMessage
+	if err := readMembers(raw, "the client's info", infoMembers, given[:]); err != nil {
+		return nil, "", err
 	}
-	given, err := members(raw, "params._meta")
-	if err != nil {
-		return nil, err
-	}
-	kept := map[string]json.RawMessage{}
-	for name, kind := range map[string]kind{metaVersion: aText, metaCapabilities: anObject, metaClient: anObject, "progressToken": anID} {
-		v := given[name]
+	kept = json.RawMessage("{")
+	for i, v := range given {
 		if isAbsent(v) {
 			continue
 		}
-		if !is(v, kind) {
-			return nil, newRefusal(mcp.INVALID_PARAMS, "params._meta[%q] must be %s", name, kind)
+		if !is(v, aText) {
+			return nil, "", newRefusal(mcp.INVALID_PARAMS, "the client's %s must be a string", infoMembers[i].name)
 		}
-		kept[name] = v
-	}
-	if kept[metaCapabilities] != nil {
-		kept[metaCapabilities] = json.RawMessage("{}")
-	}
-	if kept[metaClient] != nil {
-		kept[metaClient], err = parseInfo(kept[metaClient])
-	}
-	return kept, err
-}
-
-func parseInfo(raw json.RawMessage) (json.RawMessage, *rpcError) {
-	given, err := members(raw, "the client's info", "name", "version")
-	if err != nil {
-		return nil, err
-	}
-	kept := map[string]json.RawMessage{}
-	for _, name := range []string{"name", "version"} {
-		if v := given[name]; !isAbsent(v) {
-			if !is(v, aText) {
-				return nil, newRefusal(mcp.INVALID_PARAMS, "the client's %s must be a string", name)
-			}
-			kept[name] = v
+		if len(kept) > 1 {
+			kept = append(kept, ',')
 		}
+		kept = append(append(append(append(kept, '"'), infoMembers[i].name...), `":`...), v...)
 	}
-	return join(kept), nil
+	return append(kept, '}'), textOf(given[0]), nil
 }
 
 // isAbsent reports a member that is not there or null, which is how many clients
@@ -243,7 +269,19 @@ func is(raw json.RawMessage, k kind) bool {
 	case raw[0] == '"':
 		return k == aText || k == anID && len(raw) <= 258
 	}
-	return k == anID && integer.Match(raw)
+	return k == anID && isInteger(raw)
+}
+
+// isInteger reports a JSON number that every reader takes for the same integer: of
+// at most 15 digits, without a fraction, an exponent or a sign of zero.
+func isInteger(number []byte) bool {
+	digits := bytes.TrimPrefix(number, []byte("-"))
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return len(digits) > 0 && len(digits) <= 15 && (digits[0] != '0' || len(number) == 1)
 }
 
 // readObject is an object as it stands, or the one that a text is the JSON of, which
@@ -262,29 +300,6 @@ func readObject(raw json.RawMessage) json.RawMessage {
 	return object
 }
 
-// members reads the members of an object. A key given twice is refused, and one
-// that differs from a known name only in its case: encoding/json, and so mcp-go,
-// takes it for that name.
-func members(raw []byte, where string, known ...string) (map[string]json.RawMessage, *rpcError) {
-	out, err := strictjson.Members(raw)
-	switch {
-	case errors.Is(err, strictjson.ErrNoObject):
-		return nil, newRefusal(mcp.INVALID_REQUEST, "%s must be an object", where)
-	case errors.Is(err, strictjson.ErrTwice):
-		return nil, newRefusal(mcp.INVALID_REQUEST, "%s has a key twice", where)
-	case err != nil:
-		return nil, newRefusal(mcp.PARSE_ERROR, "%s cannot be read", where)
-	}
-	for name := range out {
-		for _, k := range known {
-			if name != k && strings.EqualFold(name, k) {
-				return nil, newRefusal(mcp.INVALID_REQUEST, "%s has a key that differs from %s in its case only", where, k)
-			}
-		}
-	}
-	return out, nil
-}
-
 // join writes an object. Its values are JSON already, and are kept as they are.
 func join(members map[string]json.RawMessage) json.RawMessage {
 	var b bytes.Buffer
@@ -297,12 +312,27 @@ func join(members map[string]json.RawMessage) json.RawMessage {
 // wire is the message as mcp-go gets it.
 func (m message) wire() []byte {
 	method, _ := json.Marshal(m.method)
-	out := map[string]json.RawMessage{"jsonrpc": json.RawMessage(`"2.0"`), "method": method}
-	if m.id != nil {
-		out["id"] = m.id
+	params := map[string]json.RawMessage{}
+	for i, p := range methods[m.method].params {
+		keep(params, p.name, m.params[i])
 	}
-	if len(m.params) > 0 {
-		out["params"] = join(m.params)
+	told := map[string]json.RawMessage{}
+	for i, p := range metaParams {
+		keep(told, p.name, m.told[i])
+	}
+	if len(told) > 0 {
+		params[meta.name] = join(told)
+	}
+	out := map[string]json.RawMessage{"jsonrpc": json.RawMessage(`"2.0"`), "method": method}
+	keep(out, "id", m.id)
+	if len(params) > 0 {
+		out["params"] = join(params)
 	}
 	return join(out)
+}
+
+func keep(members map[string]json.RawMessage, name string, v json.RawMessage) {
+	if v != nil {
+		members[name] = v
+	}
 }

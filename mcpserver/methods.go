@@ -32,23 +32,31 @@ type method struct {
 	eras   eras
 	way    direction
 	by     handler
-	params map[string]kind // those that mcp-go gets to see
-	needs  string          // the parameter that it cannot do without
+	params []param // those that mcp-go gets to see, and _meta as the last
+	needs  string  // the parameter that it cannot do without
 }
+
+// mostParams is how many parameters a method has at most.
+const mostParams = 4
+
+var (
+	meta     = param{"_meta", anObject}
+	metaOnly = []param{meta}
+)
 
 // methods are all that there are. A capability that comes gets its line here. A
 // request of exeat to a client is not among them: exeat never asks a client for
 // anything, and no answer of a client can approve a call. Nor is
 // subscriptions/listen: there is nothing to listen to.
 var methods = map[string]method{
-	"initialize":                {oldEra, asks, byProtocol, map[string]kind{"protocolVersion": aText, "capabilities": anObject, "clientInfo": anObject}, "protocolVersion"},
-	"server/discover":           {oldEra | newEra, asks, byProtocol, nil, ""}, // the old era is told which version it needs
-	"ping":                      {oldEra | newEra, asks, byServer, nil, ""},
-	"tools/list":                {oldEra | newEra, asks, byServer, nil, ""}, // and no cursor: the list is one page
-	"tools/call":                {oldEra | newEra, asks, byServer, map[string]kind{"name": aText, "arguments": anObject}, "name"},
-	"notifications/initialized": {oldEra | newEra, tells, byProtocol, nil, ""},
-	"notifications/cancelled":   {oldEra | newEra, tells, byTransport, map[string]kind{"requestId": anID}, "requestId"},
-	"notifications/progress":    {oldEra | newEra, told, byProtocol, nil, ""},
+	"initialize":                {oldEra, asks, byProtocol, []param{{"protocolVersion", aText}, {"capabilities", anObject}, {"clientInfo", anObject}, meta}, "protocolVersion"},
+	"server/discover":           {oldEra | newEra, asks, byProtocol, metaOnly, ""}, // the old era is told which version it needs
+	"ping":                      {oldEra | newEra, asks, byServer, metaOnly, ""},
+	"tools/list":                {oldEra | newEra, asks, byServer, metaOnly, ""}, // and no cursor: the list is one page
+	"tools/call":                {oldEra | newEra, asks, byServer, []param{{"name", aText}, {"arguments", anObject}, meta}, "name"},
+	"notifications/initialized": {oldEra | newEra, tells, byProtocol, metaOnly, ""},
+	"notifications/cancelled":   {oldEra | newEra, tells, byTransport, []param{{"requestId", anID}, meta}, "requestId"},
+	"notifications/progress":    {oldEra | newEra, told, byProtocol, metaOnly, ""},
 }
 
 // serves reports whether a client may send m: by its era and its form. What is

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/exeat/exeat/authz"
+	"github.com/exeat/exeat/openapi/strictjson"
 	"github.com/exeat/exeat/tools"
 )
 
@@ -88,13 +89,18 @@ func ownArgs(raw json.RawMessage, targets map[string]any) (map[string]json.RawMe
 	if raw == nil {
 		raw = json.RawMessage("{}")
 	}
-	var names []string
+	var known []param
 	for name := range targets {
-		names = append(names, name)
+		known = append(known, param{name: name})
 	}
-	given, err := members(raw, "the arguments", names...)
-	if err != nil {
+	values := make([]json.RawMessage, len(known))
+	if err := readMembers(raw, "the arguments", known, values); err != nil {
 		res := invalid("", err.text)
+		return nil, &res
+	}
+	given, err := strictjson.Members(raw)
+	if err != nil {
+		res := invalid("", "the arguments cannot be read")
 		return nil, &res
 	}
 	for name, v := range given {

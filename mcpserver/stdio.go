@@ -162,7 +162,7 @@ func (c *stdio) caller(m message) tools.Caller {
 
 func (c *stdio) notification(ctx context.Context, m message) {
 	if methods[m.method].by == byTransport {
-		c.running.cancel(string(m.params["requestId"]))
+		c.running.cancel(string(m.param("requestId")))
 		return
 	}
 	c.server.mcp.HandleMessage(ctx, m.wire())

@@ -1,8 +1,11 @@
 package strictjson
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
+	"unicode/utf8"
 )
 
 // Errors of Members.
@@ -16,43 +19,95 @@ var (
 // The errors are ErrNoObject, ErrTwice and, for what is not valid, ErrSyntax and
 // ErrEnds.
 func Members(raw []byte) (map[string]json.RawMessage, error) {
+	out := map[string]json.RawMessage{}
+	if err := EachMember(raw, func(key string, value json.RawMessage) { out[key] = value }); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// EachMember tells of each member of an object, in order, as Members reads them. It
+// tells of those before an error, too.
+func EachMember(raw []byte, tell func(key string, value json.RawMessage)) error {
 	i := SkipSpace(raw, 0)
 	if i >= len(raw) || raw[i] != '{' {
-		return nil, ErrNoObject
+		return ErrNoObject
 	}
-	out := map[string]json.RawMessage{}
+	var seen keys
 	for i = SkipSpace(raw, i+1); i < len(raw); i = SkipSpace(raw, i+1) { // behind { or ,
-		if raw[i] == '}' && len(out) == 0 {
-			return out, nil
+		if raw[i] == '}' && seen.n == 0 {
+			return nil
 		}
 		end, err := ScanString(raw, i)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		// Half of a surrogate pair is U+FFFD to other readers: two such keys are one.
-		var key string
-		if err := json.Unmarshal(raw[i:end], &key); err != nil {
-			return nil, ErrSyntax
+		key, err := keyOf(raw[i:end])
+		if err != nil {
+			return err
 		}
-		if _, twice := out[key]; twice {
-			return nil, ErrTwice
+		if !seen.add(key) {
+			return ErrTwice
 		}
 		if i = SkipSpace(raw, end); i >= len(raw) || raw[i] != ':' {
-			return nil, ErrSyntax
+			return ErrSyntax
 		}
 		i = SkipSpace(raw, i+1)
 		if end, err = skipValue(raw, i); err != nil {
-			return nil, err
+			return err
 		}
-		out[key] = raw[i:end]
+		tell(key, raw[i:end])
 		if i = SkipSpace(raw, end); i < len(raw) && raw[i] == '}' {
-			return out, nil
+			return nil
 		}
 		if i >= len(raw) || raw[i] != ',' {
-			return nil, ErrSyntax
+			return ErrSyntax
 		}
 	}
-	return nil, ErrEnds
+	return ErrEnds
+}
+
+// keyOf is the text of a key.
+func keyOf(raw []byte) (key string, err error) {
+	if bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : len(raw)-1]), nil
+	}
+	// Half of a surrogate pair is U+FFFD to other readers: two such keys are one.
+	if json.Unmarshal(raw, &key) != nil {
+		return "", ErrSyntax
+	}
+	return key, nil
+}
+
+// keys are those of one object: most have few.
+type keys struct {
+	few  [8]string
+	n    int
+	more map[string]bool // all, once they are not few
+}
+
+// add reports whether the key is new.
+func (k *keys) add(key string) bool {
+	if k.n < len(k.few) {
+		if slices.Contains(k.few[:k.n], key) {
+			return false
+		}
+		k.few[k.n] = key
+		k.n++
+		return true
+	}
+	if k.more == nil {
+		k.more = map[string]bool{}
+		for _, one := range k.few {
+			k.more[one] = true
+		}
+	}
+	if k.more[key] {
+		return false
+	}
+	k.more[key] = true
+	k.n++
+	return true
 }
 
 // skipValue returns the position after the value that begins at i.
