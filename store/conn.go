@@ -62,6 +62,43 @@ type driverConn interface {
 type conn struct {
 	raw  driverConn
 	kept map[string]*stmt
+
+	// Of the connection that writes: SQLite's data_version as it was last, which its own
+	// commits do not change, and where the log ends if nobody else has committed since.
+	version int64
+	end     *Head
+}
+
+// lend gives fn a connection of a pool.
+func lend(ctx context.Context, pool *sql.DB, fn func(*conn) error) error {
+	lent, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer lent.Close()
+	return lent.Raw(func(raw any) error { return fn(raw.(*pooled).conn) })
+}
+
+// transact runs fn in the transaction that begin begins.
+func (c *conn) transact(t *Tx, begin string, fn func(*Tx) error) (err error) {
+	over := false
+	defer func() {
+		if !over {
+			c.run(context.Background(), "ROLLBACK") // it fails if SQLite has done so itself
+		}
+	}()
+	// Only here a lock is waited for.
+	if _, err := c.run(t.ctx, begin); err != nil {
+		return err
+	}
+	if err = fn(t); err == nil {
+		err = cmp.Or(t.over, t.ctx.Err())
+	}
+	if err == nil {
+		_, err = c.run(context.Background(), "COMMIT")
+		over = err == nil
+	}
+	return err
 }
 
 func (c *conn) forgetAll() {

@@ -23,6 +23,7 @@
 //	pins.go           keys of issuers that a guard relies on
 //	issuer.go         clients of the issuer in this process, and what people let them do
 //	accounts.go       accounts that people connected
+//	moment.go         whether what people have said is what it was
 //	watch.go          who waits for a change
 //	backup.go         a whole copy, while running
 package store

@@ -39,6 +39,9 @@ type Head struct {
 }
 
 func (tx *Tx) head() (Head, error) {
+	if tx.end != nil {
+		return *tx.end, nil
+	}
 	h := Head{Hash: genesis}
 	err := tx.tx.QueryRowContext(tx.ctx, "SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").Scan(&h.Seq, &h.Hash)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -81,7 +84,11 @@ func (tx *Tx) appendAfter(head Head, e Entry, seal func(hash string) []byte) (He
 	}
 	_, err = tx.exec("INSERT INTO entries (seq, at, kind, principal, api, tool, effect, agent, txn, body, hash, seal) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
 		e.Seq, micros(e.Time), e.Kind, e.Principal, e.API, e.Tool, e.Effect, e.Agent, e.Txn, body, hash, sealed)
-	return Head{Seq: e.Seq, Hash: hash}, err
+	if err != nil {
+		return head, err
+	}
+	tx.end = &Head{Seq: e.Seq, Hash: hash}
+	return *tx.end, nil
 }
 
 // Entries calls fn for each entry with a sequence number above after, in

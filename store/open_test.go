@@ -196,6 +196,10 @@ func TestTwoOpenAFreshFile(t *testing.T) {
 	}
 }
 
+// undoSaid takes back what counts what people said.
+const undoSaid = "DROP TRIGGER said_rules_insert; DROP TRIGGER said_rules_update; DROP TRIGGER said_rules_delete; DROP TRIGGER said_clock_insert; DROP TRIGGER said_clock_update; DROP TRIGGER said_clock_delete; " +
+	"DROP TRIGGER said_entries_insert; DROP TRIGGER said_entries_update; DROP TRIGGER said_entries_delete; DROP TABLE said; "
+
 // undo3 takes the third migration back, and all after it.
 const undo3 = "DROP INDEX entries_usage_all; ALTER TABLE entries DROP COLUMN effect; ALTER TABLE entries DROP COLUMN agent; ALTER TABLE entries DROP COLUMN seal; DROP TABLE IF EXISTS pins; DROP TABLE IF EXISTS issuer_clients; DROP TABLE IF EXISTS issuer_access; DROP TABLE IF EXISTS accounts; DROP TABLE IF EXISTS outbox; DROP TABLE IF EXISTS channels; DROP TABLE IF EXISTS subscriptions; DROP TABLE IF EXISTS passkeys; DROP TABLE IF EXISTS rules; DROP TABLE IF EXISTS clock; " +
 	"DROP INDEX holds_pending; DROP INDEX holds_approved; DROP INDEX holds_sending; DROP INDEX holds_ended; DROP INDEX holds_thing; DROP INDEX holds_recent; ALTER TABLE holds DROP COLUMN thing; " +
@@ -211,7 +215,7 @@ func TestMigrateTxn(t *testing.T) {
 		}
 	}
 	s.Close()
-	raw(t, path, undo3+"DROP INDEX entries_txn; ALTER TABLE entries DROP COLUMN txn; PRAGMA user_version = 1")
+	raw(t, path, undoSaid+undo3+"DROP INDEX entries_txn; ALTER TABLE entries DROP COLUMN txn; PRAGMA user_version = 1")
 	s = storetest.OpenAt(t, path)
 	got, err := s.Usage(ctx, store.UsageOf{Principal: "User::alice", API: "a", Tool: "b", Except: []string{"txn_a"}})
 	if err != nil || got[0] != 1 {

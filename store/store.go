@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"modernc.org/sqlite"
@@ -30,11 +31,16 @@ var migrations embed.FS
 type Store struct {
 	write *sql.DB // one connection: SQLite has one writer
 	read  *sql.DB
-	poll  *sql.DB // one connection, so that a watcher never waits for readers
+	poll  *sql.DB // one connection: what is asked all the time never waits for readers
 	log   *committer
 	watch *watcher
 	path  string
 	file  os.FileInfo // of path, as it was opened
+
+	moments moments
+	others  atomic.Int64 // how often somebody else had committed, as writing has seen it
+	ahead   atomic.Pointer[ahead]
+	lost    atomic.Pointer[ChainError] // what the log lacks of what this process wrote
 }
 
 // Open opens the SQLite file at path, creating it (mode 0600) if it does not
@@ -211,7 +217,9 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	if err := s.present(); err != nil {
 		return err
 	}
-	err := retryBusy(ctx, func() error { return s.transact(ctx, s.write, "BEGIN IMMEDIATE", fn) })
+	err := retryBusy(ctx, func() error {
+		return lend(ctx, s.write, func(c *conn) error { return s.writeWith(ctx, c, fn) })
+	})
 	if err == nil {
 		s.watch.changed()
 	}
@@ -224,7 +232,11 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 	if err := s.present(); err != nil {
 		return err
 	}
-	return s.explained(retryBusy(ctx, func() error { return s.transact(ctx, s.read, "BEGIN", fn) }))
+	return s.explained(retryBusy(ctx, func() error {
+		return lend(ctx, s.read, func(c *conn) error {
+			return c.transact(s.newTx(ctx, c), "BEGIN", fn)
+		})
+	}))
 }
 
 // present misses a database that was taken away. Open connections would go on
@@ -245,39 +257,34 @@ func (s *Store) explained(err error) error {
 	return fmt.Errorf("the database %s: %w", s.path, explain(err))
 }
 
-// transact lends a connection of a pool to fn for one transaction, which begin begins.
-func (s *Store) transact(ctx context.Context, db *sql.DB, begin string, fn func(*Tx) error) error {
-	lent, err := db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer lent.Close()
-	return lent.Raw(func(raw any) error { return raw.(*pooled).conn.transact(ctx, begin, fn) })
-}
-
-func (c *conn) transact(ctx context.Context, begin string, fn func(*Tx) error) (err error) {
-	over := false
-	defer func() {
-		if !over {
-			c.run(context.Background(), "ROLLBACK") // an error is that SQLite has done so itself
+// writeWith is an Update on the one connection that writes. SQLite tells it for nothing
+// whether anybody else has committed since it did so last; if not, the log ends where
+// its own last entry is.
+func (s *Store) writeWith(ctx context.Context, c *conn, fn func(*Tx) error) error {
+	t := s.newTx(ctx, c)
+	err := c.transact(t, "BEGIN IMMEDIATE", func(t *Tx) error {
+		var version int64
+		if err := c.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil {
+			return err
 		}
-	}()
-	// Only here a lock is waited for.
-	if _, err := c.run(ctx, begin); err != nil {
+		if version != c.version {
+			s.others.Add(1)
+			if err := s.noteLost(t); err != nil {
+				return err
+			}
+			c.version, c.end = version, nil
+		}
+		t.end = c.end
+		return fn(t)
+	})
+	if err != nil {
+		c.end = nil // whatever became of it
 		return err
 	}
-	t := &Tx{tx: c, ctx: ctx}
-	if err = fn(t); err == nil {
-		err = t.over
+	if c.end = t.end; c.end != nil {
+		s.ahead.Store(&ahead{s.others.Load(), *c.end})
 	}
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err == nil {
-		_, err = c.run(context.Background(), "COMMIT")
-		over = err == nil
-	}
-	return err
+	return nil
 }
 
 // busyTries bounds how often a transaction is begun again; each try waits for
@@ -332,11 +339,20 @@ func explain(err error) error {
 
 // Tx is a transaction.
 type Tx struct {
-	tx   *conn
-	ctx  context.Context
-	over error // that SQLite may have ended it with
+	tx    *conn
+	store *Store
+	ctx   context.Context
+	over  error  // that SQLite may have ended it with
+	end   *Head  // of the log, if it is known
+	ahead *ahead // or nil, as it was when the transaction was begun
 
 	wrote, sealed bool
+}
+
+// newTx is a transaction that is about to be begun: it sees at least what this process
+// has written so far.
+func (s *Store) newTx(ctx context.Context, c *conn) *Tx {
+	return &Tx{tx: c, store: s, ctx: ctx, ahead: s.ahead.Load()}
 }
 
 // exec changes something. A full or failing disk makes SQLite roll back by

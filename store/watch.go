@@ -65,22 +65,16 @@ func (s *Store) Watch() (<-chan struct{}, func()) {
 	}
 }
 
-// run polls on one connection, since data_version is relative to it. If it
-// cannot poll, everybody is woken each time, and looks for themselves.
+// run polls on the one connection of its pool, since data_version is relative to it. If
+// it cannot poll, everybody is woken each time, and looks for themselves.
 func (w *watcher) run(ctx context.Context) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	conn, err := w.store.poll.Conn(ctx)
-	if err == nil {
-		defer conn.Close()
-	}
 	last := int64(-1)
 	for {
 		v := last - 1
-		if conn != nil {
-			if err := conn.QueryRowContext(ctx, "PRAGMA data_version").Scan(&v); err != nil {
-				v = last - 1
-			}
+		if err := w.store.poll.QueryRowContext(ctx, "PRAGMA data_version").Scan(&v); err != nil {
+			v = last - 1
 		}
 		if v != last && ctx.Err() == nil {
 			last = v

@@ -40,6 +40,7 @@
 //	rule_give.go        what can a person give, and how does it decide their hold?
 //	rule_task.go        what is a bounded job, and what do its calls come to?
 //	rule_signed.go      what of a grant does a passkey sign?
+//	rule_kept.go        what is as it was read before?
 //	rule_use.go         which rules are in force, and may this call use this grant?
 //	log_said.go         what does the log say of passkeys and rules?
 //	log_fresh.go        does it know better than the rows?

@@ -71,6 +71,10 @@ func (s *Service) follow(tx *store.Tx) (*Said, error) {
 	if why := s.lost.Load(); why != nil {
 		return nil, *why
 	}
+	// What this process wrote itself may not have been followed yet.
+	if err := asStale(tx.Whole()); err != nil {
+		return nil, err
+	}
 	known := s.said.Load()
 	next, err := s.readLog(tx, *known, false)
 	if err != nil {
@@ -102,10 +106,15 @@ func (s *Service) readLog(tx *store.Tx, known Said, passOver bool) (Said, error)
 		return nil
 	})
 	next.Head = head
+	return next, asStale(err)
+}
+
+// asStale says of an error of the log that it is not what it was.
+func asStale(err error) error {
 	if chain := (*store.ChainError)(nil); errors.As(err, &chain) {
 		err = fmt.Errorf("%w (the log: %w)", ErrStale, err)
 	}
-	return next, err
+	return err
 }
 
 // view is a View in which follow is right although others go on writing.
@@ -251,6 +260,23 @@ func (s *Service) Said(ctx context.Context) (*Said, error) {
 		said, err = s.follow(tx)
 		return err
 	})
+	return said, err
+}
+
+// rights is Said but for its head, which may be an earlier one that says the same.
+func (s *Service) rights(ctx context.Context) (*Said, error) {
+	m, err := s.moment()
+	if err != nil {
+		return nil, err
+	}
+	if said := s.kept.log(m); said != nil {
+		s.moveOn(m)
+		return said, nil
+	}
+	said, err := s.Said(ctx)
+	if err == nil {
+		s.kept.keep(m, said)
+	}
 	return said, err
 }
 

@@ -15,30 +15,56 @@ import (
 // One that was altered in the database comes back Damaged, whatever it claims. That
 // the principal itself was stopped is a stop of no agent.
 func (s *Service) RulesInForce(ctx context.Context, subject, agent string) ([]Rule, error) {
-	var out []Rule
-	err := s.view(ctx, func(tx *store.Tx) error {
-		out = nil
-		said, err := s.follow(tx)
-		if err != nil {
+	m, err := s.moment()
+	if err != nil {
+		return nil, err
+	}
+	w := whose{subject, agent}
+	if out, ok := s.kept.of(m, w, s.latest()); ok {
+		s.moveOn(m)
+		return out, nil
+	}
+	var said *Said
+	var clock time.Time
+	var f inForce
+	err = s.view(ctx, func(tx *store.Tx) (err error) {
+		if said, err = s.follow(tx); err != nil {
 			return err
 		}
-		now, err := tx.Latest(s.latest())
-		if err != nil {
+		if clock, err = tx.Latest(time.Time{}); err != nil {
 			return err
 		}
-		rows, err := tx.LiveRules(subject, agent, now, 10*maxRules)
-		for _, row := range rows {
-			if r := s.readRule(row); r.Damaged || r.live(now) {
-				out = append(out, r)
-			}
-		}
-		if err == nil {
-			out, err = s.checkRules(tx, said, subject, agent, out, now)
-		}
-		out = append(out, said.stopOfUser(subject)...)
+		f, err = s.readRules(tx, said, w, clock)
 		return err
 	})
-	return out, err
+	if err == nil {
+		s.kept.keepRules(m, said, clock, w, f)
+	}
+	return f.rules, err
+}
+
+// readRules reads the rules in force for an agent, and holds them against the log.
+func (s *Service) readRules(tx *store.Tx, said *Said, w whose, clock time.Time) (inForce, error) {
+	f := inForce{from: s.latest()}
+	if f.from.Before(clock) {
+		f.from = clock
+	}
+	rows, err := tx.LiveRules(w.subject, w.agent, f.from, 10*maxRules)
+	for _, row := range rows {
+		r := s.readRule(row)
+		f.endAt(r.Created, r.Ends, r.Last)
+		if r.Damaged || r.live(f.from) {
+			f.rules = append(f.rules, r)
+		}
+	}
+	for _, r := range said.Rules {
+		f.endAt(r.Ends)
+	}
+	if err == nil {
+		f.rules, err = s.checkRules(tx, said, w.subject, w.agent, f.rules, f.from)
+	}
+	f.rules = append(f.rules, said.stopOfUser(w.subject)...)
+	return f, err
 }
 
 // Use counts a call under a grant and appends the entry that tells it, in one

@@ -56,6 +56,7 @@ type Service struct {
 	pace   pace
 	sent   remembered
 	clock  clock
+	kept   kept
 	said   atomic.Pointer[Said]
 	lost   atomic.Pointer[error] // why the log is not believed any more
 	alarms alarms

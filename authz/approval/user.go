@@ -229,12 +229,12 @@ func (s *Service) RevokedBefore(ctx context.Context, subject string) (time.Time,
 }
 
 // User is what the log says of one user's ends.
-func (s *Service) User(ctx context.Context, subject string) (u UserState, err error) {
-	err = s.view(ctx, func(tx *store.Tx) (err error) {
-		u, err = s.user(tx, subject)
-		return err
-	})
-	return u, err
+func (s *Service) User(ctx context.Context, subject string) (UserState, error) {
+	said, err := s.rights(ctx)
+	if err != nil {
+		return UserState{}, err
+	}
+	return said.user(subject), nil
 }
 
 // Users lists those of whom the log tells that they were stopped, or ended.

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -89,5 +91,43 @@ func (s *stage) makePets(ctx context.Context, c *client.Client, who string, over
 		s.mu.Lock()
 		s.longest = max(s.longest, time.Since(began))
 		s.mu.Unlock()
+	}
+}
+
+// What a person says in one process counts for the next call of another, which has not
+// asked the database for its rules since.
+func TestStopReachesTheOtherProcess(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	s := newStage(t)
+	cmd, agents := s.http(2)
+	defer func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	}()
+	call := func(want string) {
+		t.Helper()
+		for _, c := range agents {
+			if e, ok := s.call(t.Context(), c, "list_pets", map[string]any{}); !ok || string(e.Status) != want {
+				t.Fatalf("%s, want %s: %s", e.Status, want, e.Reason)
+			}
+		}
+	}
+	say := func(what string) {
+		t.Helper()
+		other := s.exeat("users", os.Stderr)
+		other.Args = []string{"exeat", "users", what, "alice", "--db", filepath.Join(filepath.Dir(s.config), "exeat.db"), "--keys", filepath.Join(filepath.Dir(s.config), "keys")}
+		if err := other.Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		for range 20 {
+			call("done")
+		}
+		say("stop")
+		call("denied")
+		say("start")
 	}
 }
