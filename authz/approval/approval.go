@@ -32,8 +32,11 @@ type Verdict struct {
 	Reason  string // for a denial: told to the agent; at most 500 characters
 	// Signed is the proof of a passkey for an approval. Who has a passkey needs it.
 	Signed *Signed
-	// Typed is what a tired person typed to approve: see [ToType].
+	// Typed is what a tired person typed to approve: see [QuestionOf].
 	Typed string
+	// Seen names what an approval had to be preceded by, and was, as the page that asked
+	// for it says: for the entry.
+	Seen []string
 	// Rule is given with the verdict for calls to come: a grant with an approval,
 	// a block with a denial.
 	Rule *Offer

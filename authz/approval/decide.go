@@ -69,7 +69,7 @@ func (s *Service) decideOne(ctx context.Context, tx *store.Tx, p Person, v Verdi
 	d, err := s.decideIn(ctx, tx, p, v, Shown{v.Hold, v.Digest}, now, func(h *store.Hold) (refused, err error) {
 		strong, err := s.sign(tx, *h, p, v, now)
 		if err == nil && v.Approve {
-			err = s.confirm(p.Name(), v.Signed != nil, ToType(*h), v.Typed, now)
+			err = s.confirm(p.Name(), v.Signed != nil, QuestionOf(*h), v.Typed, now)
 		}
 		if err != nil {
 			return nil, err
@@ -148,8 +148,8 @@ func (s *Service) record(ctx context.Context, tx *store.Tx, h *store.Hold, who P
 	d := s.mayDecide(*h, who, now)
 	entry.Policies = d.Policies // that let the person decide, or did not
 	entry.Took = s.took(who.Name(), h.ID, now).Milliseconds()
-	if v.Approve && v.Signed == nil && s.tired(who.Name(), now).Key != "" {
-		entry.Note = typedNote
+	if v.Approve {
+		entry.Note = noteOf(v, s.tired(who.Name(), now).Key != "")
 	}
 	if d.Outcome != authz.Allow {
 		entry.Code, entry.Decision = "forbidden", string(authz.Deny)

@@ -41,8 +41,24 @@ func (f Fatigue) withDefaults() Fatigue {
 // ErrConfirm is an approval that has to be typed.
 var ErrConfirm = errors.New("this approval has to be typed")
 
-// typedNote marks the entry of an approval that was typed.
-const typedNote = "typed"
+// typedNote begins the note of an approval that was typed, seenNote what it tells of
+// what was looked at.
+const (
+	typedNote = "typed"
+	seenNote  = "seen: "
+)
+
+// noteOf is the note of an approval.
+func noteOf(v Verdict, tired bool) string {
+	var notes []string
+	if tired && v.Signed == nil {
+		notes = append(notes, typedNote)
+	}
+	if len(v.Seen) > 0 {
+		notes = append(notes, seenNote+strings.Join(v.Seen, ", "))
+	}
+	return strings.Join(notes, "; ")
+}
 
 // Bounds of what is remembered of people.
 const (
@@ -109,7 +125,7 @@ func (s *Service) recall(ctx context.Context, person string) error {
 	var list []decided
 	err := s.c.Store.Newest(ctx, newestEntries, func(e store.Entry) error {
 		if e.By == person && e.Code == "" && (e.Kind == store.KindApprove || e.Kind == store.KindDeny) {
-			list = append(list, decided{e.Time, e.Kind == store.KindApprove, time.Duration(e.Took) * time.Millisecond, e.Note == typedNote || len(e.Signed) > 0})
+			list = append(list, decided{e.Time, e.Kind == store.KindApprove, time.Duration(e.Took) * time.Millisecond, strings.HasPrefix(e.Note, typedNote) || len(e.Signed) > 0})
 		}
 		return nil
 	})
@@ -174,23 +190,13 @@ func (s *Service) tired(person string, now time.Time) (why words.Text) {
 	return why
 }
 
-// ToType is what a person types to approve a hold when they are tired: the last
-// part of its path as it is shown, or the tool's name if that says nothing.
-func ToType(h store.Hold) string {
-	path := strings.TrimRight(h.Request.Path, "/")
-	if last := path[strings.LastIndex(path, "/")+1:]; last != "" {
-		return last
-	}
-	return h.Tool
-}
-
 // confirm is ErrConfirm if an approval had to be typed and was not. signed says
 // that a passkey signed it.
-func (s *Service) confirm(person string, signed bool, want, typed string, now time.Time) error {
-	if signed || s.tired(person, now).Key == "" || strings.TrimSpace(typed) == want {
+func (s *Service) confirm(person string, signed bool, q Question, typed string, now time.Time) error {
+	if signed || s.tired(person, now).Key == "" || strings.TrimSpace(typed) == q.Answer {
 		return nil
 	}
-	return ErrConfirm
+	return Mistyped{q, strings.TrimSpace(typed)}
 }
 
 // Habits are how a person has decided.

@@ -48,7 +48,7 @@ func (s *Service) decideTogether(ctx context.Context, tx *store.Tx, p Person, v 
 	if v.Approve {
 		h, err := find(tx, first.ID)
 		if err == nil {
-			err = s.confirm(p.Name(), v.Signed != nil, h.Tool, v.Typed, now)
+			err = s.confirm(p.Name(), v.Signed != nil, Question{"", h.Tool}, v.Typed, now)
 		}
 		if err != nil {
 			return nil, err

@@ -32,6 +32,7 @@
 //	decide_weigh.go     what would an approval do, after those of others?
 //	decide_several.go   the same, for several holds at once
 //	decide_signed.go    what does a passkey sign, and did it sign this?
+//	decide_question.go  and what are they asked where they may not?
 //	decide_fatigue.go   does this person still read what they approve?
 //	passkey.go          how are passkeys made, and how do people sign in with them?
 //	passkey_kept.go     whose passkeys are there, and how are they revoked?

@@ -241,7 +241,7 @@ func (s *Service) giveFrom(tx *store.Tx, h *store.Hold, p Person, v Verdict, now
 // tired person without one has typed.
 func (s *Service) signRule(tx *store.Tx, r *Rule, h store.Hold, p Person, signer holder, v Verdict, now time.Time) error {
 	if len(signer.keys) == 0 {
-		return s.confirm(p.Name(), false, ToType(h), v.Typed, now)
+		return s.confirm(p.Name(), false, QuestionOf(h), v.Typed, now)
 	}
 	if v.Signed == nil {
 		return ErrNeedPasskey

@@ -60,7 +60,7 @@ func (in *Inbox) answer(f func(http.ResponseWriter, *http.Request) (any, error))
 		v, err := f(w, r)
 		if err != nil {
 			status, code, text := in.failure(err)
-			writeProblem(w, status, code, text)
+			writeProblem(w, status, code, text.String())
 			return
 		}
 		writeJSON(w, http.StatusOK, "application/json", v)

@@ -56,7 +56,7 @@ func TestClient(t *testing.T) {
 	}
 	view.Origin = "https://api.example.com"
 	view.Method, view.URL, view.ContentType, view.BodySize = "DELETE", "https://api.example.com/pets/42?force=true", "application/json", 12
-	view.Header, view.Body, view.Args, view.ToType = h.Request.Header, string(h.Request.Body), h.Args, "42"
+	view.Header, view.Body, view.Args, view.ToAsk, view.ToType = h.Request.Header, string(h.Request.Body), h.Args, "id", "42"
 	view.Approving, view.Why = "sends", "allowed by policy writes-wait-for-a-person"
 	got, err := c.Hold(ctx, h.ID)
 	if err != nil {

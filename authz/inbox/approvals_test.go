@@ -108,7 +108,7 @@ func TestOnePersonIsNotTwo(t *testing.T) {
 	s := newOIDCSite(t, nil, ofFinance)
 	h := s.open(call(alice, "k"))
 	bob, again, tom := s.person(t, "bob", "finance"), s.person(t, "bob", "finance", "leads"), s.person(t, "tom", "team")
-	replayed := url.Values{"csrf": {csrfField.FindStringSubmatch(bob.get(s.inbox.c.URL + "/h/" + h.ID).body)[1]}, "digest": {h.Digest}, "verdict": {"approve"}}
+	replayed := url.Values{"csrf": {csrfField.FindStringSubmatch(bob.get(s.inbox.c.URL + "/h/" + h.ID).body)[1]}, "digest": {h.Digest}, "verdict": {"approve"}, "sure": {"yes"}}
 	if resp := s.decide(bob, h, "approve"); resp.StatusCode != http.StatusSeeOther {
 		t.Fatal(resp.StatusCode)
 	}
@@ -219,7 +219,7 @@ func TestTwoApprovalsInChromium(t *testing.T) {
 	s.inbox.streams.rest = time.Millisecond
 	s.enrol(ctx)
 	first, second := s.open(call(alice, "k1")), s.open(call(alice, "k2"))
-	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+first.ID), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`//p[starts-with(text(), "You have approved this call.")]`))
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+first.ID), meansIt, chromedp.Click(`form.approve button`), chromedp.WaitVisible(`//p[starts-with(text(), "You have approved this call.")]`))
 	if got := s.Stored(first.ID); got.State != store.Pending || len(got.Earlier) != 1 || len(got.Earlier[0].Signed) == 0 {
 		t.Fatalf("%+v", got)
 	}
@@ -229,7 +229,7 @@ func TestTwoApprovalsInChromium(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	browse(t, ctx, chromedp.WaitVisible(`//*[@data-live][starts-with(text(), "Another person has approved this call")]`), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`.outcome.approved`))
+	browse(t, ctx, chromedp.WaitVisible(`//*[@data-live][starts-with(text(), "Another person has approved this call")]`), meansIt, chromedp.Click(`form.approve button`), chromedp.WaitVisible(`.outcome.approved`))
 	keys, err := s.PasskeysOf(t.Context(), "User::alice")
 	if err != nil || len(keys) != 1 {
 		t.Fatal(keys, err)

@@ -45,7 +45,7 @@ func TestForeignPagesInChromium(t *testing.T) {
 	enter(t, s, ctx)
 	csrf := csrfOf(t, s, ctx)
 	fields := func(more ...string) string {
-		all := append([]string{"csrf", csrf, "digest", h.Digest, "hold", h.ID + " " + h.Digest, "verdict", "approve", "kind", approval.KindGrant, "reach", approval.ReachAny, "args", approval.ArgsAny, "for", "20m0s"}, more...)
+		all := append([]string{"csrf", csrf, "digest", h.Digest, "hold", h.ID + " " + h.Digest, "verdict", "approve", "sure", "yes", "kind", approval.KindGrant, "reach", approval.ReachAny, "args", approval.ArgsAny, "for", "20m0s"}, more...)
 		out := ""
 		for i := 0; i < len(all); i += 2 {
 			out += fmt.Sprintf(`<input name="%s" value="%s">`, all[i], html.EscapeString(all[i+1]))
@@ -114,7 +114,7 @@ func TestDecideInChromium(t *testing.T) {
 		t.Fatal(err)
 	}
 	if text == "can be clicked" { // until the page hears that it is over
-		if err := chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](`document.querySelector('form.approve button').click()`)); err != nil {
+		if err := chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](`{ const b = document.querySelector('form.approve button'); b.form.elements.sure.checked = true; b.click(); }`)); err != nil {
 			t.Fatal(err)
 		}
 		browse(t, ctx, chromedp.WaitVisible(`p[role=alert], .decide button:disabled`))
@@ -127,7 +127,7 @@ func TestDecideInChromium(t *testing.T) {
 	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/h/"+late.ID), chromedp.WaitVisible(`form.approve button`))
 	s.Pass(late.Expires.Sub(s.Clock()))
 	// The page may have heard that it is over, and disabled its buttons.
-	if err := chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](`{ const b = document.querySelector('form.approve button'); b.disabled = false; b.click(); }`)); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](`{ const b = document.querySelector('form.approve button'); b.disabled = false; b.form.elements.sure.checked = true; b.click(); }`)); err != nil {
 		t.Fatal(err)
 	}
 	browse(t, ctx, chromedp.WaitNotPresent(`form.approve`)) // the login has ended, too
@@ -145,6 +145,9 @@ func TestDecideInChromium(t *testing.T) {
 	}
 }
 
+// meansIt is the second motion, for tests that are about something else.
+var meansIt = chromedp.Evaluate[chromedp.Void](`{ const sure = document.querySelector('form.risk input[name=sure]'); if (sure) sure.checked = true; }`)
+
 // Where a finger has just decided there is nothing on the next page that decides,
 // or ends or changes anything.
 func TestNothingUnderTheFinger(t *testing.T) {
@@ -160,7 +163,7 @@ func TestNothingUnderTheFinger(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			browse(t, ctx, chromedp.Click(button), chromedp.WaitVisible(`.outcome strong`))
+			browse(t, ctx, meansIt, chromedp.Click(button), chromedp.WaitVisible(`.outcome strong`))
 			under, err := chromedp.Run(ctx, chromedp.Evaluate[string](fmt.Sprintf(`[...document.querySelectorAll('button, input, a.button')].filter((e) => {
 				const r = e.getBoundingClientRect(); return r.width && r.left < %f && r.right > %f && r.top < %f && r.bottom > %f; }).map((e) => e.outerHTML).join(' ')`, at[2], at[0], at[3], at[1])))
 			if err != nil || under != "" {
@@ -214,14 +217,14 @@ func TestByKeyboard(t *testing.T) {
 			t.Errorf("the focus on %s cannot be seen: %s", at[0], at[1])
 		}
 		seen[at[0]] = true
-		if at[0] == " SUMMARY" && seen["approve BUTTON"] && !seen["deny TEXTAREA"] {
+		if at[0] == " SUMMARY" && seen["approve risk BUTTON"] && !seen["deny TEXTAREA"] {
 			browse(t, ctx, chromedp.KeyEvent(kb.Enter)) // opens what else there is to choose
 		}
 		if at[0] == "deny TEXTAREA" {
 			break
 		}
 	}
-	if !seen["approve BUTTON"] || !seen["deny TEXTAREA"] || !seen["deny BUTTON"] {
+	if !seen["approve risk BUTTON"] || !seen["deny TEXTAREA"] || !seen["deny BUTTON"] {
 		t.Fatalf("Tab comes by %v", seen)
 	}
 	browse(t, ctx, chromedp.Focus(`form.deny button`), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(`.outcome.denied`))

@@ -7,6 +7,7 @@
 //	inbox.go              which routes are there, and what do requests have to be?
 //	page.go               what do all pages have, and how is each error answered?
 //	page_words.go         in which language is a page, and how does text get into it?
+//	page_read.go          what has to be looked at before an approval?
 //	page_hold.go          what is a held call shown as, and how is it decided?
 //	page_list.go          what waits, and how is it put together?
 //	page_several.go       the same for calls that are decided together

@@ -2,11 +2,15 @@ package inbox
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/exeat/exeat/authz/approval"
 	"github.com/exeat/exeat/store"
@@ -138,10 +142,38 @@ func TestFatigueIsForApprovals(t *testing.T) {
 	s.want(s.get("/activity"), http.StatusOK, "9 decisions in the last 7 days, 100 % of them approvals. The median time from page to decision is 1.5s; 1 of 1 were very fast.")
 }
 
-func TestToType(t *testing.T) {
-	for path, want := range map[string]string{"/pets/42": "42", "/pets/42/": "42", "/": "t", "": "t", "/a%20b": "a%20b"} {
-		if got := approval.ToType(store.Hold{Tool: "t", Request: store.Request{Path: path}}); got != want {
-			t.Errorf("%q: %q, want %q", path, got, want)
+// What is asked is about the call: a number of it, or else a short text, by turns, and
+// the end of its path where it has neither.
+func TestQuestion(t *testing.T) {
+	for name, tt := range map[string]struct {
+		path, args string
+		masked     []string
+		want       []approval.Question
+	}{
+		"the path":            {"/pets/42", `{}`, nil, []approval.Question{{Answer: "42"}}},
+		"a slash at its end":  {"/pets/42/", ``, nil, []approval.Question{{Answer: "42"}}},
+		"no path":             {"/", `{}`, nil, []approval.Question{{Answer: "t"}}},
+		"as it is shown":      {"/a%20b", `[]`, nil, []approval.Question{{Answer: "a%20b"}}},
+		"an amount":           {"/pay", `{"body":{"to":"mallory","amount":1240.50}}`, nil, []approval.Question{{Field: "body.amount", Answer: "1240.50"}}},
+		"an amount as text":   {"/pay", `{"body":{"to":"mallory","amount":"1240.50"}}`, nil, []approval.Question{{Field: "body.amount", Answer: "1240.50"}}},
+		"one of two":          {"/pay", `{"amount":7,"to":"mallory","fee":8}`, nil, []approval.Question{{Field: "amount", Answer: "7"}, {Field: "fee", Answer: "8"}}},
+		"a text":              {"/pay", `{"to":"mallory","yes":true,"no":null}`, nil, []approval.Question{{Field: "to", Answer: "mallory"}}},
+		"hidden":              {"/pay", `{"body":{"to":"mallory","amount":7}}`, []string{"/body/amount"}, []approval.Question{{Field: "body.to", Answer: "mallory"}}},
+		"everything hidden":   {"/pay", `{"body":{"amount":7}}`, []string{""}, []approval.Question{{Answer: "pay"}}},
+		"all hidden":          {"/pay", `{"body":{"amount":7}}`, []string{"/body"}, []approval.Question{{Answer: "pay"}}},
+		"what deceives":       {"/pay", `{"a":"p\u0430y","b":"a ","c":"\u202e","d":"` + strings.Repeat("x", 50) + `","e f":1,"g.h":2,"":3}`, nil, []approval.Question{{Answer: "pay"}}},
+		"too deep to be read": {"/pay", `{"a":{"b":{"c":{"d":{"e":{"f":1}}}}}}`, nil, []approval.Question{{Answer: "pay"}}},
+	} {
+		got := map[approval.Question]bool{}
+		for i := range 50 {
+			got[approval.QuestionOf(store.Hold{ID: fmt.Sprint(i), Tool: "t", Args: json.RawMessage(tt.args), Masked: tt.masked, Request: store.Request{Path: tt.path}})] = true
+		}
+		want := map[approval.Question]bool{}
+		for _, q := range tt.want {
+			want[q] = true
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: %s", name, d)
 		}
 	}
 }

@@ -132,6 +132,7 @@ func (in *Inbox) Handler(ctx context.Context) http.Handler {
 	mux.HandleFunc("GET /h/{id}/grant", in.page(in.grantForm))
 	mux.HandleFunc("POST /h/{id}/grant", in.page(in.give))
 	mux.HandleFunc("GET /live.js", serve("live.js", "text/javascript"))
+	mux.HandleFunc("GET /page.js", serve("page.js", "text/javascript"))
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { in.live(w, r, ctx.Done()) })
 	mux.HandleFunc("GET /several", in.page(in.several))
 	mux.HandleFunc("POST /several", in.page(in.decideSeveral))

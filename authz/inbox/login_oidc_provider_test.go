@@ -171,7 +171,7 @@ func TestOIDCProviderInChromium(t *testing.T) {
 	isAt(t, ctx, hold)
 	enter(`a.primary[href^="/login/oidc?again=1"]`, true)
 	isAt(t, ctx, hold)
-	browse(t, ctx, chromedp.Click("form.approve button"), chromedp.WaitVisible("div.outcome"))
+	browse(t, ctx, meansIt, chromedp.Click("form.approve button"), chromedp.WaitVisible("div.outcome"))
 	got, _, err := approval.ApprovalOf(s.Stored(h.ID))
 	if err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ func (s *oidcSite) decide(b *agent, h store.Hold, verdict string) *http.Response
 	if m == nil {
 		s.T.Fatal("no form on the page")
 	}
-	resp, err := b.PostForm(s.inbox.c.URL+"/h/"+h.ID, url.Values{"csrf": {m[1]}, "digest": {h.Digest}, "verdict": {verdict}})
+	resp, err := b.PostForm(s.inbox.c.URL+"/h/"+h.ID, url.Values{"csrf": {m[1]}, "digest": {h.Digest}, "verdict": {verdict}, "sure": {"yes"}})
 	if err != nil {
 		s.T.Fatal(err)
 	}

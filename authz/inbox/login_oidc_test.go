@@ -65,7 +65,7 @@ func TestOIDCDecision(t *testing.T) {
 	s.enter(b, "")
 	h := s.open(call(alice, "k"))
 	token := csrfField.FindStringSubmatch(b.get(s.inbox.c.URL + "/h/" + h.ID).body)[1]
-	resp, err := b.PostForm(s.inbox.c.URL+"/h/"+h.ID, url.Values{"csrf": {token}, "digest": {h.Digest}, "verdict": {"approve"}})
+	resp, err := b.PostForm(s.inbox.c.URL+"/h/"+h.ID, url.Values{"csrf": {token}, "digest": {h.Digest}, "verdict": {"approve"}, "sure": {"yes"}})
 	if err != nil || resp.StatusCode != 303 {
 		t.Fatalf("%v %v", resp, err)
 	}

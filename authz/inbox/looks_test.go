@@ -213,21 +213,33 @@ func TestAxe(t *testing.T) {
 		for _, look := range looks[2:] {
 			browse(t, ctx, emulate(look.width, look.height, look.dark))
 			visit(t, s, ctx, p)
-			if err := chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](string(axe)+";void 0")); err != nil {
-				t.Fatal(err)
-			}
-			found, err := chromedp.Run(ctx, chromedp.Evaluate[string](`axe.run(document, {runOnly: ['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa','best-practice']}).then((r) => r.violations.map((v) =>
-				v.id + ': ' + v.help + '\n' + v.nodes.slice(0, 3).map((n) => '    ' + n.html.slice(0, 200) + '\n    ' + n.failureSummary.replaceAll('\n', ' ')).join('\n')).join('\n'))`, chromedp.EvalAwaitPromise))
-			if err != nil {
-				t.Fatalf("%s: %v", p.name, err)
-			}
-			if found != "" {
-				t.Errorf("%s, %s: %s", p.name, look.name, found)
-			}
+			checkAxe(t, ctx, string(axe), p.name+", "+look.name)
 			checked++
 		}
 	})
+	design := designed(t)
+	_, ctx := keyed(t)
+	for _, look := range looks[2:] {
+		browse(t, ctx, emulate(look.width, look.height, look.dark), chromedp.Navigate(design), chromedp.WaitReady("main"))
+		checkAxe(t, ctx, string(axe), "design, "+look.name)
+	}
 	t.Logf("%d pages", checked)
+}
+
+// checkAxe runs axe-core on the page that is open.
+func checkAxe(t *testing.T, ctx context.Context, axe, name string) {
+	t.Helper()
+	if err := chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](axe+";void 0")); err != nil {
+		t.Fatal(err)
+	}
+	found, err := chromedp.Run(ctx, chromedp.Evaluate[string](`axe.run(document, {runOnly: ['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa','best-practice']}).then((r) => r.violations.map((v) =>
+				v.id + ': ' + v.help + '\n' + v.nodes.slice(0, 3).map((n) => '    ' + n.html.slice(0, 200) + '\n    ' + n.failureSummary.replaceAll('\n', ' ')).join('\n')).join('\n'))`, chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	if found != "" {
+		t.Errorf("%s: %s", name, found)
+	}
 }
 
 // Nothing leaves a narrow page at its side, and everything that can be tapped is

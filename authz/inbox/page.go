@@ -48,8 +48,10 @@ var failures = []struct {
 	{approval.ErrStale, http.StatusConflict, "stale", "The database is not as its log tells: somebody changed it, or put an old one back. Nothing can be decided until whoever runs this exeat has looked, with exeat audit verify."},
 	{approval.ErrDigest, http.StatusConflict, "digest", "What you decided is not this request. Read it again before you decide."},
 	{approval.ErrUnseen, http.StatusConflict, "unseen", "This call has hidden values that you have not looked at. Show them before you approve it; that you looked is recorded."},
+	{errUnread, http.StatusConflict, "unread", "There is something on the page of this call that you have not looked at. It is marked: look at it, then approve."},
+	{errSure, http.StatusConflict, "sure", "This call deletes something. Say that you mean it, then approve."},
 	{approval.ErrLacks, http.StatusConflict, "lacks", "This call needs an account that is not connected, or not for this. The person in whose name it goes has to connect it first, on the page of this call."},
-	{approval.ErrConfirm, http.StatusForbidden, "confirm", "You approved many calls very fast. To approve this one, type the last part of its path as it is shown, or the name of the tool if the path has none (for several calls: the tool's name)."},
+	{approval.ErrConfirm, http.StatusForbidden, "confirm", "You approved many calls very fast."},
 	{approval.ErrSeveral, http.StatusUnprocessableEntity, "several", "Between 1 and 20 different calls can be decided together."},
 	{approval.ErrReason, http.StatusUnprocessableEntity, "reason", "The reason must be text of at most 500 characters."},
 	{errCode, http.StatusForbidden, "code", "This login link was used already, is older than 10 minutes, or never was one."},
@@ -67,10 +69,10 @@ var failures = []struct {
 	{errLocalOff, http.StatusForbidden, "local_off", "This inbox takes no login links: people log in with an OpenID provider, in a browser."},
 	{errOIDCState, http.StatusForbidden, "oidc_state", "This answer of your provider is not for a login that was begun in this browser, was used already, or came after more than 10 minutes. Sign in again."},
 	{errOIDCDenied, http.StatusForbidden, "oidc_denied", "Your provider did not let you in, or you cancelled."},
-	{errOIDCAnswer, http.StatusForbidden, "oidc_answer", "What your provider answered cannot be relied on, so nobody was logged in. exeat's log says why."},
+	{errOIDCAnswer, http.StatusForbidden, "oidc_answer", "What your provider answered cannot be relied on, so nobody was logged in. exeat’s log says why."},
 	{errOIDCWeak, http.StatusForbidden, "oidc_weak", "Your provider did not sign you in as it was asked to: anew, or in a stronger way."},
 	{errOIDCStranger, http.StatusForbidden, "oidc_stranger", "Your provider knows you, but you are not among those who may log in here. Ask whoever runs this exeat."},
-	{errOIDCDown, http.StatusBadGateway, "oidc_down", "Your provider does not answer as one now. Try again in a moment; exeat's log says what is wrong."},
+	{errOIDCDown, http.StatusBadGateway, "oidc_down", "Your provider does not answer as one now. Try again in a moment; exeat’s log says what is wrong."},
 	{devissuer.ErrAsk, http.StatusConflict, "ask", "This question was not put to you here, or more than 10 minutes ago. Go back to the program and start again."},
 	{devissuer.ErrFresh, http.StatusForbidden, "fresh", "The program wants you to log in anew."},
 	{errNoAccess, http.StatusNotFound, "no_access", "You let no such program do anything, or not any more."},
@@ -83,22 +85,37 @@ var failures = []struct {
 }
 
 // failure is how an error is answered.
-func (in *Inbox) failure(err error) (status int, code, text string) {
+func (in *Inbox) failure(err error) (status int, code string, text words.Text) {
 	for _, f := range failures {
 		if f.err == approval.ErrBetterLogin && in.c.OIDC == nil {
 			continue // there is none: it is not found
 		}
 		if errors.Is(err, f.err) {
 			if settled := (late{}); errors.As(err, &settled) {
-				return f.status, f.code, f.text + " " + settled.outcome
+				return f.status, f.code, words.T("%s %s", words.T(f.text), settled.outcome)
 			}
-			return f.status, f.code, f.text
+			if typed := (approval.Mistyped{}); errors.As(err, &typed) {
+				return f.status, f.code, mistyped(typed)
+			}
+			return f.status, f.code, words.T(f.text)
 		}
 	}
 	if in.c.Trouble != nil && !errors.Is(err, context.Canceled) { // who asked has gone
 		in.c.Trouble(fmt.Errorf("inbox: %w", err))
 	}
-	return http.StatusInternalServerError, "internal", "The inbox could not do that, or cannot tell whether it did. Look at the call again: it shows what is decided."
+	return http.StatusInternalServerError, "internal", words.T("The inbox could not do that, or cannot tell whether it did. Look at the call again: it shows what is decided.")
+}
+
+// mistyped says what a tired person has to type, and why what they typed is not it.
+func mistyped(m approval.Mistyped) words.Text {
+	var what any = words.T("the end of its path, or its tool")
+	if m.Field != "" {
+		what = m.Field
+	}
+	if m.Typed == "" {
+		return words.T("You approved many calls very fast. To approve this one, read it and type what it says: %s.", what)
+	}
+	return words.T("You approved many calls very fast. You typed %s, and this call says something else: %s. Nothing was approved.", m.Typed, what)
 }
 
 // late is the answer to a verdict that changed nothing, with what was decided.
@@ -116,7 +133,7 @@ type frame struct {
 	Lang    words.Language
 	Person  string // empty if nobody is logged in
 	CSRF    string
-	Error   string
+	Error   words.Text
 	Refresh string // where to go by itself after Every seconds
 	Every   int
 }
@@ -167,12 +184,12 @@ func (in *Inbox) page(f func(http.ResponseWriter, *http.Request, session) error)
 
 type messagePage struct {
 	frame
-	Text string
+	Text words.Text
 }
 
-func message(w http.ResponseWriter, status int, f frame, text string) {
+func message(w http.ResponseWriter, status int, f frame, text words.Text) {
 	if err := render(w, status, "message.html", messagePage{f, text}); err != nil {
-		http.Error(w, text, status)
+		http.Error(w, text.String(), status)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/exeat/exeat/authz/account"
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/words"
 	"github.com/exeat/exeat/store"
 )
 
@@ -69,7 +70,7 @@ func (in *Inbox) showConnect(w http.ResponseWriter, r *http.Request, status int,
 		return err
 	}
 	page := connectPage{frame: in.newFrame("Connect an account", s), accountRow: row, Foreign: foreign}
-	page.Error = problem
+	page.Error = words.T(problem)
 	var needed []string
 	if hold != "" {
 		sight, err := in.holds.Show(r.Context(), s.who, hold, false)
@@ -212,7 +213,7 @@ func (in *Inbox) disconnect(w http.ResponseWriter, r *http.Request, s session, p
 		if in.c.Trouble != nil {
 			in.c.Trouble(fmt.Errorf("inbox: disconnect %s: %w", p.API, unrevoked))
 		}
-		message(w, http.StatusOK, in.newFrame("Disconnected", s), "exeat has deleted what it had of this account, and could not tell "+p.Host()+" so. Take the access back there, too.")
+		message(w, http.StatusOK, in.newFrame("Disconnected", s), words.T("exeat has deleted what it had of this account, and could not tell %s so. Take the access back there, too.", p.Host()))
 		return nil
 	}
 	http.Redirect(w, r, "/permissions", http.StatusSeeOther)

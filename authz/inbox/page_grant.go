@@ -34,8 +34,9 @@ type grantPage struct {
 	Form  []choice // what was chosen, for the form
 	signing
 	typing
-	Hits int // of the recent calls, those that it is about
-	Of   int
+	Musts []string // to look at on the page of the call that waits
+	Hits  int      // of the recent calls, those that it is about
+	Of    int
 }
 
 var lengths = []time.Duration{time.Minute, 5 * time.Minute, 20 * time.Minute, time.Hour, 8 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 30 * 24 * time.Hour}
@@ -198,7 +199,7 @@ func (in *Inbox) confirmGrant(w http.ResponseWriter, r *http.Request, s session,
 		if p.Tired, err = in.tired(r, s); err != nil {
 			return err
 		}
-		p.Answer = p.ToType
+		p.Question, p.Musts = question(p.HoldView), in.holdPage(p.HoldView, s).Musts()
 		if p.signing, err = in.askToSign(w, r, s, h.ID, h.Digest, rule.Terms()); err != nil {
 			return err
 		}
@@ -222,6 +223,11 @@ func (in *Inbox) give(w http.ResponseWriter, r *http.Request, s session) error {
 	v := approval.Verdict{Approve: o.Kind == approval.KindGrant, Hold: h.ID, Digest: r.PostForm.Get("digest"), Typed: r.PostForm.Get("typed"), Rule: &o}
 	if v.Signed, err = in.signed(r, ""); err != nil {
 		return err
+	}
+	if v.Approve {
+		if v.Seen, err = in.readBefore(r, s, v.Signed != nil); err != nil {
+			return err
+		}
 	}
 	if _, err := approval.One(in.holds.Decide(r.Context(), s.who, v)); err != nil {
 		return err

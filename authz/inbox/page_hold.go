@@ -23,6 +23,7 @@ type holdPage struct {
 	Again     string          // the link to sign in again, if that could help
 	signing
 	typing
+	Asks     bool // for a decision on this call alone
 	Deceives bool // something was spelt out
 	Escaped  bool // so much that all of it is written with escapes
 }
@@ -67,8 +68,8 @@ func (p *holdPage) spell() {
 
 // typing is what a tired person is asked to type.
 type typing struct {
-	Tired  words.Text // why; of no key if nothing
-	Answer string
+	Tired words.Text // why; of no key if nothing
+	approval.Question
 }
 
 // tired says why the person has to type the next approval. Who signs approvals
@@ -101,12 +102,12 @@ func (in *Inbox) hold(w http.ResponseWriter, r *http.Request, s session) error {
 		_, err := in.holds.Longest(h, in.now())
 		v.MayGrant = err == nil && len(v.Approvals) == 0
 	}
-	return in.showHold(w, r, http.StatusOK, s, v, "")
+	return in.showHold(w, r, http.StatusOK, s, v, words.Text{})
 }
 
-func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s session, v HoldView, problem string) error {
+func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s session, v HoldView, problem words.Text) error {
 	p := in.holdPage(v, s)
-	p.Error = problem
+	p.Error, p.Asks = problem, v.MayDecide
 	if in.c.OIDC != nil && v.StepUp == string(approval.StepUpLogin) {
 		p.Again = oidcLink("/h/"+v.ID, true)
 	}
@@ -118,7 +119,7 @@ func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s 
 		if p.Tired, err = in.tired(r, s); err != nil {
 			return err
 		}
-		p.Answer = v.ToType
+		p.Question = question(v)
 	}
 	if s.signs && v.MayDecide {
 		var err error
@@ -143,7 +144,14 @@ func (in *Inbox) decide(w http.ResponseWriter, r *http.Request, s session) error
 	default:
 		return errRequest
 	}
-	if err := in.verdict(r, s, v); err != nil {
+	err := error(nil)
+	if v.Approve {
+		v.Seen, err = in.readBefore(r, s, v.Signed != nil)
+	}
+	if err == nil {
+		err = in.verdict(r, s, v)
+	}
+	if err != nil {
 		_, now, lookErr := in.look(r, s)
 		if lookErr != nil {
 			return lookErr

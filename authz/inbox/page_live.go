@@ -72,7 +72,7 @@ func (in *Inbox) live(w http.ResponseWriter, r *http.Request, done <-chan struct
 	last, err := in.liveState(r, s, hold)
 	if err != nil {
 		status, _, text := in.failure(err)
-		http.Error(w, text, status)
+		http.Error(w, text.String(), status)
 		return
 	}
 	if !in.streams.add(person) {

@@ -13,7 +13,7 @@ import (
 )
 
 func (s *site) choice(h store.Hold, kind string, more ...string) url.Values {
-	f := url.Values{"csrf": {s.csrf}, "digest": {h.Digest}, "kind": {kind}, "reach": {approval.ReachExact}, "args": {approval.ArgsSame}, "for": {"20m0s"}}
+	f := url.Values{"csrf": {s.csrf}, "digest": {h.Digest}, "kind": {kind}, "reach": {approval.ReachExact}, "args": {approval.ArgsSame}, "for": {"20m0s"}, "sure": {"yes"}}
 	for i := 0; i < len(more); i += 2 {
 		f.Set(more[i], more[i+1])
 	}
@@ -140,7 +140,7 @@ func TestGrantPagesHostile(t *testing.T) {
 	h.Args = []byte(`{"x\"><script>alert(1)</script>":"\"><script>alert(1)</script>` + "\u202e" + `"}`)
 	h = s.open(h)
 	pages := []answer{s.get("/h/" + h.ID + "/grant?kind=grant"), s.get("/h/" + h.ID + "/grant?" + s.choice(h, approval.KindGrant).Encode())}
-	if a := s.post("/h/"+h.ID+"/grant", s.choice(h, approval.KindGrant)); a.status != http.StatusSeeOther {
+	if a := s.post("/h/"+h.ID+"/grant", s.choice(h, approval.KindGrant, "seen", readWarning)); a.status != http.StatusSeeOther {
 		t.Fatal(a)
 	}
 	for _, a := range append(pages, s.get("/permissions")) {

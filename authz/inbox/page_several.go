@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/words"
 	"github.com/exeat/exeat/store"
 )
 
@@ -31,7 +32,7 @@ type severalPage struct {
 
 type became struct {
 	HoldView
-	Told string // why the verdict did not count
+	Told words.Text // why the verdict did not count
 }
 
 // several shows the calls of the shape of one, the oldest first.
@@ -105,7 +106,7 @@ func (in *Inbox) alike(r *http.Request, s session) (p severalPage, list []approv
 	if p.Tired, err = in.tired(r, s); err != nil {
 		return p, nil, err
 	}
-	p.Answer = p.Tool
+	p.Question.Answer = p.Tool
 	return p, list, nil
 }
 

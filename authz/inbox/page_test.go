@@ -21,7 +21,7 @@ func TestDecidePages(t *testing.T) {
 	s.want(s.get("/"), 200, "DELETE /pets/42: Delete a pet")
 	page := s.get("/h/" + h.ID)
 	for _, want := range []string{"DELETE /pets/42: Delete a pet", "https://api.example.com/pets/42?force=true", "claude-desktop", "unverified name",
-		"writes-wait-for-a-person", "a person has to approve this call", "stdio s1", "<span>01234567</span>", "Approve once", "60 min left"} {
+		"writes-wait-for-a-person", "a person has to approve this call", "stdio s1", "<span>01234567</span>", "Approve once", "60 min</b> left"} {
 		s.want(page, 200, want)
 	}
 	if n := strings.Count(page.body, `value="`+h.Digest+`"`); n != 2 {
@@ -93,7 +93,7 @@ func TestOutcomes(t *testing.T) {
 	if _, err := s.Cancel(t.Context(), asAgent("User::alice"), h.ID); err != nil {
 		t.Fatal(err)
 	}
-	check(h.ID, "by the agent")
+	check(h.ID, "The agent withdrew it.")
 	h = s.approve(s.open(call(alice, "k")))
 	check(h.ID, "about to be sent")
 	s.Pass(5 * time.Minute)
@@ -163,7 +163,7 @@ func TestHostileText(t *testing.T) {
 	for name, a := range map[string]answer{"list": list, "hold": before, "denied": s.get("/h/" + h.ID)} {
 		checkHeaders(t, name, a)
 		for _, bad := range []string{"<script", "<img", s.csrf + `'`} {
-			if strings.Contains(strings.ReplaceAll(a.body, liveScript, ""), bad) {
+			if strings.Contains(strings.NewReplacer(liveScript, "", pageScript, "").Replace(a.body), bad) {
 				t.Errorf("%s: the page holds %q", name, bad)
 			}
 		}
@@ -190,10 +190,10 @@ func TestLongValuesAreWhole(t *testing.T) {
 	if n := strings.Count(a.body, long); n != 2 {
 		t.Errorf("the value is whole %d times", n)
 	}
-	s.want(a, 200, "500012 characters")
+	s.want(a, 200, "500,012 characters")
 	binary := call(alice, "k2")
 	binary.Request.ContentType, binary.Request.Body = "image/png", bytes.Repeat([]byte{0x89, 'P', 0}, 1000)
 	a = s.get("/h/" + s.open(binary).ID)
 	s.want(a, 200, strings.Repeat("iVAA", 1000))
-	s.want(a, 200, "3000 bytes, not text")
+	s.want(a, 200, "3,000 bytes, not text")
 }

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -34,9 +35,9 @@ func functions(l words.Language) template.FuncMap {
 		"t":    func(key any, args ...any) template.HTML { return sayHTML(l, key, args) },
 		"text": func(s string) template.HTML { return textHTML(l, s) }, "strong": func(s string) template.HTML { return "<strong>" + textHTML(l, s) + "</strong>" },
 		"link": linkHTML, "mono": func(s string) template.HTML { return `<span class="mono">` + textHTML(l, s) + "</span>" },
-		"example": exampleHTML,
-		"stamp":   func(t time.Time) template.HTML { return timeHTML(l, t) }, "lasts": l.Duration, "size": func(s string) string { return size(l, s) },
-		"lang": l.Tag, "dir": l.Dir, "languages": words.Languages,
+		"example": exampleHTML, "counting": func(d time.Duration) template.HTML { return countingHTML(l, d) },
+		"stamp": func(t time.Time) template.HTML { return timeHTML(l, t) }, "lasts": l.Duration, "size": func(s string) string { return size(l, s) },
+		"short": short, "lang": l.Tag, "dir": l.Dir, "languages": words.Languages,
 		"lines": linesOf, "spelt": plaintext.Spell, "key": key, "group": group, "name": plaintext.Name,
 	}
 }
@@ -102,12 +103,20 @@ func exampleHTML(s string) template.HTML {
 	return template.HTML(`<span class="code">` + template.HTMLEscapeString(s) + `</span>`)
 }
 
+// countingHTML is what is left of a time, which page.js counts down.
+func countingHTML(l words.Language, d time.Duration) template.HTML {
+	return template.HTML(`<b data-left="` + strconv.Itoa(max(0, int(d.Seconds()))) + `">` + template.HTMLEscapeString(l.Duration(d)) + `</b>`)
+}
+
 // timeHTML is a time in the zone of the machine that the inbox runs on. page.js
 // writes it in the zone of who looks.
 func timeHTML(l words.Language, t time.Time) template.HTML {
 	return template.HTML(`<time datetime="` + t.UTC().Format(time.RFC3339) + `" title="` + template.HTMLEscapeString(l.Time(t.UTC())) + `">` +
 		template.HTMLEscapeString(l.Time(t.Local())) + `</time>`)
 }
+
+// short reports whether a value needs no box of its own.
+func short(s string) bool { return len(s) <= 60 && !strings.Contains(s, "\n") }
 
 // size says how long a text is, if it is so long that it scrolls.
 func size(l words.Language, s string) string {

@@ -152,3 +152,12 @@ func TestLanguage(t *testing.T) {
 	s.want(s.post("/language", url.Values{"csrf": {s.csrf}, "language": {"xx"}}), 400, "not complete")
 	s.want(s.post("/language", url.Values{"language": {"fr"}}), 403, "not from this login")
 }
+
+// What is answered where something cannot be done is in the catalogues.
+func TestTextsOfFailures(t *testing.T) {
+	for _, f := range failures {
+		if !words.Known(f.text) {
+			t.Errorf("%q is in no catalogue", f.text)
+		}
+	}
+}

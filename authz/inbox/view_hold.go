@@ -55,7 +55,8 @@ type HoldView struct {
 	Masked      bool                `json:"masked,omitempty"`      // some values are hidden
 	Unseen      bool                `json:"unseen,omitempty"`      // and have to be looked at before it is approved
 	Lacks       string              `json:"lacks,omitempty"`       // what has to be done before it can be approved, or sent
-	ToType      string              `json:"to_type,omitempty"`     // to approve it where that has to be typed
+	ToAsk       string              `json:"to_ask,omitempty"`      // the argument whose value has to be typed to approve it, where something has
+	ToType      string              `json:"to_type,omitempty"`     // that value; without to_ask the end of the path, or the tool
 	MayDecide   bool                `json:"may_decide"`            // whether the policies let this person
 	Approvals   []approval.Given    `json:"approvals,omitempty"`   // that it has, oldest first
 	Approving   string              `json:"approving,omitempty"`   // what this person's approval would do: sends, waits, twice or no_help
@@ -111,7 +112,8 @@ func full(h store.Hold) HoldView {
 	v := outline(h)
 	q := h.Request
 	v.Method, v.Origin, v.URL, v.ContentType, v.Header, v.BodySize = q.Method, q.Origin, q.Origin+q.Target, q.ContentType, q.Header, len(q.Body)
-	v.ToType = approval.ToType(h)
+	asked := approval.QuestionOf(h)
+	v.ToAsk, v.ToType = asked.Field, asked.Answer
 	v.Args, v.Before, v.Says = h.Args, beforeView(h), h.Says
 	if textual(q) {
 		v.Body = string(q.Body)

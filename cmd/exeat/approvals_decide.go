@@ -45,7 +45,7 @@ nobody can answer, --digest names what was seen before, with exeat approvals sho
 	}
 	cmd.Flags().StringVar(&d.digest, "digest", "", "do not ask: the first 8 or more digits of the digest of what you decide")
 	if approve {
-		cmd.Flags().StringVar(&d.typed, "type", "", "if you approved many calls very fast: the last part of its path, or its tool, as `TEXT`")
+		cmd.Flags().StringVar(&d.typed, "type", "", "if you approved many calls very fast: what the call says where you are asked about it, as `TEXT`")
 	} else {
 		cmd.Flags().StringVar(&d.reason, "reason", "", "tell the agent `WHY`")
 	}
@@ -83,7 +83,7 @@ func (d *deciding) run(cmd *cobra.Command, id string) (inbox.HoldView, error) {
 	after, err := d.client.Decide(cmd.Context(), h.ID, v)
 	if asks && d.approve && v.Typed == "" && errors.Is(err, approval.ErrConfirm) {
 		// A tired person types what they approve.
-		if v.Typed = d.line("You approved many calls very fast. To approve this one, type the last part of its path, or its tool if the path has none: "); v.Typed != "" {
+		if v.Typed = d.line("You approved many calls very fast. To approve this one, type what it says: " + whatToType(h) + ": "); v.Typed != "" {
 			after, err = d.client.Decide(cmd.Context(), h.ID, v)
 		}
 	}
@@ -91,6 +91,14 @@ func (d *deciding) run(cmd *cobra.Command, id string) (inbox.HoldView, error) {
 		return after, failed(err)
 	}
 	return after, nil
+}
+
+// whatToType names what a tired person is asked about a call.
+func whatToType(h inbox.HoldView) string {
+	if h.ToAsk != "" {
+		return h.ToAsk
+	}
+	return "the end of its path, or its tool if the path has none"
 }
 
 // ask shows the whole call and asks about just that.

@@ -427,7 +427,7 @@ func TestPoliciesChangedWhileItWaited(t *testing.T) {
 			w := &town{t: t}
 			_, _, page := w.send("GET", g.inbox.HoldURL(held), "", "Cookie: "+c.Cookie)
 			if tt.refused != nil {
-				form := url.Values{"csrf": {c.CSRF}, "digest": {h.Digest}, "verdict": {"approve"}}.Encode()
+				form := url.Values{"csrf": {c.CSRF}, "digest": {h.Digest}, "verdict": {"approve"}, "sure": {"yes"}}.Encode()
 				_, _, page = w.send("POST", g.inbox.HoldURL(held), form, "Cookie: "+c.Cookie, "Content-Type: application/x-www-form-urlencoded")
 			}
 			if !strings.Contains(page, tt.page) || shop.writes.Load() != tt.writes {

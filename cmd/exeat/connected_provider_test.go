@@ -165,7 +165,7 @@ func TestConnectedProviderInChromium(t *testing.T) {
 	b.do(chromedp.Click("form[action='/connect/petstore'] button"), chromedp.WaitVisible("#login"), chromedp.SendKeys("#login", "ann"), chromedp.Click("#enter"), chromedp.WaitVisible("button[value=connect]"))
 	b.shoot("confirm")
 	b.do(chromedp.Click("button[value=connect]"), chromedp.WaitVisible("form.approve button"))
-	b.do(chromedp.Click("form.approve button"), chromedp.WaitVisible("div.outcome"))
+	b.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('form.risk input[name=sure]').checked = true"), chromedp.Click("form.approve button"), chromedp.WaitVisible("div.outcome"))
 	if res := w.g.runner.Resume(t.Context(), terminal(w.g.cfg), hold, tools.MaxWait, ""); res.Envelope.Status != tools.Done {
 		t.Errorf("%s", res.JSON())
 	}

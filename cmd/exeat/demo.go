@@ -290,7 +290,7 @@ func (b *browser) approve(ctx context.Context, holdURL string) error {
 	if err != nil {
 		return err
 	}
-	form := url.Values{"verdict": {"approve"}}
+	form := url.Values{"verdict": {"approve"}, "sure": {"yes"}}
 	for _, name := range []string{"csrf", "digest"} {
 		m := regexp.MustCompile(`name="` + name + `" value="([^"]+)"`).FindStringSubmatch(page)
 		if m == nil {

@@ -420,7 +420,7 @@ func (k *keycloak) hold(era call, token, tool, args string) (handle, page string
 func (p *person) approve(page string) (text string, offered bool) {
 	p.t.Helper()
 	resp, text := p.open(page)
-	form := url.Values{"verdict": {"approve"}}
+	form := url.Values{"verdict": {"approve"}, "sure": {"yes"}}
 	for _, m := range holdForm.FindAllStringSubmatch(text, -1) {
 		form.Set(m[1], html.UnescapeString(m[2]))
 	}
