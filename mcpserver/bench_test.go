@@ -3,12 +3,15 @@ package mcpserver
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/exeat/exeat/tools"
 )
 
 // unlimited is no limit that a benchmark could reach.
@@ -33,6 +36,46 @@ func BenchmarkCallHTTP(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkFront is what all stands around a call: from its HTTP request to its
+// answer, without what the runner does.
+func BenchmarkFront(b *testing.B) {
+	for _, era := range []string{"2025-11-25", "2026-07-28"} {
+		b.Run(era, func(b *testing.B) {
+			s := offering(b, "", Config{Limits: unlimited})
+			res := tools.Result{Envelope: tools.Envelope{Status: tools.Done, HTTPStatus: 200, Response: json.RawMessage(pet)}}
+			s.tools["get_pet"].handle = func(context.Context, toolCall) tools.Result { return res }
+			h := s.Handler(context.Background(), HTTPConfig{Auth: NewBearer("secret", alice, "")})
+			body, header := callOf(b, h, era)
+			read := strings.NewReader(body)
+			r := httptest.NewRequest(http.MethodPost, "/mcp", read)
+			r.Header = header
+			b.ReportAllocs()
+			for b.Loop() {
+				read.Reset(body)
+				r.Body = io.NopCloser(read)
+				w := nowhere{header: http.Header{}}
+				h.ServeHTTP(&w, r)
+				if w.status != http.StatusOK || w.n < 500 {
+					b.Fatal(w.status, w.n)
+				}
+			}
+		})
+	}
+}
+
+const pet = `{"id":1,"name":"Rex","tags":["good","brown & white"],"note":"likes \"people\"","fee":129.5,"born":"2020-02-03T04:05:06Z","kind":"dog","vaccinated":true,"owner":{"name":"Ada","city":"London","street":"12 St James's Square"}}`
+
+// BenchmarkAnswer writes an answer of the usual size.
+func BenchmarkAnswer(b *testing.B) {
+	s := offering(b, "", Config{})
+	m := &message{id: json.RawMessage("1"), modern: true}
+	res := tools.Result{Envelope: tools.Envelope{Status: tools.Done, HTTPStatus: 200, Response: json.RawMessage(pet)}}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.appendAnswer(m, res)
 	}
 }
 

@@ -39,11 +39,20 @@ func (c *charged) Read(b []byte) (int, error) {
 // release gives back what was charged.
 func (c *charged) release() { c.all.Release(c.held) }
 
+// isJSON reports a media type that is JSON's, whatever its parameters are.
+func isJSON(contentType string) bool {
+	if contentType == "application/json" {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == "application/json"
+}
+
 // readBody reads the message within its bounds of size and time. The returned
 // function, which is never nil, is called when the message has been answered.
 func (f *front) readBody(w *patient, r *http.Request) (raw []byte, release func(), status int, err error) {
 	c := &charged{from: http.MaxBytesReader(w, r.Body, maxBody), all: f.bodies}
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+	if !isJSON(r.Header.Get("Content-Type")) {
 		return nil, c.release, http.StatusUnsupportedMediaType, errors.New("the Content-Type must be application/json")
 	}
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {

@@ -210,10 +210,10 @@ func agrees(h http.Header, m *message) bool {
 		return false
 	case !m.modern:
 		return true
-	case version != m.version() || h.Get(mcp.HeaderLastEventID) != "" || h.Get(mcp.HeaderMethod) != m.method:
+	case version != m.version || h.Get(mcp.HeaderLastEventID) != "" || h.Get(mcp.HeaderMethod) != m.method:
 		return false
 	}
-	return m.method != "tools/call" || h.Get(mcp.HeaderName) == textOf(m.param("name"))
+	return m.method != "tools/call" || h.Get(mcp.HeaderName) == m.tool
 }
 
 // forget makes mcp-go drop the session that it remembers after an initialize, in

@@ -332,7 +332,7 @@ func (s *Server) aliceIsServed() bool { return s.aliceHas(1) }
 func (s *Server) aliceHas(calls int) bool {
 	s.limits.mu.Lock()
 	defer s.limits.mu.Unlock()
-	return s.limits.by["User::alice"].calls == calls
+	return s.limits.by[whose{kind: "User", id: "alice", all: true}].calls == calls
 }
 
 // until waits for a condition that is about to come true.

@@ -29,7 +29,7 @@ const together = 4
 type limiter struct {
 	Limits
 	mu   sync.Mutex
-	by   map[string]*usage
+	by   map[whose]*usage
 	next time.Time // when to forget the idle
 }
 
@@ -40,7 +40,7 @@ type usage struct {
 
 func newLimiter(l Limits) *limiter {
 	l.PerSecond, l.Concurrent = cmp.Or(l.PerSecond, 50), cmp.Or(l.Concurrent, 64)
-	return &limiter{Limits: l, by: map[string]*usage{}}
+	return &limiter{Limits: l, by: map[whose]*usage{}}
 }
 
 // request takes one request from the allowance of the caller's agent and from
@@ -48,7 +48,7 @@ func newLimiter(l Limits) *limiter {
 func (l *limiter) request(c tools.Caller, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := l.of(c.Subject(), together, now)
+	all := l.of(principalKey(c), together, now)
 	return all.bucket.TokensAt(now) >= 1 && l.of(agentKey(c), 1, now).bucket.AllowN(now, 1) && all.bucket.AllowN(now, 1)
 }
 
@@ -57,7 +57,7 @@ func (l *limiter) request(c tools.Caller, now time.Time) bool {
 func (l *limiter) call(c tools.Caller, now time.Time) (done func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all, own := l.of(c.Subject(), together, now), l.of(agentKey(c), 1, now)
+	all, own := l.of(principalKey(c), together, now), l.of(agentKey(c), 1, now)
 	if own.calls >= l.Concurrent || all.calls >= together*l.Concurrent {
 		return nil
 	}
@@ -71,12 +71,24 @@ func (l *limiter) call(c tools.Caller, now time.Time) (done func()) {
 	}
 }
 
-func agentKey(c tools.Caller) string { return c.Subject() + "\x00" + c.Agent.ID }
+// whose names a principal, or one of its agents.
+type whose struct {
+	kind, id, agent string
+	all             bool // agents together
+}
+
+func principalKey(c tools.Caller) whose {
+	return whose{kind: c.Principal.Type, id: c.Principal.ID, all: true}
+}
+
+func agentKey(c tools.Caller) whose {
+	return whose{kind: c.Principal.Type, id: c.Principal.ID, agent: c.Agent.ID}
+}
 
 // of returns the usage of a key that has times the allowance of an agent. The
 // caller holds mu. Who has a full bucket again is forgotten: a new one is the
 // same.
-func (l *limiter) of(key string, times int, now time.Time) *usage {
+func (l *limiter) of(key whose, times int, now time.Time) *usage {
 	if now.After(l.next) {
 		l.next = now.Add(time.Minute)
 		for k, u := range l.by {

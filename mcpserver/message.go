@@ -16,12 +16,14 @@ import (
 // and tells clients its decoder's errors; so it only gets to see what [message.wire]
 // writes: the methods that exeat serves, and of their parameters those it uses.
 type message struct {
-	id     json.RawMessage                  // nil if it is a notification
-	method string                           // "" if it is a response
-	params [mostParams]json.RawMessage      // in the order of the method's line in the table
-	told   [len(metaParams)]json.RawMessage // what is read of _meta
-	modern bool                             // it carries the protocol version of 2026-07-28 or a later one
-	client string                           // the name that the client gives itself in it
+	id      json.RawMessage                  // nil if it is a notification
+	method  string                           // "" if it is a response
+	params  [mostParams]json.RawMessage      // in the order of the method's line in the table
+	told    [len(metaParams)]json.RawMessage // what is read of _meta
+	modern  bool                             // it carries the protocol version of 2026-07-28 or a later one
+	version string                           // of the protocol, if the message carries it
+	tool    string                           // that it calls
+	client  string                           // the name that the client gives itself in it
 }
 
 // rpcError is the answer to a message that is refused (JSON-RPC 2.0, section 5.1).
@@ -155,6 +157,9 @@ func (m *message) accept(raw json.RawMessage) *rpcError {
 			return newRefusal(mcp.INVALID_PARAMS, "params.%s is missing", spec.needs)
 		}
 	}
+	if m.method == "tools/call" {
+		m.tool = textOf(m.param("name"))
+	}
 	return m.introduce(spec)
 }
 
@@ -191,9 +196,6 @@ func (m *message) param(name string) json.RawMessage {
 	return nil
 }
 
-// version is of the protocol, if the message carries it.
-func (m *message) version() string { return textOf(m.told[metaVersion]) }
-
 // negotiate is the version that mcp-go gives the client of an initialize.
 func (m *message) negotiate() string {
 	return mcp.NegotiateLegacyVersion(textOf(m.param("protocolVersion")))
@@ -229,7 +231,10 @@ func (m *message) acceptMeta(raw json.RawMessage) (err *rpcError) {
 	if m.told[metaClient] != nil {
 		m.told[metaClient], m.client, err = parseInfo(m.told[metaClient])
 	}
-	m.modern = err == nil && mcp.IsModernProtocol(m.version())
+	if err == nil {
+		m.version = textOf(m.told[metaVersion])
+		m.modern = mcp.IsModernProtocol(m.version)
+	}
 	return err
 }
 

@@ -35,7 +35,7 @@ func (s *Server) serve(ctx context.Context, m *message) (reply, bool) {
 	switch {
 	case methods[m.method].by != byServer:
 		return nil, false
-	case m.modern && (m.told[metaCapabilities] == nil || !mcp.IsValidProtocolVersion(m.version())):
+	case m.modern && (m.told[metaCapabilities] == nil || !mcp.IsValidProtocolVersion(m.version)):
 		return nil, false
 	}
 	switch m.method {
@@ -44,12 +44,11 @@ func (s *Server) serve(ctx context.Context, m *message) (reply, bool) {
 	case "tools/list":
 		return s.list.answer(m, callerOf(ctx)), true
 	}
-	name := textOf(m.param("name"))
-	t := s.tools[name]
-	if t == nil || t.bound || m.told[metaProgress] != nil && name == "exeat_resume" || !s.visible(callerOf(ctx), t) {
+	t := s.tools[m.tool]
+	if t == nil || t.bound || m.told[metaProgress] != nil && m.tool == "exeat_resume" || !s.visible(callerOf(ctx), t) {
 		return nil, false
 	}
-	res := s.run(ctx, t, toolCall{name: name, args: m.param("arguments")})
+	res := s.run(ctx, t, toolCall{name: m.tool, args: m.param("arguments")})
 	return newReply(s.appendAnswer(m, res)), true
 }
 

@@ -102,7 +102,7 @@ func (s *Server) register() error {
 // was within. A call of a tool that there is takes itself from it later, when it
 // can be answered in the tool's own form.
 func (s *Server) request(caller tools.Caller, m message) bool {
-	if m.method == "tools/call" && s.tools[textOf(m.param("name"))] != nil {
+	if m.method == "tools/call" && s.tools[m.tool] != nil {
 		return true
 	}
 	return s.limits.request(caller, time.Now())

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -69,24 +70,29 @@ func (s *sessions) seal(v session, owner string) string {
 }
 
 func (s *sessions) mac(id, told, owner string) []byte {
-	h := hmac.New(sha256.New, s.key)
 	// Each part with its length, so that no two triples are the same text.
-	fmt.Fprintf(h, "exeat session 1\n%d:%s%d:%s%d:%s", len(id), id, len(told), told, len(owner), owner)
-	return h.Sum(nil)
+	b := append(make([]byte, 0, 256), "exeat session 1\n"...)
+	for _, part := range []string{id, told, owner} {
+		b = append(append(strconv.AppendInt(b, int64(len(part)), 10), ':'), part...)
+	}
+	h := hmac.New(sha256.New, s.key)
+	h.Write(b)
+	return h.Sum(b[:0])
 }
 
 // open is the session that the owner's client names, unless it was not made
 // here, for this owner, or has ended.
 func (s *sessions) open(name, owner string) (session, bool) {
 	id, rest, _ := strings.Cut(name, ".")
-	told, _, _ := strings.Cut(rest, ".")
+	told, seal, _ := strings.Cut(rest, ".")
+	// What follows the id is as it was sealed, or the session is none.
+	mac := base64.RawURLEncoding.AppendEncode(make([]byte, 0, 64), s.mac(id, told, owner))
 	text, err := base64.RawURLEncoding.DecodeString(told)
-	version, agent, _ := strings.Cut(string(text), " ")
-	v := session{id: id, version: version, agent: agent}
-	// Whatever was read of it: the name is the one that was made, or it is none.
-	if err != nil || !hmac.Equal([]byte(name), []byte(s.seal(v, owner))) {
+	if err != nil || !hmac.Equal([]byte(seal), mac) {
 		return session{}, false
 	}
+	version, agent, _ := strings.Cut(string(text), " ")
+	v := session{id: id, version: version, agent: agent}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return v, !s.ended[id]

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"slices"
 	"unicode/utf8"
 )
 
@@ -20,7 +19,7 @@ var (
 // ErrEnds.
 func Members(raw []byte) (map[string]json.RawMessage, error) {
 	out := map[string]json.RawMessage{}
-	if err := EachMember(raw, func(key string, value json.RawMessage) { out[key] = value }); err != nil {
+	if err := EachMember(raw, func(key []byte, value json.RawMessage) { out[string(key)] = value }); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -28,7 +27,7 @@ func Members(raw []byte) (map[string]json.RawMessage, error) {
 
 // EachMember tells of each member of an object, in order, as Members reads them. It
 // tells of those before an error, too.
-func EachMember(raw []byte, tell func(key string, value json.RawMessage)) error {
+func EachMember(raw []byte, tell func(key []byte, value json.RawMessage)) error {
 	i := SkipSpace(raw, 0)
 	if i >= len(raw) || raw[i] != '{' {
 		return ErrNoObject
@@ -68,44 +67,44 @@ func EachMember(raw []byte, tell func(key string, value json.RawMessage)) error 
 }
 
 // keyOf is the text of a key.
-func keyOf(raw []byte) (key string, err error) {
+func keyOf(raw []byte) ([]byte, error) {
 	if bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
-		return string(raw[1 : len(raw)-1]), nil
+		return raw[1 : len(raw)-1], nil
 	}
 	// Half of a surrogate pair is U+FFFD to other readers: two such keys are one.
+	var key string
 	if json.Unmarshal(raw, &key) != nil {
-		return "", ErrSyntax
+		return nil, ErrSyntax
 	}
-	return key, nil
+	return []byte(key), nil
 }
 
 // keys are those of one object: most have few.
 type keys struct {
-	few  [8]string
+	few  [8][]byte
 	n    int
-	more map[string]bool // all, once they are not few
+	more map[string]bool // the others
 }
 
 // add reports whether the key is new.
-func (k *keys) add(key string) bool {
-	if k.n < len(k.few) {
-		if slices.Contains(k.few[:k.n], key) {
+func (k *keys) add(key []byte) bool {
+	for _, one := range k.few[:min(k.n, len(k.few))] {
+		if bytes.Equal(one, key) {
 			return false
 		}
+	}
+	if k.n < len(k.few) {
 		k.few[k.n] = key
 		k.n++
 		return true
 	}
 	if k.more == nil {
 		k.more = map[string]bool{}
-		for _, one := range k.few {
-			k.more[one] = true
-		}
 	}
-	if k.more[key] {
+	if k.more[string(key)] {
 		return false
 	}
-	k.more[key] = true
+	k.more[string(key)] = true
 	k.n++
 	return true
 }
