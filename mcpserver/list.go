@@ -73,11 +73,22 @@ func newList(s *Server) (*list, error) {
 	return l, nil
 }
 
+// listed is a tool as it is written: in the order of mcp-go, which writes each
+// through a map.
+type listed struct {
+	Annotations  mcp.ToolAnnotation `json:"annotations"`
+	Description  string             `json:"description,omitempty"`
+	InputSchema  json.RawMessage    `json:"inputSchema"`
+	Name         string             `json:"name"`
+	OutputSchema json.RawMessage    `json:"outputSchema,omitempty"`
+	Title        string             `json:"title,omitempty"`
+}
+
 // encode writes each tool once.
 func (l *list) encode() [][]byte {
 	out := make([][]byte, len(l.tools))
 	for i, t := range l.tools {
-		b, err := json.Marshal(t.tool)
+		b, err := json.Marshal(listed{t.tool.Annotations, t.tool.Description, t.tool.RawInputSchema, t.tool.Name, t.tool.RawOutputSchema, t.tool.Title})
 		if err != nil {
 			panic(fmt.Sprintf("the tool %s cannot be listed: %v", t.tool.Name, err)) // its schemas were made by exeat
 		}
