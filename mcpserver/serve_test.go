@@ -196,3 +196,47 @@ func FuzzServe(f *testing.F) {
 		w.play(t, body, h)
 	})
 }
+
+// TestListOfEach: what one caller is shown, no other is, however often and in
+// whichever order they ask; and what is remembered has a bound.
+func TestListOfEach(t *testing.T) {
+	s := newServer(t, `
+@id("alice") permit (principal == User::"alice", action, resource);
+@id("agent") permit (principal, action == Petstore::Action::"list_pets", resource) when { context.agent == Agent::"reader" };
+@id("session") permit (principal, action == Petstore::Action::"get_pet", resource) when { context.session.id == "s7" };`)
+	shows := func(user, agent, session string) string {
+		m := &message{id: json.RawMessage("1"), method: "tools/list"}
+		c := tools.Caller{Principal: authz.Principal{Type: "User", ID: user}, Agent: authz.Agent{ID: agent}, Session: authz.Session{ID: session, Transport: "http"}}
+		out, ok := s.serve(withCaller(t.Context(), c), m)
+		if !ok {
+			t.Fatal("mcp-go was asked")
+		}
+		var got struct {
+			Result struct{ Tools []struct{ Name string } }
+		}
+		if err := json.Unmarshal(bytes.Join(out, nil), &got); err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, one := range got.Result.Tools {
+			if !strings.HasPrefix(one.Name, "exeat_") {
+				names = append(names, one.Name)
+			}
+		}
+		return strings.Join(names, " ")
+	}
+	for i := range 3 * mostViews {
+		session := fmt.Sprintf("s%d", i%mostViews)
+		for _, tt := range []struct{ user, agent, session, want string }{
+			{"bob", "reader", "", "list_pets"}, {"bob", "writer", "", ""}, {"bob", "writer", "s7", "get_pet"}, {"bob", "reader", "s7", "get_pet list_pets"},
+			{"alice", "writer", session, "create_pet delete_pet get_pet get_photo list_pets patch_pet search_pets update_pet upload_photo"},
+		} {
+			if got := shows(tt.user, tt.agent, tt.session); got != tt.want {
+				t.Fatalf("%+v is shown %s", tt, got)
+			}
+		}
+	}
+	if len(s.list.views) > mostViews || len(s.list.bodies) > mostBodies {
+		t.Errorf("%d views and %d bodies are kept", len(s.list.views), len(s.list.bodies))
+	}
+}
