@@ -22,16 +22,9 @@ import (
 // What a place cannot express is refused, never dropped: null, and empty arrays
 // and objects, in parameters and forms. Equal arguments give equal bytes.
 func (op *Operation) Encode(args *Args) (*Request, error) {
-	origin, prefix, err := op.server()
-	if err != nil {
-		return nil, err
-	}
-	err = legalPath(op.wholePath())
-	if strings.Contains(op.Path+op.query, "#") {
-		err = errors.New("the path holds a fragment")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s %q: %w", op.Method, op.Path, err)
+	to := op.destination()
+	if to.err != nil {
+		return nil, to.err
 	}
 	e := &encoder{op: op, args: args.value, header: op.fixedHeader()}
 	path := e.path(op.Path)
@@ -46,7 +39,7 @@ func (op *Operation) Encode(args *Args) (*Request, error) {
 	if len(e.cookies) > 0 {
 		e.header.Set("Cookie", strings.Join(e.cookies, "; "))
 	}
-	r := &Request{Method: op.Method, Origin: origin, Target: prefix + path, Path: path, Header: e.header}
+	r := &Request{Method: op.Method, Origin: to.origin, Target: to.prefix + path, Path: path, Header: e.header}
 	if len(e.query) > 0 {
 		r.Target += "?" + strings.Join(e.query, "&")
 	}
@@ -86,14 +79,41 @@ func (e *encoder) body(r *Request) {
 	}
 }
 
-// server splits the operation's base URL into its origin and path prefix. The
-// host is in small letters and a scheme's own port is left out, so that equal
-// servers are equal texts.
-func (op *Operation) server() (origin, prefix string, err error) {
+// destination is where the requests of an operation go, or why none can be made.
+type destination struct {
+	base           string // as it was given
+	origin, prefix string
+	err            error
+}
+
+// destination is found out for the first request, and once more if the API's base URL
+// is another by then.
+func (op *Operation) destination() *destination {
 	base := op.baseURL
 	if base == "" && op.API != nil {
 		base = op.API.BaseURL
 	}
+	if to := op.to.Load(); to != nil && to.base == base {
+		return to
+	}
+	to := &destination{base: base}
+	to.origin, to.prefix, to.err = splitBase(base)
+	if to.err == nil {
+		err := legalPath(op.wholePath())
+		if strings.Contains(op.Path+op.query, "#") {
+			err = errors.New("the path holds a fragment")
+		}
+		if err != nil {
+			to.err = fmt.Errorf("%s %q: %w", op.Method, op.Path, err)
+		}
+	}
+	op.to.Store(to)
+	return to
+}
+
+// splitBase splits a base URL into its origin and path prefix. The host is in small
+// letters and a scheme's own port is left out, so that equal servers are equal texts.
+func splitBase(base string) (origin, prefix string, err error) {
 	if base == "" {
 		return "", "", errors.New("the document names no absolute server: pass --base-url")
 	}

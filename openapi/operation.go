@@ -3,6 +3,7 @@ package openapi
 import (
 	"encoding/json"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -169,6 +170,7 @@ type Operation struct {
 	params   []param
 	body     *body
 	input    *validator // compiled from Input at load
+	to       atomic.Pointer[destination]
 	// Names within the body that hosts refuse, and what agents see instead; and
 	// the same the other way. Nil if there are none.
 	aliases, originals map[string]string

@@ -47,6 +47,13 @@ type Keys struct {
 	mu   sync.Mutex
 	info fs.FileInfo // of the file that ring was read from
 	ring *ring
+	kept map[string]keptSecret // by path
+}
+
+// keptSecret is a secret as it was read from a file.
+type keptSecret struct {
+	info   fs.FileInfo
+	secret []byte
 }
 
 // KeyInfo is what may be told of a key.
@@ -133,7 +140,7 @@ func (k *Keys) load() (*ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the signing keys: %w", err)
 	}
-	if old := k.info; old != nil && os.SameFile(old, info) && old.ModTime().Equal(info.ModTime()) && old.Size() == info.Size() && old.Mode() == info.Mode() {
+	if unchanged(k.info, info) {
 		return k.ring, nil
 	}
 	b, info, err := readPrivate(k.path())
@@ -146,6 +153,12 @@ func (k *Keys) load() (*ring, error) {
 	}
 	k.info, k.ring = info, r
 	return r, nil
+}
+
+// unchanged reports whether a file is as it was when it was read: each change puts
+// another one in its place.
+func unchanged(old, info fs.FileInfo) bool {
+	return old != nil && os.SameFile(old, info) && old.ModTime().Equal(info.ModTime()) && old.Size() == info.Size() && old.Mode() == info.Mode()
 }
 
 // store replaces keys.json. The caller holds the lock of the directory.
@@ -282,7 +295,7 @@ func (k *Keys) Secret(name string) ([]byte, error) {
 		return nil, fmt.Errorf("%q is no name for a secret: use lower-case letters, digits, _ and -", name)
 	}
 	path := filepath.Join(k.dir, name+".secret")
-	secret, err := readSecret(path)
+	secret, err := k.readSecret(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return secret, err
 	}
@@ -291,7 +304,7 @@ func (k *Keys) Secret(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer unlock()
-	secret, err = readSecret(path) // another process may have been first
+	secret, err = k.readSecret(path) // another process may have been first
 	if !errors.Is(err, fs.ErrNotExist) {
 		return secret, err
 	}
@@ -321,8 +334,14 @@ func newSecret(path string) ([]byte, error) {
 	return secret, nil
 }
 
-func readSecret(path string) ([]byte, error) {
-	b, _, err := readPrivate(path)
+// readSecret reads a secret, of which each request may need one: as load reads the keys.
+func (k *Keys) readSecret(path string) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if info, err := os.Lstat(path); err == nil && unchanged(k.kept[path].info, info) {
+		return bytes.Clone(k.kept[path].secret), nil
+	}
+	b, info, err := readPrivate(path)
 	if err != nil {
 		return nil, err
 	}
@@ -330,5 +349,9 @@ func readSecret(path string) ([]byte, error) {
 	if err != nil || len(secret) != 32 {
 		return nil, fmt.Errorf("the secret file %s is damaged; remove it, and what it protected must be done again", path)
 	}
-	return secret, nil
+	if k.kept == nil {
+		k.kept = map[string]keptSecret{}
+	}
+	k.kept[path] = keptSecret{info, secret}
+	return bytes.Clone(secret), nil
 }

@@ -308,3 +308,38 @@ func TestSecret(t *testing.T) {
 		t.Error("a rotation without a directory")
 	}
 }
+
+// A secret that another process rotates, or opens to others, is seen at the next look.
+func TestSecretOfAnotherProcess(t *testing.T) {
+	dir := t.TempDir()
+	keys, err := OpenKeys(filepath.Join(dir, "keys"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := OpenKeys(filepath.Join(dir, "keys"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, err := keys.Secret("bearer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(was) // whoever has it cannot change what is kept
+	again, err := keys.Secret("bearer")
+	if err != nil || bytes.Equal(was, again) {
+		t.Fatalf("the secret that is kept was changed, %v", err)
+	}
+	rotated, err := other.RotateSecret("bearer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := keys.Secret("bearer"); err != nil || !bytes.Equal(got, rotated) {
+		t.Errorf("after a rotation by another the secret is the one before, %v", err)
+	}
+	if err := os.Chmod(filepath.Join(dir, "keys", "bearer.secret"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keys.Secret("bearer"); err == nil {
+		t.Error("a secret that others can read is given out")
+	}
+}
