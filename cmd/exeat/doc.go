@@ -42,7 +42,8 @@
 //	oidc.go            logins with a provider
 //	signals.go         whose signals of ended sessions and accounts are heard
 //	announce.go        what a start tells the terminal
-//	observe.go         the log line of a call; observe_cut.go cuts long ones
+//	observe.go         the log line of a call; observe_cut.go cuts long ones, observe_join.go
+//	                   writes those together that come together
 //	hangup.go          what SIGHUP does
 //	pprof.go           where the time goes, for whoever looks
 //	memory.go          how much memory calls may take before it is collected

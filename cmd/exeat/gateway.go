@@ -31,6 +31,7 @@ import (
 type gateway struct {
 	cfg     config
 	log     zerolog.Logger
+	lines   *joinLines // where it goes
 	docs    []*openapi.API
 	gaps    []string // what credentials lack
 	dialer  *reach.Dialer
@@ -54,7 +55,8 @@ type gateway struct {
 // openGateway wires everything up. What the input can get wrong is checked
 // before anything is made on disk or a port is taken.
 func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) (_ *gateway, err error) {
-	g := &gateway{cfg: cfg, log: newLogger(cfg.Log, errOut)}
+	lines := &joinLines{next: errOut}
+	g := &gateway{cfg: cfg, lines: lines, log: newLogger(cfg.Log, lines)}
 	g.cfg.trouble = g.troubled("TLS")
 	if g.docs, err = loadDocs(ctx, cfg); err != nil {
 		return nil, err
@@ -221,6 +223,7 @@ func people(cfg config) (list []authz.Principal) {
 }
 
 func (g *gateway) close() error {
+	defer g.lines.close()
 	for _, l := range []net.Listener{g.mcpL, g.inboxL} {
 		if l != nil {
 			l.Close()

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/rs/zerolog"
 )
 
 // Bounds of a line of the log, in bytes: what is written as it is, the longest text of
@@ -21,9 +23,16 @@ const (
 type cutLines struct{ next io.Writer }
 
 // Write takes one line, as JSON.
-func (c cutLines) Write(line []byte) (int, error) {
+func (c cutLines) Write(line []byte) (int, error) { return c.WriteLevel(zerolog.NoLevel, line) }
+
+// WriteLevel implements zerolog.LevelWriter.
+func (c cutLines) WriteLevel(level zerolog.Level, line []byte) (int, error) {
+	next := c.next.Write
+	if by, ok := c.next.(zerolog.LevelWriter); ok {
+		next = func(line []byte) (int, error) { return by.WriteLevel(level, line) }
+	}
 	if len(line) <= maxLogLine {
-		return c.next.Write(line)
+		return next(line)
 	}
 	var fields map[string]any
 	d := json.NewDecoder(bytes.NewReader(line))
@@ -34,7 +43,7 @@ func (c cutLines) Write(line []byte) (int, error) {
 			short = b
 		}
 	}
-	if _, err := c.next.Write(append(short[:len(short):len(short)], '\n')); err != nil {
+	if _, err := next(append(short[:len(short):len(short)], '\n')); err != nil {
 		return 0, err
 	}
 	return len(line), nil
