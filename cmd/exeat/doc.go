@@ -43,7 +43,7 @@
 //	signals.go         whose signals of ended sessions and accounts are heard
 //	announce.go        what a start tells the terminal
 //	observe.go         the log line of a call; observe_cut.go cuts long ones, observe_join.go
-//	                   writes those together that come together
+//	                   writes those together that come together, observe_console.go for terminals
 //	hangup.go          what SIGHUP does
 //	pprof.go           where the time goes, for whoever looks
 //	memory.go          how much memory calls may take before it is collected

@@ -52,12 +52,18 @@ type gateway struct {
 	mcpEdge, inboxEdge *edge.Edge // how they are reached
 }
 
+// newGateway is one that can log, and no more.
+func newGateway(cfg config, errOut io.Writer) *gateway {
+	g := &gateway{cfg: cfg, lines: &joinLines{next: errOut}}
+	g.log = newLogger(cfg.Log, g.lines)
+	g.cfg.trouble = g.troubled("TLS")
+	return g
+}
+
 // openGateway wires everything up. What the input can get wrong is checked
 // before anything is made on disk or a port is taken.
 func openGateway(ctx context.Context, cfg config, errOut io.Writer, want doors) (_ *gateway, err error) {
-	lines := &joinLines{next: errOut}
-	g := &gateway{cfg: cfg, lines: lines, log: newLogger(cfg.Log, lines)}
-	g.cfg.trouble = g.troubled("TLS")
+	g := newGateway(cfg, errOut)
 	if g.docs, err = loadDocs(ctx, cfg); err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"io"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -13,7 +12,7 @@ import (
 // long, whoever chose what is in it.
 func newLogger(format string, w io.Writer) zerolog.Logger {
 	if format == "console" {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: true}
+		w = consoleLines{w}
 	}
 	return zerolog.New(cutLines{w}).With().Timestamp().Logger()
 }

@@ -27,12 +27,8 @@ func (c cutLines) Write(line []byte) (int, error) { return c.WriteLevel(zerolog.
 
 // WriteLevel implements zerolog.LevelWriter.
 func (c cutLines) WriteLevel(level zerolog.Level, line []byte) (int, error) {
-	next := c.next.Write
-	if by, ok := c.next.(zerolog.LevelWriter); ok {
-		next = func(line []byte) (int, error) { return by.WriteLevel(level, line) }
-	}
 	if len(line) <= maxLogLine {
-		return next(line)
+		return writeLevel(c.next, level, line)
 	}
 	var fields map[string]any
 	d := json.NewDecoder(bytes.NewReader(line))
@@ -43,7 +39,7 @@ func (c cutLines) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 			short = b
 		}
 	}
-	if _, err := next(append(short[:len(short):len(short)], '\n')); err != nil {
+	if _, err := writeLevel(c.next, level, append(short[:len(short):len(short)], '\n')); err != nil {
 		return 0, err
 	}
 	return len(line), nil
