@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"github.com/exeat/exeat/openapi/strictjson"
 )
 
 // consoleLines writes lines of the log for a terminal, as zerolog's ConsoleWriter does,
@@ -110,22 +108,17 @@ func plainFields(out []logField, line []byte) (_ []logField, ok bool) {
 
 // memberAt is the member that begins there, and where it ends; 0 if it is not plain.
 func memberAt(line []byte, i int) (name, value []byte, end int) {
-	end, err := strictjson.ScanString(line, i)
-	if err != nil || end+1 >= len(line) || line[end] != ':' || !plainText(line[i+1:end-1]) {
+	name, end = quotedAt(line, i)
+	if end == 0 || end+1 >= len(line) || line[end] != ':' {
 		return nil, nil, 0
 	}
-	name = line[i+1 : end-1]
 	i = end + 1
 	switch c := line[i]; {
 	case c == '"':
-		if end, err = strictjson.ScanString(line, i); err != nil || !plainText(line[i+1:end-1]) {
-			return nil, nil, 0
-		}
-		return name, line[i+1 : end-1], end
+		value, end = quotedAt(line, i)
+		return name, value, end
 	case c == '-' || c >= '0' && c <= '9':
-		if end, err = strictjson.ScanScalar(line, i); err != nil {
-			return nil, nil, 0
-		}
+		end = i + max(0, bytes.IndexAny(line[i:], ",}"))
 		return name, line[i:end], end
 	case c == '[':
 		end = i + 1 + bytes.IndexByte(line[i:], ']')
@@ -133,6 +126,19 @@ func memberAt(line []byte, i int) (name, value []byte, end int) {
 		return name, line[i:end], map[bool]int{true: end}[end > i+1 && plainText(inner) && bytes.Count(inner, []byte("[")) == 1]
 	}
 	return nil, nil, 0
+}
+
+// quotedAt is the plain text in quotes that begins there, and where it ends; 0 if there
+// is none.
+func quotedAt(line []byte, i int) (text []byte, end int) {
+	if i >= len(line) || line[i] != '"' {
+		return nil, 0
+	}
+	n := bytes.IndexByte(line[i+1:], '"')
+	if n < 0 || !plainText(line[i+1:i+1+n]) {
+		return nil, 0
+	}
+	return line[i+1 : i+1+n], i + n + 2
 }
 
 // plainText reports whether a text is written as it is, without quotes.
