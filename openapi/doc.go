@@ -16,6 +16,7 @@
 //	load_fetch.go     a document behind a URL
 //	load_overlay.go   overlays that correct a document
 //	load_tree.go      JSON and YAML as one kind of tree; load_scalar.go what a YAML scalar is
+//	load_json.go      JSON, of which what calls seldom need is read when it is referred to
 //	load_position.go  the line and column of a pointer
 //	load_refs.go      where a reference leads
 //

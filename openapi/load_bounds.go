@@ -49,33 +49,6 @@ func boundYAML(data []byte) (offset int, message string) {
 	return 0, ""
 }
 
-// noteRepeated finds the keys of JSON that stand in their object for the second
-// time. In most files there is none, and that is known by counting: keys are
-// colons outside of strings.
-func (d *document) noteRepeated(keys int) {
-	if countKeys(d.root) != keys {
-		w := repeats{doc: d, finder: newJSONFinder(d.data)}
-		w.value()
-	}
-}
-
-// countKeys counts the members of all objects in a tree.
-func countKeys(v any) int {
-	n := 0
-	switch v := v.(type) {
-	case map[string]any:
-		n = len(v)
-		for _, x := range v {
-			n += countKeys(x)
-		}
-	case []any:
-		for _, x := range v {
-			n += countKeys(x)
-		}
-	}
-	return n
-}
-
 // repeats walks valid JSON for keys that come again.
 type repeats struct {
 	doc    *document

@@ -29,6 +29,7 @@ func (l *loader) applyOverlays(root *document, files []string) (*document, []Fin
 	data := root.data
 	if root.yaml == nil {
 		// JSON has escapes that YAML parsers refuse, surrogates for one.
+		readAll(root.root)
 		var b bytes.Buffer
 		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(false)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"regexp"
 	"strconv"
@@ -22,7 +21,7 @@ const (
 )
 
 // document is one parsed file. Its root is a tree of map[string]any, []any,
-// string, json.Number, bool and nil.
+// string, json.Number, bool and nil; of JSON, what calls seldom need is unread.
 type document struct {
 	name  string // as shown to people
 	file  string // slash-separated, below the root folder; "" for a URL
@@ -34,6 +33,8 @@ type document struct {
 	dupes []duplicate
 
 	original *document // before overlays; positions are those of its text
+
+	settled map[string]bool // pointers to what holds nothing unread any more
 
 	finder *jsonFinder                   // made when the first position is asked for
 	keys   map[*yaml.Node]map[string]int // likewise, of mappings: where in Content a key is
@@ -76,13 +77,17 @@ func parseDocument(name string, data []byte) (*document, *Error) {
 
 // at returns the value that a JSON Pointer (RFC 6901) leads to.
 func (d *document) at(pointer string) (any, bool) {
-	v := d.root
-	for _, t := range tokens(pointer) {
+	v, path := d.root, tokens(pointer)
+	for _, t := range path {
 		switch x := v.(type) {
 		case map[string]any:
 			next, ok := x[t]
 			if !ok {
 				return nil, false
+			}
+			if later, ok := next.(unread); ok {
+				next = later.read()
+				x[t] = next
 			}
 			v = next
 		case []any:
@@ -95,6 +100,13 @@ func (d *document) at(pointer string) (any, bool) {
 			return nil, false
 		}
 	}
+	if aroundUnread(path) && !d.settled[pointer] {
+		readAll(v)
+		if d.settled == nil {
+			d.settled = map[string]bool{}
+		}
+		d.settled[pointer] = true
+	}
 	return v, true
 }
 
@@ -103,28 +115,37 @@ func (d *document) parseJSON() *Error {
 		line, col := lineColumn(d.data, offset)
 		return &Error{File: d.name, Line: line, Column: col, Message: msg}
 	}
-	keys, offset, msg := boundJSON(d.data)
-	if msg != "" {
+	if offset, msg := boundJSON(d.data); msg != "" {
 		return fail(offset, msg)
 	}
-	dec := json.NewDecoder(bytes.NewReader(d.data))
-	dec.UseNumber()
-	if err := dec.Decode(&d.root); err != nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
-			return fail(int(syntax.Offset)-1, "the file is not valid JSON: "+syntax.Error())
-		}
-		return fail(len(d.data), "the file is not valid JSON: "+err.Error())
+	r := newTreeReader(d.data)
+	root, ok := r.document()
+	if !ok {
+		return fail(d.explainJSON())
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return fail(int(dec.InputOffset()), "the file has something after its JSON value")
+	if d.root = root; r.repeated {
+		w := repeats{doc: d, finder: newJSONFinder(d.data)}
+		w.value()
 	}
-	d.noteRepeated(keys)
 	return nil
 }
 
+// explainJSON says what is wrong with a text that is not JSON, and where.
+func (d *document) explainJSON() (offset int, msg string) {
+	dec := json.NewDecoder(bytes.NewReader(d.data))
+	var value json.RawMessage
+	if err := dec.Decode(&value); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			return int(syntax.Offset) - 1, "the file is not valid JSON: " + syntax.Error()
+		}
+		return len(d.data), "the file is not valid JSON: " + err.Error()
+	}
+	return int(dec.InputOffset()), "the file has something after its JSON value"
+}
+
 // boundJSON counts values and depth before anything is allocated for them.
-func boundJSON(data []byte) (keys, offset int, msg string) {
+func boundJSON(data []byte) (offset int, msg string) {
 	nodes, depth, long := 1, 0, -1
 	for i := 0; i < len(data); i++ {
 		switch data[i] {
@@ -137,23 +158,22 @@ func boundJSON(data []byte) (keys, offset int, msg string) {
 			nodes, long = nodes+1, -1
 		case ':':
 			if long >= 0 {
-				return 0, long, fmt.Sprintf("the key has more than %d bytes", maxKey)
+				return long, fmt.Sprintf("the key has more than %d bytes", maxKey)
 			}
 			nodes++
-			keys++
 		case '{', '[':
 			if depth++; depth > maxDepth {
-				return 0, i, fmt.Sprintf("the file nests deeper than %d levels", maxDepth)
+				return i, fmt.Sprintf("the file nests deeper than %d levels", maxDepth)
 			}
 			nodes++
 		case '}', ']':
 			depth--
 		}
 		if nodes > maxNodes {
-			return 0, i, fmt.Sprintf("the file has more than %d values", maxNodes)
+			return i, fmt.Sprintf("the file has more than %d values", maxNodes)
 		}
 	}
-	return keys, 0, ""
+	return 0, ""
 }
 
 // endOfString returns the index of the quote that ends the string that starts

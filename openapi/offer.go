@@ -112,6 +112,25 @@ var (
 	mapSchemas  = []string{"properties", "patternProperties", "dependentSchemas", "$defs"}
 )
 
+// Which of these a keyword is of, for who looks at all keywords of a schema.
+const (
+	holdsOne = iota + 1
+	holdsList
+	holdsMap
+)
+
+// holds says what stands under a keyword: a schema, a list of them, an object of them;
+// or 0, no schema.
+var holds = func() map[string]int {
+	all := map[string]int{}
+	for kind, keywords := range [][]string{holdsOne: oneSchema, holdsList: listSchemas, holdsMap: mapSchemas} {
+		for _, k := range keywords {
+			all[k] = kind
+		}
+	}
+	return all
+}()
+
 // each calls fn for every schema within v, v first, in the order of their names.
 func each(v any, fn func(map[string]any)) {
 	m, ok := v.(map[string]any)
@@ -119,6 +138,9 @@ func each(v any, fn func(map[string]any)) {
 		return
 	}
 	fn(m)
+	if !hasSchemas(m) {
+		return
+	}
 	for _, k := range oneSchema {
 		each(m[k], fn)
 	}
@@ -132,6 +154,41 @@ func each(v any, fn func(map[string]any)) {
 		props, _ := m[k].(map[string]any)
 		for _, name := range sortedKeys(props) {
 			each(props[name], fn)
+		}
+	}
+}
+
+// hasSchemas reports whether schemas stand within one.
+func hasSchemas(m map[string]any) bool {
+	for k := range m {
+		if holds[k] != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// visit is each in no order.
+func visit(v any, fn func(map[string]any)) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return
+	}
+	fn(m)
+	for k, x := range m {
+		switch holds[k] {
+		case holdsOne:
+			visit(x, fn)
+		case holdsList:
+			list, _ := x.([]any)
+			for _, x := range list {
+				visit(x, fn)
+			}
+		case holdsMap:
+			props, _ := x.(map[string]any)
+			for _, x := range props {
+				visit(x, fn)
+			}
 		}
 	}
 }

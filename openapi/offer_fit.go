@@ -1,9 +1,9 @@
 package openapi
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +23,42 @@ const describeAt = "cut for length: describe it with the pointer "
 // the room that is left.
 type fitter struct {
 	typed bool // with a type in every schema
+	// What schemas take without descriptions: those around them ask again at each level.
+	sizes map[uintptr]sized
+}
+
+// sized is how many bytes a schema takes. It keeps the schema, so that no other one comes
+// to stand at its address.
+type sized struct {
+	schema map[string]any
+	bytes  int
+}
+
+// size is how many bytes what is not changed any more takes without descriptions.
+func (f fitter) size(v any) int {
+	n := 1
+	switch v := v.(type) {
+	case map[string]any:
+		at := reflect.ValueOf(v).Pointer()
+		if s, ok := f.sizes[at]; ok {
+			return s.bytes
+		}
+		for k, x := range v {
+			if t, ok := x.(text); ok {
+				n += t.size(0)
+			} else {
+				n += 2 + textSize(k) + f.size(x)
+			}
+		}
+		f.sizes[at] = sized{v, max(n, 2)}
+	case []any:
+		for _, x := range v {
+			n += 1 + f.size(x)
+		}
+	default:
+		return size(v, 0)
+	}
+	return max(n, 2)
 }
 
 // subschema is a schema within a schema, or at the root a value of its enum.
@@ -39,7 +75,7 @@ type subschema struct {
 // level by level. From says from which subschema on the root is wanted; -1 is for
 // what is within the root.
 func (f fitter) fit(m map[string]any, at string, budget, from int) map[string]any {
-	if from <= 0 && size(m, 0) <= budget {
+	if from <= 0 && f.size(m) <= budget {
 		return m
 	}
 	root := from >= 0
@@ -66,7 +102,7 @@ func (f fitter) fit(m map[string]any, at string, budget, from int) map[string]an
 	}
 	f.share(out, stay, left)
 	for _, k := range conditions {
-		if v, ok := m[k]; ok && size(v, 0) <= left/4 {
+		if v, ok := m[k]; ok && f.size(v) <= left/4 {
 			out[k] = v
 		} else if ok {
 			less = true
@@ -113,7 +149,7 @@ func someOf(list []any) string {
 func (f fitter) members(m map[string]any, at string, root bool) []subschema {
 	var all []subschema
 	add := func(x subschema) {
-		x.whole = size(x.schema, 0)
+		x.whole = f.size(x.schema)
 		x.least = x.whole
 		if sub, ok := x.schema.(map[string]any); ok && x.whole > maxNote/2 {
 			x.least = min(x.whole, size(f.stub(sub, x.at), 0))
@@ -131,13 +167,12 @@ func (f fitter) members(m map[string]any, at string, root bool) []subschema {
 			add(subschema{key: k, name: strconv.Itoa(i), index: i, schema: v, at: at + "/" + k + "/" + strconv.Itoa(i), head: 1})
 		}
 	}
+	required := requiredOf(m)
 	for _, k := range mapSchemas[:3] {
 		props, _ := m[k].(map[string]any)
-		names := sortedKeys(props)
-		slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(rankOf(m, a), rankOf(m, b)) })
-		for i, name := range names {
+		for i, name := range requiredFirst(sortedKeys(props), required) {
 			head := textSize(name) + 2
-			if requires(m, name) {
+			if required[name] {
 				head *= 2
 			}
 			add(subschema{key: k, name: name, index: i, schema: props[name], at: at + "/" + k + "/" + escape(name), head: head})
@@ -151,16 +186,32 @@ func (f fitter) members(m map[string]any, at string, root bool) []subschema {
 	return all
 }
 
-func rankOf(m map[string]any, name string) int {
-	if requires(m, name) {
-		return 0
+// requiredOf are the names that a schema requires.
+func requiredOf(m map[string]any) map[string]bool {
+	list, _ := m["required"].([]any)
+	names := make(map[string]bool, len(list))
+	for _, name := range list {
+		if s, ok := name.(string); ok {
+			names[s] = true
+		}
 	}
-	return 1
+	return names
 }
 
-func requires(m map[string]any, name string) bool {
-	list, _ := m["required"].([]any)
-	return slices.Contains(list, any(name))
+// requiredFirst puts the names that are required before the others.
+func requiredFirst(names []string, required map[string]bool) []string {
+	if len(required) == 0 {
+		return names
+	}
+	var first, rest []string
+	for _, name := range names {
+		if required[name] {
+			first = append(first, name)
+		} else {
+			rest = append(rest, name)
+		}
+	}
+	return append(first, rest...)
 }
 
 // countFitting is how many members of each keyword have room, each cut as far as it
@@ -203,7 +254,7 @@ func (f fitter) share(out map[string]any, list []subschema, left int) {
 		if m, ok := x.schema.(map[string]any); ok && x.key != "enum" {
 			parts[i] = f.fit(m, x.at, room, -1)
 		}
-		left -= size(parts[i], 0)
+		left -= f.size(parts[i])
 	}
 	for i := range list {
 		list[i].schema = parts[i]

@@ -101,7 +101,7 @@ func TestGiants(t *testing.T) {
 					raw, cut := op.Offer(p, budget)
 					whole := mustShow(t, op, p)
 					tooLarge := size(whole, maxText) > budget
-					if len(raw) > budget || cut != (tooLarge || hasNotes(whole)) {
+					if len(raw) > budget || cut != (tooLarge || measure(whole).noted()) {
 						t.Errorf("%s in %d: %d bytes, cut %v", p, budget, len(raw), cut)
 					}
 					if tooLarge && budget == DefaultBudget && len(raw) < budget/2 && !strings.Contains(name, "enum") {

@@ -35,7 +35,7 @@ const leastText = 24
 
 // markTexts makes the descriptions within a schema texts.
 func markTexts(root map[string]any) {
-	each(root, func(m map[string]any) {
+	visit(root, func(m map[string]any) {
 		if s, ok := m["description"].(string); ok {
 			m["description"] = text{said: s}
 		}
@@ -44,7 +44,7 @@ func markTexts(root map[string]any) {
 
 // writeTexts makes the texts within a schema descriptions of at most most bytes.
 func writeTexts(root map[string]any, most int) {
-	each(root, func(m map[string]any) {
+	visit(root, func(m map[string]any) {
 		t, ok := m["description"].(text)
 		if !ok {
 			return
@@ -57,27 +57,87 @@ func writeTexts(root map[string]any, most int) {
 	})
 }
 
-// longestText is the longest description within a schema, in bytes.
-func longestText(root map[string]any) int {
-	longest := 0
-	each(root, func(m map[string]any) {
-		if t, ok := m["description"].(text); ok {
-			longest = max(longest, len(t.said))
+// measured is what a schema takes beside its descriptions, and these: what it takes with
+// less of them is known without looking at the schema again.
+type measured struct {
+	bare  int // bytes
+	texts []measuredText
+}
+
+// measuredText is a description, where it stands, and what it takes whole.
+type measuredText struct {
+	text
+	whole int
+	alone bool // nothing stands beside it
+}
+
+// measure looks at a schema once.
+func measure(root map[string]any) *measured {
+	m := &measured{}
+	m.bare = m.value(root)
+	return m
+}
+
+// value is how many bytes v takes without its texts, which are listed.
+func (ms *measured) value(v any) int {
+	n := 1
+	switch v := v.(type) {
+	case map[string]any:
+		for k, x := range v {
+			if t, ok := x.(text); ok {
+				ms.texts = append(ms.texts, measuredText{text: t, whole: t.size(len(t.said)), alone: len(v) == 1})
+			} else {
+				n += 2 + textSize(k) + ms.value(x)
+			}
 		}
-	})
+	case []any:
+		for _, x := range v {
+			n += 1 + ms.value(x)
+		}
+	default:
+		return size(v, 0)
+	}
+	return max(n, 2)
+}
+
+// size is how many bytes the schema takes with texts of at most most bytes.
+func (ms *measured) size(most int) int {
+	n := ms.bare
+	for _, t := range ms.texts {
+		took := t.whole
+		if len(t.said) > max(most, t.room) {
+			took = t.text.size(most)
+		}
+		if n += took; t.alone && took > 0 {
+			n-- // an object of one member has no comma, as one of none has
+		}
+	}
+	return n
+}
+
+// longest is the longest description, in bytes.
+func (ms *measured) longest() int {
+	longest := 0
+	for _, t := range ms.texts {
+		longest = max(longest, len(t.said))
+	}
 	return longest
 }
 
-// roomForTexts is the most bytes of every description with which a schema fits into
-// a budget, at most most; -1 if it does not fit without any.
-func roomForTexts(root map[string]any, budget, most int) int {
-	return sort.Search(most+1, func(i int) bool { return size(root, i) > budget }) - 1
+// noted reports whether something is said of a cut within the schema.
+func (ms *measured) noted() bool {
+	return slices.ContainsFunc(ms.texts, func(t measuredText) bool { return t.note != "" })
 }
 
-// giveBack gives descriptions that were cut to most bytes, or left out, what the budget
-// has left beside them: the shortest first, so that as many as can be are whole.
-func giveBack(root map[string]any, budget, most int) {
-	left := budget - size(root, most)
+// room is the most bytes of every description with which the schema fits into a
+// budget, at most most; -1 if it does not fit without any.
+func (ms *measured) room(budget, most int) int {
+	return sort.Search(most+1, func(i int) bool { return ms.size(i) > budget }) - 1
+}
+
+// giveBack gives descriptions that were cut to most bytes, or left out, the bytes that
+// are left beside them: the shortest first, so that as many as can be are whole.
+func giveBack(root map[string]any, most, left int) {
 	var cut []map[string]any
 	times := map[uintptr]int{} // a schema can stand in several places
 	each(root, func(m map[string]any) {
@@ -112,15 +172,6 @@ func (t text) size(most int) int {
 		return 0
 	}
 	return 2 + textSize("description") + textSize(s)
-}
-
-// hasNotes reports whether something is said of a cut within a schema.
-func hasNotes(root map[string]any) (noted bool) {
-	each(root, func(m map[string]any) {
-		t, ok := m["description"].(text)
-		noted = noted || ok && t.note != ""
-	})
-	return noted
 }
 
 // size is how many bytes v takes as JSON with texts of at most most bytes, as

@@ -21,24 +21,27 @@ type excerpt struct {
 // says by which pointer [Operation.Describe] gives it.
 func (w excerpt) write(root map[string]any) (schema json.RawMessage, cut bool) {
 	markTexts(root)
-	noted := hasNotes(root)
-	if w.from == 0 && longestText(root) <= w.text && size(root, w.text) <= w.budget {
+	whole := measure(root)
+	noted := whole.noted()
+	if w.from == 0 && whole.longest() <= w.text && whole.size(w.text) <= w.budget {
 		return writeSchema(root, w.text), noted
 	}
-	if longestText(root) > 0 && w.budget > 1<<10 {
+	if whole.longest() > 0 && w.budget > 1<<10 {
 		note(root, "Shortened: to read a text or a part whole, describe its pointer, such as "+w.pointer+"/properties/NAME")
+		whole = measure(root)
 	}
 	room := -1
 	if w.from == 0 {
-		room = roomForTexts(root, w.budget, w.text)
+		room = whole.room(w.budget, w.text)
 	}
 	if room < 0 {
-		f := fitter{typed: w.profile == Gemini}
+		f := fitter{typed: w.profile == Gemini, sizes: map[uintptr]sized{}}
 		root = f.cut(root, w.pointer, w.budget, w.from)
-		room = roomForTexts(root, w.budget, w.text)
+		whole = measure(root)
+		room = whole.room(w.budget, w.text)
 	}
 	room = max(room, 0)
-	giveBack(root, w.budget, room)
+	giveBack(root, room, w.budget-whole.size(room))
 	return writeSchema(root, room), true
 }
 
@@ -56,9 +59,9 @@ func writeSchema(root map[string]any, most int) json.RawMessage {
 func (f fitter) cut(root map[string]any, pointer string, budget, from int) map[string]any {
 	s := sharing{fitter: f, defs: mapOf(root["$defs"]), in: map[string]bool{}}
 	delete(root, "$defs")
-	each(root, loosenForCut)
-	for _, name := range sortedKeys(s.defs) {
-		each(s.defs[name], loosenForCut)
+	visit(root, loosenForCut)
+	for _, def := range s.defs {
+		visit(def, loosenForCut)
 	}
 	used := size(s.stand(root), 0) + len(`,"$defs":{}`)
 	if from > 0 || used > budget {
@@ -134,7 +137,7 @@ func (s *sharing) standIn(v map[string]any, name string, target any) any {
 		typed["type"] = typ
 	}
 	out := s.stub(typed, "/$defs/"+escape(name))
-	if size(m, 0) <= size(out, 0) && len(namesOf(m)) == 0 {
+	if s.size(m) <= size(out, 0) && len(namesOf(m)) == 0 {
 		out = maps.Clone(m)
 	}
 	if said, _ := v["description"].(text); said.said != "" {
@@ -153,7 +156,7 @@ func refName(m map[string]any) (string, bool) {
 // namesOf lists the shared schemas that a schema refers to, in order.
 func namesOf(v any) []string {
 	found := map[string]bool{}
-	each(v, func(m map[string]any) {
+	visit(v, func(m map[string]any) {
 		if name, ok := refName(m); ok {
 			found[name] = true
 		}

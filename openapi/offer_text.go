@@ -65,16 +65,42 @@ func cutText(s string, most int) string {
 	return strings.TrimRight(head, " \n\t") + end
 }
 
-// opened are a link and a tag that do not end.
-var opened = regexp.MustCompile(`(?s)(!?\[[^\]]*(\]\([^)]*)?|<[a-zA-Z/!][^>]*)$`)
+// openAt is where a link or a tag begins that a text ends within; -1 if there is none.
+// It is asked once for each text and each length that is tried, so it is no regular
+// expression.
+func openAt(s string) int {
+	if strings.IndexByte(s, '[') < 0 && strings.IndexByte(s, '<') < 0 {
+		return -1
+	}
+	lastTag, lastLink := strings.LastIndexByte(s, '>'), strings.LastIndexByte(s, ')')
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '<':
+			if i > lastTag && i+1 < len(s) && (s[i+1] == '/' || s[i+1] == '!' || s[i+1]|0x20 >= 'a' && s[i+1]|0x20 <= 'z') {
+				return i
+			}
+		case '[':
+			end := strings.IndexByte(s[i:], ']') + i
+			if end < i || end+1 < len(s) && s[end+1] == '(' && lastLink < end {
+				if i > 0 && s[i-1] == '!' {
+					i-- // a picture
+				}
+				return i
+			}
+		}
+	}
+	return -1
+}
 
 // beforeOpen takes a link, a tag or a code span off the end of a text if the text
 // ends within it.
 func beforeOpen(head string) string {
-	if at := opened.FindStringIndex(head[max(0, len(head)-500):]); at != nil {
-		head = head[:max(0, len(head)-500)+at[0]]
+	tail := max(0, len(head)-500)
+	if at := openAt(head[tail:]); at >= 0 {
+		head = head[:tail+at]
 	}
-	if line := head[strings.LastIndexByte(head, '\n')+1:]; strings.Count(strings.ReplaceAll(line, "```", ""), "`")%2 == 1 {
+	line := head[strings.LastIndexByte(head, '\n')+1:]
+	if strings.IndexByte(line, '`') >= 0 && strings.Count(strings.ReplaceAll(line, "```", ""), "`")%2 == 1 {
 		head = head[:strings.LastIndexByte(head, '`')]
 	}
 	return head
