@@ -182,6 +182,9 @@ func commonBounds(parts []map[string]any, types []any) string {
 		low, high string
 		of        []any
 	}{{"minimum", "maximum", []any{"number", "integer"}}, {"minLength", "maxLength", []any{"string"}}, {"minItems", "maxItems", []any{"array"}}, {"minProperties", "maxProperties", []any{"object"}}} {
+		if types == nil || slices.ContainsFunc(types, func(t any) bool { return !slices.Contains(pair.of, t) }) {
+			continue // what is none of these may fit
+		}
 		var low, high *float64
 		for _, m := range parts {
 			if n, ok := numberOf(m[pair.low]); ok && (low == nil || n > *low) {
@@ -191,8 +194,7 @@ func commonBounds(parts []map[string]any, types []any) string {
 				high = &n
 			}
 		}
-		only := types != nil && !slices.ContainsFunc(types, func(t any) bool { return !slices.Contains(pair.of, t) })
-		if only && low != nil && high != nil && *low > *high {
+		if low != nil && high != nil && *low > *high {
 			return fmt.Sprintf("the parts of allOf have a %s above their %s", pair.low, pair.high)
 		}
 	}

@@ -1,8 +1,15 @@
 package openapi
 
 import (
+	"context"
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
+	"testing"
 )
 
 // largeDocuments make documents of the kinds that cost most, of n parts each: their
@@ -63,15 +70,15 @@ func deepBodies(n int) string {
 }
 
 // sharedByAll is like Kubernetes: n operations, and 3n schemas that refer to each other, so
-// that each operation reaches hundreds.
+// that each operation reaches sixty.
 func sharedByAll(n int) string {
 	all := 3 * n
 	return documentOf(postsOf(n, func(i int) string { return refTo(i) }), schemasOf(all, func(i int) string {
-		group := i / 150 * 150 // what a tool reaches does not grow with the document
+		group := i / 60 * 60 // what a tool reaches does not grow with the document
 		return fmt.Sprintf(`{"type":"object","description":"Schema %d has words that say at length what it is for, and when it should not be used.","required":["name"],"properties":{`+
 			`"name":{"type":"string","description":"Its name."},"count":{"type":"integer","format":"int32","description":"How many there are."},`+
 			`"a":%s,"b":%s,"list":{"type":"array","description":"More of them.","items":%s}}}`,
-			i, refTo(group+(i*2+1)%150%max(1, all-group)), refTo(group+(i*2+2)%150%max(1, all-group)), refTo(group+(i*7)%150%max(1, all-group)))
+			i, refTo(group+(i*2+1)%60), refTo(group+(i*2+2)%60), refTo(group+(i*7)%60))
 	}))
 }
 
@@ -79,9 +86,11 @@ func sharedByAll(n int) string {
 func manyOperations(n int) string {
 	schemas := schemasOf(n, func(i int) string {
 		return fmt.Sprintf(`{"allOf":[%s,{"type":"object","title":"entity%d","properties":{"@odata.type":{"type":"string"},"displayName":{"type":"string","description":"What people call it.","nullable":true},`+
-			`"next":{"anyOf":[%s,{"type":"object","nullable":true}]}}}]}`, refTo(i/2), i, refTo((i+1)%n))
+			`"next":{"anyOf":[%s,{"type":"object","nullable":true}]}}}]}`, refTo(i/10*10), i, refTo(min(i/10*10+(i+1)%10, n-1)))
 	})
-	schemas = strings.Replace(schemas, `"Schema0000":{"allOf":[{"$ref":"#/components/schemas/Schema0000"},`, `"Schema0000":{"allOf":[`, 1)
+	for i := 0; i < n; i += 10 { // what the others of its ten have in common
+		schemas = strings.Replace(schemas, fmt.Sprintf(`"Schema%04d":{"allOf":[%s,`, i, refTo(i)), fmt.Sprintf(`"Schema%04d":{"allOf":[`, i), 1)
+	}
 	return documentOf(postsOf(10*n, func(i int) string {
 		if i%10 == 0 {
 			return refTo(i / 10)
@@ -111,11 +120,11 @@ func justOver(n int) string {
 	return documentOf(postsOf(10*n, func(int) string { return body }), "")
 }
 
-// oneGiant has one body of n times 10 KB.
+// oneGiant has one body of n times 40 KB.
 func oneGiant(n int) string {
 	part := tree(3, 5)
 	return documentOf(postsOf(1, func(int) string {
-		return `{"type":"object","properties":{` + members(n, func(int) string { return part }) + `}}`
+		return `{"type":"object","properties":{` + members(2*n, func(int) string { return part }) + `}}`
 	}), "")
 }
 
@@ -144,4 +153,70 @@ func requiredOfMany(n int) string {
 	return documentOf(postsOf(1, func(int) string {
 		return `{"type":"object","required":[` + strings.Join(names, ",") + `],"properties":{` + members(100*n, func(i int) string { return `{"type":"integer"}` }) + `}}`
 	}), "")
+}
+
+// makeAndOffer loads a document and offers its tools.
+func makeAndOffer(t testing.TB, file string) {
+	api, err := Load(context.Background(), file, Options{BaseURL: "https://api.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range api.Operations {
+		if raw, _ := op.Offer(Generic, 0); len(raw) > DefaultBudget {
+			t.Fatalf("%s is offered in %d bytes", op.Name, len(raw))
+		}
+	}
+}
+
+// writeLarge puts a large document into a file.
+func writeLarge(t testing.TB, text string) string {
+	file := filepath.Join(t.TempDir(), "large.json")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// Twice the document is twice the work: what is allocated from the file to the offers of
+// all tools, which no other program of the machine changes.
+func TestWorkIsLinear(t *testing.T) {
+	if raceEnabled || testing.Short() {
+		t.Skip("it takes seconds, and the race detector allocates too")
+	}
+	const n = 20
+	for _, kind := range slices.Sorted(maps.Keys(largeDocuments)) {
+		var bytes, work [2]float64
+		for i := range work {
+			text := largeDocuments[kind](n * (i + 1))
+			file := writeLarge(t, text)
+			bytes[i] = float64(len(text))
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			makeAndOffer(t, file)
+			runtime.ReadMemStats(&after)
+			work[i] = float64(after.TotalAlloc - before.TotalAlloc)
+		}
+		grown, more := bytes[1]/bytes[0], work[1]/work[0]
+		t.Logf("%s: %.1f times the bytes, %.2f times the work", kind, grown, more)
+		if more > 1.2*grown {
+			t.Errorf("%s: %.1f times the document is %.2f times the work", kind, grown, more)
+		}
+	}
+}
+
+// BenchmarkFit is loading large documents and offering their tools in the default budget.
+func BenchmarkFit(b *testing.B) {
+	for _, kind := range slices.Sorted(maps.Keys(largeDocuments)) {
+		for _, n := range []int{40, 80} {
+			b.Run(fmt.Sprintf("%s/%d", kind, n), func(b *testing.B) {
+				text := largeDocuments[kind](n)
+				file := writeLarge(b, text)
+				b.ReportAllocs()
+				b.SetBytes(int64(len(text)))
+				for b.Loop() {
+					makeAndOffer(b, file)
+				}
+			})
+		}
+	}
 }

@@ -249,7 +249,8 @@ const maxFiles = 20_000
 
 func (l *loader) read(name, shown string) (*document, *Error) {
 	// A pipe would block whoever opens it.
-	if info, err := l.dir.Stat(name); err == nil && !info.Mode().IsRegular() {
+	info, err := l.dir.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
 		return nil, &Error{File: shown, Message: "it is no regular file", Hint: "name a file"}
 	}
 	f, err := l.dir.Open(name)
@@ -257,11 +258,15 @@ func (l *loader) read(name, shown string) (*document, *Error) {
 		return nil, &Error{File: shown, Message: reason(err), Hint: "check the path; references cannot leave the document's folder"}
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, int64(max(0, maxBytes-l.bytes)+1)))
-	if err != nil {
+	most := int64(max(0, maxBytes-l.bytes) + 1)
+	var data bytes.Buffer
+	if info != nil {
+		data.Grow(int(min(info.Size(), most)) + bytes.MinRead) // and not by copies of what was read
+	}
+	if _, err := data.ReadFrom(io.LimitReader(f, most)); err != nil {
 		return nil, &Error{File: shown, Message: reason(err)}
 	}
-	d, bad := l.add(shown, data)
+	d, bad := l.add(shown, data.Bytes())
 	if bad != nil {
 		return nil, bad
 	}

@@ -277,8 +277,15 @@ func (r *treeReader) passName(first int) bool {
 		return false
 	}
 	r.pos++
+	if bytes.IndexByte(name, '\\') >= 0 {
+		var plain string
+		if json.Unmarshal(name, &plain) != nil {
+			return false
+		}
+		name = []byte(`"` + plain + `"`)
+	}
 	same := func(other []byte) bool { return bytes.Equal(name, other) }
-	if bytes.IndexByte(name, '\\') >= 0 || len(r.names)-first > maxNames || slices.ContainsFunc(r.names[first:], same) {
+	if len(r.names)-first > maxNames || slices.ContainsFunc(r.names[first:], same) {
 		r.repeated = true // it may be; who looks closer knows
 	}
 	r.names = append(r.names, name)

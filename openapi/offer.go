@@ -1,8 +1,8 @@
 package openapi
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 )
 
@@ -99,10 +99,12 @@ func (op *Operation) adaptAt(p Profile, pointer string) (root map[string]any, re
 }
 
 // decodeSchema reads a schema with its numbers as they are written.
-func decodeSchema(schema json.RawMessage) (root map[string]any, err error) {
-	dec := json.NewDecoder(bytes.NewReader(schema))
-	dec.UseNumber()
-	return root, dec.Decode(&root)
+func decodeSchema(schema json.RawMessage) (map[string]any, error) {
+	root, ok := unread(schema).read().(map[string]any)
+	if !ok {
+		return nil, errors.New("the schema is not a JSON object")
+	}
+	return root, nil
 }
 
 // Where schemas stand within a schema.
