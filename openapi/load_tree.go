@@ -141,6 +141,7 @@ func (d *document) explainJSON() (offset int, msg string) {
 		}
 		return len(d.data), "the file is not valid JSON: " + err.Error()
 	}
+	_, _ = dec.Token() // which is where that begins
 	return int(dec.InputOffset()), "the file has something after its JSON value"
 }
 
