@@ -24,6 +24,9 @@ type Snapshot struct {
 	Value  json.RawMessage `json:"value,omitempty"`
 	Hidden []string        `json:"hidden,omitempty"`
 	Size   int             `json:"size,omitempty"`
+	// Fixed are JSON Pointers of members that the document gives the request no way to
+	// set: it calls them read-only, or does not name them.
+	Fixed []string `json:"fixed,omitempty"`
 	// Checked is true if the call must not be sent once this is another state.
 	Checked bool `json:"checked,omitempty"`
 }

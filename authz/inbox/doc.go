@@ -28,7 +28,11 @@
 //	login_oidc_claims.go  what does its answer say, and is that enough?
 //	login_oidc_pages.go   how do people get there and back?
 //	view_hold.go          how is a held call shown?
-//	view_before.go        how is shown what it changes?
+//	view_before.go        what is compared to show what it changes?
+//	view_diff.go          which lines tell the differences?
+//	view_file.go          which files does it send?
+//	page_diff.go          how are these written, and what has to be seen?
+//	page_file.go          how are a file's bytes saved, and its picture drawn?
 //	view_mask.go          which values are hidden, and how?
 //	api.go                what do terminals ask, and how?
 //	api_client.go         the other end of that

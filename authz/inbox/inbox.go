@@ -131,6 +131,7 @@ func (in *Inbox) Handler(ctx context.Context) http.Handler {
 	mux.HandleFunc("POST /h/{id}", in.page(in.decide))
 	mux.HandleFunc("GET /h/{id}/grant", in.page(in.grantForm))
 	mux.HandleFunc("POST /h/{id}/grant", in.page(in.give))
+	in.fileRoutes(mux)
 	mux.HandleFunc("GET /live.js", serve("live.js", "text/javascript"))
 	mux.HandleFunc("GET /page.js", serve("page.js", "text/javascript"))
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { in.live(w, r, ctx.Done()) })
@@ -323,6 +324,8 @@ func (in *Inbox) view(sight approval.Sight) HoldView {
 	if !sight.Revealed {
 		v.mask(sight.Hold)
 	}
+	v.Revealed = sight.Revealed && len(sight.Hold.Masked) > 0
+	v.finish()
 	v.MayDecide, v.StepUp, v.Unseen, v.Lacks = sight.MayDecide, in.stepUp(sight), sight.Unseen, sight.Lacks
 	v.Approvals, v.Approving, v.Why = sight.Given, string(sight.Weight), sight.Why
 	return v

@@ -37,7 +37,14 @@ const maxPieces = 20_000
 
 // spell finds out how the texts of the call have to be shown.
 func (p *holdPage) spell() {
-	texts := append([]*string{&p.Summary, &p.Agent, &p.Origin, &p.URL, &p.ContentType, &p.Body, &p.Says}, p.Before.texts()...)
+	texts := append([]*string{&p.Summary, &p.Agent, &p.Origin, &p.URL, &p.ContentType, &p.Says}, p.Before.texts()...)
+	if p.Inline() {
+		texts = append(texts, &p.Body)
+	}
+	for i := range p.Files {
+		f := &p.Files[i]
+		texts = append(texts, &f.Field, &f.Name, &f.Claimed, &f.Text)
+	}
 	for i := range p.Arguments {
 		texts = append(texts, &p.Arguments[i].Name, &p.Arguments[i].Value)
 	}
@@ -64,6 +71,16 @@ func (p *holdPage) spell() {
 		}
 	}
 	p.Header = header
+	p.Before.unweave()
+}
+
+// maxInline is how long a body may be that a page shows as it is sent, in bytes. Of a
+// longer one, and of files, it shows the parts, and lets people save the whole.
+const maxInline = 16 << 10
+
+// Inline reports whether the page shows the body as it is sent.
+func (v HoldView) Inline() bool {
+	return len(v.Files) == 0 && v.BodyBase64 == "" && len(v.Body) <= maxInline
 }
 
 // typing is what a tired person is asked to type.
@@ -84,7 +101,7 @@ func (in *Inbox) tired(r *http.Request, s session) (words.Text, error) {
 // holdPage is a hold as its page shows it, but for what is asked of the person.
 func (in *Inbox) holdPage(v HoldView, s session) holdPage {
 	p := holdPage{frame: in.newFrame("A held call", s), row: row{v, v.Expires.Sub(in.now())},
-		Arguments: arguments(v.Args), Within: in.holds.ApprovalLife()}
+		Arguments: arguments(withoutBytes(v.Args, v.Files)), Within: in.holds.ApprovalLife()}
 	p.spell()
 	return p
 }
@@ -128,6 +145,7 @@ func (in *Inbox) showHold(w http.ResponseWriter, r *http.Request, status int, s 
 		}
 	}
 	allowLive(w)
+	allowFrames(w, v.Files)
 	return render(w, status, "hold.html", p)
 }
 

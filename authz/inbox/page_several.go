@@ -46,6 +46,11 @@ func (in *Inbox) several(w http.ResponseWriter, r *http.Request, s session) erro
 			return err
 		}
 	}
+	var files []FileView
+	for _, c := range p.Calls {
+		files = append(files, c.Files...)
+	}
+	allowFrames(w, files)
 	return render(w, http.StatusOK, "several.html", p)
 }
 

@@ -26,7 +26,7 @@ var parsed = func() map[words.Language]func() *template.Template {
 func pagesIn(l words.Language) *template.Template { return parsed[l]() }
 
 func parsePages(l words.Language) *template.Template {
-	return template.Must(template.New("").Funcs(functions(l)).ParseFS(files, "templates/*.html"))
+	return template.Must(template.New("").Funcs(diffFuncs(l)).Funcs(functions(l)).ParseFS(files, "templates/*.html"))
 }
 
 // functions are what templates call.
@@ -78,18 +78,7 @@ func textHTML(l words.Language, s string) template.HTML {
 		return template.HTML(`<span class="code">` + l.Say("empty") + `</span>`)
 	}
 	var b strings.Builder
-	for _, p := range plaintext.Pieces(s) {
-		switch text := template.HTMLEscapeString(p.Text); p.Kind {
-		case "plain":
-			b.WriteString(text)
-		case "other":
-			b.WriteString(`<bdi class="other">` + text + `</bdi>`)
-		case "break":
-			b.WriteString(`<span class="code">` + text + `</span><br>`)
-		default:
-			b.WriteString(`<span class="code">` + text + `</span>`)
-		}
-	}
+	piecesHTML(&b, plaintext.Pieces(s))
 	return template.HTML(b.String())
 }
 

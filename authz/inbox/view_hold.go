@@ -2,7 +2,9 @@ package inbox
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -35,11 +37,14 @@ type HoldView struct {
 	BodyBase64  string              `json:"body_base64,omitempty"` // if it is not
 	BodySize    int                 `json:"body_size,omitempty"`   // in bytes
 	Args        json.RawMessage     `json:"arguments,omitempty"`
-	Before      *BeforeView         `json:"before,omitempty"`     // what it changes
-	Says        string              `json:"agent_says,omitempty"` // why, unchecked
-	Others      []approval.Other    `json:"others,omitempty"`     // calls on the same thing
-	Subject     string              `json:"subject"`              // in whose name the call is made
-	Agent       string              `json:"agent"`                // what the agent calls itself, unless verified
+	BodySHA256  string              `json:"body_sha256,omitempty"` // in hex
+	Before      *BeforeView         `json:"before,omitempty"`      // what it changes
+	Files       []FileView          `json:"files,omitempty"`       // that it sends
+	MustSee     []string            `json:"must_see,omitempty"`    // why a person has to look at more before they approve it
+	Says        string              `json:"agent_says,omitempty"`  // why, unchecked
+	Others      []approval.Other    `json:"others,omitempty"`      // calls on the same thing
+	Subject     string              `json:"subject"`               // in whose name the call is made
+	Agent       string              `json:"agent"`                 // what the agent calls itself, unless verified
 	Verified    bool                `json:"agent_verified"`
 	Session     string              `json:"session,omitempty"`
 	Policies    []string            `json:"policies"` // that held the call
@@ -53,6 +58,7 @@ type HoldView struct {
 	HTTPStatus  int                 `json:"http_status,omitempty"` // what the API answered
 	Lookup      string              `json:"lookup,omitempty"`      // what a look showed, where no answer came
 	Masked      bool                `json:"masked,omitempty"`      // some values are hidden
+	Revealed    bool                `json:"-"`                     // what is hidden is shown
 	Unseen      bool                `json:"unseen,omitempty"`      // and have to be looked at before it is approved
 	Lacks       string              `json:"lacks,omitempty"`       // what has to be done before it can be approved, or sent
 	ToAsk       string              `json:"to_ask,omitempty"`      // the argument whose value has to be typed to approve it, where something has
@@ -114,7 +120,11 @@ func full(h store.Hold) HoldView {
 	v.Method, v.Origin, v.URL, v.ContentType, v.Header, v.BodySize = q.Method, q.Origin, q.Origin+q.Target, q.ContentType, q.Header, len(q.Body)
 	asked := approval.QuestionOf(h)
 	v.ToAsk, v.ToType = asked.Field, asked.Answer
-	v.Args, v.Before, v.Says = h.Args, beforeView(h), h.Says
+		v.Args, v.Before, v.Says, v.Files = h.Args, beforeView(h), h.Says, filesOf(h)
+	if len(q.Body) > 0 {
+		sum := sha256.Sum256(q.Body)
+		v.BodySHA256 = hex.EncodeToString(sum[:])
+	}
 	if textual(q) {
 		v.Body = string(q.Body)
 	} else {
@@ -126,8 +136,7 @@ func full(h store.Hold) HoldView {
 // textual reports whether a body can be read: an image is not text just because
 // its bytes happen to be UTF-8.
 func textual(r store.Request) bool {
-	media, _, _ := strings.Cut(strings.ToLower(r.ContentType), ";")
-	media = strings.TrimSpace(media)
+	media, _ := mediaOf(r.ContentType)
 	switch {
 	case !utf8.Valid(r.Body):
 		return false

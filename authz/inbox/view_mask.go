@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/compare"
 	"github.com/exeat/exeat/store"
 )
 
@@ -24,6 +25,7 @@ func (v *HoldView) mask(h store.Hold) {
 		return
 	}
 	v.Masked = true
+	hideFiles(v.Files, h.Masked)
 	var inBody, plain []string // pointers into the body, and values outside of it
 	whole := slices.Contains(h.Masked, "")
 	for _, p := range h.Masked {
@@ -41,7 +43,7 @@ func (v *HoldView) mask(h store.Hold) {
 	}
 	v.Args = hideValues(h.Args, h.Masked)
 	if len(inBody) > 0 && v.BodySize > 0 {
-		v.BodyBase64 = ""
+		v.BodyBase64, v.BodySHA256 = "", ""
 		if v.Body = string(hideValues([]byte(v.Body), inBody)); !json.Valid(h.Request.Body) || whole {
 			v.Body = masked
 		}
@@ -77,24 +79,74 @@ func (v *BeforeView) mask(pointers []string) {
 	secret := func(name string) bool {
 		return slices.ContainsFunc(pointers, func(p string) bool {
 			steps := strings.Split(strings.TrimPrefix(p, "/"), "/")
-			last := strings.ReplaceAll(strings.ReplaceAll(steps[len(steps)-1], "~1", "/"), "~0", "~")
-			at := "." + strings.NewReplacer("[", ".", "/", ".").Replace(name) + "."
-			return strings.Contains(at, "."+last+".")
+			return name == strings.ReplaceAll(strings.ReplaceAll(steps[len(steps)-1], "~1", "/"), "~0", "~")
 		})
 	}
+	for _, c := range []*compare.Change{v.root, v.had} {
+		if c == nil {
+			continue
+		}
+		hideIn(c.Was, secret)
+		hideIn(c.Is, secret)
+		closeHidden(c)
+	}
 	hidden := masked
-	for _, list := range [][]FieldChange{v.Changes, v.Same, v.Since} {
-		for i, f := range list {
-			if !secret(f.Name) {
-				continue
+	for i, line := range v.Changes { // the operations of a patch
+		if slices.ContainsFunc(strings.Split(strings.Join(line.Path[1:], "/"), "/"), secret) || line.holds(secret) {
+			if line.Was != nil {
+				v.Changes[i].Was = &hidden
 			}
-			if f.Was != nil {
-				list[i].Was = &hidden
-			}
-			if f.Is != nil {
-				list[i].Is = &hidden
+			if line.Is != nil {
+				v.Changes[i].Is = &hidden
 			}
 		}
+	}
+}
+
+// holds reports whether a value of the line may have a secret within it.
+func (line DiffLine) holds(secret func(string) bool) bool {
+	found := func(s *string) bool {
+		if s == nil {
+			return false
+		}
+		v, err := compare.Parse([]byte(*s))
+		if err != nil {
+			return false
+		}
+		before := v.JSON()
+		hideIn(v, secret)
+		return v.JSON() != before
+	}
+	return found(line.Was) || found(line.Is)
+}
+
+// hideIn hides the members and items of a value that are secret, at any depth.
+func hideIn(v *compare.Value, secret func(string) bool) {
+	if v == nil {
+		return
+	}
+	one := func(name string, x *compare.Value) {
+		if secret(name) {
+			*x = compare.Value{Kind: compare.Hidden, Text: masked}
+		} else {
+			hideIn(x, secret)
+		}
+	}
+	for _, m := range v.Members {
+		one(m.Name, m.Value)
+	}
+	for i, x := range v.Items {
+		one(strconv.Itoa(i), x)
+	}
+}
+
+// closeHidden leaves nothing of what is within a hidden value.
+func closeHidden(c *compare.Change) {
+	if c.Was != nil && c.Was.Kind == compare.Hidden || c.Is != nil && c.Is.Kind == compare.Hidden {
+		c.Within = nil
+	}
+	for i := range c.Within {
+		closeHidden(&c.Within[i])
 	}
 }
 

@@ -25,7 +25,13 @@ const (
 // what is invisible, moves other text or looks like an ASCII character is spelt
 // out, and so are the characters that spelling out uses. What is left beyond
 // ASCII stands apart. The pieces tell exactly what s is.
-func Pieces(s string) []Piece {
+func Pieces(s string) []Piece { return PiecesAt(s, nil)[0] }
+
+// PiecesAt is Pieces of a text that is cut at some places, in their order: what stands
+// on both sides of a cut is read as if there were none. There is one list more than
+// there are cuts.
+func PiecesAt(s string, cuts []int) [][]Piece {
+	var all [][]Piece
 	var out []Piece
 	// Spaces at either end do not show.
 	first := len(s) - len(strings.TrimLeft(s, " "))
@@ -41,6 +47,10 @@ func Pieces(s string) []Piece {
 		}
 	}
 	for i := 0; i < len(s); {
+		for len(cuts) > 0 && cuts[0] <= i {
+			flush(i, "")
+			all, out, cuts = append(all, out), nil, cuts[1:]
+		}
 		r, size := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case r == utf8.RuneError && size == 1:
@@ -60,7 +70,10 @@ func Pieces(s string) []Piece {
 		i += size
 	}
 	flush(len(s), "")
-	return out
+	for range cuts {
+		all, out = append(all, out), nil
+	}
+	return append(all, out)
 }
 
 // Deceives reports whether something in the text had to be spelt out.

@@ -115,6 +115,21 @@ func FuzzVisible(f *testing.F) {
 		if got := read(t, pieces); got != s {
 			t.Errorf("shows %+q as %+q", s, got)
 		}
+		// However it is cut, it reads the same.
+		var cuts []int
+		for i := range s {
+			if i%3 == 0 {
+				cuts = append(cuts, i)
+			}
+		}
+		var together []Piece
+		lists := PiecesAt(s, cuts)
+		for _, list := range lists {
+			together = append(together, list...)
+		}
+		if got := read(t, together); got != s || len(lists) != len(cuts)+1 || Deceives(together) != Deceives(pieces) {
+			t.Errorf("cut at %v it shows %+q as %+q", cuts, s, got)
+		}
 	})
 }
 

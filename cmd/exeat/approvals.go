@@ -208,7 +208,7 @@ func printHold(w io.Writer, h inbox.HoldView) error {
 	}
 	for _, f := range []struct{ name, value string }{
 		{"what", printable(h.Summary)}, {"effect", printable(h.Effect)}, {"state", stateOf(h)}, {"API, tool", printable(h.API) + ", " + printable(h.Tool)}, {"request", printable(h.Method + " " + h.URL)}, {"header", printable(strings.Join(header, "; "))}, {"content type", printable(h.ContentType)},
-		{"body", printable(h.Body)}, {"body (base64)", h.BodyBase64}, {"arguments", printable(string(h.Args))}, {"before and after", printable(changesOf(h.Before))}, {"on the same thing", othersOf(h)}, {"asked for", printable(h.Subject)},
+		{"body", printable(h.Body)}, {"body (base64)", h.BodyBase64}, {"arguments", printable(string(h.Args))}, {"before and after", printable(changesOf(h.Before))}, {"files", printable(filesOf(h))}, {"on the same thing", othersOf(h)}, {"asked for", printable(h.Subject)},
 		{"by the agent", printable(h.Agent) + unverified}, {"in the session", printable(h.Session)}, {"held by", printable(strings.Join(h.Policies, ", "))}, {"because", printable(h.Reason)},
 		{"hidden", hiddenIn(h)}, {"approved by", givenIn(h)}, {"your approval", weightOf(h)}, {"handle", printable(h.ID)}, {"digest", h.Digest}, {"made", h.Created.Local().Format(time.DateTime)}, {"until", h.Expires.Local().Format(time.DateTime)},
 		{"decided by", printable(h.DecidedBy)}, {"the agent was told", printable(h.Denial)},
@@ -312,14 +312,36 @@ func changesOf(v *inbox.BeforeView) string {
 		}
 		return strconv.Quote(*s)
 	}
-	for _, c := range v.Changes {
+	for _, c := range v.Told() {
 		parts = append(parts, c.Name+": "+say(c.Was)+" becomes "+say(c.Is))
+	}
+	if v.Nothing {
+		parts = append(parts, "nothing changes")
+	}
+	if v.Refused != "" {
+		parts = append(parts, "as things stand, the API will refuse it: "+v.Refused)
 	}
 	if v.Why != "" {
 		parts = append(parts, "it could not be read: "+v.Why)
 	}
-	for _, c := range v.Since {
+	for _, c := range v.ToldSince() {
 		parts = append(parts, "not sent, since "+c.Name+" had become "+say(c.Is))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// filesOf are the files that a call sends, in a line.
+func filesOf(h inbox.HoldView) string {
+	var parts []string
+	for _, f := range h.Files {
+		text := fmt.Sprintf("%q, %d bytes of %s, sent as %q, SHA-256 %s", f.Name, f.Size, f.Sniffed, f.Claimed, f.SHA256)
+		if f.Hidden {
+			text = fmt.Sprintf("a hidden one of %d bytes", f.Size)
+		}
+		for _, w := range f.Warnings {
+			text += "; warning: " + string(w)
+		}
+		parts = append(parts, text)
 	}
 	return strings.Join(parts, "; ")
 }
