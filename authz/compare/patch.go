@@ -195,7 +195,7 @@ func (p *patcher) add(path string, v *Value) error {
 			return nil
 		}
 		if i, ok := place(step, len(in.Items)); ok {
-			in.Items = slices.Insert(in.Items, i, v)
+			in.Items = slices.Concat(in.Items[:i], []*Value{v}, in.Items[i:])
 			return nil
 		}
 	}

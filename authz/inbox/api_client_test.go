@@ -1,6 +1,8 @@
 package inbox
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/exeat/exeat/authz/approval"
 )
@@ -57,12 +60,15 @@ func TestClient(t *testing.T) {
 	view.Origin = "https://api.example.com"
 	view.Method, view.URL, view.ContentType, view.BodySize = "DELETE", "https://api.example.com/pets/42?force=true", "application/json", 12
 	view.Header, view.Body, view.Args, view.ToAsk, view.ToType = h.Request.Header, string(h.Request.Body), h.Args, "id", "42"
+	sum, id := sha256.Sum256(h.Request.Body), "42"
+	view.BodySHA256 = hex.EncodeToString(sum[:])
+	view.Before = &BeforeView{Sent: []DiffLine{{Op: "same", Path: []string{"id"}, Is: &id}}}
 	view.Approving, view.Why = "sends", "allowed by policy writes-wait-for-a-person"
 	got, err := c.Hold(ctx, h.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(view, got); d != "" {
+	if d := cmp.Diff(view, got, cmpopts.IgnoreUnexported(BeforeView{})); d != "" {
 		t.Errorf("hold (-want +got):\n%s", d)
 	}
 }

@@ -11,11 +11,10 @@ import (
 	"github.com/exeat/exeat/authz/words"
 )
 
-// Reasons why a person has to look at more before they approve a call.
+// Reasons why a person has to look at more before they approve a call, beside those of
+// every page.
 const (
-	seeUnknown = "unknown" // what it changes could not be read
 	seeRefused = "refused" // the API will refuse it, as things stand
-	seeMore    = "more"    // not all of what changes, or is sent, is in sight
 	seeFiles   = "files"   // a file is not what it is claimed to be, or can be run
 )
 
@@ -24,15 +23,12 @@ const (
 func (v *HoldView) finish() {
 	if b := v.Before; b != nil {
 		b.finish(v.Args, v.Files)
-		if v.Unknown() {
-			v.MustSee = append(v.MustSee, seeUnknown)
-		}
 		if b.Refused != "" {
 			v.MustSee = append(v.MustSee, seeRefused)
 		}
 		shown := slices.Concat(b.Changes, b.Sent)
 		if len(b.Changes) > firstLines || len(b.Sent) > firstLines || slices.ContainsFunc(shown, DiffLine.folds) {
-			v.MustSee = append(v.MustSee, seeMore)
+			v.MustSee = append(v.MustSee, readFields)
 		}
 	}
 	if slices.ContainsFunc(v.Files, func(f FileView) bool { return len(f.Warnings) > 0 }) {
@@ -79,6 +75,8 @@ func diffFuncs(l words.Language) template.FuncMap {
 		"short": func(s *string) template.HTML { return shortHTML(l, *s) },
 		"runs":  func(runs []compare.Run) template.HTML { return runsHTML(l, runs) },
 		"chars": func(s *string) int { return utf8.RuneCountInString(*s) },
+		"looks": func(list []string) bool { return slices.Contains(list, readFields) },
+		"warns": func(list []string) bool { return slices.Contains(list, seeFiles) },
 		"deep":  func(n int) int { return min(n, 6) },
 	}
 }

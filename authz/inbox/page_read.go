@@ -36,10 +36,17 @@ func (p holdPage) Musts() (list []string) {
 	if p.Overtaken() {
 		list = append(list, readChanged)
 	}
-	if told := p.Before != nil && len(p.Before.Changes) > 0; !told && len(p.Rest()) > 0 {
+	if !p.Told() && len(p.Rest()) > 0 {
 		list = append(list, readFields)
 	}
-	return list
+	return append(list, p.MustSee...)
+}
+
+// Told says that lines tell what the call changes and sends, so that the arguments are
+// folded.
+func (v HoldView) Told() bool {
+	b := v.Before
+	return b != nil && (len(b.Changes)+len(b.Sent) > 0 || b.Nothing)
 }
 
 // First are the arguments that are shown at once: so many as fit, without the long ones.

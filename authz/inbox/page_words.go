@@ -3,6 +3,7 @@ package inbox
 import (
 	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -26,12 +27,13 @@ var parsed = func() map[words.Language]func() *template.Template {
 func pagesIn(l words.Language) *template.Template { return parsed[l]() }
 
 func parsePages(l words.Language) *template.Template {
-	return template.Must(template.New("").Funcs(diffFuncs(l)).Funcs(functions(l)).ParseFS(files, "templates/*.html"))
+	return template.Must(template.New("").Funcs(functions(l)).ParseFS(files, "templates/*.html"))
 }
 
 // functions are what templates call.
 func functions(l words.Language) template.FuncMap {
-	return template.FuncMap{
+	all := diffFuncs(l)
+	maps.Copy(all, template.FuncMap{
 		"t":    func(key any, args ...any) template.HTML { return sayHTML(l, key, args) },
 		"text": func(s string) template.HTML { return textHTML(l, s) }, "strong": func(s string) template.HTML { return "<strong>" + textHTML(l, s) + "</strong>" },
 		"link": linkHTML, "mono": func(s string) template.HTML { return `<span class="mono">` + textHTML(l, s) + "</span>" },
@@ -39,7 +41,8 @@ func functions(l words.Language) template.FuncMap {
 		"stamp": func(t time.Time) template.HTML { return timeHTML(l, t) }, "lasts": l.Duration, "size": func(s string) string { return size(l, s) },
 		"short": short, "lang": l.Tag, "dir": l.Dir, "languages": words.Languages,
 		"lines": linesOf, "spelt": plaintext.Spell, "key": key, "group": group, "name": plaintext.Name,
-	}
+	})
+	return all
 }
 
 // sayHTML is a text of the catalogues in a language. Arguments are shown as text of

@@ -172,7 +172,7 @@ func TestBeforeOfManyFields(t *testing.T) {
 				t.Fatalf("%d fields: number %d is not told", n, i)
 			}
 		}
-		if !slices.Contains(v.MustSee, "more") {
+		if !slices.Contains(v.MustSee, "fields") {
 			t.Errorf("what is folded has to be seen: %q", v.MustSee)
 		}
 		if len(v.Before.Changes) > maxLines+1 {

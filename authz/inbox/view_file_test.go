@@ -33,8 +33,8 @@ func painted(t testing.TB, w, h int) []byte {
 	return b.Bytes()
 }
 
-// upload is a call that sends a form with one file and a text.
-func upload(t testing.TB, name, claimed string, content []byte) store.Hold {
+// sendFile is a call that sends a form with one file and a text.
+func sendFile(t testing.TB, name, claimed string, content []byte) store.Hold {
 	t.Helper()
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
@@ -62,7 +62,7 @@ func upload(t testing.TB, name, claimed string, content []byte) store.Hold {
 func TestUploadOnThePage(t *testing.T) {
 	s := newSite(t).login()
 	content := painted(t, 400, 300)
-	h := s.open(upload(t, "receipt.png", "image/png", content))
+	h := s.open(sendFile(t, "receipt.png", "image/png", content))
 	a := s.get("/h/" + h.ID)
 	for _, want := range []string{"receipt.png", "<strong>PNG</strong>", fmt.Sprintf("%d bytes", len(content)), "for Mia", `src="/h/` + h.ID + `/file/1/picture" width="320" height="240"`} {
 		s.want(a, 200, want)
@@ -98,7 +98,7 @@ func TestUploadOnThePage(t *testing.T) {
 // Nobody gets the bytes of a call who may not see it.
 func TestFilesAreForWhoMaySee(t *testing.T) {
 	s := newSite(t).login()
-	h, whose := upload(t, "receipt.png", "image/png", painted(t, 40, 30)), call(bob, "k")
+	h, whose := sendFile(t, "receipt.png", "image/png", painted(t, 40, 30)), call(bob, "k")
 	h.Subject, h.Principal = whose.Subject, whose.Principal
 	h = s.open(h)
 	for _, path := range []string{"", "/body", "/file/1", "/file/1/picture"} {
@@ -106,7 +106,7 @@ func TestFilesAreForWhoMaySee(t *testing.T) {
 			t.Errorf("%s: %d", path, a.status)
 		}
 	}
-	mine := s.open(upload(t, "receipt.png", "image/png", painted(t, 40, 30)))
+	mine := s.open(sendFile(t, "receipt.png", "image/png", painted(t, 40, 30)))
 	s.post("/logout", map[string][]string{"csrf": {s.csrf}})
 	for _, path := range []string{"/body", "/file/1", "/file/1/picture"} {
 		if a := s.get("/h/" + mine.ID + path); a.status != 401 {
@@ -134,10 +134,10 @@ func TestFileWarnings(t *testing.T) {
 		"markup for a name": {"<img src=x onerror=alert(1)>.png", "image/png", string(painted(t, 3, 3)), "<img src=x", false},
 		"a truncated image": {"a.png", "image/png", string(painted(t, 90, 90)[:90]), "<strong>PNG</strong>", false},
 	} {
-		h := s.open(upload(t, tt.file, tt.claimed, []byte(tt.content)))
+		h := s.open(sendFile(t, tt.file, tt.claimed, []byte(tt.content)))
 		a := s.get("/h/" + h.ID)
 		s.want(a, 200, tt.want)
-		if got := strings.Contains(a.body, `data-must="files"`); got != tt.must {
+		if got := strings.Contains(a.body, `id="must-files"`); got != tt.must {
 			t.Errorf("%s: it has to be seen: %v", name, got)
 		}
 		if found := foreign(a.body); len(found) > 0 {
@@ -189,7 +189,7 @@ func TestFilesOf(t *testing.T) {
 func TestHiddenFile(t *testing.T) {
 	s := newSite(t).login()
 	content := painted(t, 40, 30)
-	h := upload(t, "secret.png", "image/png", content)
+	h := sendFile(t, "secret.png", "image/png", content)
 	h.Masked = []string{"/body/receipt"}
 	h = s.open(h)
 	a := s.get("/h/" + h.ID)

@@ -120,7 +120,7 @@ func full(h store.Hold) HoldView {
 	v.Method, v.Origin, v.URL, v.ContentType, v.Header, v.BodySize = q.Method, q.Origin, q.Origin+q.Target, q.ContentType, q.Header, len(q.Body)
 	asked := approval.QuestionOf(h)
 	v.ToAsk, v.ToType = asked.Field, asked.Answer
-		v.Args, v.Before, v.Says, v.Files = h.Args, beforeView(h), h.Says, filesOf(h)
+	v.Args, v.Before, v.Says, v.Files = h.Args, beforeView(h), h.Says, filesOf(h)
 	if len(q.Body) > 0 {
 		sum := sha256.Sum256(q.Body)
 		v.BodySHA256 = hex.EncodeToString(sum[:])
