@@ -72,7 +72,7 @@ func foldedOf(lines []DiffLine) []DiffLine { return lines[min(len(lines), firstL
 func diffFuncs(l words.Language) template.FuncMap {
 	return template.FuncMap{
 		"first": firstOf, "folded": foldedOf, "long": Long,
-		"short": func(s *string) template.HTML { return shortHTML(l, *s) },
+		"brief": func(s *string) template.HTML { return shortHTML(l, *s) },
 		"runs":  func(runs []compare.Run) template.HTML { return runsHTML(l, runs) },
 		"chars": func(s *string) int { return utf8.RuneCountInString(*s) },
 		"looks": func(list []string) bool { return slices.Contains(list, readFields) },
