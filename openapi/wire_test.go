@@ -187,6 +187,21 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
+// BenchmarkCheck is the part of Parse that the schema takes.
+func BenchmarkCheck(b *testing.B) {
+	op := petOperation(b)
+	args, err := op.Parse([]byte(petArguments))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if bad := op.validate(args.Value()); bad != nil {
+			b.Fatal(bad)
+		}
+	}
+}
+
 func BenchmarkEncode(b *testing.B) {
 	op := petOperation(b)
 	args, err := op.Parse([]byte(petArguments))

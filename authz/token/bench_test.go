@@ -43,7 +43,7 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
-func BenchmarkBindDigest(b *testing.B) {
+func BenchmarkBind(b *testing.B) {
 	q := newTestRequest()
 	h := q.header()
 	b.ReportAllocs()
