@@ -155,7 +155,7 @@ func TestSeveralOfTwoPeople(t *testing.T) {
 	if again := bob.get(s.inbox.c.URL + "/several?like=" + a.ID); again.status != http.StatusNotFound {
 		t.Errorf("the one that bob approved: %d", again.status)
 	}
-	form := url.Values{"csrf": {csrfField.FindStringSubmatch(page.body)[1]}, "verdict": {"approve"}, "hold": {a.ID + " " + a.Digest, b.ID + " " + b.Digest}}
+	form := url.Values{"csrf": {csrfField.FindStringSubmatch(page.body)[1]}, "verdict": {"approve"}, "sure": {"yes"}, "hold": {a.ID + " " + a.Digest, b.ID + " " + b.Digest}}
 	resp, err := bob.PostForm(s.inbox.c.URL+"/several", form)
 	if err != nil {
 		t.Fatal(err)

@@ -139,14 +139,14 @@ func TestDecideInChromium(t *testing.T) {
 
 	list := s.severalOf(3)
 	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/"), chromedp.Click(`//a[starts-with(text(), "Look at these 3")]`), chromedp.WaitVisible(`form.approve button`),
-		chromedp.Click(`form.approve button`), chromedp.WaitVisible(`//h1[text()="What became of them"]`))
+		meansIt, chromedp.Click(`form.approve button`), chromedp.WaitVisible(`//h1[text()="What became of them"]`))
 	if got := s.states(list...); got != "approved approved approved" {
 		t.Error(got)
 	}
 }
 
 // meansIt is the second motion, for tests that are about something else.
-var meansIt = chromedp.Evaluate[chromedp.Void](`{ const sure = document.querySelector('form.risk input[name=sure]'); if (sure) sure.checked = true; }`)
+var meansIt = chromedp.Evaluate[chromedp.Void](`{ const sure = document.querySelector('form.approve input[name=sure]'); if (sure) sure.checked = true; }`)
 
 // Where a finger has just decided there is nothing on the next page that decides,
 // or ends or changes anything.

@@ -89,6 +89,33 @@ func (in *Inbox) readBefore(r *http.Request, s session, signed bool) ([]string, 
 	return musts, nil
 }
 
+// readTogether is readBefore for calls that are approved together: what was looked at of
+// one was looked at of all, since one page shows them.
+func (in *Inbox) readTogether(r *http.Request, s session, list []approval.Shown, signed bool) (all []string, err error) {
+	if len(list) > approval.MaxSeveral {
+		return nil, approval.ErrSeveral
+	}
+	for _, x := range list {
+		r.SetPathValue("id", x.ID)
+		seen, err := in.readBefore(r, s, signed)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, seen...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// Musts are what has to be looked at before these calls are approved.
+func (p severalPage) Musts() (all []string) {
+	for _, c := range p.Calls {
+		all = append(all, c.Musts()...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // question is what a tired person is asked about a call.
 func question(v HoldView) approval.Question {
 	return approval.Question{Field: v.ToAsk, Answer: v.ToType}

@@ -101,3 +101,26 @@ func TestSureOfADelete(t *testing.T) {
 	form.Del("sure")
 	s.want(s.post("/h/"+h.ID, form), http.StatusSeeOther, "")
 }
+
+// What one of several calls needs, all of them need together.
+func TestSeveralUnread(t *testing.T) {
+	s := newSite(t).login()
+	list := s.severalOf(2)
+	odd := callOf(alice, "claude", "a", "delete_pet", 99)
+	odd.Says = "\u202e"
+	list = append(list, s.open(odd))
+	s.want(s.get("/several?like="+list[0].ID), http.StatusOK, `name="seen" value="warning"`)
+	form := together(s, "approve", list...)
+	s.want(s.post("/several", form), http.StatusConflict, "have not looked at")
+	form["seen"] = []string{readWarning}
+	form.Del("sure")
+	s.want(s.post("/several", form), http.StatusConflict, "Say that you mean it")
+	if got := s.states(list...); got != "pending pending pending" {
+		t.Fatal(got)
+	}
+	form.Set("sure", "yes")
+	s.want(s.post("/several", form), http.StatusOK, "")
+	if got := s.states(list...); got != "approved approved approved" {
+		t.Error(got)
+	}
+}

@@ -153,6 +153,12 @@ func (in *Inbox) decideSeveral(w http.ResponseWriter, r *http.Request, s session
 		return errRequest
 	}
 	v.Together = list
+	if v.Approve {
+		var err error
+		if v.Seen, err = in.readTogether(r, s, list, v.Signed != nil); err != nil {
+			return err
+		}
+	}
 	done, err := in.holds.Decide(r.Context(), s.who, v)
 	if err != nil {
 		return err

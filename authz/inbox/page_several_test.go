@@ -31,7 +31,7 @@ func (w *world) severalOf(n int) (list []store.Hold) {
 }
 
 func together(s *site, verdict string, list ...store.Hold) url.Values {
-	form := url.Values{"csrf": {s.csrf}, "verdict": {verdict}}
+	form := url.Values{"csrf": {s.csrf}, "verdict": {verdict}, "sure": {"yes"}}
 	for _, h := range list {
 		form.Add("hold", h.ID+" "+h.Digest)
 	}
@@ -59,7 +59,7 @@ func TestSeveral(t *testing.T) {
 			if page.status != http.StatusOK || strings.Count(page.body, "The exact request") != 3 || strings.Count(page.body, ">differs<") != 3 || strings.Contains(page.body, "add_pet") {
 				t.Fatal(page.status, page.body)
 			}
-			var form url.Values = url.Values{"csrf": {s.csrf}, "verdict": {tt.verdict}}
+			var form url.Values = url.Values{"csrf": {s.csrf}, "verdict": {tt.verdict}, "sure": {"yes"}}
 			whole, _, _ := strings.Cut(page.body, `class="deny"`)
 			for _, m := range regexp.MustCompile(`name="hold" value="([^"]+)"`).FindAllStringSubmatch(whole, -1) {
 				form.Add("hold", m[1])
@@ -142,7 +142,7 @@ func TestSeveralWithAPasskey(t *testing.T) {
 	s, ctx := keyed(t)
 	s.enrol(ctx)
 	list := s.severalOf(2)
-	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/several?like="+list[0].ID), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`//h1[text()="What became of them"]`))
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/several?like="+list[0].ID), meansIt, chromedp.Click(`form.approve button`), chromedp.WaitVisible(`//h1[text()="What became of them"]`))
 	if got := s.states(list...); got != "approved approved" {
 		t.Fatal(got)
 	}
