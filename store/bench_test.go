@@ -11,8 +11,67 @@ import (
 	"github.com/exeat/exeat/store/storetest"
 )
 
+// aRead is the entry of an allowed read, as a call leaves it.
+var aRead = store.Entry{Kind: store.KindCall, Txn: "txn_" + strings.Repeat("A", 26), Principal: "User::alice", Agent: "mcpload", Session: strings.Repeat("s", 36), API: "petstore", Tool: "get_pet", Effect: "read",
+	Method: "GET", Path: "/pets/1", Digest: strings.Repeat("a", 64), Decision: "allow", Policies: []string{"reads"}, PolicySet: strings.Repeat("b", 64), Strategy: "signed", JTI: strings.Repeat("j", 26)}
+
+// logOf is a log of so many reads by one principal, over a day.
+func logOf(b *testing.B, n int) *store.Store {
+	s := storetest.Open(b)
+	var waits []func() error
+	start := time.Now().Add(-24 * time.Hour)
+	for i := range n {
+		e := aRead
+		e.Txn, e.Time = "txn_"+strconv.Itoa(i), start.Add(24*time.Hour/time.Duration(n)*time.Duration(i))
+		if waits = append(waits, s.Log(e)); len(waits) == 1000 || i == n-1 {
+			for _, wait := range waits {
+				if err := wait(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			waits = nil
+		}
+	}
+	return s
+}
+
+func BenchmarkVerify(b *testing.B) {
+	const n = 10_000
+	s := logOf(b, n)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Verify(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+}
+
+func BenchmarkUsage(b *testing.B) {
+	for _, n := range []int{10_000, 1_000_000} {
+		var s *store.Store
+		for name, count := range map[string]func(*store.Store, store.UsageOf) error{
+			"tool": func(s *store.Store, of store.UsageOf) error { _, err := s.Usage(ctx, of); return err },
+			"all":  func(s *store.Store, of store.UsageOf) error { _, err := s.UsageOfAll(ctx, of); return err },
+		} {
+			b.Run(strconv.Itoa(n)+"/"+name, func(b *testing.B) {
+				if s == nil {
+					s = logOf(b, n)
+				}
+				now := time.Now()
+				of := store.UsageOf{Principal: "User::alice", API: "petstore", Tool: "get_pet", Agent: "mcpload", Since: since(now), Except: []string{"txn_" + strconv.Itoa(n-1)}}
+				for b.Loop() {
+					if err := count(s, of); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
 func BenchmarkLog(b *testing.B) {
-	e := store.Entry{Kind: store.KindCall, Principal: "User::alice", API: "petstore", Tool: "get_pet", Method: "GET", Path: "/pets/1", Digest: strings.Repeat("a", 64)}
+	e := aRead
 	b.Run("alone", func(b *testing.B) {
 		s := storetest.Open(b)
 		b.ReportAllocs()

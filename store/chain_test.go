@@ -1,12 +1,13 @@
 package store_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,11 +15,11 @@ import (
 	"github.com/exeat/exeat/store/storetest"
 )
 
-// documentedHash is the hash of an entry as the documentation defines it,
-// computed here by other code than the store's.
-func documentedHash(body []byte) string {
-	sum := sha256.Sum256(append([]byte("exeat-entry-1\n"), body...))
-	return hex.EncodeToString(sum[:])
+// documentedHash is the hash of an entry as the documentation defines it, computed here
+// by other code than the store's.
+func documentedHash(prev, body []byte) []byte {
+	sum := sha256.Sum256(slices.Concat([]byte("exeat-entry-2\n"), prev, body))
+	return sum[:]
 }
 
 // The link between entries is what shows an entry that was changed by somebody
@@ -36,16 +37,15 @@ func TestVerifyFindsARehashedEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	var body []byte
-	var hash string
-	if err := db.QueryRow("SELECT body, hash FROM entries WHERE seq = 3").Scan(&body, &hash); err != nil {
+	var prev, body, hash []byte
+	if err := db.QueryRow("SELECT a.hash, b.body, b.hash FROM entries a JOIN entries b ON b.seq = 3 AND a.seq = 2").Scan(&prev, &body, &hash); err != nil {
 		t.Fatal(err)
 	}
-	if want := documentedHash(body); hash != want {
-		t.Fatalf("entry 3 has the hash %s, documented is %s", hash, want)
+	if want := documentedHash(prev, body); !bytes.Equal(hash, want) {
+		t.Fatalf("entry 3 has the hash %x, documented is %x", hash, want)
 	}
 	forged := []byte(strings.Replace(string(body), "note 3", "note x", 1))
-	if _, err := db.Exec("UPDATE entries SET body = $1, hash = $2 WHERE seq = 3", forged, documentedHash(forged)); err != nil {
+	if _, err := db.Exec("UPDATE entries SET body = $1, hash = $2 WHERE seq = 3", forged, documentedHash(prev, forged)); err != nil {
 		t.Fatal(err)
 	}
 	_, err = s.Verify(ctx)

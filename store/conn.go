@@ -67,6 +67,7 @@ type conn struct {
 	// commits do not change, and where the log ends if nobody else has committed since.
 	version int64
 	end     *Head
+	mem     memory
 }
 
 // lend gives fn a connection of a pool.

@@ -1,35 +1,39 @@
 package store
 
 import (
-	"bytes"
-	"context"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
-// The chain. Each entry is kept as the exact bytes of its JSON form, which
-// holds seq and prev but not hash, and
+// The chain. Each entry is kept as the exact bytes of its JSON form, without seq, prev
+// and hash, and
 //
-//	hash = SHA-256("exeat-entry-1\n" || body)
+//	hash = SHA-256("exeat-entry-2\n" || prev || body)
 //
-// in hex. prev is the hash of the entry before, or 64 zeros for the first. An
-// entry that is changed, moved, removed or put in between breaks the chain;
-// only the loss of its end does not, which is why heads are worth remembering.
-const chainDomain = "exeat-entry-1\n"
+// where prev is the hash of the entry before, of 32 bytes, or 32 zeros for the first. An
+// entry that is changed, moved, removed or put in between breaks the chain; only the
+// loss of its end does not, which is why heads are worth remembering.
+//
+// An entry may say `as`: that what it shares with others (see appendShared) is as in the
+// earlier entry of that number, which is whole itself. Entries of the first format are
+// in a table of their own: see entries_first.go.
+const chainDomain = "exeat-entry-2\n"
 
 // genesis is the prev of the first entry.
 const genesis = "0000000000000000000000000000000000000000000000000000000000000000"
 
-func hashEntry(body []byte) string {
+func hashEntry(prev, body []byte) [sha256.Size]byte {
 	h := sha256.New()
 	h.Write([]byte(chainDomain))
+	h.Write(prev)
 	h.Write(body)
-	return hex.EncodeToString(h.Sum(nil))
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 // Head is the last entry's sequence number and hash.
@@ -38,31 +42,81 @@ type Head struct {
 	Hash string `json:"hash"`
 }
 
+// bytes is the hash as the next entry is hashed with it.
+func (h Head) bytes() ([]byte, error) {
+	b, err := hex.DecodeString(h.Hash)
+	if err == nil && len(b) != sha256.Size {
+		err = fmt.Errorf("entry %d has a hash of %d bytes", h.Seq, len(b))
+	}
+	return b, err
+}
+
+// storedHash is a hash as a column has it: bytes, or text in the first format.
+type storedHash string
+
+// Scan makes hex of what the column has.
+func (h *storedHash) Scan(v any) error {
+	switch v := v.(type) {
+	case []byte:
+		*h = storedHash(hex.EncodeToString(v))
+	case string:
+		*h = storedHash(v)
+	default:
+		return fmt.Errorf("a hash is a %T", v)
+	}
+	return nil
+}
+
+// edge is the first or the last entry, by the order of tables and rows that is asked for.
+func (tx *Tx) edge(tables [2]string, order string) (h Head, err error) {
+	for _, table := range tables {
+		err = tx.tx.QueryRowContext(tx.ctx, "SELECT seq, hash FROM "+table+" ORDER BY seq "+order+" LIMIT 1").Scan(&h.Seq, (*storedHash)(&h.Hash))
+		if !errors.Is(err, sql.ErrNoRows) {
+			return h, err
+		}
+	}
+	return h, err
+}
+
 func (tx *Tx) head() (Head, error) {
 	if tx.end != nil {
 		return *tx.end, nil
 	}
-	h := Head{Hash: genesis}
-	err := tx.tx.QueryRowContext(tx.ctx, "SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").Scan(&h.Seq, &h.Hash)
+	h, err := tx.edge([2]string{"entries", "entries_1"}, "DESC")
 	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
+		return Start(), nil
 	}
 	return h, err
 }
 
 // Append adds an entry to the chain in this transaction. Seq, Prev and Hash are
 // set here; Time is set to now if it is zero.
-func (tx *Tx) Append(e Entry) error {
-	head, err := tx.head()
+func (tx *Tx) Append(e Entry) error { return tx.AppendSealed(e, nil) }
+
+// AppendSealed is Append for an entry that gives or takes a right. The chain alone
+// does not show who wrote its last entry: seal makes, from the entry's hash, what only
+// who has the key can make.
+func (tx *Tx) AppendSealed(e Entry, seal func(hash string) []byte) error {
+	head, err := tx.tip()
 	if err != nil {
 		return err
 	}
-	_, err = tx.appendAfter(head, e, nil)
+	_, err = tx.appendAfter(head, e, whole, seal)
 	return err
 }
 
+// manner is whether an entry may leave out what it shares with an earlier one. What is
+// appended beside other changes is whole: what gives a right has to be read without
+// another entry.
+type manner bool
+
+const (
+	whole manner = false
+	short manner = true
+)
+
 // appendAfter adds an entry behind head. seal, if not nil, makes its seal from its hash.
-func (tx *Tx) appendAfter(head Head, e Entry, seal func(hash string) []byte) (Head, error) {
+func (tx *Tx) appendAfter(head Head, e Entry, m manner, seal func(hash string) []byte) (Head, error) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
@@ -70,93 +124,49 @@ func (tx *Tx) appendAfter(head Head, e Entry, seal func(hash string) []byte) (He
 	if err := e.shorten(); err != nil {
 		return head, err
 	}
-	e.Seq, e.Prev, e.Hash = head.Seq+1, head.Hash, ""
-	body, err := json.Marshal(e)
+	prev, err := head.bytes()
 	if err != nil {
 		return head, err
 	}
-	hash, sealed := hashEntry(body), []byte{}
+	seq := head.Seq + 1
+	body, err := tx.mem.encode(&e, seq, m)
+	if err != nil {
+		return head, err
+	}
+	hash := hashEntry(prev, body)
+	next := Head{Seq: seq, Hash: hex.EncodeToString(hash[:])}
+	var sealed []byte
 	if seal != nil {
-		sealed, tx.sealed = seal(hash), true
+		sealed, tx.sealed = seal(next.Hash), true
 	}
-	for _, column := range []*string{(*string)(&e.Kind), &e.Principal, &e.API, &e.Tool, &e.Effect, &e.Agent, &e.Txn} {
-		*column = string([]rune(*column)) // what is not UTF-8 becomes U+FFFD, as in the body
-	}
-	_, err = tx.exec("INSERT INTO entries (seq, at, kind, principal, api, tool, effect, agent, txn, body, hash, seal) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-		e.Seq, micros(e.Time), e.Kind, e.Principal, e.API, e.Tool, e.Effect, e.Agent, e.Txn, body, hash, sealed)
+	tally, at, err := tx.count(&e)
 	if err != nil {
 		return head, err
 	}
-	tx.end = &Head{Seq: e.Seq, Hash: hash}
-	return *tx.end, nil
-}
-
-// Entries calls fn for each entry with a sequence number above after, in
-// order, until fn returns an error.
-func (s *Store) Entries(ctx context.Context, after int64, fn func(Entry) error) error {
-	return s.entries(ctx, fn, "WHERE seq > $1", after)
-}
-
-func (s *Store) entries(ctx context.Context, fn func(Entry) error, where string, args ...any) error {
-	return s.rows(ctx, func(r row) error {
-		e, err := r.entry()
-		if err != nil {
-			return err
-		}
-		return fn(e)
-	}, where, args...)
-}
-
-// row is an entry as stored.
-type row struct {
-	seq             int64
-	at              int64
-	kind, principal string
-	api, tool, txn  string
-	effect, agent   string
-	body            []byte
-	hash            string
-}
-
-func (r row) entry() (Entry, error) {
-	var e Entry
-	dec := json.NewDecoder(bytes.NewReader(r.body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&e); err != nil {
-		return e, fmt.Errorf("entry %d is damaged: %v", r.seq, err)
+	if _, err = tx.exec("INSERT INTO entries (seq, tally, at, ref, body, hash, seal) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+		seq, tally, at, refOf(e.Txn), body, hash[:], sealed); err != nil {
+		return head, err
 	}
-	e.Hash = r.hash
-	return e, nil
+	tx.mem.head, tx.end = next, &next
+	return next, nil
 }
 
-// rows reads in one snapshot, so that a chain that grows meanwhile stays whole.
-// An error of fn is kept from View, which could take it for a reason to begin
-// again.
-func (s *Store) rows(ctx context.Context, fn func(row) error, where string, args ...any) error {
-	var stop error
-	err := s.View(ctx, func(tx *Tx) error {
-		rows, err := tx.tx.QueryContext(ctx, "SELECT seq, at, kind, principal, api, tool, effect, agent, txn, body, hash FROM entries "+where+" ORDER BY seq", args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		var last int64
-		for rows.Next() {
-			var r row
-			if err := rows.Scan(&r.seq, &r.at, &r.kind, &r.principal, &r.api, &r.tool, &r.effect, &r.agent, &r.txn, &r.body, &r.hash); err != nil {
-				return &ChainError{Seq: last + 1, Problem: fmt.Sprintf("what stands in its place is no entry: %v", err)}
-			}
-			last = r.seq
-			if stop = fn(r); stop != nil {
-				return nil
-			}
-		}
-		return rows.Err()
-	})
-	if stop != nil {
-		return stop
+// refOf is by what the entries of a call are found: eight bytes that depend on its txn.
+// Others may have the same.
+func refOf(txn string) sql.NullInt64 {
+	if txn == "" {
+		return sql.NullInt64{}
 	}
-	return err
+	sum := sha256.Sum256([]byte(validText(txn)))
+	return sql.NullInt64{Int64: int64(binary.BigEndian.Uint64(sum[:])), Valid: true}
+}
+
+// validText is a text as an entry has it: what is not UTF-8 is U+FFFD.
+func validText(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string([]rune(s))
 }
 
 // ChainError is a place where the audit log is not what was written.
@@ -167,82 +177,51 @@ type ChainError struct {
 
 func (e *ChainError) Error() string { return fmt.Sprintf("entry %d: %s", e.Seq, e.Problem) }
 
-// Verify walks the whole chain and returns its head. A *ChainError names the
-// first entry that does not fit and says in which way.
-func (s *Store) Verify(ctx context.Context) (Head, error) {
-	head := Head{Hash: genesis}
-	// Every row, whatever its number: none may hide below the first.
-	err := s.rows(ctx, func(r row) error {
-		var err error
-		head, err = r.follows(head)
-		return err
-	}, "")
-	return head, err
+// memory is what this process knows of the log while nobody else changes it. It belongs
+// to the one transaction that writes, and is empty again after one that failed.
+type memory struct {
+	head    Head             // after what this process wrote last
+	bases   map[string]int64 // entries that others may name, by what they share
+	tallies map[tallyKey]*counted
 }
 
-// follows checks that r is the entry after head and returns the new head.
-func (r row) follows(head Head) (Head, error) {
-	bad := func(format string, args ...any) (Head, error) {
-		return head, &ChainError{Seq: r.seq, Problem: fmt.Sprintf(format, args...)}
+// encode is the body of the entry that gets the number seq.
+func (m *memory) encode(e *Entry, seq int64, how manner) ([]byte, error) {
+	const most, farthest = 1024, 10_000
+	shared, err := e.appendShared(make([]byte, 0, 512))
+	if err != nil {
+		return nil, err
 	}
-	if r.seq != head.Seq+1 {
-		if r.seq > head.Seq+1 {
-			return bad("%d entries before it are missing", r.seq-head.Seq-1)
-		}
-		return bad("its number is out of order")
-	}
-	if got := hashEntry(r.body); got != r.hash {
-		return bad("its content was changed after it was written")
-	}
-	e, err := r.entry()
+	base := m.bases[string(shared)]
 	switch {
-	case err != nil:
-		return bad("its content cannot be read: %v", err)
-	case e.Seq != r.seq:
-		return bad("its content belongs to entry %d", e.Seq)
-	case e.Prev != head.Hash:
-		return bad("it does not follow the entry before it")
-	case micros(e.Time) != r.at || string(e.Kind) != r.kind || e.Principal != r.principal || e.API != r.api || e.Tool != r.tool || e.Effect != r.effect || e.Agent != r.agent || e.Txn != r.txn:
-		return bad("its index columns were changed")
-	}
-	return Head{Seq: r.seq, Hash: r.hash}, nil
-}
-
-// Ends are the first and the last entry. Both are zero if there is none.
-func (s *Store) Ends(ctx context.Context) (first, last Head, err error) {
-	err = s.View(ctx, func(tx *Tx) error {
-		for order, h := range map[string]*Head{"ASC": &first, "DESC": &last} {
-			err := tx.tx.QueryRowContext(ctx, "SELECT seq, hash FROM entries ORDER BY seq "+order+" LIMIT 1").Scan(&h.Seq, &h.Hash)
-			if err != nil && !errors.Is(err, sql.ErrNoRows) {
-				return err
-			}
+	case how == whole || len(shared) == 0:
+		base = 0
+	case base == 0 || base < seq-farthest:
+		if base = 0; m.bases == nil || len(m.bases) >= most {
+			m.bases = map[string]int64{}
 		}
-		return nil
-	})
-	return first, last, err
-}
-
-// Contains reports, as an error if not, that the chain still holds a head that
-// was remembered: the one way to notice that its end was cut off.
-func (s *Store) Contains(ctx context.Context, h Head) error {
-	return s.View(ctx, func(tx *Tx) error { return tx.contains(h) })
-}
-
-func fromMicros(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
+		m.bases[string(shared)] = seq
+	default:
+		shared = nil
 	}
-	return time.UnixMicro(us).UTC()
+	body, err := e.appendOwn(make([]byte, 0, 512), base)
+	return append(append(body, shared...), '}'), err
 }
 
-// Newest calls fn for the newest entries, at most so many, the oldest of them
-// first, until fn returns an error.
-func (s *Store) Newest(ctx context.Context, most int, fn func(Entry) error) error {
-	return s.entries(ctx, fn, "WHERE seq > (SELECT coalesce(max(seq), 0) - $1 FROM entries)", most)
-}
-
-// Chain calls fn for the entries of one call, in order, until fn returns an
-// error.
-func (s *Store) Chain(ctx context.Context, txn string, fn func(Entry) error) error {
-	return s.entries(ctx, fn, "WHERE txn = $1", txn)
+// tip is the head, to append behind it. What is known of the log is forgotten if others
+// have written meanwhile, or have cut off what this process wrote.
+func (tx *Tx) tip() (Head, error) {
+	head, err := tx.head()
+	m := tx.mem
+	if err != nil || head == m.head {
+		return head, err
+	}
+	for _, c := range m.tallies {
+		c.n = 0
+	}
+	if m.head.Seq > 0 && tx.contains(m.head) != nil {
+		*m = memory{}
+	}
+	m.head = head
+	return head, nil
 }

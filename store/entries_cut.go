@@ -26,10 +26,9 @@ func (e *Entry) shorten() error {
 	if len(e.Signed) > maxEntrySigned {
 		return errLongProof
 	}
-	for text, most := range map[*string]int{&e.Path: maxEntryPath, &e.Note: maxEntryNote, &e.Principal: maxEntryPerson, &e.By: maxEntryPerson} {
-		*text = shortenText(*text, most)
-	}
-	for _, text := range []*string{
+	e.Path, e.Note = shortenText(e.Path, maxEntryPath), shortenText(e.Note, maxEntryNote)
+	e.Principal, e.By = shortenText(e.Principal, maxEntryPerson), shortenText(e.By, maxEntryPerson)
+	for _, text := range [...]*string{
 		(*string)(&e.Kind), &e.Txn, &e.Agent, &e.Session, &e.API, &e.Tool, &e.Effect, &e.Method, &e.Digest, &e.Decision, &e.PolicySet, &e.Hold,
 		&e.Code, &e.Strategy, &e.JTI, &e.Grant,
 	} {

@@ -8,6 +8,7 @@ const (
 	KindCall    Kind = "call"
 	KindRetry   Kind = "retry"
 	KindOutcome Kind = "outcome"
+	KindEnded   Kind = "ended"
 	KindSpent   Kind = "spent"
 	KindDenied  Kind = "denied"
 	KindPreview Kind = "preview"
@@ -51,7 +52,8 @@ var Kinds = []struct {
 }{
 	{KindCall, "a call that the policies allowed at once, before it is sent"},
 	{KindRetry, "a read that is sent again"},
-	{KindOutcome, "what came of a call, allowed at once or approved"},
+	{KindOutcome, "what came of a call, allowed at once or approved; a read that went well has none in the log: a later entry tells of it in `ended`"},
+	{KindEnded, "reads went well, and no other entry came that could tell of them"},
 	{KindSpent, "the credential of a call was revoked once the call had its answer; with a code: it could not be"},
 	{KindDenied, "a call that was refused, by policy, by a rule or for its arguments; a login or a handle that was"},
 	{KindPreview, "an agent tried out a call; nothing was sent"},

@@ -20,6 +20,7 @@ const (
 type job struct {
 	entry *Entry // or
 	spend *spend
+	seq   int64 // of the entry, once it is written
 	done  chan error
 }
 
@@ -37,6 +38,7 @@ type committer struct {
 	mu    sync.RWMutex // held for reading while a job is queued
 	over  bool
 	ended chan struct{}
+	ends  ends
 }
 
 func newCommitter(s *Store) *committer {
@@ -76,37 +78,64 @@ func (c *committer) run() {
 				break more
 			}
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		err := c.store.Update(ctx, func(tx *Tx) error { return tx.commitAll(batch) })
-		cancel()
+		err := c.commit(batch)
 		for _, j := range batch {
 			j.done <- err
 		}
 	}
 }
 
-func (tx *Tx) commitAll(batch []*job) error {
-	head, err := tx.head()
-	if err != nil {
+func (c *committer) commit(batch []*job) error {
+	ended := c.ends.take()
+	told := false
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	err := c.store.Update(ctx, func(tx *Tx) (err error) {
+		told, err = tx.commitAll(batch, ended)
 		return err
+	})
+	if err == nil && told {
+		c.ends.told(len(ended))
+	}
+	return err
+}
+
+// commitAll does all jobs of a batch. The first entry tells of the reads that ended; told
+// says whether there was one.
+func (tx *Tx) commitAll(batch []*job, ended [][2]int64) (told bool, err error) {
+	head, err := tx.tip()
+	if err != nil {
+		return false, err
 	}
 	for _, j := range batch {
-		if j.entry != nil {
-			head, err = tx.appendAfter(head, *j.entry, nil)
-		} else {
-			err = tx.spend(j.spend)
+		if j.entry == nil {
+			if err := tx.spend(j.spend); err != nil {
+				return false, err
+			}
+			continue
 		}
-		if err != nil {
-			return err
+		e := *j.entry
+		if !told {
+			e.Ended, told = ended, true
 		}
+		if e.Kind == KindEnded && len(e.Ended) == 0 {
+			continue
+		}
+		if head, err = tx.appendAfter(head, e, short, nil); err != nil {
+			return false, err
+		}
+		j.seq = head.Seq
 	}
-	return nil
+	return told, nil
 }
 
 func (c *committer) close() {
 	c.mu.Lock()
 	if !c.over {
 		c.over = true
+		if c.ends.flush() {
+			c.queue <- endedJob()
+		}
 		close(c.queue)
 	}
 	c.mu.Unlock()
@@ -117,12 +146,17 @@ func (c *committer) close() {
 // until it is on disk and reports the error if it could not be put there; it
 // may be called more than once.
 func (s *Store) Log(e Entry) (wait func() error) {
+	wait, _ = s.queue(e)
+	return wait
+}
+
+func (s *Store) queue(e Entry) (wait func() error, j *job) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
-	j := &job{entry: &e}
+	j = &job{entry: &e}
 	s.log.add(context.Background(), j)
-	return sync.OnceValue(func() error { return <-j.done })
+	return sync.OnceValue(func() error { return <-j.done }), j
 }
 
 // Spend remembers (iss, jti) until a day and an hour after exp, whatever the

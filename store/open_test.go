@@ -201,7 +201,7 @@ const undoSaid = "DROP TRIGGER said_rules_insert; DROP TRIGGER said_rules_update
 	"DROP TRIGGER said_entries_insert; DROP TRIGGER said_entries_update; DROP TRIGGER said_entries_delete; DROP TABLE said; "
 
 // undo3 takes the third migration back, and all after it.
-const undo3 = "DROP INDEX entries_usage_all; ALTER TABLE entries DROP COLUMN effect; ALTER TABLE entries DROP COLUMN agent; ALTER TABLE entries DROP COLUMN seal; DROP TABLE IF EXISTS pins; DROP TABLE IF EXISTS issuer_clients; DROP TABLE IF EXISTS issuer_access; DROP TABLE IF EXISTS accounts; DROP TABLE IF EXISTS outbox; DROP TABLE IF EXISTS channels; DROP TABLE IF EXISTS subscriptions; DROP TABLE IF EXISTS passkeys; DROP TABLE IF EXISTS rules; DROP TABLE IF EXISTS clock; " +
+const undo3 = undo17 + undoSaid + "DROP INDEX entries_usage_all; ALTER TABLE entries DROP COLUMN effect; ALTER TABLE entries DROP COLUMN agent; ALTER TABLE entries DROP COLUMN seal; DROP TABLE IF EXISTS pins; DROP TABLE IF EXISTS issuer_clients; DROP TABLE IF EXISTS issuer_access; DROP TABLE IF EXISTS accounts; DROP TABLE IF EXISTS outbox; DROP TABLE IF EXISTS channels; DROP TABLE IF EXISTS subscriptions; DROP TABLE IF EXISTS passkeys; DROP TABLE IF EXISTS rules; DROP TABLE IF EXISTS clock; " +
 	"DROP INDEX holds_pending; DROP INDEX holds_approved; DROP INDEX holds_sending; DROP INDEX holds_ended; DROP INDEX holds_thing; DROP INDEX holds_recent; ALTER TABLE holds DROP COLUMN thing; " +
 	"ALTER TABLE holds DROP COLUMN approved_until; ALTER TABLE holds DROP COLUMN bulk;"
 
@@ -209,16 +209,15 @@ const undo3 = "DROP INDEX entries_usage_all; ALTER TABLE entries DROP COLUMN eff
 func TestMigrateTxn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	s := storetest.OpenAt(t, path)
-	for _, txn := range []string{"txn_a", ""} {
-		if err := s.Log(store.Entry{Kind: store.KindCall, Principal: "User::alice", API: "a", Tool: "b", Txn: txn})(); err != nil {
-			t.Fatal(err)
-		}
-	}
 	s.Close()
-	raw(t, path, undoSaid+undo3+"DROP INDEX entries_txn; ALTER TABLE entries DROP COLUMN txn; PRAGMA user_version = 1")
+	raw(t, path, undo17)
+	for _, txn := range []string{"txn_a", ""} {
+		first(t, path, store.Entry{Kind: store.KindCall, Principal: "User::alice", API: "a", Tool: "b", Txn: txn})
+	}
+	raw(t, path, strings.TrimPrefix(undo3, undo17)+"DROP INDEX entries_txn; ALTER TABLE entries DROP COLUMN txn; PRAGMA user_version = 1")
 	s = storetest.OpenAt(t, path)
-	got, err := s.Usage(ctx, store.UsageOf{Principal: "User::alice", API: "a", Tool: "b", Except: []string{"txn_a"}})
-	if err != nil || got[0] != 1 {
+	got, err := s.Usage(ctx, store.UsageOf{Principal: "User::alice", API: "a", Tool: "b", Except: []string{"txn_b"}})
+	if err != nil || got[0] != 2 {
 		t.Error(got, err)
 	}
 	if head, err := s.Verify(ctx); err != nil || head.Seq != 2 {

@@ -166,6 +166,9 @@ type Entry struct {
 	Login *Login `json:"login,omitempty"`
 	// Before is the time before which tokens of a user that was ended count no more.
 	Before time.Time `json:"before,omitzero"`
+	// Ended are reads that went well since the entry before: the Seq of the entry of
+	// each, and the HTTP status of its answer.
+	Ended [][2]int64 `json:"ended,omitempty"`
 
 	Prev string `json:"prev"` // hash of the entry before
 	Hash string `json:"hash"`

@@ -278,7 +278,7 @@ func (s *Store) writeWith(ctx context.Context, c *conn, fn func(*Tx) error) erro
 		return fn(t)
 	})
 	if err != nil {
-		c.end = nil // whatever became of it
+		c.end, c.mem = nil, memory{} // whatever became of it
 		return err
 	}
 	if c.end = t.end; c.end != nil {
@@ -345,6 +345,7 @@ type Tx struct {
 	over  error  // that SQLite may have ended it with
 	end   *Head  // of the log, if it is known
 	ahead *ahead // or nil, as it was when the transaction was begun
+	mem   *memory
 
 	wrote, sealed bool
 }
@@ -352,7 +353,7 @@ type Tx struct {
 // newTx is a transaction that is about to be begun: it sees at least what this process
 // has written so far.
 func (s *Store) newTx(ctx context.Context, c *conn) *Tx {
-	return &Tx{tx: c, store: s, ctx: ctx, ahead: s.ahead.Load()}
+	return &Tx{tx: c, store: s, ctx: ctx, ahead: s.ahead.Load(), mem: &c.mem}
 }
 
 // exec changes something. A full or failing disk makes SQLite roll back by
@@ -375,4 +376,11 @@ func micros(t time.Time) int64 {
 		return 0
 	}
 	return t.UnixMicro()
+}
+
+func fromMicros(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
 }

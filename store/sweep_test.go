@@ -159,7 +159,7 @@ func TestMigrateHolds(t *testing.T) {
 	want.Request.Body = []byte{0xff}
 	update(t, s, func(tx *store.Tx) error { return tx.Insert(want) })
 	s.Close()
-	raw(t, path, "UPDATE holds SET fixed = json_patch(CAST(fixed AS TEXT), CAST(bulk AS TEXT)); "+undoSaid+undo3+" PRAGMA user_version = 2")
+	raw(t, path, "UPDATE holds SET fixed = json_patch(CAST(fixed AS TEXT), CAST(bulk AS TEXT)); "+undo3+" PRAGMA user_version = 2")
 	s = storetest.OpenAt(t, path)
 	want.Approval.By = json.RawMessage("null")
 	if diff := cmp.Diff(want, get(t, s, "1")); diff != "" {

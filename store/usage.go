@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -15,30 +17,6 @@ type UsageOf struct {
 	Since [3]time.Time
 }
 
-// Usage counts, for each time, what a principal did with a tool since then:
-// calls that were decided at once and held calls that were sent.
-func (s *Store) Usage(ctx context.Context, of UsageOf) (out [3]int64, err error) {
-	left, err := of.except()
-	if err != nil {
-		return out, err
-	}
-	err = s.View(ctx, func(tx *Tx) error {
-		for i, t := range of.Since {
-			// Two counts: the first one needs only its index, however long the log is.
-			err := tx.tx.QueryRowContext(ctx,
-				`SELECT (SELECT count(*) FROM entries WHERE principal = $1 AND api = $2 AND tool = $3 AND kind IN ('call', 'send') AND at >= $4)
-				- (SELECT count(*) FROM entries WHERE txn IN (SELECT value FROM json_each($5))
-					AND principal = $1 AND api = $2 AND tool = $3 AND kind IN ('call', 'send') AND at >= $4)`,
-				PersonInEntry(of.Principal), of.API, of.Tool, micros(t), left).Scan(&out[i])
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return out, err
-}
-
 // Tally is one kind of call that a principal made, and how often.
 type Tally struct {
 	Effect    string // "" of calls from before effects were noted
@@ -48,43 +26,125 @@ type Tally struct {
 	Calls     [3]int64 // since each of the times that were asked for
 }
 
-// UsageOfAll counts what a principal did since the given times, in groups that
-// budgets tell apart.
-func (s *Store) UsageOfAll(ctx context.Context, of UsageOf) ([]Tally, error) {
-	left, err := of.except()
-	if err != nil {
-		return nil, err
-	}
-	var out []Tally
+// Usage counts, for each time, what a principal did with a tool since then:
+// calls that were decided at once and held calls that were sent.
+func (s *Store) Usage(ctx context.Context, of UsageOf) (out [3]int64, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
-		rows, err := tx.tx.QueryContext(ctx,
-			`SELECT effect, api = $2, api = $2 AND tool = $3,
-				agent = $4, sum(at >= $6), sum(at >= $7), count(*)
-			FROM entries WHERE principal = $1 AND kind IN ('call', 'send') AND at >= $8 AND txn NOT IN (SELECT value FROM json_each($5))
-			GROUP BY 1, 2, 3, 4`,
-			PersonInEntry(of.Principal), of.API, of.Tool, NameInEntry(of.Agent), left, micros(of.Since[0]), micros(of.Since[1]), micros(of.Since[2]))
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var t Tally
-			if err := rows.Scan(&t.Effect, &t.SameAPI, &t.SameTool, &t.SameAgent, &t.Calls[0], &t.Calls[1], &t.Calls[2]); err != nil {
-				return err
+		out = [3]int64{}
+		return tx.tallied(of, "principal = $5 AND api = $6 AND tool = $7", func(_ tallyKey, calls [3]int64) {
+			for i, n := range calls {
+				out[i] += n
 			}
-			out = append(out, t)
-		}
-		return rows.Err()
+		}, PersonInEntry(of.Principal), of.API, of.Tool)
 	})
 	return out, err
 }
 
-// except is the list of txns as the queries take it.
-func (of UsageOf) except() (string, error) {
-	list := of.Except
-	if list == nil {
-		list = []string{}
+// UsageOfAll counts what a principal did since the given times, in groups that
+// budgets tell apart.
+func (s *Store) UsageOfAll(ctx context.Context, of UsageOf) (out []Tally, err error) {
+	agent := NameInEntry(of.Agent)
+	groups := map[Tally]*[3]int64{}
+	err = s.View(ctx, func(tx *Tx) error {
+		clear(groups)
+		return tx.tallied(of, "principal = $5", func(k tallyKey, calls [3]int64) {
+			group := Tally{Effect: k.effect, SameAPI: k.api == of.API, SameTool: k.api == of.API && k.tool == of.Tool, SameAgent: k.agent == agent}
+			if groups[group] == nil {
+				groups[group] = &[3]int64{}
+			}
+			for i, n := range calls {
+				groups[group][i] += n
+			}
+		}, PersonInEntry(of.Principal))
+	})
+	for group, calls := range groups {
+		group.Calls = *calls
+		out = append(out, group)
 	}
-	b, err := json.Marshal(list)
-	return string(b), err
+	slices.SortFunc(out, func(a, b Tally) int {
+		return cmp.Or(cmp.Compare(a.Effect, b.Effect), compareBools(a.SameAPI, b.SameAPI), compareBools(a.SameTool, b.SameTool), compareBools(a.SameAgent, b.SameAgent))
+	})
+	return out, err
+}
+
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// tallied calls fn for each tally that where chooses and that had calls since the
+// earliest time, with how many.
+func (tx *Tx) tallied(of UsageOf, where string, fn func(k tallyKey, calls [3]int64), args ...any) error {
+	except, err := tx.except(of)
+	if err != nil {
+		return err
+	}
+	// The newest row of a tally has how many calls there were, and the one before a time
+	// how many of them before it: it is two steps in the index, however long the log is.
+	rows, err := tx.tx.QueryContext(tx.ctx, `SELECT id, principal, api, tool, effect, agent, n,
+			coalesce((SELECT n FROM tally_counts WHERE tally = id AND at < $1 ORDER BY at DESC LIMIT 1), 0),
+			coalesce((SELECT n FROM tally_counts WHERE tally = id AND at < $2 ORDER BY at DESC LIMIT 1), 0),
+			coalesce((SELECT n FROM tally_counts WHERE tally = id AND at < $3 ORDER BY at DESC LIMIT 1), 0)
+		FROM tallies JOIN tally_counts ON tally = id AND at = (SELECT max(at) FROM tally_counts WHERE tally = id)
+		WHERE at >= $4 AND `+where,
+		append([]any{micros(of.Since[0]), micros(of.Since[1]), micros(of.Since[2]), micros(of.Since[2])}, args...)...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, all int64
+		var k tallyKey
+		var calls [3]int64
+		if err := rows.Scan(&id, &k.principal, &k.api, &k.tool, &k.effect, &k.agent, &all, &calls[0], &calls[1], &calls[2]); err != nil {
+			return err
+		}
+		for i := range calls {
+			calls[i] = all - calls[i] - except[id][i]
+		}
+		if calls[2] > 0 {
+			fn(k, calls)
+		}
+	}
+	return rows.Err()
+}
+
+// except are the calls that are not counted, and are in the log already, by tally.
+func (tx *Tx) except(of UsageOf) (map[int64][3]int64, error) {
+	if len(of.Except) == 0 {
+		return nil, nil
+	}
+	refs := make([]int64, len(of.Except))
+	for i, txn := range of.Except {
+		refs[i] = refOf(txn).Int64
+	}
+	list, err := json.Marshal(refs)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.tx.QueryContext(tx.ctx, "SELECT tally, at FROM entries WHERE ref IN (SELECT value FROM json_each($1)) AND tally IS NOT NULL", string(list))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[int64][3]int64{}
+	for rows.Next() {
+		var id, at int64
+		if err := rows.Scan(&id, &at); err != nil {
+			return nil, err
+		}
+		n := out[id]
+		for i, since := range of.Since {
+			if at >= micros(since) {
+				n[i]++
+			}
+		}
+		out[id] = n
+	}
+	return out, rows.Err()
 }

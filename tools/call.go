@@ -54,6 +54,7 @@ type course struct {
 	needs    authz.Stronger            // a token of another kind, with which it would not be denied
 	lacks    string                    // what a person has to do before it can have a credential
 	note     string                    // for its entries
+	entered  *store.CallEntry          // of its newest request, if it needs no other when it goes well
 	refused  bool                      // the API refused the credential, and a fresh one may help
 	lacked   bool                      // there was no credential that the API takes, and nothing was executed
 	asks     *Challenge                // what the API said that it wants instead

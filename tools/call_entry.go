@@ -61,6 +61,12 @@ func (c *course) outcome(kind store.Kind, res Result) store.Entry {
 	return e
 }
 
+// wentWell reports whether there is nothing to say of a call but its status, so that it
+// needs no entry of its own for that.
+func (c *course) wentWell(last store.Entry) bool {
+	return c.entered != nil && !c.purpose.peek && last.Status >= 200 && last.Status < 300 && last.Code == "" && last.Note == ""
+}
+
 // observe tells of a call that has its answer.
 func (r *Runner) observe(c *course, res Result) {
 	if r.Observe == nil {

@@ -222,8 +222,9 @@ func (c *course) sending(m *manner, since string, t token.Receipt) store.Entry {
 // with it, and is ErrNoGrant if it does not hold any more: the call must not leave.
 // What the API asked for a moment ago, having done nothing, is no other use of it.
 func (r *Runner) record(ctx context.Context, c *course, e store.Entry) (wait func() error) {
-	if c.grant == "" || c.wants {
-		return r.Store.Log(e)
+	if c.entered = nil; c.grant == "" || c.wants {
+		c.entered = r.Store.LogCall(e)
+		return c.entered.Wait
 	}
 	e.Time = r.Now()
 	err := r.Holds.Use(ctx, c.grant, c.shape(), e)
@@ -252,7 +253,12 @@ func (r *Runner) conclude(ctx context.Context, c *course, m *manner, at stage, r
 	if end.entry == "" {
 		return res
 	}
-	onDisk := r.Store.Log(c.outcome(end.entry, res))
+	last := c.outcome(end.entry, res)
+	if at == answered && !m.first && c.wentWell(last) {
+		c.entered.End(last.Status)
+		return res
+	}
+	onDisk := r.Store.Log(last)
 	if m.first || c.purpose.peek { // in the log before what is made of it
 		if err := onDisk(); err != nil {
 			c.fail(err)

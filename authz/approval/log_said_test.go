@@ -1,8 +1,6 @@
 package approval
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,23 +12,14 @@ import (
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/store"
+	"github.com/exeat/exeat/store/storetest"
 )
 
 // forge appends an entry that fits the chain, as anybody can who can hash.
 func (w *world) forge(e store.Entry) {
 	w.T.Helper()
-	var prev string
-	if err := w.Raw.QueryRow("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").Scan(&e.Seq, &prev); err != nil {
-		w.T.Fatal(err)
-	}
-	e.Seq, e.Prev, e.Time = e.Seq+1, prev, w.Service.Now()
-	body, err := json.Marshal(e)
-	if err != nil {
-		w.T.Fatal(err)
-	}
-	sum := sha256.Sum256(append([]byte("exeat-entry-1\n"), body...))
-	w.SQL("INSERT INTO entries (seq, at, kind, principal, api, tool, effect, agent, txn, body, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-		e.Seq, e.Time.UnixMicro(), string(e.Kind), e.Principal, e.API, e.Tool, e.Effect, e.Agent, e.Txn, body, hex.EncodeToString(sum[:]))
+	e.Time = w.Service.Now()
+	storetest.Forge(w.T, w.Raw, e)
 }
 
 // restartKnowing is another process that has what this one kept outside of the
@@ -66,9 +55,10 @@ func (w *world) approveByLink(h store.Hold) error {
 // nothing that was stopped or blocked goes.
 func TestLogThatIsAlteredWithTheRows(t *testing.T) {
 	attacks := map[string]func(*world){
-		"the kind of entries":      func(w *world) { w.attack("UPDATE entries SET kind = 'x' WHERE kind IN ('passkey', 'stop', 'block')") },
-		"the principal of entries": func(w *world) { w.attack("UPDATE entries SET principal = 'User::x'") },
-		"the agent of entries":     func(w *world) { w.attack("UPDATE entries SET agent = 'x'") },
+		"the kind of entries": func(w *world) {
+			w.attack(`UPDATE entries SET body = CAST(replace(CAST(body AS TEXT), '"kind":"', '"kind":"x') AS BLOB)`)
+		},
+		"whose entries are": func(w *world) { w.attack("UPDATE entries SET tally = 1, ref = 1") },
 		"the bodies of entries": func(w *world) {
 			w.attack(`UPDATE entries SET body = CAST(replace(CAST(body AS TEXT), 'passkey', 'passkez') AS BLOB)`)
 		},

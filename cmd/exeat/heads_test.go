@@ -1,9 +1,7 @@
 package main
 
 import (
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -19,6 +17,7 @@ import (
 
 	"github.com/exeat/exeat/examples/petstore"
 	"github.com/exeat/exeat/store"
+	"github.com/exeat/exeat/store/storetest"
 )
 
 // kept is a database of the real program, its keys, and an API that counts.
@@ -103,19 +102,8 @@ func (k *kept) forge(e store.Entry) {
 		k.t.Fatal(err)
 	}
 	defer db.Close()
-	if err := db.QueryRow("SELECT seq + 1, hash FROM entries ORDER BY seq DESC LIMIT 1").Scan(&e.Seq, &e.Prev); err != nil {
-		k.t.Fatal(err)
-	}
 	e.Time = time.Now().UTC().Truncate(time.Microsecond)
-	body, err := json.Marshal(e)
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	sum := sha256.Sum256(append([]byte("exeat-entry-1\n"), body...))
-	if _, err := db.Exec("INSERT INTO entries (seq, at, kind, principal, api, tool, body, hash) VALUES ($1, $2, $3, $4, '', '', $5, $6)",
-		e.Seq, e.Time.UnixMicro(), string(e.Kind), e.Principal, body, hex.EncodeToString(sum[:])); err != nil {
-		k.t.Fatal(err)
-	}
+	storetest.Forge(k.t, db, e)
 }
 
 // copyTo copies the database as it is in its file.
@@ -159,7 +147,7 @@ func TestStartOnAnotherDatabase(t *testing.T) {
 			}
 		}, accept: "User::alice: was stopped", goes: true},
 		"the database is gone":  {attack: (*kept).noDatabase, accept: "User::alice: was stopped", goes: true},
-		"the log is gone":       {attack: func(k *kept) { k.attack("DELETE FROM entries") }, accept: "User::alice: was stopped", goes: true},
+		"the log is gone":       {attack: func(k *kept) { k.attack("DELETE FROM entries", "DELETE FROM tally_counts") }, accept: "User::alice: was stopped", goes: true},
 		"the head file is gone": {attack: func(k *kept) { k.remove(headFile(filepath.Join(k.dir, "keys"), k.db)) }, accept: "the file beside the keys is missing"},
 		"the head file is damaged": {attack: func(k *kept) {
 			if err := os.WriteFile(headFile(filepath.Join(k.dir, "keys"), k.db), []byte("{}"), 0o600); err != nil {
@@ -236,7 +224,7 @@ func TestColumnsOfEntriesDecideNothing(t *testing.T) {
 	k := newKept(t)
 	k.call()
 	k.must("users", "stop", "alice")
-	k.attack("UPDATE entries SET kind = 'x', principal = 'x', agent = 'x'")
+	k.attack("UPDATE entries SET tally = 1, at = 1, ref = 1")
 	if sent, out := k.call(); sent || !strings.Contains(out, "policy_denied") {
 		t.Errorf("%t %s", sent, out)
 	}
