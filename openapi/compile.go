@@ -34,6 +34,8 @@ type compiler struct {
 	declared map[string]SecurityScheme
 	children map[place][]place // see family
 	used     map[string]bool   // of Options.Parameters
+	within   map[string]bool   // see collections
+	things   map[place]*Thing  // see thing
 }
 
 // remarks count what was changed in schemas, or looks odd in them.
@@ -108,6 +110,9 @@ func (c *compiler) compile() (*API, *Error) {
 	}
 	slices.SortFunc(ops, func(a, b *Operation) int { return strings.Compare(a.Name, b.Name) })
 	if bad := c.contentTypes(ops); bad != nil {
+		return nil, bad
+	}
+	if bad := c.marks(ops); bad != nil {
 		return nil, bad
 	}
 	if bad := c.effects(ops); bad != nil {

@@ -46,6 +46,7 @@ func (b *builder) build() error {
 	op.Description = clean(description, maxText)
 	op.Deprecated = v["deprecated"] == true
 	b.answers()
+	b.phrase()
 	tags, _ := v["tags"].([]any)
 	for _, t := range tags[:min(len(tags), maxTags)] {
 		if t := oneLine(str(t), 100); t != "" && !slices.Contains(op.Tags, t) {

@@ -49,6 +49,7 @@
 //	compile_discriminator.go  kinds that a property tells apart
 //	compile_satisfy.go      what no value could satisfy, read as it is meant
 //	compile_never.go        what no value fits, however it is read
+//	compile_phrase.go       what it says for the sentence of a call
 //	compile_words.go        examples and other words for people
 //
 // Offer: a schema as a host gets it

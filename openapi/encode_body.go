@@ -213,3 +213,17 @@ func accepts(list, media string) bool {
 	}
 	return false
 }
+
+// Files are the members of the body that are files, and whether the whole body is one.
+func (op *Operation) Files() (members []string, whole bool) {
+	if op.body == nil {
+		return nil, false
+	}
+	for name, f := range op.body.Fields {
+		if f.Binary {
+			members = append(members, name)
+		}
+	}
+	slices.Sort(members)
+	return members, op.body.Bytes
+}

@@ -45,6 +45,10 @@ type Options struct {
 	// what x-exeat-content-type says, or else JSON, a form, a multipart form,
 	// JSON lines, XML, bytes or text, whichever comes first.
 	ContentTypes map[string]string
+	// Marks are words that say what kind of danger operations are, such as money, and
+	// Titles the field that names what they are about, by operation id or tool name.
+	Marks  map[string][]string
+	Titles map[string]string
 	// Headers go with every request, like those of arguments: they are shown, and
 	// tokens are bound to them, all but Accept. They are not for secrets.
 	Headers map[string]string
@@ -147,6 +151,7 @@ type Operation struct {
 	Tags        []string
 	Deprecated  bool
 	Effect      Effect
+	Hints       Hints // for the sentence that tells a person what a call does
 	// JSON is true if the document says that a good answer may be JSON, or says
 	// nothing of it.
 	JSON bool

@@ -21,8 +21,10 @@ type fixed struct {
 	Details                        json.RawMessage `json:",omitempty"`
 	Digest, Reason, PolicySet, Txn string
 	Policies                       []string
-	Seal                           []byte `json:",omitempty"`
-	Path                           string `json:",omitempty"`
+	Seal                           []byte          `json:",omitempty"`
+	Path                           string          `json:",omitempty"`
+	Phrase                         json.RawMessage `json:",omitempty"`
+	Marks                          []string        `json:",omitempty"`
 }
 
 // bulk never changes either. It can be large, so it stands in a column of its
@@ -51,7 +53,7 @@ type changing struct {
 func (h Hold) fixed() ([]byte, error) {
 	return exactJSON(fixed{Tool: h.Tool, Effect: h.Effect, Summary: h.Summary, Principal: h.Principal, Agent: h.Agent,
 		Session: h.Session, Details: h.Details, Digest: h.Digest, Reason: h.Reason,
-		PolicySet: h.PolicySet, Txn: h.Txn, Policies: h.Policies, Seal: h.Seal, Path: h.Path})
+		PolicySet: h.PolicySet, Txn: h.Txn, Policies: h.Policies, Seal: h.Seal, Path: h.Path, Phrase: h.Phrase, Marks: h.Marks})
 }
 
 func (h Hold) bulk() ([]byte, error) {
@@ -125,6 +127,7 @@ func scanOutline(row scanner, more ...any) (h Hold, fb []byte, err error) {
 	h.Created, h.Expires, h.Lease, h.Changed = fromMicros(created), fromMicros(expires), fromMicros(lease), fromMicros(changed)
 	h.Tool, h.Effect, h.Summary, h.Principal, h.Agent, h.Session = f.Tool, f.Effect, f.Summary, f.Principal, f.Agent, f.Session
 	h.Details, h.Digest, h.Reason, h.PolicySet, h.Txn, h.Policies, h.Seal, h.Path = f.Details, f.Digest, f.Reason, f.PolicySet, f.Txn, f.Policies, f.Seal, f.Path
+	h.Phrase, h.Marks = f.Phrase, f.Marks
 	h.Approval, h.Earlier, h.Denial, h.DeniedBy, h.Owner, h.Result, h.After, h.Mark = c.Approval, c.Earlier, c.Denial, c.DeniedBy, c.Owner, c.Result, c.After, c.Mark
 	return h, fb, nil
 }

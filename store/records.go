@@ -89,6 +89,10 @@ type Hold struct {
 	Says string `json:",omitempty"`
 	// Path is that of Request, for outlines; holds from before this was kept have none.
 	Path string `json:",omitempty"`
+	// Phrase is the sentence that says what it does (phrase.Sentence), without hidden
+	// values; Marks are words for what kind of danger there is. Older holds have none.
+	Phrase json.RawMessage `json:",omitempty"`
+	Marks  []string        `json:",omitempty"`
 	// Seal is a MAC over all of the above that never changes, made with a key
 	// that is not in the database.
 	Seal     []byte

@@ -74,6 +74,11 @@ func (c *course) asHold(asked string) (store.Hold, error) {
 		}
 		blobs[i] = b
 	}
+	hidden := c.tool.op.Secrets(c.args, c.tool.api.Mask...)
+	sentence, err := json.Marshal(tell(c.tool.op, c.args, c.before, hidden, c.tool.api.Mask))
+	if err != nil {
+		return store.Hold{}, err
+	}
 	return store.Hold{
 		API:       c.tool.api.Document.Name,
 		Tool:      c.tool.op.Name,
@@ -95,7 +100,9 @@ func (c *course) asHold(asked string) (store.Hold, error) {
 		Txn:       c.txn,
 		Before:    c.before,
 		Says:      c.says,
-		Masked:    c.tool.op.Secrets(c.args, c.tool.api.Mask...),
+		Phrase:    sentence,
+		Marks:     c.tool.op.Hints.Marks,
+		Masked:    hidden,
 		Waived:    c.tool.op.Places(c.args, c.tool.api.Mask...),
 	}, nil
 }

@@ -15,6 +15,7 @@
 //	call_usage.go      the usage that Cedar is told
 //	call_rule.go       what people said of calls to come: grants, blocks, stops
 //	call_hold.go       keeping a call until a person decides
+//	call_phrase.go     the sentence that says what a call does; call_phrase_path.go to what
 //	call_lacks.go      what a person has to do before there can be a credential
 //	call_preview.go    what a call would do
 //	call_entry.go      a call as a line of the audit log and of the operator's

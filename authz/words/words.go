@@ -224,3 +224,33 @@ func entries() (all []entry) {
 	}
 	return all
 }
+
+// Marks are what the language writes between thousands and before decimals.
+func (l Language) Marks() (thousands, point string) {
+	switch l.Tag() {
+	case "de", "es":
+		return ".", ","
+	case "fr":
+		return " ", ","
+	}
+	return ",", "."
+}
+
+// Date is a day for people.
+func (l Language) Date(t time.Time) string {
+	at := l.Time(t)
+	day, _, _ := strings.Cut(at, ",")
+	return day
+}
+
+// Bytes is a size for people, in units of a thousand.
+func (l Language) Bytes(n int) string {
+	_, point := l.Marks()
+	switch {
+	case n < 1000:
+		return l.Say("%d bytes", n)
+	case n < 1_000_000:
+		return strings.Replace(fmt.Sprintf("%.3g kB", float64(n)/1000), ".", point, 1)
+	}
+	return strings.Replace(fmt.Sprintf("%.3g MB", float64(n)/1_000_000), ".", point, 1)
+}

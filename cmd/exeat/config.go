@@ -163,6 +163,10 @@ type apiConfig struct {
 	Zone string `yaml:"zone"`
 	// ContentTypes choose what the bodies of operations are sent as.
 	ContentTypes map[string]string `yaml:"content_types"`
+	// Marks say what kind of danger operations are, Titles which field names what they
+	// are about, by operation id or tool name.
+	Marks  map[string][]string `yaml:"marks"`
+	Titles map[string]string   `yaml:"titles"`
 	// Mask are JSON Pointers of arguments that are masked where calls are shown.
 	Mask []string `yaml:"mask"`
 	// Before says what is read for the person who decides: check (default), show

@@ -44,7 +44,7 @@ func loadDocs(ctx context.Context, cfg config) ([]*openapi.API, error) {
 			return nil, err
 		}
 		options := openapi.Options{Name: a.Name, BaseURL: a.BaseURL, Include: a.Include, Exclude: a.Exclude, Rename: a.Rename, Parameters: a.Parameters,
-			Effects: effects, ContentTypes: a.ContentTypes, Overlays: a.Overlays, SHA256: a.SHA256, Refs: a.Refs, Zone: zone, Cache: cache}
+			Effects: effects, ContentTypes: a.ContentTypes, Marks: a.Marks, Titles: a.Titles, Overlays: a.Overlays, SHA256: a.SHA256, Refs: a.Refs, Zone: zone, Cache: cache}
 		if err := a.headers(&options); err != nil {
 			return nil, err
 		}
