@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/phrase"
 	"github.com/exeat/exeat/store"
 )
 
@@ -37,6 +38,9 @@ func hostile(dedupe, evil string) store.Hold {
 	h.Agent = json.RawMessage(`{"id":` + string(quoted) + `,"verified":false}`)
 	h.Session = json.RawMessage(`{"id":` + string(quoted) + `,"transport":` + string(quoted) + `}`)
 	h.Says = evil
+	h.Marks = []string{evil}
+	h.Phrase, _ = json.Marshal(phrase.Sentence{Verb: phrase.Change, Field: evil, Fields: []string{evil}, Things: []phrase.Thing{{Noun: evil, ID: &phrase.Value{From: phrase.Agent, Text: evil},
+		Title: &phrase.Value{From: phrase.API, Text: evil, Kind: phrase.Money, Unit: evil, Title: evil}}}, Is: &phrase.Value{From: phrase.Source(evil), Kind: phrase.Date, Text: evil}})
 	h.Before = &store.Snapshot{Tool: evil, Digest: "x", Status: 200, Value: json.RawMessage(`{` + string(quoted) + `:` + string(quoted) + `}`), Hidden: []string{evil}}
 	h.Args = json.RawMessage(`{` + string(quoted) + `:` + string(quoted) + `,"list":[[` + string(quoted) + `],{"deep":` + string(quoted) + `}]}`)
 	h.Request = store.Request{Method: evil, Origin: "https://" + evil, Target: evil, Path: evil, ContentType: "text/plain" + evil,

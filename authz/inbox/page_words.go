@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/exeat/exeat/authz/phrase"
 	"github.com/exeat/exeat/authz/plaintext"
 	"github.com/exeat/exeat/authz/words"
 )
@@ -36,7 +37,8 @@ func functions(l words.Language) template.FuncMap {
 	maps.Copy(all, template.FuncMap{
 		"t":    func(key any, args ...any) template.HTML { return sayHTML(l, key, args) },
 		"text": func(s string) template.HTML { return textHTML(l, s) }, "strong": func(s string) template.HTML { return "<strong>" + textHTML(l, s) + "</strong>" },
-		"link": linkHTML, "mono": func(s string) template.HTML { return `<span class="mono">` + textHTML(l, s) + "</span>" },
+		"sentence": func(v HoldView) template.HTML { return sentenceHTML(l, v) },
+		"link":     linkHTML, "mono": func(s string) template.HTML { return `<span class="mono">` + textHTML(l, s) + "</span>" },
 		"example": exampleHTML, "counting": func(d time.Duration) template.HTML { return countingHTML(l, d) },
 		"stamp": func(t time.Time) template.HTML { return timeHTML(l, t) }, "lasts": l.Duration, "size": func(s string) string { return size(l, s) },
 		"short": short, "lang": l.Tag, "dir": l.Dir, "languages": words.Languages,
@@ -83,6 +85,39 @@ func textHTML(l words.Language, s string) template.HTML {
 	var b strings.Builder
 	piecesHTML(&b, plaintext.Pieces(s))
 	return template.HTML(b.String())
+}
+
+// sentenceHTML is what a call does and to what. Values stand apart from our own words, and
+// say who wrote them.
+func sentenceHTML(l words.Language, v HoldView) template.HTML {
+	if v.Phrase.Verb == "" {
+		return textHTML(l, v.Summary)
+	}
+	var b strings.Builder
+	for _, p := range v.Phrase.Say(l) {
+		switch {
+		case p.From == phrase.Ours:
+			b.WriteString(template.HTMLEscapeString(p.Text))
+		case p.Quoted, p.From != phrase.Document:
+			b.WriteString(`<b class="said` + saidBy[p.From] + `">` + string(textHTML(l, p.Text)) + `</b>`)
+		default:
+			b.WriteString(wordsHTML(l, p.Text))
+		}
+	}
+	return template.HTML(b.String())
+}
+
+// saidBy are classes of values by who wrote them.
+var saidBy = map[phrase.Source]string{phrase.Agent: " agent", phrase.API: " api", phrase.Document: " document"}
+
+// wordsHTML are words of the document between values, with the spaces at their ends.
+func wordsHTML(l words.Language, s string) string {
+	inner := strings.Trim(s, " ")
+	if inner == "" {
+		return s
+	}
+	i := strings.Index(s, inner)
+	return s[:i] + string(textHTML(l, inner)) + s[i+len(inner):]
 }
 
 // linkHTML is a link to one of our own pages, for use within a text.

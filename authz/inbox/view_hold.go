@@ -14,6 +14,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/phrase"
+	"github.com/exeat/exeat/authz/plaintext"
+	"github.com/exeat/exeat/authz/words"
 	"github.com/exeat/exeat/store"
 )
 
@@ -26,6 +29,8 @@ type HoldView struct {
 	State       string              `json:"state"`
 	Effect      string              `json:"effect"` // read, write or delete
 	Summary     string              `json:"summary"`
+	Sentence    []phrase.Piece      `json:"sentence,omitempty"` // what it does and to what, in English; not of holds from before there were any
+	Marks       []string            `json:"marks,omitempty"`    // what kind of danger there is, in words of the operator or the document
 	API         string              `json:"api"`
 	Tool        string              `json:"tool"`
 	Method      string              `json:"method,omitempty"`
@@ -69,7 +74,20 @@ type HoldView struct {
 	Why         string              `json:"approving_why,omitempty"`
 	StepUp      string              `json:"step_up,omitempty"`   // what could let them, if not: login or passkey
 	MayGrant    bool                `json:"may_grant,omitempty"` // and take a grant for calls like it
+
+	Phrase phrase.Sentence `json:"-"` // Sentence, before it is in a language
 }
+
+// What is what it does and to what, as one line of English.
+func (v HoldView) What() string {
+	if len(v.Sentence) == 0 {
+		return plaintext.Spell(v.Summary)
+	}
+	return phrase.Plain(v.Sentence)
+}
+
+// Marked says that whoever runs exeat, or the document, calls it dangerous.
+func (v HoldView) Marked() bool { return len(v.Marks) > 0 }
 
 // Stand is where it stands, in a word that changes with every approval.
 func (v HoldView) Stand() string {
@@ -98,10 +116,13 @@ func outline(h store.Hold) HoldView {
 	who, _ := approval.PartiesOf(h) // shown as nobody if it cannot be read; it decides nothing here
 	agent, session := who.Agent, who.Session
 	v := HoldView{
-		ID: h.ID, State: string(h.State), Effect: h.Effect, Summary: h.Summary, API: h.API, Tool: h.Tool,
+		ID: h.ID, State: string(h.State), Effect: h.Effect, Summary: h.Summary, Marks: h.Marks, API: h.API, Tool: h.Tool,
 		Subject: h.Subject, Agent: agent.ID, Verified: agent.Verified, Session: strings.TrimSpace(session.Transport + " " + session.ID),
 		Policies: h.Policies, Reason: h.Reason, Digest: h.Digest, Created: h.Created, Expires: h.Expires,
 		DecidedBy: h.DeniedBy, Denial: h.Denial,
+	}
+	if said, ok := phrase.Parse(h.Phrase); ok {
+		v.Phrase, v.Sentence = said, said.Say(words.Language{})
 	}
 	v.HTTPStatus, v.Lookup = outcome(h.Result)
 	if h.DeniedBy != "" {

@@ -28,6 +28,9 @@ type Config struct {
 	// message about all of them, at most one each 5 min; 0 means 5.
 	Digest int
 	Quiet  Quiet
+	// Details says that messages hold what the call is about: values of its arguments,
+	// and of what it changes. Never what is hidden.
+	Details bool
 	// Describe says what an operation does, in the words of its document: its
 	// method, path template and summary. It may be nil.
 	Describe func(api, tool string) (method, path, summary string)

@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/phrase"
 	"github.com/exeat/exeat/authz/plaintext"
+	"github.com/exeat/exeat/authz/words"
 	"github.com/exeat/exeat/store"
 )
 
 // Message is what a channel is told: words of exeat, of the document and the
-// agent's cleaned name, no argument and no secret. Link is a page that asks for
+// agent's cleaned name, no secret, and no argument unless Config.Details. Link is a page that asks for
 // a login; nothing in a message decides.
 type Message struct {
 	ID    string // the same however often it is sent
@@ -34,6 +36,8 @@ type event struct {
 	Method   string    `json:"method"`
 	Path     string    `json:"path"` // template
 	Summary  string    `json:"summary"`
+	Sentence string    `json:"sentence,omitempty"` // what it does; to what, only with details
+	Marks    []string  `json:"marks,omitempty"`
 	Subject  string    `json:"subject"`
 	Agent    string    `json:"agent"`
 	Verified bool      `json:"agent_verified"`
@@ -61,6 +65,19 @@ func (n *Notifier) what(h store.Hold) (method, path, summary string) {
 	return cmp.Or(method, h.Request.Method), path, summary
 }
 
+// sentence is what the call does and to what, as its page says it, shortened; without
+// details, without any value. Holds from before there were sentences have none.
+func (n *Notifier) sentence(h store.Hold) string {
+	s, ok := phrase.Parse(h.Phrase)
+	switch {
+	case !ok:
+		return ""
+	case n.c.Details:
+		return phrase.Message(s.Short(words.Language{}))
+	}
+	return phrase.Message(s.Bare(words.Language{}))
+}
+
 // line is what in one line. The path does not begin with a slash, which would
 // make a command of it in some chats.
 func (n *Notifier) line(h store.Hold) string {
@@ -72,6 +89,9 @@ func (n *Notifier) line(h store.Hold) string {
 	text := plaintext.Clean(method, 10) + " " + where
 	if summary = plaintext.Clean(summary, maxSummary); summary != "" {
 		text += ": " + summary
+	}
+	if said := n.sentence(h); said != "" {
+		text = said + " (" + plaintext.Clean(h.API, maxWhere) + ")"
 	}
 	if n := len(h.Earlier); n > 0 {
 		text += fmt.Sprintf(" (%d approved it; another person has to)", n)
@@ -137,7 +157,7 @@ func (n *Notifier) machine(notice store.Notice, h store.Hold, now time.Time) Mes
 	agent := who.Agent
 	link := n.c.URL + "/h/" + h.ID
 	return Message{ID: notice.ID, Title: "exeat: a call waits for you", Text: n.line(h) + "\n" + sayWho(h), Link: link, at: now, notices: []store.Notice{notice},
-		event: &event{Hold: h.ID, API: h.API, Tool: h.Tool, Effect: h.Effect, Method: method, Path: path, Summary: plaintext.Clean(summary, maxSummary),
+		event: &event{Hold: h.ID, API: h.API, Tool: h.Tool, Effect: h.Effect, Method: method, Path: path, Summary: plaintext.Clean(summary, maxSummary), Sentence: n.sentence(h), Marks: h.Marks,
 			Subject: h.Subject, Agent: plaintext.Clean(agent.ID, maxAgent), Verified: agent.Verified, Expires: h.Expires, URL: link, Approvals: len(h.Earlier)}}
 }
 

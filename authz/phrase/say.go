@@ -12,9 +12,9 @@ import (
 // Piece is a part of a sentence in a language, and who wrote it. Quoted says that it is
 // text of others as it came, which stands in quotes wherever it does not stand out.
 type Piece struct {
-	Text   string
-	From   Source
-	Quoted bool
+	Text   string `json:"text"`
+	From   Source `json:"from"`
+	Quoted bool   `json:"quoted,omitempty"`
 }
 
 // Say is the sentence in a language.
@@ -296,26 +296,28 @@ func merge(list []Piece) (out []Piece) {
 // Plain is a sentence as one line of text, for terminals and lists: texts of others
 // stand in quotes that nothing in them can close, and what deceives is spelt out.
 func Plain(pieces []Piece) string {
-	return line(pieces, func(p Piece) string {
-		return unquote.Replace(plaintext.Spell(p.Text))
-	})
+	spell := func(s string) string { return unquote.Replace(plaintext.Spell(s)) }
+	return line(pieces, spell, func(s string) string { return spaced(s, spell(s)) })
 }
 
 // Message is a sentence for chats and mail, whose texts of others are cleaned, too.
 func Message(pieces []Piece) string {
-	return line(pieces, func(p Piece) string { return plaintext.Clean(p.Text, 3*MaxText) })
+	clean := func(s string) string { return plaintext.Clean(s, 3*MaxText) }
+	return line(pieces, clean, func(s string) string { return s })
 }
 
-func line(pieces []Piece, show func(Piece) string) string {
+// line writes pieces one after the other; ours are our own words, and what we wrote from
+// digits.
+func line(pieces []Piece, show, ours func(string) string) string {
 	var b strings.Builder
 	for _, p := range pieces {
 		switch {
 		case p.Quoted:
-			b.WriteString("“" + show(p) + "”")
+			b.WriteString("“" + show(p.Text) + "”")
 		case p.From == Document:
-			b.WriteString(spaced(p.Text, show(p)))
+			b.WriteString(spaced(p.Text, show(p.Text)))
 		default:
-			b.WriteString(p.Text) // ours, or written by us from digits
+			b.WriteString(ours(p.Text))
 		}
 	}
 	return b.String()
@@ -323,6 +325,9 @@ func line(pieces []Piece, show func(Piece) string) string {
 
 // spaced keeps the spaces at the ends of words between values.
 func spaced(was, is string) string {
+	if strings.TrimSpace(was) == "" {
+		return was
+	}
 	is = strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(is, spelt), spelt))
 	if strings.HasPrefix(was, " ") {
 		is = " " + is

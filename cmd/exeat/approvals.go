@@ -163,7 +163,7 @@ func printHolds(w io.Writer, holds []inbox.HoldView) error {
 		if h.State == "pending" {
 			left = time.Until(h.Expires).Round(time.Second).String()
 		}
-		fmt.Fprintf(t, "%s\t%.8s\t%s\t%s\t%s\n", printable(h.ID), h.Digest, left, printable(h.Agent), printable(h.Summary))
+		fmt.Fprintf(t, "%s\t%.8s\t%s\t%s\t%s\n", printable(h.ID), h.Digest, left, printable(h.Agent), h.What())
 	}
 	return t.Flush()
 }
@@ -207,7 +207,7 @@ func printHold(w io.Writer, h inbox.HoldView) error {
 		unverified = ""
 	}
 	for _, f := range []struct{ name, value string }{
-		{"what", printable(h.Summary)}, {"effect", printable(h.Effect)}, {"state", stateOf(h)}, {"API, tool", printable(h.API) + ", " + printable(h.Tool)}, {"request", printable(h.Method + " " + h.URL)}, {"header", printable(strings.Join(header, "; "))}, {"content type", printable(h.ContentType)},
+		{"what", h.What()}, {"marks", printable(strings.Join(h.Marks, ", "))}, {"effect", printable(h.Effect)}, {"state", stateOf(h)}, {"API, tool", printable(h.API) + ", " + printable(h.Tool)}, {"request", printable(h.Method + " " + h.URL)}, {"header", printable(strings.Join(header, "; "))}, {"content type", printable(h.ContentType)},
 		{"body", printable(h.Body)}, {"body (base64)", h.BodyBase64}, {"arguments", printable(string(h.Args))}, {"before and after", printable(changesOf(h.Before))}, {"files", printable(filesOf(h))}, {"on the same thing", othersOf(h)}, {"asked for", printable(h.Subject)},
 		{"by the agent", printable(h.Agent) + unverified}, {"in the session", printable(h.Session)}, {"held by", printable(strings.Join(h.Policies, ", "))}, {"because", printable(h.Reason)},
 		{"hidden", hiddenIn(h)}, {"approved by", givenIn(h)}, {"your approval", weightOf(h)}, {"handle", printable(h.ID)}, {"digest", h.Digest}, {"made", h.Created.Local().Format(time.DateTime)}, {"until", h.Expires.Local().Format(time.DateTime)},

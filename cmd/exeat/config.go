@@ -85,6 +85,8 @@ type config struct {
 	// many may wait before people get one message about all.
 	Notify       []notifyConfig `yaml:"notify"`
 	NotifyDigest int            `yaml:"notify_digest"`
+	// NotifyDetails says that messages name what a call is about.
+	NotifyDetails bool `yaml:"notify_details"`
 	// Quiet are hours in which people are not told.
 	Quiet quietConfig `yaml:"quiet"`
 	// Holds bounds how long calls wait.

@@ -123,7 +123,7 @@ func (g *gateway) newNotifier(channels []*notify.Channel, push *notify.Push, url
 		return nil, err
 	}
 	return notify.New(notify.Config{Holds: g.holds, Store: g.store, Channels: channels, Push: push, URL: url,
-		Digest: g.cfg.NotifyDigest, Quiet: quiet, Describe: describer(g.docs),
+		Digest: g.cfg.NotifyDigest, Details: g.cfg.NotifyDetails, Quiet: quiet, Describe: describer(g.docs),
 		Trouble: func(err error) { g.log.Warn().Err(err).Msg("notify") }})
 }
 
