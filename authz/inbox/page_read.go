@@ -66,7 +66,7 @@ func (p holdPage) split() (first, rest []arg) {
 }
 
 // Risky says that an approval needs a motion that no other has.
-func (v HoldView) Risky() bool { return v.Effect == "delete" }
+func (v HoldView) Risky() bool { return v.Effect == "delete" || v.Marked() }
 
 // readBefore names what was looked at before the approval of a call that a form holds.
 // It is errUnread if that is not all that has to be, and errSure for a risky call without

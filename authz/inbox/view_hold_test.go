@@ -55,3 +55,23 @@ func TestTextual(t *testing.T) {
 		}
 	}
 }
+
+// The sentence and the marks are on the page and in the list, and a marked call needs the
+// second motion.
+func TestSentenceOnPages(t *testing.T) {
+	s := newSite(t).login()
+	h := call(alice, "sentence")
+	h.Effect, h.Marks = "write", []string{"money"}
+	h.Phrase = json.RawMessage(`{"verb":"delete","things":[{"noun":"pet","id":{"from":"agent","kind":"number","text":"42"},"title":{"from":"api","text":"<b>Bruno"}}]}`)
+	h = s.open(h)
+	const want = `Delete pet <b class="said agent">42</b> <b class="said api">&lt;b&gt;Bruno</b>`
+	for _, page := range []string{"/", "/h/" + h.ID} {
+		body := s.get(page).body
+		if !strings.Contains(body, want) || !strings.Contains(body, `<span class="tag warn">money</span>`) {
+			t.Errorf("%s does not say it: %s", page, body)
+		}
+	}
+	if body := s.get("/h/" + h.ID).body; !strings.Contains(body, `name="sure"`) {
+		t.Error("a marked call needs no second motion")
+	}
+}

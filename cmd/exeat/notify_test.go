@@ -102,7 +102,7 @@ notify:
 		if err := json.Unmarshal([]byte(p.body), &v); err != nil {
 			t.Error(err)
 		}
-		if p.path != "/s3cr3t-hook" && !regexp.MustCompile(`^DELETE petstore/pets/\{petId\}: .*\nAsked by evil channel .*\n\d+ min left to decide.\nhttp://127.0.0.1:\d+/h/hold_\w+$`).MatchString(v.Message) {
+		if p.path != "/s3cr3t-hook" && !regexp.MustCompile(`^Delete pet \(petstore\)\nAsked by evil channel .*\n\d+ min left to decide.\nhttp://127.0.0.1:\d+/h/hold_\w+$`).MatchString(v.Message) {
 			t.Errorf("%s got %q", p.path, v.Message)
 		}
 	}

@@ -330,7 +330,7 @@ func (w *watch) listed() (head string, body []string, foot string) {
 		if h.State == "pending" {
 			left = time.Until(h.Expires).Round(time.Second).String()
 		}
-		body = append(body, w.cut(fmt.Sprintf("%s%-8.8s  %-9s  %-20s  %s", mark, h.Digest, left, bare(h.Agent), bare(h.What()))))
+		body = append(body, w.cut(fmt.Sprintf("%s%-8.8s  %-9s  %-20s  %s", mark, h.Digest, left, bare(h.Agent), h.What())))
 	}
 	first := max(0, at-w.page()+1)
 	body = body[first:min(len(body), first+w.page())]
@@ -344,7 +344,7 @@ func (w *watch) opened() (head string, body []string, foot string) {
 	if end < len(lines) {
 		more = fmt.Sprintf("  (%d more lines)", len(lines)-end)
 	}
-	return bare(w.open.What()) + more, lines[min(w.top, end):end], "space further  a approve once  d deny  v hidden values  o open in the browser  Esc back"
+	return w.open.What() + more, lines[min(w.top, end):end], "space further  a approve once  d deny  v hidden values  o open in the browser  Esc back"
 }
 
 // lines is the open hold in full, folded to the screen's width.

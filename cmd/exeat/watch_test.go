@@ -92,7 +92,7 @@ func TestWatch(t *testing.T) {
 
 	first, second := held(`{"petId":1}`), held(`{"petId":2}`)
 	s.send(s.w.list())
-	s.want("2 calls wait", "DELETE /pets/1", "DELETE /pets/2", `evil\u202e`)
+	s.want("2 calls wait", "Delete pet 1", "Delete pet 2", `evil\u202e`)
 	if strings.Contains(s.w.View().Content, "\x1b") {
 		t.Error("an agent's name reaches the terminal as it is")
 	}

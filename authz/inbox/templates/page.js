@@ -1,5 +1,5 @@
 // What a page of a call does with a script: times in the zone of who looks, the time that
-// is left, what has to be looked at, and the second motion for a call that deletes.
+// is left, what has to be looked at, and the second motion for a call that deletes or is marked.
 const language = document.documentElement.lang;
 const clock = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'long' });
 for (const time of document.querySelectorAll('time[datetime]')) {
