@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -88,16 +89,24 @@ func (c *committer) run() {
 func (c *committer) commit(batch []*job) error {
 	ended := c.ends.take()
 	told := false
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	err := c.store.Update(ctx, func(tx *Tx) (err error) {
+	// Locks are waited for as long as busyTimeout and busyTries say.
+	err := c.store.update(context.Background(), func(tx *Tx) (err error) {
 		told, err = tx.commitAll(batch, ended)
 		return err
 	})
 	if err == nil && told {
 		c.ends.told(len(ended))
 	}
+	if err == nil && slices.ContainsFunc(batch, wakes) {
+		c.store.watch.changed()
+	}
 	return err
+}
+
+// wakes reports whether somebody waits for what a job stores. Calls that go at once are
+// many, and nobody does: who shows them finds them with the next poll.
+func wakes(j *job) bool {
+	return j.entry != nil && !slices.Contains([]Kind{KindCall, KindOutcome, KindEnded}, j.entry.Kind)
 }
 
 // commitAll does all jobs of a batch. The first entry tells of the reads that ended; told

@@ -214,16 +214,21 @@ func (s *Store) Close() error {
 // Update runs fn in one write transaction. fn may run more than once and must
 // not touch anything but tx. Whatever fn returns as an error rolls back.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	if err := s.present(); err != nil {
-		return err
-	}
-	err := retryBusy(ctx, func() error {
-		return lend(ctx, s.write, func(c *conn) error { return s.writeWith(ctx, c, fn) })
-	})
+	err := s.update(ctx, fn)
 	if err == nil {
 		s.watch.changed()
 	}
-	return s.explained(err)
+	return err
+}
+
+// update is Update that wakes nobody: who watches finds it with the next poll.
+func (s *Store) update(ctx context.Context, fn func(*Tx) error) error {
+	if err := s.present(); err != nil {
+		return err
+	}
+	return s.explained(retryBusy(ctx, func() error {
+		return lend(ctx, s.write, func(c *conn) error { return s.writeWith(ctx, c, fn) })
+	}))
 }
 
 // View runs fn in a read transaction, in which nothing can be written. Like

@@ -41,7 +41,7 @@ func TestWatchLosesNothing(t *testing.T) {
 						t.Fatalf("nobody was woken for change %d", want)
 					}
 				}
-				writer.Log(store.Entry{Kind: store.KindCall})
+				writer.Log(store.Entry{Kind: store.KindDenied})
 			}
 		})
 	}
