@@ -162,6 +162,9 @@ func TestEveryDialAsksReach(t *testing.T) {
 	found := 0
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		name, _ := filepath.Rel(root, path)
+		if filepath.ToSlash(name) == "examples/bench" {
+			return filepath.SkipDir // a module of its own, which loads servers on loopback only
+		}
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || dialsByItself[filepath.ToSlash(name)] != "" {
 			return err
 		}
