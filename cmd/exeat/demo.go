@@ -284,7 +284,10 @@ func approveAs(ctx context.Context, loginLink, holdURL string) error {
 	return person.approve(ctx, holdURL)
 }
 
-// approve opens the page of a call and presses approve.
+// seenBox is a box that says that something was looked at.
+var seenBox = regexp.MustCompile(`name="seen" value="([^"]+)"`)
+
+// approve opens the page of a call, looks at all of it, and presses approve.
 func (b *browser) approve(ctx context.Context, holdURL string) error {
 	page, err := b.get(ctx, strings.TrimPrefix(holdURL, b.origin))
 	if err != nil {
@@ -297,6 +300,9 @@ func (b *browser) approve(ctx context.Context, holdURL string) error {
 			return fmt.Errorf("the page of the call has no field %s", name)
 		}
 		form.Set(name, m[1])
+	}
+	for _, m := range seenBox.FindAllStringSubmatch(page, -1) {
+		form.Add("seen", m[1]) // what is folded was opened
 	}
 	_, err = b.post(ctx, strings.TrimPrefix(holdURL, b.origin), form)
 	return err

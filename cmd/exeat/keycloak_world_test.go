@@ -424,6 +424,9 @@ func (p *person) approve(page string) (text string, offered bool) {
 	for _, m := range holdForm.FindAllStringSubmatch(text, -1) {
 		form.Set(m[1], html.UnescapeString(m[2]))
 	}
+	for _, m := range seenBox.FindAllStringSubmatch(text, -1) {
+		form.Add("seen", m[1])
+	}
 	if resp.StatusCode != 200 || !form.Has("digest") {
 		return text, false
 	}
