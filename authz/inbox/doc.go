@@ -14,6 +14,7 @@
 //	page_grant.go         what can be granted or denied for calls to come?
 //	page_rules.go         which rules and agents are there?
 //	page_activity.go      what have agents done?
+//	page_call.go          which way did a call take, and how is it told in a line?
 //	page_live.go          has what is on a page changed?
 //	page_push.go          which browsers get messages?
 //	page_login.go         how does somebody log in by link, and log out?

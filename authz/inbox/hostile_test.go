@@ -87,7 +87,7 @@ func hostilePages(s *site) map[string]answer {
 	pages["permissions"] = s.get("/permissions")
 	for i, evil := range payloads {
 		in := url.PathEscape(evil)
-		pages[fmt.Sprintf("activity, payload %d", i)] = s.get("/activity?since=" + in + "&decision=" + in + "&agent=" + in + "&tool=" + in + "&credential=" + in)
+		pages[fmt.Sprintf("activity, payload %d", i)] = s.get("/activity?since=" + in + "&decision=" + in + "&agent=" + in + "&tool=" + in + "&credential=" + in + "&q=" + in)
 		pages[fmt.Sprintf("chain, payload %d", i)] = s.get("/activity/" + in)
 	}
 	return pages
@@ -100,20 +100,20 @@ var (
 	wellKnown = regexp.MustCompile(`^<(?:!doctype|!DOCTYPE|/?(?:html|head|del|ins|iframe|body|header|main|section|ul|time|small|path|table|tbody|tr|td|th|p|h1|h2|h3|strong|b|ol|li|form|article|blockquote|script|noscript|span|div|a|q|bdi|button|label|textarea|br|title|nav|select|option|thead|svg|rect|details|summary|fieldset|legend)|meta|link|input)$`)
 	attribute = regexp.MustCompile(` ([a-zA-Z-]+)(?:="([^"<>]*)")?`)
 	fine      = map[string]*regexp.Regexp{
-		"class": regexp.MustCompile(`^[a-z ]*(deep[0-6])?$`), "charset": regexp.MustCompile(`^utf-8$`), "rel": regexp.MustCompile(`^stylesheet$`), "role": regexp.MustCompile(`^(alert|status|img)$`),
+		"class": regexp.MustCompile(`^[a-z ]*(deep[0-6])?$`), "charset": regexp.MustCompile(`^utf-8$`), "rel": regexp.MustCompile(`^stylesheet$`), "role": regexp.MustCompile(`^(alert|status|img|search)$`),
 		"href": regexp.MustCompile(`^#(decide|must-(warning|changed|fields|refused|files))$|^/(style\.css|passkeys|sessions|push|permissions|login/oidc\?(again=1&amp;)?back=%2F(activity|h%2Fhold_[a-z2-7]{26})?|several\?like=hold_[a-z2-7]{26}|h/hold_[a-z2-7]{26}(/grant\?kind=(grant(&amp;job=1)?|denial)|/body|/file/\d+)?|activity(/\w{1,64}|\?since=(1h|24h|7d)&amp;tool=[0-9a-f]{16})?)?$`), "action": regexp.MustCompile(`^/(language|activity|several|login|login/link|logout|h/hold_[a-z2-7]{26}(/grant)?|permissions/grant_[a-z2-7]{26}/revoke|agents/[0-9a-f]{16}/stop)$`),
-		"method": regexp.MustCompile(`^(post|get)$`), "type": regexp.MustCompile(`^(hidden|radio|checkbox)$`), "checked": regexp.MustCompile(`^$`), "inputmode": regexp.MustCompile(`^numeric$`), "aria-label": regexp.MustCompile(`^the path$`), "scope": regexp.MustCompile(`^(row|col)$`), "tabindex": regexp.MustCompile(`^0$`),
+		"method": regexp.MustCompile(`^(post|get)$`), "type": regexp.MustCompile(`^(hidden|radio|checkbox|search)$`), "checked": regexp.MustCompile(`^$`), "inputmode": regexp.MustCompile(`^numeric$`), "aria-label": regexp.MustCompile(`^the path$`), "scope": regexp.MustCompile(`^(row|col)$`), "tabindex": regexp.MustCompile(`^0$`),
 		"src": regexp.MustCompile(`^/(live|page)\.js$|^/h/hold_[a-z2-7]{26}/file/\d+/picture$`), "download": regexp.MustCompile(`^$`), "sandbox": regexp.MustCompile(`^$`), "open": regexp.MustCompile(`^$`), "defer": regexp.MustCompile(`^$`), "hidden": regexp.MustCompile(`^$`), "data-live": regexp.MustCompile(`^/live\?auto=1(&amp;hold=hold_[a-z2-7]{26})?$`),
 		"data-again": regexp.MustCompile(`^/(h/hold_[a-z2-7]{26})?\?auto=1$`), "data-key": regexp.MustCompile(`^[0-9a-f]{16}$`), "data-state": regexp.MustCompile(`^[a-z]+$`),
 		"http-equiv": regexp.MustCompile(`^refresh$`), "content": regexp.MustCompile(`^(15; url=/\?auto=1|width=device-width, initial-scale=1|light dark)$`),
-		"html": regexp.MustCompile(`^$`), "name": regexp.MustCompile(`^(seen|sure|language|viewport|color-scheme|csrf|digest|hold|verdict|reason|code|since|decision|agent|tool|credential|kind|reach|top|args|keep|for|max)$`),
-		"lang": regexp.MustCompile(`^(en|de|fr|es)$`), "for": regexp.MustCompile(`^(language|reason|since|decision|agent|tool|credential)$`), "id": regexp.MustCompile(`^(change|must-(warning|changed|fields|refused|files)|approve|decide|deny|language|reason|since|decision|agent|tool|credential|overtime|numbers)$`), "rows": regexp.MustCompile(`^2$`),
+		"html": regexp.MustCompile(`^$`), "name": regexp.MustCompile(`^(seen|sure|language|viewport|color-scheme|csrf|digest|hold|verdict|reason|code|since|decision|agent|tool|credential|kind|reach|top|args|keep|for|max|q)$`),
+		"lang": regexp.MustCompile(`^(en|de|fr|es)$`), "for": regexp.MustCompile(`^(language|reason|since|decision|agent|tool|credential|q)$`), "id": regexp.MustCompile(`^(change|must-(warning|changed|fields|refused|files)|approve|decide|deny|language|reason|since|decision|agent|tool|credential|overtime|numbers|q)$`), "rows": regexp.MustCompile(`^2$`),
 		"dir": regexp.MustCompile(`^ltr$`), "aria-hidden": regexp.MustCompile(`^true$`), "aria-current": regexp.MustCompile(`^page$`), "d": regexp.MustCompile(`^[MLHVACSZmlhvacsz0-9 .-]+$`),
 		"datetime": regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`), "title": regexp.MustCompile(`^A small picture of the file, drawn by exeat$|^\d+ [A-Z][a-z]{2} \d{4}, \d\d:\d\d:\d\d UTC$`), "form": regexp.MustCompile(`^(deny|approve)$`), "required": regexp.MustCompile(`^$`), "data-left": regexp.MustCompile(`^\d+$`), "data-hold": regexp.MustCompile(`^Hold to approve$`),
 		"data-more": regexp.MustCompile(`^[A-Z][a-z, ]+\.$`), "data-over": regexp.MustCompile(`^[A-Z][a-z:, ]+\.$`), "data-show": regexp.MustCompile(`^Show how it stands now$`), "data-changed": regexp.MustCompile(`^This list has changed\.$`),
 		"viewBox": regexp.MustCompile(`^0 0 (480 120|24 24)$`), "aria-labelledby": regexp.MustCompile(`^overtime$`), "aria-describedby": regexp.MustCompile(`^numbers$`), "selected": regexp.MustCompile(`^$`),
 		"x": regexp.MustCompile(`^\d+$`), "y": regexp.MustCompile(`^\d+$`), "width": regexp.MustCompile(`^\d+$`), "height": regexp.MustCompile(`^\d+$`),
-		"maxlength": regexp.MustCompile(`^(500|6)$`), "value": regexp.MustCompile(`^`), // nothing reads it but the inbox
+		"maxlength": regexp.MustCompile(`^(500|100|6)$`), "value": regexp.MustCompile(`^`), // nothing reads it but the inbox
 	}
 )
 

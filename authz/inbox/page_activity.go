@@ -39,7 +39,8 @@ type loggedCall struct {
 	Last                                string // kind of its last entry
 	Loose                               string // in what its credential is good for more than the call
 	At                                  time.Time
-	ours                                bool // the person may see it
+	Ago                                 time.Duration // before the page was made
+	ours                                bool          // the person may see it
 }
 
 // plainTxn is what the name of a call looks like; nothing else becomes a link.
@@ -147,6 +148,7 @@ type activityPage struct {
 	Span                  stretch
 	Decision, Agent, Tool string // what is asked for, by key; "" is all
 	Credential            string // loose: only calls whose credential was good for more
+	Search                string // a word of what the page says of a call, in small letters
 	Loose                 int    // how many of them there are
 	Agents, Tools         []string
 	Calls                 []*loggedCall
@@ -161,7 +163,7 @@ type activityPage struct {
 
 func (in *Inbox) activity(w http.ResponseWriter, r *http.Request, s session) error {
 	q := r.URL.Query()
-	p := activityPage{frame: in.newFrame("Activity", s), Spans: stretches, Span: stretches[1], Decision: q.Get("decision"), Agent: q.Get("agent"), Tool: q.Get("tool"), Credential: q.Get("credential")}
+	p := activityPage{frame: in.newFrame("Activity", s), Spans: stretches, Span: stretches[1], Decision: q.Get("decision"), Agent: q.Get("agent"), Tool: q.Get("tool"), Credential: q.Get("credential"), Search: searched(q.Get("q"))}
 	for _, x := range stretches {
 		if x.Key == q.Get("since") {
 			p.Span = x
@@ -176,6 +178,9 @@ func (in *Inbox) activity(w http.ResponseWriter, r *http.Request, s session) err
 	p.Whole = whole
 	if p.Habits, err = in.holds.Habits(r.Context(), s.who); err != nil {
 		return err
+	}
+	for _, c := range all {
+		c.Ago = now.Sub(c.At)
 	}
 	p.fill(all, since)
 	return render(w, http.StatusOK, "activity.html", p)
@@ -195,7 +200,7 @@ func (p *activityPage) fill(all []*loggedCall, since time.Time) {
 		if byTool[name] == nil {
 			byTool[name] = &callCount{Name: name}
 		}
-		if p.Decision != "" && p.Decision != c.Decision || p.Agent != "" && p.Agent != key(c.Agent) || p.Tool != "" && p.Tool != key(name) {
+		if p.Decision != "" && p.Decision != c.Decision || p.Agent != "" && p.Agent != key(c.Agent) || p.Tool != "" && p.Tool != key(name) || !c.says(p.Lang, p.Search) {
 			continue
 		}
 		if c.Loose != "" {
@@ -247,31 +252,4 @@ func (p *activityPage) draw() {
 			p.Blocks = append(p.Blocks, block{part.class, fmt.Sprintf("%s: %d %s", c.Name, part.n, part.name), i * columnWidth, y, columnWidth - betweenBlock, high})
 		}
 	}
-}
-
-type chainPage struct {
-	frame
-	Call    loggedCall
-	Hold    string
-	Entries []store.Entry
-}
-
-// chain is the page of one call: hold, approval, token, request, answer.
-func (in *Inbox) chain(w http.ResponseWriter, r *http.Request, s session) error {
-	p := chainPage{frame: in.newFrame("A call", s)}
-	mine := false
-	err := in.c.Store.Chain(r.Context(), r.PathValue("txn"), func(e store.Entry) error {
-		p.Call.add(e)
-		p.Hold = cmp.Or(p.Hold, e.Hold)
-		mine = mine || ours(e, s)
-		p.Entries = append(p.Entries, e)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if !mine {
-		return approval.ErrNotFound
-	}
-	return render(w, http.StatusOK, "chain.html", p)
 }

@@ -76,6 +76,11 @@ func TestActivity(t *testing.T) {
 		{"?since=1h&tool=" + key("petstore/get_pet"), []string{"txn_read", "txn_no"}},
 		{"?since=1h&agent=" + key("claude"), all},
 		{"?since=1h&agent=nobody", nil},
+		{"?since=1h&q=DELETE_pet", []string{"txn_held", "txn_bobs"}},
+		{"?since=1h&q=+txn_no+", []string{"txn_no"}},
+		{"?since=1h&q=claude", all},
+		{"?since=1h&q=denied+by+a+person", []string{"txn_bobs"}},
+		{"?since=1h&q=nothing+of+the+kind", nil},
 		{"?since=1h&credential=loose", []string{"txn_read"}},
 		{"?since=%00&decision=%3Cscript%3E", nil},
 	} {
@@ -122,6 +127,51 @@ func TestChainPage(t *testing.T) {
 	for _, txn := range []string{"txn_bob", "txn_nothing", "%3Cb%3E"} {
 		if got := s.get("/activity/" + txn); got.status != http.StatusNotFound {
 			t.Errorf("%s: %d", txn, got.status)
+		}
+	}
+}
+
+// The way of each call is told in five steps, and says which were not taken.
+func TestWayOfACall(t *testing.T) {
+	at := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	entry := func(kind store.Kind, set func(*store.Entry)) store.Entry {
+		at = at.Add(time.Second)
+		e := store.Entry{Kind: kind, Time: at, Agent: "claude"}
+		if set != nil {
+			set(&e)
+		}
+		return e
+	}
+	by, token := func(e *store.Entry) { e.By = "User::alice" }, func(e *store.Entry) { e.Strategy = "mint" }
+	answered := func(n int) func(*store.Entry) { return func(e *store.Entry) { e.Status = n } }
+	for _, tt := range []struct {
+		name    string
+		entries []store.Entry
+		want    string // of each step its class, - if it was not taken, ? if it waits
+	}{
+		{"a read", []store.Entry{entry(store.KindCall, token), entry(store.KindOutcome, answered(200))}, "good good good good good"},
+		{"no such thing", []store.Entry{entry(store.KindCall, nil), entry(store.KindOutcome, answered(404))}, "good good - good bad"},
+		{"refused", []store.Entry{entry(store.KindDenied, nil)}, "good bad - - -"},
+		{"waits", []store.Entry{entry(store.KindHold, nil)}, "good ? - - -"},
+		{"approved", []store.Entry{entry(store.KindHold, nil), entry(store.KindApprove, by), entry(store.KindSend, token), entry(store.KindOutcome, answered(204)), entry(store.KindSpent, token)}, "good good good good good"},
+		{"denied", []store.Entry{entry(store.KindHold, nil), entry(store.KindDeny, by)}, "good bad - - -"},
+		{"too late", []store.Entry{entry(store.KindHold, nil), entry(store.KindExpire, nil)}, "good bad - - -"},
+		{"changed before it was sent", []store.Entry{entry(store.KindHold, nil), entry(store.KindApprove, by), entry(store.KindRefuse, nil)}, "good good - bad -"},
+		{"no answer", []store.Entry{entry(store.KindHold, nil), entry(store.KindApprove, by), entry(store.KindSend, token), entry(store.KindUnknown, nil)}, "good good good good bad"},
+	} {
+		var got []string
+		for _, s := range wayOf(tt.entries) {
+			switch {
+			case s.At.IsZero():
+				got = append(got, "-")
+			case s.Class == "":
+				got = append(got, "?")
+			default:
+				got = append(got, s.Class)
+			}
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: %v, not %s", tt.name, got, tt.want)
 		}
 	}
 }

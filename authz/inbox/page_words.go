@@ -42,6 +42,7 @@ func functions(l words.Language) template.FuncMap {
 		"example": exampleHTML, "counting": func(d time.Duration) template.HTML { return countingHTML(l, d) },
 		"stamp": func(t time.Time) template.HTML { return timeHTML(l, t) }, "lasts": l.Duration, "size": func(s string) string { return size(l, s) },
 		"short": short, "lang": l.Tag, "dir": l.Dir, "languages": words.Languages,
+		"ago":   func(t time.Time, d time.Duration) template.HTML { return agoHTML(l, t, d) },
 		"lines": linesOf, "spelt": plaintext.Spell, "key": key, "group": group, "name": plaintext.Name,
 	})
 	return all
@@ -140,6 +141,12 @@ func countingHTML(l words.Language, d time.Duration) template.HTML {
 func timeHTML(l words.Language, t time.Time) template.HTML {
 	return template.HTML(`<time datetime="` + t.UTC().Format(time.RFC3339) + `" title="` + template.HTMLEscapeString(l.Time(t.UTC())) + `">` +
 		template.HTMLEscapeString(l.Time(t.Local())) + `</time>`)
+}
+
+// agoHTML is how long ago a time was, with the time itself under the pointer.
+func agoHTML(l words.Language, t time.Time, d time.Duration) template.HTML {
+	return template.HTML(`<time datetime="` + t.UTC().Format(time.RFC3339) + `" title="` + template.HTMLEscapeString(l.Time(t.UTC())) + `">` +
+		template.HTMLEscapeString(l.Say("%s ago", max(d, time.Second))) + `</time>`)
 }
 
 // short reports whether a value needs no box of its own.
