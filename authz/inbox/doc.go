@@ -22,6 +22,7 @@
 //	page_connect.go       how does a person connect their account of an API?
 //	page_accounts.go      which of their accounts are connected, for what, until when?
 //	page_sessions.go      where is a person logged in?
+//	page_settings.go      what can a person set up, and what is there of it?
 //	page_client.go        may an OAuth client ask in their name?
 //	login_session.go      which logins are there, and whose is this request?
 //	login_oidc.go         which OpenID provider is there, and what can it do?

@@ -46,7 +46,7 @@ func (in *Inbox) TakesLinks() bool { return in.c.OIDC == nil || in.c.OIDC.c.Loca
 
 // backForm are the pages that a login may lead back to. Nothing else is, so that
 // a link cannot use the login to lead elsewhere.
-var backForm = regexp.MustCompile(`^/(h/hold_[a-z2-7]{26}(/grant\?kind=(grant|denial))?|permissions|activity|passkeys|sessions|push|` +
+var backForm = regexp.MustCompile(`^/(h/hold_[a-z2-7]{26}(/grant\?kind=(grant|denial))?|permissions|activity|settings|passkeys|sessions|push|` +
 	`oauth/authorize\?[A-Za-z0-9%&=._~+:/@!$'()*,-]+)?$`)
 
 // maxBack bounds such a page's address, in bytes: logins that were begun keep it.

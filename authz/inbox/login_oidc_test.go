@@ -274,7 +274,7 @@ func TestOIDCBegins(t *testing.T) {
 			t.Errorf("back to %q leads to %q", back, a.header.Get("Location"))
 		}
 	}
-	for _, back := range []string{"/activity", "/h/hold_aaaaaaaaaaaaaaaaaaaaaaaaaa", "/h/hold_aaaaaaaaaaaaaaaaaaaaaaaaaa/grant?kind=denial"} {
+	for _, back := range []string{"/activity", "/settings", "/h/hold_aaaaaaaaaaaaaaaaaaaaaaaaaa", "/h/hold_aaaaaaaaaaaaaaaaaaaaaaaaaa/grant?kind=denial"} {
 		if a := b.get(s.begin(b, url.Values{"back": {back}}.Encode())); a.header.Get("Location") != back {
 			t.Errorf("back to %q leads to %q", back, a.header.Get("Location"))
 		}

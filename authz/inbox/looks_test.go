@@ -142,6 +142,7 @@ func showcase(s *site) (pages []inboxPage) {
 	add("client", program.asks("http://127.0.0.1:4711/callback"), true)
 	add("client-refused", program.asks("https://client.example/callback", "response_type", "token"), false)
 	add("push", "/push", false)
+	add("settings", "/settings", true)
 	add("not-found", "/h/hold_aaaaaaaaaaaaaaaaaaaaaaaaaa", false)
 	pages = append(pages, inboxPage{"login", "/login?code=abc", true, true}, inboxPage{"login-first", "/", true, false})
 	return pages

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 
+	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
 )
 
@@ -34,7 +35,7 @@ func (in *Inbox) showLogin(w http.ResponseWriter, r *http.Request, status int, p
 		has, err := in.holds.HasPasskey(context.Background(), approval.Person{Principal: in.c.Person}.Name())
 		p.Keyless = err != nil || !has
 	}
-	if p.Local && in.passkeys != nil {
+	if p.Local && in.passkeys != nil && in.anyPasskey() {
 		if o, err := in.passkeys.BeginSignIn(); err == nil {
 			p.Passkey = options(o.Response)
 			allowScript(w)
@@ -43,6 +44,17 @@ func (in *Inbox) showLogin(w http.ResponseWriter, r *http.Request, status int, p
 	if err := render(w, status, "login.html", p); err != nil {
 		http.Error(w, errLogin.Error(), status)
 	}
+}
+
+// anyPasskey reports whether one of those who can log in without a provider has a
+// passkey. If that is not known, they may.
+func (in *Inbox) anyPasskey() bool {
+	for _, p := range append([]authz.Principal{in.c.Person}, in.c.People...) {
+		if has, err := in.holds.HasPasskey(context.Background(), p.Name()); err != nil || has {
+			return true
+		}
+	}
+	return false
 }
 
 // codeForm is what login codes look like; nothing else is repeated on a page.
