@@ -24,18 +24,21 @@ if (left) {
 
 // What has to be looked at counts once all of its mark is on the screen for a moment,
 // above the bar. What is folded has no place there until it is opened.
+const tick = (must) => {
+  if (document.hidden) return;
+  must.querySelector('input').checked = true;
+  looks.unobserve(must);
+  next();
+};
+// What stands beside a mark is part of it: it is opened first.
+const folded = (must) => must.closest('[id^=must-]').tagName !== 'DETAILS' && must.closest('[id^=must-]').querySelector('details:not([open])');
 const bar = document.querySelector('.bar');
 const waiting = new Map();
 const looks = new IntersectionObserver((entries) => {
   for (const e of entries) {
     clearTimeout(waiting.get(e.target));
     if (!e.isIntersecting) continue;
-    waiting.set(e.target, setTimeout(() => {
-      if (document.hidden) return;
-      e.target.querySelector('input').checked = true;
-      looks.unobserve(e.target);
-      next();
-    }, 700));
+    waiting.set(e.target, setTimeout(() => { if (!folded(e.target)) tick(e.target); }, 700));
   }
 }, { threshold: 1, rootMargin: '0px 0px -' + (bar ? bar.offsetHeight : 0) + 'px 0px' });
 const next = () => {
@@ -43,10 +46,13 @@ const next = () => {
   const link = document.querySelector('.closed');
   if (open && link) link.href = '#must-' + open.value;
 };
-for (const must of document.querySelectorAll('.must')) looks.observe(must);
+for (const must of document.querySelectorAll('.must')) {
+  looks.observe(must);
+  must.closest('[id^=must-]').addEventListener('toggle', () => { if (!folded(must)) setTimeout(tick, 700, must); }, true);
+}
 addEventListener('hashchange', () => {
   const fold = document.querySelector(location.hash || 'x');
-  if (fold?.tagName === 'DETAILS') fold.open = true;
+  for (const one of fold ? [fold, ...fold.querySelectorAll('details')] : []) one.open = true;
 });
 
 // A call that deletes is approved by a button that is held for a second, by pointer or
