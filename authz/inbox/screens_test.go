@@ -24,7 +24,7 @@ var updateScreens = flag.Bool("update-screens", false, "keep the screens of test
 
 // still takes away what moves: the time that is left.
 const still = `document.querySelectorAll('[data-left]').forEach((e) => { e.parentElement.style.visibility = 'hidden'; });
-	document.querySelectorAll(':not(details) > .must input').forEach((e) => { e.checked = true; })`
+	document.querySelectorAll('.must input').forEach((e) => { const of = e.closest('[id^=must-]'); e.checked = of.tagName !== 'DETAILS' && !of.querySelector('details:not([open])'); })`
 
 // fonts tells machines apart whose letters have other widths: there a screen cannot be
 // the one that was kept.
