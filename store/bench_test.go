@@ -47,16 +47,16 @@ func BenchmarkVerify(b *testing.B) {
 	b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
 }
 
-func BenchmarkUsage(b *testing.B) {
+func BenchmarkUsage(top *testing.B) {
 	for _, n := range []int{10_000, 1_000_000} {
 		var s *store.Store
 		for name, count := range map[string]func(*store.Store, store.UsageOf) error{
 			"tool": func(s *store.Store, of store.UsageOf) error { _, err := s.Usage(ctx, of); return err },
 			"all":  func(s *store.Store, of store.UsageOf) error { _, err := s.UsageOfAll(ctx, of); return err },
 		} {
-			b.Run(strconv.Itoa(n)+"/"+name, func(b *testing.B) {
+			top.Run(strconv.Itoa(n)+"/"+name, func(b *testing.B) {
 				if s == nil {
-					s = logOf(b, n)
+					s = logOf(top, n)
 				}
 				now := time.Now()
 				of := store.UsageOf{Principal: "User::alice", API: "petstore", Tool: "get_pet", Agent: "mcpload", Since: since(now), Except: []string{"txn_" + strconv.Itoa(n-1)}}
