@@ -102,6 +102,46 @@ func (c *conn) transact(t *Tx, begin string, fn func(*Tx) error) (err error) {
 	return err
 }
 
+// writeWith is an Update on the one connection that writes. SQLite tells it for nothing
+// whether anybody else has committed since it did so last; if not, the log ends where
+// its own last entry is.
+func (s *Store) writeWith(ctx context.Context, c *conn, fn func(*Tx) error) error {
+	t := s.newTx(ctx, c)
+	err := c.transact(t, "BEGIN IMMEDIATE", func(t *Tx) error {
+		var version int64
+		if err := c.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil {
+			return err
+		}
+		if version != c.version {
+			s.others.Add(1)
+			if err := s.noteLost(t); err != nil {
+				return err
+			}
+			c.version, c.end = version, nil
+		}
+		t.end = c.end
+		if err := fn(t); err != nil {
+			return err
+		}
+		if t.end != nil {
+			s.reached.Store(t.end.Seq)
+		}
+		return nil
+	})
+	if err != nil {
+		s.reached.Store(0)
+		c.end, c.mem = nil, memory{} // whatever became of it
+		return err
+	}
+	if t.sealed {
+		s.others.Add(1) // whatever becomes of the count
+	}
+	if c.end = t.end; c.end != nil {
+		s.ahead.Store(&ahead{s.others.Load(), *c.end})
+	}
+	return nil
+}
+
 func (c *conn) forgetAll() {
 	for _, s := range c.kept {
 		s.Close()

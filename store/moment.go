@@ -16,13 +16,14 @@ type Moment struct {
 	// has changed what counts.
 	Sure    bool
 	version int64 // what the triggers count
-	others  int64 // how often it was seen that somebody else had committed
+	others  int64 // how often it was seen that somebody else had committed, or this process said something
+	foreign int64 // the log's last entry, if this process has not written it; or 0
 	end     Head  // a part of the log, up to here, that this process wrote since then
 }
 
 // Same reports whether nothing was said between two moments.
 func (m Moment) Same(o Moment) bool {
-	return m.Sure && o.Sure && m.version == o.version && m.others == o.others
+	return m.Sure && o.Sure && m.version == o.version && m.others == o.others && m.foreign == o.foreign
 }
 
 // After is the last entry of the log that can be relied on without reading, by who has
@@ -115,7 +116,9 @@ func (s *Store) readMoment() (Moment, error) {
 	if err := s.present(); err != nil {
 		return Moment{}, err
 	}
-	// Both from before: nothing that comes meanwhile is taken for seen.
+	// All from before: nothing that comes meanwhile is taken for seen. What was reached
+	// comes first: who reached it has seen before that what others had written.
+	reached := s.reached.Load()
 	m := Moment{others: s.others.Load()}
 	if a := s.ahead.Load(); a != nil && a.others == m.others {
 		m.end = a.end
@@ -132,9 +135,15 @@ func (s *Store) readMoment() (Moment, error) {
 				o.checked, o.sure = m.others+1, sure
 			}
 			m.Sure = o.sure
-			err := c.QueryRowContext(ctx, "SELECT version FROM said WHERE id = 1").Scan(&m.version)
+			// Whoever says something adds to the log: that shows although somebody has put
+			// the count back, or has taken the triggers away.
+			var last int64
+			err := c.QueryRowContext(ctx, "SELECT version, coalesce((SELECT max(seq) FROM entries), 0) FROM said WHERE id = 1").Scan(&m.version, &last)
 			if errors.Is(err, sql.ErrNoRows) {
 				m.Sure, err = false, nil
+			}
+			if m.foreign = 0; last > reached {
+				m.foreign = last
 			}
 			return err
 		})

@@ -38,7 +38,8 @@ type Store struct {
 	file  os.FileInfo // of path, as it was opened
 
 	moments moments
-	others  atomic.Int64 // how often somebody else had committed, as writing has seen it
+	others  atomic.Int64 // how often writing has seen that somebody else had committed, or gave or took a right
+	reached atomic.Int64 // the last entry that this process has written, or is about to commit
 	ahead   atomic.Pointer[ahead]
 	lost    atomic.Pointer[ChainError] // what the log lacks of what this process wrote
 }
@@ -260,36 +261,6 @@ func (s *Store) explained(err error) error {
 		return err
 	}
 	return fmt.Errorf("the database %s: %w", s.path, explain(err))
-}
-
-// writeWith is an Update on the one connection that writes. SQLite tells it for nothing
-// whether anybody else has committed since it did so last; if not, the log ends where
-// its own last entry is.
-func (s *Store) writeWith(ctx context.Context, c *conn, fn func(*Tx) error) error {
-	t := s.newTx(ctx, c)
-	err := c.transact(t, "BEGIN IMMEDIATE", func(t *Tx) error {
-		var version int64
-		if err := c.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil {
-			return err
-		}
-		if version != c.version {
-			s.others.Add(1)
-			if err := s.noteLost(t); err != nil {
-				return err
-			}
-			c.version, c.end = version, nil
-		}
-		t.end = c.end
-		return fn(t)
-	})
-	if err != nil {
-		c.end, c.mem = nil, memory{} // whatever became of it
-		return err
-	}
-	if c.end = t.end; c.end != nil {
-		s.ahead.Store(&ahead{s.others.Load(), *c.end})
-	}
-	return nil
 }
 
 // busyTries bounds how often a transaction is begun again; each try waits for

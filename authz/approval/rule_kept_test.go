@@ -2,7 +2,9 @@ package approval
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +128,61 @@ func TestKeptRulesAndAnAlteredLog(t *testing.T) {
 			attack(w)
 			if rules, err := w.RulesInForce(t.Context(), "User::alice", "claude-desktop"); !errors.Is(err, ErrStale) {
 				t.Errorf("%v %v, want %v", rules, err, ErrStale)
+			}
+		})
+	}
+}
+
+// What another process says counts for the next call, also if somebody has taken the
+// counting away before, or has put the count back after it.
+func TestKeptRulesUncounted(t *testing.T) {
+	var drop strings.Builder
+	for _, table := range []string{"rules", "clock", "entries"} {
+		for _, what := range []string{"insert", "update", "delete"} {
+			fmt.Fprintf(&drop, "DROP TRIGGER said_%s_%s;", table, what)
+		}
+	}
+	for name, attack := range map[string][2]string{
+		"taken away": {drop.String(), ""},
+		"put back":   {"CREATE TABLE kept AS SELECT version FROM said", "UPDATE said SET version = (SELECT version FROM kept)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			other := w.other()
+			who := w.as(Person{Principal: alice, AMR: []string{"otp"}})
+			here := w.Service
+			for _, say := range []struct {
+				do   func() error
+				want []string
+			}{
+				{func() error { return other.Stop(t.Context(), who, "claude-desktop") }, []string{KindStop}},
+				{func() error { return other.Start(t.Context(), who, "claude-desktop") }, nil},
+				{func() error { return other.Stop(t.Context(), who, "claude-desktop") }, []string{KindStop}},
+				{func() error { return here.Start(t.Context(), who, "claude-desktop") }, nil},
+				{func() error { return here.Stop(t.Context(), who, "claude-desktop") }, []string{KindStop}},
+			} {
+				call := func() {
+					if err := w.DB.Log(store.Entry{Kind: store.KindCall})(); err != nil {
+						t.Fatal(err)
+					}
+					w.kinds(w.Service)
+				}
+				call()
+				w.attack(attack[0])
+				if attack[1] != "" {
+					call() // then it was noticed before that somebody had written
+				}
+				if err := say.do(); err != nil {
+					t.Fatal(err)
+				}
+				w.attack(attack[1])
+				if got := w.kinds(w.Service); !slices.Equal(got, say.want) {
+					t.Errorf("%v, want %v", got, say.want)
+				}
+				attack = [2]string{"", attack[1]} // done once
+				if attack[1] != "" {
+					attack[0] = "UPDATE kept SET version = (SELECT version FROM said)"
+				}
 			}
 		})
 	}
