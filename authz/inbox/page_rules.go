@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/exeat/exeat/authz/approval"
 )
@@ -17,6 +18,7 @@ type permissionsPage struct {
 type ruleRow struct {
 	approval.Rule
 	Cedar, Giver string
+	Left         time.Duration // until it ends
 }
 
 // ByAgent are the rules of one agent, for the template.
@@ -40,7 +42,7 @@ func (in *Inbox) permissions(w http.ResponseWriter, r *http.Request, s session) 
 	}
 	p := permissionsPage{frame: in.newFrame("Permissions", s), Accounts: accounts, Agents: agents}
 	for _, x := range rules {
-		row := ruleRow{Rule: x, Giver: x.By.Name()}
+		row := ruleRow{Rule: x, Giver: x.By.Name(), Left: x.Ends.Sub(in.now())}
 		if x.Kind != approval.KindStop && !x.Damaged {
 			row.Cedar = x.Cedar()
 		}

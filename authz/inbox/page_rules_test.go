@@ -51,7 +51,7 @@ func TestGrantPages(t *testing.T) {
 		t.Fatal(rules, err)
 	}
 	page := s.get("/permissions")
-	s.want(page, 200, "Used</th><td>0 times")
+	s.want(page, 200, "used 0 times")
 	s.want(page, 200, "unverified name")
 	// A second time, it is settled.
 	s.want(s.post("/h/"+h.ID+"/grant", s.choice(h, approval.KindGrant)), 409, "settled before")
