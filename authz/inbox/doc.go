@@ -10,6 +10,7 @@
 //	page_read.go          what has to be looked at before an approval?
 //	page_hold.go          what is a held call shown as, and how is it decided?
 //	page_list.go          what waits, and how is it put together?
+//	page_list_amounts.go  which calls must not hide behind others?
 //	page_several.go       the same for calls that are decided together
 //	page_grant.go         what can be granted or denied for calls to come?
 //	page_rules.go         which rules and agents are there?

@@ -65,12 +65,13 @@ type line struct {
 	row           // the oldest
 	Key    string // of all that waits, for live
 	Calls  int    // that it stands for
+	Larger []row  // of the others, those with a larger amount: they are not folded
 	Others []row  // the next ones after the oldest, as many as one line opens to
 }
 
-// Rest is how many calls the line stands for besides the oldest; More says that
-// it opens to the next of them only.
-func (l line) Rest() int  { return l.Calls - 1 }
+// Rest is how many calls the line stands for besides those that it shows; More says
+// that it opens to the next of them only.
+func (l line) Rest() int  { return l.Calls - 1 - len(l.Larger) }
 func (l line) More() bool { return l.Rest() > len(l.Others) }
 
 // Many says that they are too many to be decided at once.
@@ -90,14 +91,15 @@ type asker struct {
 
 type shape struct {
 	asker
-	api, tool string
-	may       bool
-	approved  string // by whom
+	api, tool     string
+	effect, marks string // what is more dangerous does not hide behind what is less
+	may           bool
+	approved      string // by whom
 }
 
 func (v HoldView) asker() asker { return asker{v.Subject, v.Agent, v.Session, v.Verified} }
 func (v HoldView) shape() shape {
-	return shape{v.asker(), v.API, v.Tool, v.MayDecide, strings.Join(v.approvers(), " ")}
+	return shape{v.asker(), v.API, v.Tool, v.Effect, strings.Join(v.Marks, "\n"), v.MayDecide, strings.Join(v.approvers(), " ")}
 }
 
 // approvers are the people who have approved it already.
@@ -111,7 +113,7 @@ func (v HoldView) approvers() (names []string) {
 // fold makes one line of all calls that differ in their arguments only, in the
 // order of the oldest of each.
 func fold(views []HoldView, now time.Time) (lines []line) {
-	at := map[shape]int{}
+	at, rest := map[shape]int{}, map[int][]row{}
 	for _, v := range views {
 		key := v.shape()
 		i, ok := at[key]
@@ -120,9 +122,11 @@ func fold(views []HoldView, now time.Time) (lines []line) {
 			lines = append(lines, line{row: row{v, v.Expires.Sub(now)}, Calls: 1})
 			continue
 		}
-		if lines[i].Calls++; len(lines[i].Others) < perFold-1 {
-			lines[i].Others = append(lines[i].Others, row{v, v.Expires.Sub(now)})
-		}
+		lines[i].Calls++
+		rest[i] = append(rest[i], row{v, v.Expires.Sub(now)})
+	}
+	for i, others := range rest {
+		lines[i] = lines[i].unfold(others)
 	}
 	return lines
 }

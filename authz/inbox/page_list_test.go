@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/exeat/exeat/authz"
 	"github.com/exeat/exeat/authz/approval"
+	"github.com/exeat/exeat/authz/phrase"
 	"github.com/exeat/exeat/store"
 )
 
@@ -43,6 +45,48 @@ func TestWaitingIsGroupedAndFolded(t *testing.T) {
 	want := []string{"claude", "a", "delete_pet 1", "and 2 more of this tool", "delete_pet 4", "delete_pet 6", "add_pet 3", "cursor", "b", "delete_pet 2", "claude", "c", "delete_pet 5"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("%s\n%s", d, body)
+	}
+}
+
+// What moves more, is marked or does more is not folded behind what is less.
+func TestNothingLargerHides(t *testing.T) {
+	s := newSite(t).login()
+	pay := func(n int, unit, amount string, change ...func(*store.Hold)) {
+		h := callOf(alice, "claude", "a", "pay", n)
+		h.Effect = "write"
+		said := phrase.Sentence{Verb: phrase.Run, Named: "pay", Own: map[string]string{"en": fmt.Sprintf("Pay %d: {amount}", n)}, Values: map[string]phrase.Value{"amount": {From: phrase.Agent, Kind: phrase.Money, Text: amount, Unit: unit}}}
+		b, err := json.Marshal(said)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Phrase = b
+		for _, f := range change {
+			f(&h)
+		}
+		s.Pass(time.Millisecond)
+		s.open(h)
+	}
+	pay(0, "EUR", "10.00")
+	pay(1, "EUR", "9.00")
+	pay(2, "EUR", "9120.00")
+	pay(3, "EUR", "50.00")
+	pay(4, "USD", "1.00")
+	pay(5, "EUR", "-20000.00")
+	pay(6, "EUR", "1e9")
+	pay(7, "EUR", "1.00", func(h *store.Hold) { h.Marks = []string{"money"} })
+	pay(8, "EUR", "1.00", func(h *store.Hold) { h.Effect = "delete" })
+	body := s.get("/").body
+	open := regexp.MustCompile(`(?s)<details>.*?</details>`).ReplaceAllString(body, "")
+	for n, want := range []bool{true, false, false, false, true, true, true, true, true} {
+		if got := strings.Contains(open, fmt.Sprintf("Pay %d: ", n)); got != want {
+			t.Errorf("payment %d is in the open: %v", n, got)
+		}
+		if !strings.Contains(body, fmt.Sprintf("Pay %d: ", n)) {
+			t.Errorf("payment %d is not on the page", n)
+		}
+	}
+	if !strings.Contains(body, "and 3 more of this tool") {
+		t.Error("it does not say how many are folded")
 	}
 }
 
