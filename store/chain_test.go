@@ -54,3 +54,56 @@ func TestVerifyFindsARehashedEntry(t *testing.T) {
 		t.Errorf("got %v, want entry 4: it does not follow the entry before it", err)
 	}
 }
+
+// An entry that somebody else puts at the end can have the right hash. What nobody could
+// read, or what would be two lines when it is exported, is found all the same.
+func TestVerifyFindsAForgedEnd(t *testing.T) {
+	const begin = `{"time":"2026-01-01T00:00:00Z","kind":"ended"`
+	for name, tt := range map[string]struct{ body, problem string }{
+		"a good one":            {begin + `,"ended":[[2,200]]}`, ""},
+		"the end of a later":    {begin + `,"ended":[[4,200]]}`, "which is no call before it"},
+		"the end of itself":     {begin + `,"ended":[[3,200]]}`, "which is no call before it"},
+		"the end of nothing":    {begin + `,"ended":[[0,200]]}`, "which is no call before it"},
+		"the end of a negative": {begin + `,"ended":[[-1,200]]}`, "which is no call before it"},
+		"the end of no call":    {begin + `,"ended":[[1,200]]}`, "which is no call before it"},
+		"as a later":            {begin + `,"as":4}`, "does not come before it"},
+		"as itself":             {begin + `,"as":3}`, "does not come before it"},
+		"as a negative":         {begin + `,"as":-1}`, "that is missing"},
+		"two objects":           {begin + `}{"seq":9}`, "more than one JSON object"},
+		"an object and space":   {begin + `} `, "more than one JSON object"},
+		"two lines":             {begin + ",\n\"note\":\"x\"}", "in one line"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "db")
+			s := storetest.OpenAt(t, path)
+			for _, kind := range []store.Kind{store.KindHold, store.KindCall} {
+				if err := s.Log(store.Entry{Kind: kind})(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			db, err := sql.Open("sqlite", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			var prev []byte
+			if err := db.QueryRow("SELECT hash FROM entries WHERE seq = 2").Scan(&prev); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Exec("DROP TRIGGER said_entries_insert; INSERT INTO entries (seq, body, hash) VALUES (3, $1, $2)", []byte(tt.body), documentedHash(prev, []byte(tt.body))); err != nil {
+				t.Fatal(err)
+			}
+			_, err = s.Verify(ctx)
+			if tt.problem == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			var bad *store.ChainError
+			if !errors.As(err, &bad) || bad.Seq != 3 || !strings.Contains(bad.Problem, tt.problem) {
+				t.Errorf("%v, want entry 3: %s", err, tt.problem)
+			}
+		})
+	}
+}

@@ -121,6 +121,10 @@ func decodeBody(r *row, s *stored) error {
 	if err := dec.Decode(s); err != nil {
 		return err
 	}
+	// Its bytes are a part of an exported line, and there is one for each entry.
+	if dec.InputOffset() != int64(len(r.body)) || bytes.IndexByte(r.body, '\n') >= 0 {
+		return errors.New("it is more than one JSON object in one line")
+	}
 	if s.Seq != 0 || s.Prev != "" || s.Hash != "" {
 		return errors.New("it says of itself which entry it is")
 	}

@@ -89,6 +89,11 @@ func (r *row) follows(rd *reader, head Head, sums *tallySum) (Head, error) {
 	case r.first != nil && !r.first.agree(&e), r.first == nil && r.ref != refOf(e.Txn), !sums.add(r, &e):
 		return bad("its index columns were changed")
 	}
+	for _, end := range e.Ended {
+		if call, err := rd.call(end[0]); err != nil || call.Kind != KindCall && call.Kind != KindRetry || end[0] >= r.seq {
+			return bad("it tells of the end of entry %d, which is no call before it", end[0])
+		}
+	}
 	return Head{Seq: r.seq, Hash: string(r.hash)}, nil
 }
 

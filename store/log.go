@@ -116,6 +116,9 @@ func (tx *Tx) commitAll(batch []*job, ended [][2]int64) (told bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if tx.store.lost.Load() != nil {
+		ended = nil // the entries that they are of may be gone, or be others
+	}
 	for _, j := range batch {
 		if j.entry == nil {
 			if err := tx.spend(j.spend); err != nil {
