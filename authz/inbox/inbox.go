@@ -144,6 +144,7 @@ func (in *Inbox) Handler(ctx context.Context) http.Handler {
 	mux.HandleFunc("GET /activity/{txn}", in.page(in.chain))
 	mux.HandleFunc("POST /logout", in.page(in.logout))
 	mux.HandleFunc("GET /settings", in.page(in.settings))
+	appRoutes(mux)
 	mux.HandleFunc("POST /language", in.page(in.chooseLanguage))
 	in.pushRoutes(mux)
 	in.passkeyRoutes(mux)

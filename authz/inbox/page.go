@@ -222,7 +222,10 @@ func serve(name, kind string) http.HandlerFunc {
 			http.Error(w, "there is no "+name, http.StatusInternalServerError)
 			return
 		}
-		w.Header().Set("Content-Type", kind+"; charset=utf-8")
+		if kind != "image/png" {
+			kind += "; charset=utf-8"
+		}
+		w.Header().Set("Content-Type", kind)
 		_, _ = w.Write(b)
 	}
 }

@@ -31,6 +31,10 @@ func (p settingsPage) Connected() (n int) {
 	return n
 }
 
+// settingsPolicy lets the page have the manifest and its icons: the browser installs from
+// here, and from no other page.
+const settingsPolicy = "default-src 'none'; style-src 'self'; manifest-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
 // settings gathers what has a page of its own.
 func (in *Inbox) settings(w http.ResponseWriter, r *http.Request, s session) error {
 	p := settingsPage{frame: in.newFrame("Settings", s), CanPasskey: in.passkeys != nil, CanPush: in.c.Push != nil, Logins: len(in.logins.of(s.who.Name(), in.now()))}
@@ -54,5 +58,15 @@ func (in *Inbox) settings(w http.ResponseWriter, r *http.Request, s session) err
 			return err
 		}
 	}
+	w.Header().Set("Content-Security-Policy", settingsPolicy)
 	return render(w, http.StatusOK, "settings.html", p)
+}
+
+// appRoutes serve what makes the inbox an app that a phone can install: its manifest
+// (W3C Web Application Manifest) and its icons. They tell nobody anything.
+func appRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /app/manifest.webmanifest", serve("app/manifest.webmanifest", "application/manifest+json"))
+	mux.HandleFunc("GET /app/icon.svg", serve("app/icon.svg", "image/svg+xml"))
+	mux.HandleFunc("GET /app/icon-192.png", serve("app/icon-192.png", "image/png"))
+	mux.HandleFunc("GET /app/icon-512.png", serve("app/icon-512.png", "image/png"))
 }

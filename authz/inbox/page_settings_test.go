@@ -1,6 +1,9 @@
 package inbox
 
 import (
+	"encoding/json"
+	"fmt"
+	"image/png"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -26,6 +29,10 @@ func TestSettings(t *testing.T) {
 	for _, want := range []string{"Two steps to begin with", "Add a passkey", "Get notified", "none yet", `href="/passkeys"`, `href="/push"`, `href="/sessions"`, "1 now, this one among them", `action="/language"`} {
 		s.want(a, http.StatusOK, want)
 	}
+	if a.header.Get("Content-Security-Policy") != settingsPolicy {
+		t.Error(a.header)
+	}
+	a.header.Set("Content-Security-Policy", s.get("/permissions").header.Get("Content-Security-Policy"))
 	checkHeaders(t, "settings", a)
 	if found := foreign(a.body); len(found) != 0 {
 		t.Errorf("the page holds %q", found)
@@ -51,5 +58,34 @@ func TestNoPasskeyButton(t *testing.T) {
 	s.want(a, http.StatusUnauthorized, "log in")
 	if strings.Contains(a.body, "/login/passkey") {
 		t.Error("the login page asks for a passkey that nobody has")
+	}
+}
+
+// What the manifest names is there, for a browser that is not logged in, and icons are as
+// large as it says.
+func TestManifest(t *testing.T) {
+	s := newSite(t)
+	a := s.get("/app/manifest.webmanifest")
+	var manifest struct {
+		Name, Display string
+		Start         string `json:"start_url"`
+		Icons         []struct{ Src, Sizes, Type string }
+	}
+	if err := json.Unmarshal([]byte(a.body), &manifest); err != nil || a.status != http.StatusOK || manifest.Name != "exeat" || manifest.Start != "/" || manifest.Display != "standalone" || len(manifest.Icons) != 3 {
+		t.Fatalf("%v %d %s", err, a.status, a.body)
+	}
+	for _, icon := range manifest.Icons {
+		a := s.get(icon.Src)
+		kind, _, _ := strings.Cut(a.header.Get("Content-Type"), ";")
+		if a.status != http.StatusOK || kind != icon.Type {
+			t.Errorf("%s: %d %s", icon.Src, a.status, kind)
+		}
+		if icon.Type != "image/png" {
+			continue
+		}
+		drawn, err := png.DecodeConfig(strings.NewReader(a.body))
+		if err != nil || fmt.Sprintf("%dx%d", drawn.Width, drawn.Height) != icon.Sizes {
+			t.Errorf("%s: %v %v", icon.Src, drawn, err)
+		}
 	}
 }
