@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"github.com/exeat/exeat/store"
@@ -146,4 +148,24 @@ func TestLiveInChromium(t *testing.T) {
 		chromedp.Navigate(s.inbox.c.URL+"/"), chromedp.WaitVisible(`//h1[text()="Nothing waits for you"]`))
 	s.open(call(alice, "another"))
 	browse(t, ctx, chromedp.WaitVisible(`.holds`))
+}
+
+// An installed inbox has the number that waits on its icon, and none once nothing does.
+func TestBadgeInChromium(t *testing.T) {
+	s, ctx := keyed(t)
+	if err := chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		_, err := cdp.Call(ctx, tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+			Source: `navigator.setAppBadge = async (n) => { document.documentElement.dataset.badge = n; }`})
+		return err
+	})); err != nil {
+		t.Fatal(err)
+	}
+	h, _ := s.open(call(alice, "a")), s.open(call(alice, "b"))
+	browse(t, ctx, chromedp.Navigate(s.inbox.LoginLink()), chromedp.Click(`form[action="/login"] button`), chromedp.WaitReady(`html[data-badge="2"]`))
+	for _, one := range []string{"a", "b"} {
+		if _, err := s.Cancel(t.Context(), asAgent(h.Subject), s.open(call(alice, one)).ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	browse(t, ctx, chromedp.Navigate(s.inbox.c.URL+"/"), chromedp.WaitReady(`html[data-badge="0"]`))
 }

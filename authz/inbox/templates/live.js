@@ -3,6 +3,9 @@
 const page = document.querySelector('[data-live]');
 const { live, again, key, state, changed, more, over, show } = page.dataset; // the texts come with the page
 
+// An installed inbox shows on its icon how many calls wait; elsewhere there is no badge.
+if (page.dataset.count && navigator.setAppBadge) navigator.setAppBadge(Number(page.dataset.count)).catch(() => {});
+
 const say = (text) => {
   page.textContent = text + ' ';
   const link = document.createElement('a');
