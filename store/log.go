@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -67,6 +68,7 @@ func (c *committer) run() {
 	defer close(c.ended)
 	for j := range c.queue {
 		batch := []*job{j}
+		runtime.Gosched() // who is about to log something shares this commit
 	more:
 		for len(batch) < batchMost {
 			select {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 )
@@ -105,6 +106,7 @@ func (s *Store) Moment() (Moment, error) {
 	o.turn.Lock()
 	defer o.turn.Unlock()
 	defer close(r.done)
+	runtime.Gosched() // who is about to ask shares this one
 	o.mu.Lock()
 	o.next = nil
 	o.mu.Unlock()
