@@ -48,7 +48,7 @@ func TestJoinLines(t *testing.T) {
 		t.Error("a line in quick succession is written by itself")
 	}
 	log.Warn().Msg("warned")
-	if got := w.text(); strings.Index(got, "waits") < 0 || strings.Index(got, "warned") < strings.Index(got, "waits") {
+	if got := w.text(); !strings.Contains(got, "waits") || strings.Index(got, "warned") < strings.Index(got, "waits") {
 		t.Errorf("after a warning there is: %s", got)
 	}
 	lines.last = time.Now().Add(time.Hour)
