@@ -189,7 +189,7 @@ func TestActivityOfALongLog(t *testing.T) {
 	s.record(entries...)
 	a := s.get("/activity")
 	body := html.UnescapeString(a.body)
-	for _, want := range []string{"4800 more calls are not listed", "more than its newest 5,000"} {
+	for _, want := range []string{"4,800 more calls are not listed", "more than its newest 5,000"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not say %q", want)
 		}
