@@ -123,7 +123,7 @@ func TestPasskeyFromAgentToAPI(t *testing.T) {
 	}
 	if err := chromedp.Do(browser, chromedp.Navigate(link), chromedp.Click(`form[action="/login"] button`), chromedp.WaitVisible(`details.me`),
 		chromedp.Navigate(inbox+"/passkeys"), chromedp.SendKeys("#name", "a phone"), chromedp.Click(`form[data-make] button`), chromedp.WaitVisible(`//h2[text()="Yours"]`),
-		chromedp.Navigate(pending.ApprovalURL), chromedp.WaitVisible(`.before`), chromedp.Click(`form.approve button`), chromedp.WaitVisible(`.outcome.done`)); err != nil {
+		chromedp.Navigate(pending.ApprovalURL), chromedp.WaitVisible(`.before`), chromedp.Click(`#must-fields summary`), chromedp.Click(`form.approve button:not([disabled])`), chromedp.WaitVisible(`.outcome.done`)); err != nil {
 		t.Fatal(err)
 	}
 	if done := call("exeat_resume", map[string]any{"handle": pending.Handle, "wait_seconds": 20}); done.Status != tools.Done || done.HTTPStatus != 204 || shop.writes.Load() != 1 {
