@@ -235,7 +235,12 @@ const dueQuery = `SELECT id, expires AS ended FROM holds WHERE state = 'pending'
 // now, though that may not be stored yet: the time of a pending or approved one
 // is over, or the lease of one that is being sent. The longest over come first.
 func (tx *Tx) Due(now time.Time, limit int) ([]string, error) {
-	rows, err := tx.tx.QueryContext(tx.ctx, dueQuery, micros(now), limit)
+	return tx.ids(dueQuery, micros(now), limit)
+}
+
+// ids are what a query finds: ids, each with the time that they are ordered by.
+func (tx *Tx) ids(query string, args ...any) ([]string, error) {
+	rows, err := tx.tx.QueryContext(tx.ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -243,8 +248,8 @@ func (tx *Tx) Due(now time.Time, limit int) ([]string, error) {
 	var ids []string
 	for rows.Next() {
 		var id string
-		var ended int64
-		if err := rows.Scan(&id, &ended); err != nil {
+		var at int64
+		if err := rows.Scan(&id, &at); err != nil {
 			return nil, err
 		}
 		ids = append(ids, id)

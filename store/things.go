@@ -29,19 +29,5 @@ func (tx *Tx) OpenNear(api, path string) ([]string, error) {
 		on = append(on, fmt.Sprintf("$%d", len(args)))
 	}
 	const open = "SELECT id, created FROM holds WHERE api = $1 AND state IN ('pending', 'approved', 'sending') AND thing "
-	rows, err := tx.tx.QueryContext(tx.ctx, open+"IN ("+strings.Join(on, ", ")+") UNION ALL "+open+">= $2 AND thing < $3 ORDER BY created, id", args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var ids []string
-	for rows.Next() {
-		var id string
-		var created int64
-		if err := rows.Scan(&id, &created); err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, rows.Err()
+	return tx.ids(open+"IN ("+strings.Join(on, ", ")+") UNION ALL "+open+">= $2 AND thing < $3 ORDER BY created, id", args...)
 }
